@@ -1,0 +1,45 @@
+# make search and make test do everything on a fresh machine: Python 3.11 or newer, make, a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup search test lint ui lock clean
+
+help:
+	@echo "make setup   the environment in .venv, from the lock file"
+	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/"
+	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
+	@echo "make test    all tests but the slow ones; they use the real data"
+	@echo "make lint    format, lint and type check"
+	@echo "make lock    the lock file again, from pyproject.toml"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+search: setup
+	$(BIN)/python -m search.run --study tutorial
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+ui: setup
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info
