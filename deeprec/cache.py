@@ -1,0 +1,200 @@
+"""Prepared arrays on disk: written atomically, verified when read, never trusted.
+
+An entry is two files named by its fingerprint: ``FINGERPRINT.npz`` with the arrays, and
+``FINGERPRINT.json``, a manifest with the size and SHA-256 of the first, written last.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deeprec.errors import DataError
+
+Announce = Callable[[str], None]
+
+ENTRIES = "prepared"
+"""The folder of the entries, in the cache folder."""
+
+REPORT_SECONDS = 15.0
+"""Between two announcements of a process that waits for another."""
+
+_POLL_SECONDS = 0.2
+_NEW = ".new-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is kept under one fingerprint.
+
+    Attributes:
+        arrays: by name.
+        notes: plain values beside them, for people and programs; not part of what is verified.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    notes: Mapping[str, Any]
+
+
+def open_folder(folder: Path) -> Path:
+    """Creates the cache folder, for its owner alone, if it is not there.
+
+    Raises:
+        DataError: it cannot be created.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(unwritable(folder, error)) from error
+    return folder
+
+
+def unwritable(folder: Path, error: OSError) -> str:
+    """The message for a cache folder that cannot be written to."""
+    return (
+        f"the cache folder {folder} must be writable but is not ({error.strerror}); "
+        "set XDG_CACHE_HOME to a folder of yours, or make it writable"
+    )
+
+
+def read_or_make(
+    folder: Path, fingerprint: str, make: Callable[[], Entry], announce: Announce
+) -> Entry:
+    """Reads an entry, or makes and keeps it; processes that need it at once make it once.
+
+    Args:
+        folder: the cache folder.
+        fingerprint: the name of the entry: a digest of all that decides what it is.
+        make: makes the entry; called under the lock of the folder.
+        announce: told in one line which it was, and why an entry must be made.
+
+    Raises:
+        DataError: the folder cannot be written to, or ``make`` says so.
+    """
+    if (entry := read_sound(folder, fingerprint, announce)) is None:
+        with sole_writer(folder, announce):
+            # Another process may have made it while this one waited.
+            if (entry := read_sound(folder, fingerprint)) is None:
+                entry = make()
+                write_entry(open_folder(folder / ENTRIES), fingerprint, entry)
+                return entry
+    announce("from the prepared arrays in the cache")
+    return entry
+
+
+def read_sound(folder: Path, fingerprint: str, announce: Announce = lambda _: None) -> Entry | None:
+    """Reads an entry of a cache folder; None, with the reason announced, where it must be made."""
+    prepared = folder / ENTRIES
+    try:
+        entry = read_entry(prepared, fingerprint)
+    except DataError as error:
+        announce(f"the prepared arrays are damaged and will be rebuilt: {error}")
+        return None
+    if entry is None and any(prepared.glob("*.npz")):
+        announce("the prepared arrays were made by other versions and will be rebuilt")
+    return entry
+
+
+def read_entry(prepared: Path, fingerprint: str) -> Entry | None:
+    """Reads and verifies an entry; None where there is none.
+
+    Raises:
+        DataError: the entry is damaged.
+    """
+    path = prepared / f"{fingerprint}.npz"
+    try:
+        manifest = json.loads(path.with_suffix(".json").read_bytes())
+        content = path.read_bytes()
+        expected = (manifest["fingerprint"], manifest["size"], manifest["sha256"])
+        notes = dict(manifest["notes"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path.name} or its manifest cannot be read ({error})") from error
+    # Only verified bytes are parsed.
+    if expected != (fingerprint, len(content), hashlib.sha256(content).hexdigest()):
+        raise DataError(f"{path.name} differs from its manifest")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return Entry(dict(stored), notes)
+
+
+def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
+    """Writes an entry, as the sole writer; a reader finds the old one, none, or the whole new one.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **entry.arrays)
+    content = buffer.getvalue()
+    manifest = {
+        "fingerprint": fingerprint,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "notes": dict(entry.notes),
+    }
+    try:
+        for left_by_a_dead_process in prepared.glob(f"{_NEW}*"):
+            left_by_a_dead_process.unlink()
+        _write_atomically(prepared / f"{fingerprint}.npz", content)
+        _write_atomically(prepared / f"{fingerprint}.json", json.dumps(manifest, indent=1).encode())
+    except OSError as error:
+        raise DataError(unwritable(prepared, error)) from error
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_NEW, delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path, announce: Announce) -> Iterator[None]:
+    """Holds the lock of a cache folder, waiting for another process that holds it.
+
+    The operating system releases the lock of a process that dies.
+
+    Args:
+        folder: the cache folder.
+        announce: told, at first and every ``REPORT_SECONDS``, while another process is at work.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    try:
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise DataError(unwritable(folder, error)) from error
+    with lock:
+        asked = 0
+        while not _locked(lock):
+            if asked % round(REPORT_SECONDS / _POLL_SECONDS) == 0:
+                announce("waiting for another process that is preparing it")
+            asked += 1
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,25 @@
+"""The errors of the recommender that a caller is expected to handle."""
+
+
+class DataError(Exception):
+    """The data set cannot be had, or what was given for it is damaged.
+
+    The message is for people: what was given, what was tried, what to do next.
+    """
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a score was NaN or infinite.
+
+    Attributes:
+        metric: name of the quantity, such as ``train_loss``.
+        epoch: the epoch, counted from 1.
+        step: the step (batch) in the epoch, counted from 1; None where there are no steps.
+    """
+
+    def __init__(self, metric: str, epoch: int, step: int | None = None) -> None:
+        self.metric = metric
+        self.epoch = epoch
+        self.step = step
+        where = f"epoch {epoch}" if step is None else f"epoch {epoch}, step {step}"
+        super().__init__(f"{metric} is not finite at {where}")

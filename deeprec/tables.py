@@ -1,0 +1,190 @@
+"""The star schema: interactions are four numbers a row, features live in tables indexed by id.
+
+A tower is built from a :class:`FeatureSchema` and reads rows of a :class:`FeatureTable`;
+neither knows MovieLens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+FeatureKind = Literal["id", "categorical", "discretized", "cross", "text", "tags"]
+MULTIVALUED_KINDS: tuple[FeatureKind, ...] = ("text", "tags")
+
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One integer feature of a user or a movie.
+
+    Attributes:
+        name: the name of the column.
+        kind: what the integers stand for. ``text`` and ``tags`` have several values a row,
+            padded with 0; every other kind has one.
+        vocabulary_size: values are in ``[0, vocabulary_size)``; the rows of the embedding.
+        length: values a row; 1 unless the kind is ``text`` or ``tags``.
+    """
+
+    name: str
+    kind: FeatureKind
+    vocabulary_size: int
+    length: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(FeatureKind):
+            allowed = ", ".join(get_args(FeatureKind))
+            raise ValueError(
+                f"kind of {self.name!r} must be one of {allowed} but got {self.kind!r}"
+            )
+        if self.vocabulary_size < 1 or self.length < 1:
+            raise ValueError(
+                f"vocabulary_size and length of {self.name!r} must be at least 1 "
+                f"but got {self.vocabulary_size} and {self.length}"
+            )
+        if self.length > 1 and not self.is_multivalued:
+            raise ValueError(
+                f"{self.name!r} is {self.kind} and must have length 1 but got {self.length}"
+            )
+
+    @property
+    def is_multivalued(self) -> bool:
+        """Whether a row holds several values (padded with 0) rather than one."""
+        return self.kind in MULTIVALUED_KINDS
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features of one side, in the order in which a tower concatenates them.
+
+    Exactly one feature is of kind ``id``; it equals the row number in the table.
+    """
+
+    features: tuple[Feature, ...]
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            raise ValueError(f"feature names must be unique but got {names}")
+        ids = [feature.name for feature in self.features if feature.kind == "id"]
+        if len(ids) != 1:
+            raise ValueError(f"a schema must have exactly one feature of kind id but got {ids}")
+
+    @property
+    def id_feature(self) -> Feature:
+        """The feature that names the row."""
+        return next(feature for feature in self.features if feature.kind == "id")
+
+    def to_config(self) -> list[dict[str, Any]]:
+        """The schema as plain values, for a Keras config or a JSON file."""
+        return [
+            {
+                "name": feature.name,
+                "kind": feature.kind,
+                "vocabulary_size": feature.vocabulary_size,
+                "length": feature.length,
+            }
+            for feature in self.features
+        ]
+
+    @classmethod
+    def from_config(cls, config: list[dict[str, Any]]) -> Self:
+        """The schema that :meth:`to_config` wrote."""
+        return cls(tuple(Feature(**feature) for feature in config))
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of every user, or of every movie; row ``i`` belongs to id ``i``.
+
+    Attributes:
+        schema: what the columns are.
+        columns: int32 arrays by feature name, ``[rows]``, or ``[rows, length]`` where the
+            feature is multivalued. Row 0 belongs to nobody.
+    """
+
+    schema: FeatureSchema
+    columns: Mapping[str, IntArray]
+
+    def __post_init__(self) -> None:
+        expected = {feature.name for feature in self.schema.features}
+        if set(self.columns) != expected:
+            raise ValueError(f"columns must be {sorted(expected)} but got {sorted(self.columns)}")
+        for feature in self.schema.features:
+            column = self.columns[feature.name]
+            shape = (self.rows, feature.length) if feature.is_multivalued else (self.rows,)
+            if column.shape != shape or column.dtype != np.int32:
+                raise ValueError(
+                    f"column {feature.name!r} must be int32 of shape {shape} "
+                    f"but got {column.dtype} of shape {column.shape}"
+                )
+            if column.size and (column.min() < 0 or column.max() >= feature.vocabulary_size):
+                raise ValueError(
+                    f"column {feature.name!r} must lie in [0, {feature.vocabulary_size}) "
+                    f"but got {column.min()} to {column.max()}"
+                )
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, row 0 included."""
+        return len(self.columns[self.schema.id_feature.name])
+
+    def take(self, ids: IntArray) -> dict[str, IntArray]:
+        """The features of the given ids: ``[batch]`` or ``[batch, length]`` arrays by name."""
+        return {name: column[ids] for name, column in self.columns.items()}
+
+
+LIKED_ABOVE = 0.9
+"""A label above this (five stars, rescaled to 1.0) counts as liked, as in the tutorial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """Ratings as four numbers a row.
+
+    Attributes:
+        user_id: int32 ``[n]``, row of the user table.
+        movie_id: int32 ``[n]``, row of the movie table.
+        rating: float32 ``[n]``, rescaled to 0..1; the label.
+        timestamp: int64 ``[n]``, seconds since 1970.
+    """
+
+    user_id: IntArray
+    movie_id: IntArray
+    rating: FloatArray
+    timestamp: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shapes = {self.user_id.shape, self.movie_id.shape, self.rating.shape, self.timestamp.shape}
+        if len(shapes) != 1 or self.user_id.ndim != 1:
+            raise ValueError(f"columns must be one-dimensional and equally long but got {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.user_id)
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> Self:
+        """The given rows, in the given order."""
+        return type(self)(
+            user_id=self.user_id[rows],
+            movie_id=self.movie_id[rows],
+            rating=self.rating[rows],
+            timestamp=self.timestamp[rows],
+        )
+
+    def followed_by(self, other: Self) -> Self:
+        """These rows, then the other's."""
+        return type(self)(
+            user_id=np.concatenate([self.user_id, other.user_id]),
+            movie_id=np.concatenate([self.movie_id, other.movie_id]),
+            rating=np.concatenate([self.rating, other.rating]),
+            timestamp=np.concatenate([self.timestamp, other.timestamp]),
+        )
+
+    @property
+    def liked(self) -> npt.NDArray[np.bool_]:
+        """``[n]``, whether the row is a five-star rating."""
+        return self.rating > LIKED_ABOVE

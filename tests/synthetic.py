@@ -1,0 +1,46 @@
+"""Small tables of the shape of MovieLens, made from a fixed seed."""
+
+import numpy as np
+
+from deeprec.tables import Feature, FeatureSchema, FeatureTable, Interactions
+
+USERS = 31
+MOVIES = 147
+
+USER_SCHEMA = FeatureSchema(
+    (
+        Feature(name="user_id", kind="id", vocabulary_size=USERS),
+        Feature(name="user_gender", kind="categorical", vocabulary_size=2),
+        Feature(name="raw_user_age", kind="discretized", vocabulary_size=10),
+    )
+)
+MOVIE_SCHEMA = FeatureSchema(
+    (
+        Feature(name="movie_id", kind="id", vocabulary_size=MOVIES),
+        Feature(name="movie_title", kind="text", vocabulary_size=20, length=4),
+        Feature(name="movie_genres", kind="tags", vocabulary_size=6, length=3),
+    )
+)
+
+
+def random_table(schema: FeatureSchema, rng: np.random.Generator) -> FeatureTable:
+    rows = schema.id_feature.vocabulary_size
+    columns = {}
+    for feature in schema.features:
+        shape = (rows, feature.length) if feature.is_multivalued else (rows,)
+        column = rng.integers(0, feature.vocabulary_size, shape, dtype=np.int32)
+        column[0] = 0
+        columns[feature.name] = column
+    columns[schema.id_feature.name] = np.arange(rows, dtype=np.int32)
+    return FeatureTable(schema, columns)
+
+
+def random_interactions(rows: int, seed: int) -> Interactions:
+    """Ratings of random users and movies, a quarter of them five stars."""
+    rng = np.random.default_rng(seed)
+    return Interactions(
+        user_id=rng.integers(1, USERS, rows, dtype=np.int32),
+        movie_id=rng.integers(1, MOVIES, rows, dtype=np.int32),
+        rating=rng.choice(np.array([0.0, 0.5, 0.75, 1.0], np.float32), rows),
+        timestamp=np.arange(rows, dtype=np.int64),
+    )

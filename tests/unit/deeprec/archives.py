@@ -1,0 +1,44 @@
+"""Tiny archives of the shape of ml-100k.zip, and their checksums."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+from deeprec.movielens import Archive, FileChecksum
+
+FILES = {
+    "u.data": b"1\t2\t5\t881250949\n",
+    "u.item": b"1|Toy Story (1995)\n2|Fl\xe9au (1998)\n",
+    "u.user": b"1|24|M|technician|85711\n",
+}
+
+
+def checksum(name: str, content: bytes) -> FileChecksum:
+    return FileChecksum(name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def spec_of(archive: Path, files: dict[str, bytes] = FILES) -> Archive:
+    """What an archive must be so that this one is genuine."""
+    return Archive(
+        archive=checksum("ml-100k.zip", archive.read_bytes()),
+        folder="ml-100k",
+        files=tuple(checksum(name, content) for name, content in files.items()),
+    )
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_archive(path: Path, files: dict[str, bytes] = FILES) -> Path:
+    return write_zip(path, {f"ml-100k/{name}": content for name, content in files.items()})
+
+
+def write_files(folder: Path, files: dict[str, bytes] = FILES) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder

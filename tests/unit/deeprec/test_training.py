@@ -1,0 +1,153 @@
+"""train(): the same mathematics as fit, the seam, the best epoch, numbers that are not finite."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.dataset import TrainingData
+from deeprec.errors import NonFiniteError
+from deeprec.evaluation import evaluate_model
+from deeprec.retrieval import RetrievalModel
+from deeprec.tables import Interactions
+from deeprec.training import OBJECTIVE_METRIC, train
+from search import trials
+
+MODEL = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
+Epochs = list[tuple[int, Mapping[str, float]]]
+
+
+@pytest.fixture
+def data(training_data: TrainingData) -> TrainingData:
+    return training_data
+
+
+def build(data: TrainingData, seed: int = 1) -> RetrievalModel:
+    return RetrievalModel.for_tables(data.users, data.movies, MODEL, seed=seed)
+
+
+def trained(
+    data: TrainingData, config: TrainingConfig, seed: int = 1
+) -> tuple[RetrievalModel, Epochs]:
+    model, epochs = build(data, seed), Epochs()
+    train(model, data, config, on_epoch=lambda *epoch: epochs.append(epoch))
+    return model, epochs
+
+
+def test_train_is_the_same_mathematics_as_fit(data: TrainingData) -> None:
+    # 230 rows in batches of 50: the last batch is not full.
+    config = TrainingConfig(learning_rate=0.1, epochs=6, validate_every=2, batch_size=50)
+    _, epochs = trained(data, config)
+
+    model = build(data)
+    model.compile(keras.optimizers.Adagrad(config.learning_rate), loss="mean_squared_error")
+    rows, validation = data.train, data.validation
+    assert validation is not None
+    history = model.fit(
+        {**data.users.take(rows.user_id), **data.movies.take(rows.movie_id)},
+        rows.rating,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        shuffle=False,
+        verbose=0,
+        validation_data=(
+            {**data.users.take(validation.user_id), **data.movies.take(validation.movie_id)},
+            validation.rating,
+        ),
+        validation_freq=config.validate_every,
+    ).history
+
+    losses = [metrics["train_loss"] for _, metrics in epochs]
+    np.testing.assert_allclose(losses, history["loss"], rtol=1e-5)
+    validated = [metrics for _, metrics in epochs if "val_loss" in metrics]
+    np.testing.assert_allclose(
+        [metrics["val_loss"] for metrics in validated], history["val_loss"], rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        [metrics[OBJECTIVE_METRIC] for metrics in validated],
+        history["val_top_10_accuracy"],
+        atol=1e-6,
+    )
+
+
+def test_the_seam_is_called_after_every_epoch_with_validation_where_due(data: TrainingData) -> None:
+    config = TrainingConfig(epochs=5, validate_every=2, batch_size=100)
+    _, epochs = trained(data, config)
+    assert [epoch for epoch, _ in epochs] == [1, 2, 3, 4, 5]
+    assert [epoch for epoch, metrics in epochs if "val_loss" in metrics] == [2, 4, 5]
+    assert set(epochs[1][1]) == {"train_loss", "val_loss", OBJECTIVE_METRIC}
+    assert set(epochs[0][1]) == {"train_loss"}
+
+
+def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData) -> None:
+    # A learning rate this high overshoots: the best epoch is not the last.
+    config = TrainingConfig(learning_rate=1.0, epochs=12, validate_every=1, batch_size=50)
+    model, epochs = build(data, seed=3), Epochs()
+    result = train(model, data, config, on_epoch=lambda *epoch: epochs.append(epoch))
+    accuracies = [metrics[OBJECTIVE_METRIC] for _, metrics in epochs]
+
+    assert result.best_accuracy == max(accuracies)
+    assert result.best_epoch == 1 + int(np.argmax(accuracies)) < config.epochs
+    assert data.validation is not None
+    evaluation = evaluate_model(
+        model, data.users, data.movies, data.validation, split="val", epoch=1
+    )
+    assert evaluation.top_100_accuracy == pytest.approx(result.best_accuracy)
+
+
+def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) -> None:
+    config = TrainingConfig(epochs=3, batch_size=100)
+    unvalidated = TrainingData(
+        users=data.users, movies=data.movies, train=data.train, validation=None
+    )
+    result = train(build(data), unvalidated, config)
+    assert (result.best_epoch, result.best_accuracy) == (3, None)
+
+
+def test_one_seed_gives_the_same_numbers_bit_by_bit(data: TrainingData) -> None:
+    config = TrainingConfig(learning_rate=0.1, epochs=4, validate_every=2, batch_size=50)
+    assert trained(data, config, seed=9)[1] == trained(data, config, seed=9)[1]
+    assert trained(data, config, seed=9)[1] != trained(data, config, seed=8)[1]
+
+
+def test_what_the_seam_raises_reaches_the_caller(data: TrainingData) -> None:
+    def prune(epoch: int, _metrics: Mapping[str, float]) -> None:
+        if epoch == 2:
+            raise LookupError("pruned")
+
+    with pytest.raises(LookupError, match="pruned"):
+        train(build(data), data, TrainingConfig(batch_size=100), on_epoch=prune)
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step(data: TrainingData) -> None:
+    ratings = data.train.rating.copy()
+    ratings[120] = np.nan  # in the third batch of 50
+    damaged = TrainingData(
+        users=data.users,
+        movies=data.movies,
+        train=Interactions(
+            user_id=data.train.user_id,
+            movie_id=data.train.movie_id,
+            rating=ratings,
+            timestamp=data.train.timestamp,
+        ),
+        validation=data.validation,
+    )
+    with pytest.raises(NonFiniteError, match="train_loss is not finite at epoch 1, step 3"):
+        train(build(data), damaged, TrainingConfig(batch_size=50))
+
+
+def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingData) -> None:
+    model = build(data)
+    kernel = model.candidate_model.dense_layers[-1].kernel
+    kernel.assign(jnp.full(kernel.shape, jnp.inf))
+    assert data.validation is not None
+    with pytest.raises(NonFiniteError, match="val_score is not finite at epoch 7"):
+        evaluate_model(model, data.users, data.movies, data.validation, split="val", epoch=7)
+
+
+def test_the_search_and_the_training_mean_the_same_metric() -> None:
+    assert trials.OBJECTIVE_METRIC == OBJECTIVE_METRIC
