@@ -1,0 +1,1 @@
+"""Hyperparameter search and tracking for the two-tower model of :mod:`deeprec`."""

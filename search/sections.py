@@ -1,0 +1,427 @@
+"""The sections of a study file: what each key means, its type and its bounds.
+
+A study file is data (TOML), and these models are its grammar: unknown keys are errors, nothing is
+converted silently ("3" is not 3), every number has bounds. What concerns several sections at
+once is checked by :class:`search.spec.StudySpec`.
+
+This module imports neither deeprec nor optuna, so that a file is checked before anything slow.
+"""
+
+import math
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MAX_DEPTH = 8
+MAX_WIDTH = 4096
+MAX_EMBEDDING_DIMENSION = 1024
+MAX_LEARNING_RATE = 100.0
+MAX_EPOCHS = 10_000
+MAX_TRIALS = 100_000
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names of studies: they become names of files, of databases and of experiments."""
+
+Depth = Annotated[int, Field(ge=1, le=MAX_DEPTH)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+EmbeddingDimension = Annotated[int, Field(ge=1, le=MAX_EMBEDDING_DIMENSION)]
+LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
+Epochs = Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
+WarmupEpochs = Annotated[int, Field(ge=0, le=MAX_EPOCHS)]
+StartupTrials = Annotated[int, Field(ge=0, le=MAX_TRIALS)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+ReductionFactor = Annotated[int, Field(ge=2, le=100)]
+
+
+class Section(BaseModel):
+    """A table of the study file: immutable, strictly typed, without unknown keys or NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class StudySection(Section):
+    """``[study]``: the name, the budget and the seed of a search."""
+
+    name: str
+    """Name of the study; the stem of the file unless the file says otherwise."""
+
+    description: str = Field(default="", max_length=2000)
+    """What the study is for, in words."""
+
+    trials: int = Field(default=50, ge=1, le=MAX_TRIALS)
+    """How many trials (complete or pruned) the study has when it is finished."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """The origin of every random draw of the study."""
+
+    max_failures_in_a_row: int = Field(default=5, ge=1, le=1000)
+    """After so many failed trials without one that works, the search stops."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not SAFE_NAME.fullmatch(name):
+            raise ValueError(
+                "must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, "
+                f"but got {name!r} (rename the file or set name in [study])"
+            )
+        return name
+
+
+class DataSection(Section):
+    """``[data]``: which interactions, and how they are divided."""
+
+    dataset: Literal["movielens/100k"] = "movielens/100k"
+    """The data set, named as TensorFlow Datasets names it, without the table."""
+
+    split: Literal["random", "temporal"] = "random"
+    """``random``: shuffled once. ``temporal``: by timestamp, the latest rows test."""
+
+
+class TrainingSection(Section):
+    """``[training]``: what every trial has in common."""
+
+    epochs: Epochs = 30
+    """Passes over the training rows of a trial that is not pruned."""
+
+    validate_every: Epochs = 5
+    """Epochs between two validations; the pruner decides after each of them."""
+
+    batch_size: int = Field(default=1000, ge=1, le=1_000_000)
+    """Rows of a batch."""
+
+    @model_validator(mode="after")
+    def _check_validations(self) -> Self:
+        if self.validate_every > self.epochs:
+            raise ValueError(
+                f"must have validate_every at most epochs ({self.epochs}) "
+                f"but got {self.validate_every}"
+            )
+        return self
+
+    @property
+    def last_prunable_epoch(self) -> int:
+        """The last validated epoch before the end, where pruning still saves work; 0 if none."""
+        return (self.epochs - 1) // self.validate_every * self.validate_every
+
+
+class Range(Section):
+    """An interval ``[low, high]``, both ends included; ``low == high`` fixes the value."""
+
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(
+                f"must have low at most high but got low = {self.low} and high = {self.high}"
+            )
+        return self
+
+    def contains(self, value: float) -> bool:
+        """Whether the value lies in the interval."""
+        return self.low <= value <= self.high
+
+
+class PowersOfTwo(Range):
+    """The powers of two in an interval."""
+
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> Self:
+        lowest, highest = self.exponents
+        if lowest > highest:
+            raise ValueError(
+                f"must contain a power of two but got low = {self.low} and high = {self.high} "
+                f"(nearest: {2**highest} and {2**lowest})"
+            )
+        return self
+
+    @property
+    def exponents(self) -> tuple[int, int]:
+        """Base-2 logarithms of the smallest and the largest power of two in the interval."""
+        return (self.low - 1).bit_length(), self.high.bit_length() - 1
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The powers of two in the interval, ascending."""
+        lowest, highest = self.exponents
+        return tuple(2**exponent for exponent in range(lowest, highest + 1))
+
+
+class DepthRange(Range):
+    """How many dense layers a tower may have."""
+
+    low: Depth
+    high: Depth
+
+
+class WidthRange(PowersOfTwo):
+    """How wide a dense layer may be."""
+
+    low: Width
+    high: Width
+
+
+class EmbeddingRange(PowersOfTwo):
+    """How many dimensions the embedding of a feature may have."""
+
+    low: EmbeddingDimension
+    high: EmbeddingDimension
+
+
+class LearningRateRange(Range):
+    """Which learning rates are tried; sampled on a logarithmic scale."""
+
+    low: LearningRate
+    high: LearningRate
+
+
+class SpaceSection(Section):
+    """``[space]``: what the search varies.
+
+    A dimension that is added later (a loss, an optimizer) is an optional field that defaults
+    to None, "not searched": None is left out of what makes trials comparable, so the studies
+    that exist can still be resumed. :mod:`search.space` says where else it appears.
+    """
+
+    depth: DepthRange = DepthRange(low=1, high=4)
+    width: WidthRange = WidthRange(low=16, high=256)
+    embedding_dimension: EmbeddingRange = EmbeddingRange(low=16, high=128)
+    learning_rate: LearningRateRange = LearningRateRange(low=0.005, high=1.0)
+
+    @property
+    def architectures(self) -> int:
+        """How many combinations of layers and embedding dimension the space holds.
+
+        Layers never widen toward the output, so the stacks of one depth are the multisets
+        of that many widths.
+        """
+        widths = len(self.width.values)
+        depths = range(self.depth.low, self.depth.high + 1)
+        stacks = sum(math.comb(widths + depth - 1, depth) for depth in depths)
+        return stacks * len(self.embedding_dimension.values)
+
+
+class EnqueuedSection(Section):
+    """``[[enqueue]]``: a configuration that is tried before the sampler chooses any."""
+
+    name: str = Field(min_length=1, max_length=100)
+    """What people call it, such as ``tutorial (64, 32)``."""
+
+    layer_sizes: tuple[Width, ...] = Field(strict=False)
+    """Widths of the dense layers, input to output."""
+
+    embedding_dimension: EmbeddingDimension
+    """Dimension of the embedding of every feature."""
+
+    learning_rate: LearningRate
+    """Learning rate of the optimizer."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError(f"must be printable and on one line but got {name!r}")
+        return name
+
+    def problems_in(self, space: SpaceSection) -> list[str]:
+        """Why the space does not hold this configuration: one sentence for each reason."""
+        problems = _problems_of_layers(self.layer_sizes, space)
+        if self.embedding_dimension not in space.embedding_dimension.values:
+            problems.append(
+                f"embedding_dimension must be one of {_listed(space.embedding_dimension.values)} "
+                f"(the space) but got {self.embedding_dimension}"
+            )
+        if not space.learning_rate.contains(self.learning_rate):
+            problems.append(
+                f"learning_rate must lie in {space.learning_rate.low} to "
+                f"{space.learning_rate.high} (the space) but got {self.learning_rate}"
+            )
+        return problems
+
+
+def _problems_of_layers(layer_sizes: tuple[int, ...], space: SpaceSection) -> list[str]:
+    problems = []
+    shown = list(layer_sizes)
+    if not space.depth.contains(len(layer_sizes)):
+        problems.append(
+            f"layer_sizes must have {space.depth.low} to {space.depth.high} widths "
+            f"(the depth of the space) but got {shown}"
+        )
+    if not set(layer_sizes) <= set(space.width.values):
+        problems.append(
+            f"layer_sizes must be among {_listed(space.width.values)} (the widths of the space) "
+            f"but got {shown}"
+        )
+    if list(layer_sizes) != sorted(layer_sizes, reverse=True):
+        problems.append(f"layer_sizes must not widen toward the output but got {shown}")
+    return problems
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))
+
+
+class TpeOptions(Section):
+    """``name = "tpe"``: Optuna's tree-structured Parzen estimator."""
+
+    name: Literal["tpe"] = "tpe"
+    startup_trials: StartupTrials = 10
+    """Random trials before the model of the results is used."""
+
+    ei_candidates: int = Field(default=24, ge=1, le=10_000)
+    """Candidates drawn for each parameter, of which the most promising is tried."""
+
+    multivariate: bool = False
+    """Whether the parameters are modeled jointly rather than one by one."""
+
+    group: bool = False
+    """Whether the joint model is split by the parameters that occur together."""
+
+    @model_validator(mode="after")
+    def _check_group(self) -> Self:
+        if self.group and not self.multivariate:
+            raise ValueError("must have multivariate = true where group = true but got false")
+        return self
+
+
+class RandomOptions(Section):
+    """``name = "random"``: independent draws; the baseline of every sampler."""
+
+    name: Literal["random"] = "random"
+
+
+class GridOptions(Section):
+    """``name = "grid"``: every architecture of the space with a few learning rates."""
+
+    name: Literal["grid"] = "grid"
+    learning_rates: int = Field(default=5, ge=1, le=1000)
+    """Learning rates on the grid, evenly spaced on the logarithmic scale."""
+
+
+class CmaesOptions(Section):
+    """``name = "cmaes"``: covariance matrix adaptation; needs the extra ``samplers``."""
+
+    name: Literal["cmaes"] = "cmaes"
+    startup_trials: StartupTrials = 1
+    """Complete trials before the strategy starts."""
+
+    population_size: int | None = Field(default=None, ge=3, le=10_000)
+    """Complete trials of a generation; chosen from the number of parameters when not given."""
+
+    margin: bool = False
+    """Whether an integer keeps a least chance of changing (CMA-ES with margin)."""
+
+    use_pruned_trials: bool = False
+    """Whether pruned trials count, with their last value; advised with hyperband only."""
+
+
+class NsgaiiOptions(Section):
+    """``name = "nsgaii"``: a genetic algorithm."""
+
+    name: Literal["nsgaii"] = "nsgaii"
+    population_size: int = Field(default=10, ge=2, le=10_000)
+    """Complete trials of a generation; the first generation is random."""
+
+    mutation_probability: Probability | None = None
+    """Chance of a parameter to mutate; one over the number of parameters when not given."""
+
+    crossover_probability: Probability = 0.9
+    """Chance of a child to have two parents."""
+
+    swapping_probability: Probability = 0.5
+    """Chance of a parameter to come from the second parent."""
+
+
+SamplerOptions = Annotated[
+    TpeOptions | RandomOptions | GridOptions | CmaesOptions | NsgaiiOptions,
+    Field(discriminator="name"),
+]
+
+
+class _WarmedUp(Section):
+    """What the pruners that compare trials at the same epoch have in common."""
+
+    startup_trials: StartupTrials = 5
+    """Complete trials before anything is pruned."""
+
+    warmup_epochs: WarmupEpochs = 10
+    """The first epoch after which a trial may be pruned."""
+
+    def first_decision(self, validate_every: int) -> int:
+        """The first epoch after which a trial can be pruned."""
+        return max(self.warmup_epochs, validate_every)
+
+
+class MedianOptions(_WarmedUp):
+    """``name = "median"``: a trial below the median of the others at its epoch is pruned."""
+
+    name: Literal["median"] = "median"
+
+
+class PercentileOptions(_WarmedUp):
+    """``name = "percentile"``: like median, keeping another share of the trials."""
+
+    name: Literal["percentile"] = "percentile"
+    percentile: float = Field(default=25.0, gt=0, lt=100)
+    """The share of the trials that is kept, in percent; 50 is the median."""
+
+
+class PatientOptions(_WarmedUp):
+    """``name = "patient"``: like median, but only a trial that has got worse."""
+
+    name: Literal["patient"] = "patient"
+    patience: int = Field(default=1, ge=0, le=MAX_EPOCHS)
+    """Validations below the trial's own best that are forgiven."""
+
+    def first_decision(self, validate_every: int) -> int:
+        """The first epoch after which a trial can be pruned."""
+        return max(self.warmup_epochs, (self.patience + 2) * validate_every)
+
+
+class _Halving(Section):
+    """What successive halving and hyperband have in common."""
+
+    min_epochs: Epochs = 5
+    """Epochs of the first rung."""
+
+    reduction_factor: ReductionFactor = 3
+    """One of so many trials goes on; each rung has so many times the epochs of the one before."""
+
+    def first_decision(self, validate_every: int) -> int:
+        """The first epoch after which a trial can be pruned."""
+        return max(self.min_epochs, validate_every)
+
+
+class SuccessiveHalvingOptions(_Halving):
+    """``name = "successive_halving"``: the best of each rung go on to the next."""
+
+    name: Literal["successive_halving"] = "successive_halving"
+
+
+class HyperbandOptions(_Halving):
+    """``name = "hyperband"``: successive halving from several first rungs side by side."""
+
+    name: Literal["hyperband"] = "hyperband"
+
+
+class NoPrunerOptions(Section):
+    """``name = "none"``: every trial runs to its last epoch."""
+
+    name: Literal["none"] = "none"
+
+
+PrunerOptions = Annotated[
+    MedianOptions
+    | PercentileOptions
+    | PatientOptions
+    | SuccessiveHalvingOptions
+    | HyperbandOptions
+    | NoPrunerOptions,
+    Field(discriminator="name"),
+]

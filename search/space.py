@@ -1,0 +1,196 @@
+"""Between the search space and a configuration: trial -> configuration -> trial parameters.
+
+The parameters of a trial have the same names whatever its depth, counted from the output, so
+that a sampler learns from trials of other depths and a table compares them:
+
+========================== ===================== ==========================
+parameter                  ``(128, 64, 32)`` has stands for
+========================== ===================== ==========================
+``depth``                  3                     the number of layers
+``output_width_log2``      5                     32, the last layer
+``hidden_width_1_log2``    6                     64, the layer before it
+``hidden_width_2_log2``    7                     128, the layer before that
+``embedding_dimension_log2`` 5                   32
+``learning_rate``          0.05                  itself
+========================== ===================== ==========================
+
+Widths are integer exponents: a sampler sees their order, and every value is a power of two. A
+layer is at least as wide as the one after it, so the lower end of its range is that width.
+
+To add a dimension: an optional field of :class:`search.sections.SpaceSection`, a field of
+:class:`Configuration`, and a line each in :func:`suggest`, :func:`parameters_of`,
+:func:`common_distributions` and :func:`enumerate_configurations`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import BaseTrial
+
+from deeprec.config import DataConfig, ModelConfig, TrainingConfig
+from search.sections import LearningRateRange, SpaceSection, WidthRange
+from search.spec import StudySpec
+
+EXPONENT_SUFFIX = "_log2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What a trial tries."""
+
+    layer_sizes: tuple[int, ...]
+    """Widths of the dense layers, input to output."""
+
+    embedding_dimension: int
+    """Dimension of the embedding of every feature."""
+
+    learning_rate: float
+    """Learning rate of the optimizer."""
+
+    def model_config(self) -> ModelConfig:
+        """The architecture of both towers."""
+        return ModelConfig(
+            layer_sizes=self.layer_sizes, embedding_dimension=self.embedding_dimension
+        )
+
+    def training_config(self, spec: StudySpec) -> TrainingConfig:
+        """How it is trained: its learning rate, and what all trials of the study share."""
+        return TrainingConfig(
+            learning_rate=self.learning_rate,
+            epochs=spec.training.epochs,
+            validate_every=spec.training.validate_every,
+            batch_size=spec.training.batch_size,
+        )
+
+
+def data_config(spec: StudySpec) -> DataConfig:
+    """The data of the study."""
+    return DataConfig(dataset=spec.data.dataset, split=spec.data.split)
+
+
+def enqueued_configurations(spec: StudySpec) -> dict[str, Configuration]:
+    """The configurations to try first, by name, in the order of the file."""
+    return {
+        entry.name: Configuration(
+            layer_sizes=entry.layer_sizes,
+            embedding_dimension=entry.embedding_dimension,
+            learning_rate=entry.learning_rate,
+        )
+        for entry in spec.enqueue
+    }
+
+
+def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
+    """The configuration of a trial: its sampler chooses, within the space."""
+    rates = space.learning_rate
+    depth = trial.suggest_int("depth", space.depth.low, space.depth.high)
+    layer_sizes = _suggest_layers(trial, depth, space.width)
+    embedding = trial.suggest_int("embedding_dimension_log2", *space.embedding_dimension.exponents)
+    return Configuration(
+        layer_sizes=layer_sizes,
+        embedding_dimension=2**embedding,
+        learning_rate=trial.suggest_float("learning_rate", rates.low, rates.high, log=True),
+    )
+
+
+def _suggest_layers(trial: BaseTrial, depth: int, widths: WidthRange) -> tuple[int, ...]:
+    low, high = widths.exponents
+    from_output = []
+    for name in _width_names(depth):
+        low = trial.suggest_int(name, low, high)  # the next layer is at least as wide
+        from_output.append(2**low)
+    return tuple(reversed(from_output))
+
+
+def _width_names(depth: int) -> Iterator[str]:
+    """The parameters of ``depth`` layers, from the output."""
+    yield f"output_width{EXPONENT_SUFFIX}"
+    for layer in range(1, depth):
+        yield f"hidden_width_{layer}{EXPONENT_SUFFIX}"
+
+
+def parameters_of(configuration: Configuration) -> dict[str, int | float]:
+    """The trial parameters that :func:`suggest` turns into the configuration.
+
+    Raises:
+        ValueError: a width or the embedding dimension is not a power of two.
+    """
+    depth = len(configuration.layer_sizes)
+    widths = zip(_width_names(depth), reversed(configuration.layer_sizes), strict=True)
+    return {
+        "depth": depth,
+        **{name: _exponent(width) for name, width in widths},
+        "embedding_dimension_log2": _exponent(configuration.embedding_dimension),
+        "learning_rate": configuration.learning_rate,
+    }
+
+
+def _exponent(value: int) -> int:
+    if value < 1 or value.bit_count() != 1:
+        raise ValueError(f"a width or dimension must be a power of two but got {value}")
+    return value.bit_length() - 1
+
+
+def readable(parameters: Mapping[str, int | float]) -> dict[str, int | float]:
+    """Trial parameters as people read them: widths, not exponents.
+
+    Any part of the parameters will do: a trial that was killed may hold only some.
+    """
+    return dict(_decoded(name, value) for name, value in parameters.items())
+
+
+def _decoded(name: str, value: int | float) -> tuple[str, int | float]:
+    if name.endswith(EXPONENT_SUFFIX):
+        return name.removesuffix(EXPONENT_SUFFIX), 2 ** int(value)
+    return name, value
+
+
+def common_distributions(space: SpaceSection) -> dict[str, BaseDistribution]:
+    """The parameters that every trial has, with the ranges that :func:`suggest` gives them.
+
+    The hidden widths are not among them: not every trial has them, and their ranges depend on
+    the widths after them.
+    """
+    rates = space.learning_rate
+    return {
+        "depth": IntDistribution(space.depth.low, space.depth.high),
+        "output_width_log2": IntDistribution(*space.width.exponents),
+        "embedding_dimension_log2": IntDistribution(*space.embedding_dimension.exponents),
+        "learning_rate": FloatDistribution(rates.low, rates.high, log=True),
+    }
+
+
+def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[Configuration]:
+    """Every architecture of the space with a few learning rates; shallow and narrow first.
+
+    Args:
+        space: the search space.
+        learning_rates: how many, evenly spaced on the logarithmic scale from the lowest to the
+            highest; 1 gives their geometric mean.
+    """
+    grid = product(
+        _stacks(space),
+        space.embedding_dimension.values,
+        _rates(space.learning_rate, learning_rates),
+    )
+    return [
+        Configuration(layer_sizes=stack, embedding_dimension=dimension, learning_rate=rate)
+        for stack, dimension, rate in grid
+    ]
+
+
+def _stacks(space: SpaceSection) -> Iterator[tuple[int, ...]]:
+    for depth in range(space.depth.low, space.depth.high + 1):
+        for from_output in combinations_with_replacement(space.width.values, depth):
+            yield tuple(reversed(from_output))
+
+
+def _rates(rates: LearningRateRange, count: int) -> list[float]:
+    if rates.low == rates.high:
+        return [rates.low]
+    if count == 1:
+        return [float(np.sqrt(rates.low * rates.high))]
+    return [float(rate) for rate in np.geomspace(rates.low, rates.high, count)]
