@@ -1,0 +1,23 @@
+"""Tracking in MLflow: one experiment a study, a parent run, a child run a trial.
+
+Optuna's storage is the truth and MLflow a projection of it: all of MLflow's content can be made
+again from the records of :mod:`search.trials` and the saved towers. The parts:
+
+- :mod:`~search.tracking.context`: what runs carry about their study
+- :mod:`~search.tracking.destination`: the tracking URI, checked before any work
+- :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
+- :mod:`~search.tracking.store`: the only module that imports mlflow
+- :mod:`~search.tracking.circuit`: a dead server costs one warning, never a trial
+- :mod:`~search.tracking.writing`: content -> MLflow
+- :mod:`~search.tracking.reconciliation`: what is missing is made, what is stale is closed
+- :mod:`~search.tracking.tracker`: what the search calls
+
+Importing this package is cheap: mlflow itself is imported by :func:`open_tracker`.
+"""
+
+from search.tracking.context import StudyContext
+from search.tracking.destination import resolve_uri
+from search.tracking.reconciliation import Reconciled
+from search.tracking.tracker import Tracker, open_tracker
+
+__all__ = ["Reconciled", "StudyContext", "Tracker", "open_tracker", "resolve_uri"]

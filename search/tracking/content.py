@@ -1,0 +1,338 @@
+"""What MLflow shall hold: pure functions from records to the content of their runs."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from search.retrained import RetrainRecord
+from search.tracking.context import StudyContext
+from search.trials import CurvePoint, TrialRecord, TrialState, best_of
+
+Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
+StudyState = Literal["complete", "interrupted", "failed"]
+
+BEST = "best_val_top_100_accuracy"
+"""The metric that trials are compared by, on child runs and on the parent."""
+
+KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+TOWERS_FOLDER = "towers"
+
+_LONGEST_TEXT = 1000  # of a reason; MLflow cuts tags off at 8,000
+_STATUS: Mapping[TrialState, Status] = {
+    "waiting": "RUNNING",
+    "running": "RUNNING",
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+_STUDY_STATUS: Mapping[StudyState, Status] = {
+    "complete": "FINISHED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One value of a metric.
+
+    Attributes:
+        metric: its name.
+        value: finite.
+        timestamp_ms: milliseconds since 1970.
+        step: the epoch; 0 for what has none.
+    """
+
+    metric: str
+    value: float
+    timestamp_ms: int
+    step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContent:
+    """A run as it shall be.
+
+    Attributes:
+        name: of the run.
+        status: in MLflow's words.
+        params: what never changes.
+        curve: metrics by epoch, in order.
+        finals: metrics of the whole run.
+        tags: by name.
+        started_ms: milliseconds since 1970.
+        ended_ms: milliseconds since 1970; None while it runs.
+    """
+
+    name: str
+    status: Status
+    params: Mapping[str, str] = field(default_factory=dict)
+    curve: tuple[Measurement, ...] = ()
+    finals: tuple[Measurement, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    started_ms: int | None = None
+    ended_ms: int | None = None
+
+    @property
+    def latest(self) -> Mapping[str, float]:
+        """The last value of every metric, as MLflow's tables show it."""
+        return {m.metric: m.value for m in (*self.curve, *self.finals)}
+
+
+def trial_content(
+    trial: TrialRecord, context: StudyContext, *, parent_run_id: str, user: str
+) -> RunContent:
+    """The child run of a trial."""
+    ended = None if _STATUS[trial.state] == "RUNNING" else _end_of(trial)
+    return RunContent(
+        name=f"trial {trial.number:03d} {trial.layer_sizes}".rstrip(),
+        status=_STATUS[trial.state],
+        params=_texts({**trial.parameters, **trial.derived}),
+        curve=curve_measurements(trial.curve),
+        finals=_trial_finals(trial, ended or 0),
+        tags={
+            **_common_tags(context, kind="trial", user=user, source="search.run"),
+            **_trial_tags(trial),
+            PARENT: parent_run_id,
+            NOTE: _trial_note(trial, context),
+        },
+        started_ms=trial.started_ms,
+        ended_ms=ended,
+    )
+
+
+def study_content(
+    context: StudyContext,
+    trials: Sequence[TrialRecord] = (),
+    *,
+    state: StudyState | None = None,
+    user: str,
+    best_run_id: str | None = None,
+) -> RunContent:
+    """The parent run of a study.
+
+    Args:
+        context: of the study.
+        trials: all of them, or none at the start.
+        state: how the search ended; None while it runs.
+        user: whose runs these are.
+        best_run_id: the run of the best trial.
+    """
+    ended = max((_end_of(trial) for trial in trials), default=0)
+    best = best_of(trials)
+    return RunContent(
+        name=f"study {context.name}",
+        status="RUNNING" if state is None else _STUDY_STATUS[state],
+        params=_study_params(context),
+        finals=() if state is None else _study_finals(trials, ended),
+        tags={
+            **_common_tags(context, kind="study", user=user, source="search.run"),
+            "deeprec.trials": str(context.trials),
+            NOTE: _study_note(context, trials, state),
+            "deeprec.state": state or "running",
+            **(best_tags(best, best_run_id) if best and best_run_id else {}),
+        },
+        ended_ms=ended or None,
+    )
+
+
+def retrain_content(
+    record: RetrainRecord, context: StudyContext, *, user: str, has_towers: bool
+) -> RunContent:
+    """The run of a re-trained model: beside the study's parent, not among its trials."""
+    finals = {**record.metrics, **record.references}
+    return RunContent(
+        name=f"re-trained trial {record.trial:03d} {record.layer_sizes}".rstrip(),
+        status="FINISHED",
+        params=_texts(
+            {
+                **record.parameters,
+                **record.derived,
+                "epochs": record.epochs,
+                "seed": record.seed,
+            }
+        ),
+        curve=curve_measurements(record.curve),
+        finals=_measurements(finals, record.ended_ms),
+        tags={
+            **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
+            "deeprec.source_trial": str(record.trial),
+            NOTE: _retrain_note(record, context),
+            **({TOWERS: TOWERS_FOLDER} if has_towers else {}),
+        },
+        started_ms=record.started_ms,
+        ended_ms=record.ended_ms,
+    )
+
+
+def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
+    """The parent's tags that point to the best trial."""
+    parameters = ", ".join(f"{name}={value:.6g}" for name, value in trial.parameters.items())
+    return {
+        "deeprec.best_trial": str(trial.number),
+        "deeprec.best_run_id": run_id,
+        "deeprec.best_parameters": parameters,
+    }
+
+
+def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
+    """The parent's best value, from the trial that reached it; later ones have later stamps."""
+    return _measurements({BEST: trial.value}, _end_of(trial))
+
+
+def curve_measurements(curve: Sequence[CurvePoint]) -> tuple[Measurement, ...]:
+    """The metrics of the epochs; values that are not finite are left out.
+
+    MLflow stores infinity as 1.8e308, which would be a lie in every plot.
+    """
+    return tuple(
+        Measurement(metric=name, value=value, timestamp_ms=point.timestamp_ms, step=point.epoch)
+        for point in curve
+        for name, value in point.metrics.items()
+        if math.isfinite(value)
+    )
+
+
+def _measurements(values: Mapping[str, float | None], at_ms: int) -> tuple[Measurement, ...]:
+    return tuple(
+        Measurement(metric=name, value=float(value), timestamp_ms=at_ms)
+        for name, value in values.items()
+        if value is not None and math.isfinite(value)
+    )
+
+
+def _trial_finals(trial: TrialRecord, at_ms: int) -> tuple[Measurement, ...]:
+    if _STATUS[trial.state] == "RUNNING":
+        return ()
+    values = {
+        BEST: trial.value,
+        "best_epoch": trial.best_epoch,
+        "train_seconds": trial.train_seconds,
+    }
+    return _measurements(values, at_ms)
+
+
+def _study_finals(trials: Sequence[TrialRecord], at_ms: int) -> tuple[Measurement, ...]:
+    best = best_of(trials)
+    states = Counter(trial.state for trial in trials)
+    counted: Sequence[TrialState] = ("complete", "pruned", "failed", "interrupted")
+    values = {BEST: best.value if best else None}
+    return _measurements(values | {f"trials_{s}": float(states[s]) for s in counted}, at_ms)
+
+
+def _end_of(trial: TrialRecord) -> int:
+    """When the trial ended; of a killed one, when it last gave a sign of life."""
+    last = trial.curve[-1].timestamp_ms if trial.curve else 0
+    return trial.ended_ms or max(last, trial.started_ms or 0)
+
+
+def _texts(values: Mapping[str, int | float | str]) -> Mapping[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _study_params(context: StudyContext) -> Mapping[str, str]:
+    """Only what stays the same on resume: MLflow refuses a parameter's second value."""
+    return _texts(
+        {
+            "seed": context.seed,
+            "space_hash": context.space_hash,
+            "data": context.data_name,
+            "split": context.split,
+            **{f"{part}_rows": count for part, count in context.rows.items()},
+        }
+    )
+
+
+def _common_tags(context: StudyContext, *, kind: str, user: str, source: str) -> Mapping[str, str]:
+    commit = context.git_commit
+    return {
+        KIND: kind,
+        STUDY: context.key,
+        "deeprec.data_fingerprint": context.data_fingerprint,
+        "mlflow.user": user,
+        "mlflow.source.name": source,
+        "mlflow.source.type": "LOCAL",
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        **{f"deeprec.version.{library}": text for library, text in context.versions.items()},
+    }
+
+
+def _trial_tags(trial: TrialRecord) -> Mapping[str, str]:
+    tags = {
+        TRIAL: trial.number,
+        "deeprec.state": trial.state,
+        "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
+        "deeprec.reason": _short(trial.reason),
+        "deeprec.reference": trial.reference,
+        "deeprec.retry_of": trial.retry_of,
+    }
+    return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def _trial_note(trial: TrialRecord, context: StudyContext) -> str:
+    layers = f" with layers {trial.layer_sizes}" if trial.layer_sizes else ""
+    reference = f" (the reference {trial.reference!r})" if trial.reference else ""
+    retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
+    return (
+        f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model{layers}. "
+        f"{_outcome(trial)}{retry}"
+    )
+
+
+def _outcome(trial: TrialRecord) -> str:
+    reached = "no accuracy yet" if trial.value is None else f"{trial.value:.4f}"
+    because = f": {_short(trial.reason)}" if trial.reason else ""
+    sentences: Mapping[TrialState, str] = {
+        "waiting": "It has not started.",
+        "running": "It is running.",
+        "complete": f"Best validation top-100 accuracy {reached}, at epoch {trial.best_epoch}.",
+        "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation top-100 accuracy "
+        f"until then: {reached}.",
+        "failed": f"It failed{because}.",
+        "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
+    }
+    return sentences[trial.state]
+
+
+def _study_note(
+    context: StudyContext, trials: Sequence[TrialRecord], state: StudyState | None
+) -> str:
+    rows = ", ".join(f"{count:,} {part}" for part, count in context.rows.items())
+    return (
+        f"Study `{context.name}`: a search over two-tower retrieval models on "
+        f"{context.data_name} ({context.split} split; rows: {rows}). Its trials are the child "
+        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}\n\n"
+        f"Next: `{context.next_command}`"
+    )
+
+
+def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> str:
+    if state is None:
+        return "The search is running."
+    counts = Counter(trial.state for trial in trials)
+    summary = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    best = best_of(trials)
+    if best is None:
+        return f"The search is {state}. Trials: {summary or 'none'}."
+    return (
+        f"The search is {state}. Trials: {summary}. **Best validation top-100 accuracy "
+        f"{best.value:.4f}**: trial {best.number}, layers {best.layer_sizes}, "
+        f"epoch {best.best_epoch}."
+    )
+
+
+def _retrain_note(record: RetrainRecord, context: StudyContext) -> str:
+    results = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    return (
+        f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
+        f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
+        f"{results}."
+    )

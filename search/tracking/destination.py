@@ -1,0 +1,188 @@
+"""Where MLflow's data goes: the tracking URI, understood and checked before any work."""
+
+import fcntl
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from search.errors import InputError
+
+_ALLOWED = "an http:// or https:// address of a server, or sqlite:///PATH"
+_FILE_STORE = (
+    "the tracking URI must be {allowed}, but got {uri!r}: MLflow has given up its file store. "
+    "Leave --tracking-uri out for {default}, or give sqlite:///PATH"
+)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the runs go.
+
+    Attributes:
+        uri: for MLflow: absolute, secrets included.
+        database: path of the SQLite database; None for a server.
+    """
+
+    uri: str
+    database: Path | None = None
+
+    @property
+    def artifacts(self) -> Path | None:
+        """The folder of the artifacts, beside the database; None where a server keeps them."""
+        return None if self.database is None else self.database.parent / "artifacts"
+
+    @property
+    def shown(self) -> str:
+        """The URI for people: secrets masked."""
+        return mask(self.uri)
+
+
+def resolve_uri(uri: str | None, folder: Path) -> Destination:
+    """Understand a tracking URI, without touching anything.
+
+    Args:
+        uri: ``--tracking-uri``, or None for the database in the folder.
+        folder: of the default database, usually ``mlruns``.
+
+    Raises:
+        InputError: the URI is malformed or names a kind of store that cannot be used.
+    """
+    if uri is None:
+        return _sqlite(folder / "mlflow.db")
+    scheme = uri.partition(":")[0].lower() if re.match(r"[A-Za-z][\w+.-]+:", uri) else ""
+    if scheme in ("http", "https"):
+        return Destination(_checked_address(uri))
+    if scheme == "sqlite":
+        return _sqlite(_database_path(uri))
+    if scheme in ("", "file"):
+        default = f"{folder}/mlflow.db"
+        raise InputError(_FILE_STORE.format(allowed=_ALLOWED, uri=mask(uri), default=default))
+    hint = "" if not _is_database(scheme) else "; start `mlflow server` on that database"
+    raise InputError(f"the tracking URI must be {_ALLOWED}, but got {mask(uri)!r}{hint}")
+
+
+def check_writable(destination: Destination, folder: Path) -> None:
+    """Check that the folders can be written and that the database is MLflow's.
+
+    Nothing is written by the check itself.
+
+    Raises:
+        InputError: names the folder or the file, and why it cannot be used.
+    """
+    folders = {folder} if destination.database is None else {folder, destination.database.parent}
+    for wanted in sorted(folders):
+        _check_folder(wanted)
+    if destination.database is not None and destination.database.exists():
+        _check_database(destination.database)
+
+
+def mask(text: str) -> str:
+    """The text with user names, passwords and query values of its URLs replaced by ``***``."""
+    text = re.sub(r"(?<=://)[^/\s'\"]+@", "***@", text)
+    return re.sub(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
+
+
+@contextmanager
+def locked(folder: Path, *, patience_s: float = 60.0) -> Iterator[None]:
+    """Hold the folder's lock: one process at a time creates databases, experiments and runs.
+
+    The operating system frees the lock of a killed process.
+
+    Args:
+        folder: made if it is missing.
+        patience_s: seconds to wait for another process.
+
+    Raises:
+        TimeoutError: another process kept the lock for longer.
+        OSError: the lock file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    deadline = time.monotonic() + patience_s
+    with path.open("a") as file:
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{path} is held by another process for over {patience_s:.0f} s")
+            time.sleep(0.05)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sqlite(path: Path) -> Destination:
+    database = Path(os.path.abspath(path))  # noqa: PTH100  (links stay as the user wrote them)
+    if set(str(database)) & set("%?#"):  # SQLAlchemy 2.0 and 2.1 read them in different ways
+        raise InputError(
+            f"the path of MLflow's database must be free of %, ? and #, but got {database}; "
+            "name another with --tracking-uri sqlite:///PATH"
+        )
+    return Destination(f"sqlite:///{database}", database)
+
+
+def _database_path(uri: str) -> Path:
+    path = unquote(uri.partition(":///")[2])
+    if not uri.startswith("sqlite:///") or path in ("", "/", ":memory:"):
+        raise InputError(
+            f"the tracking URI must be sqlite:///PATH to a file, but got {mask(uri)!r}"
+        )
+    return Path(path)
+
+
+def _checked_address(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", uri)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(
+            f"the tracking URI must look like http://HOST:PORT with a port from 1 to 65535, "
+            f"but got {mask(uri)!r}"
+        )
+    return uri.rstrip("/")
+
+
+def _is_database(scheme: str) -> bool:
+    return scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
+
+
+def _check_folder(folder: Path) -> None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f"MLflow's folder must be a folder, but {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(
+            f"MLflow's folder {folder} must be writable, but {existing} is not; change its "
+            "permissions, or name a server with --tracking-uri"
+        )
+
+
+def _check_database(path: Path) -> None:
+    """Refuse what MLflow would otherwise damage or trip over: other databases, other files."""
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        raise InputError(f"MLflow's database {path} must be a file that can be read and written")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {str(name) for (name,) in rows}
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"MLflow's database {path} cannot be read ({error}); move it away to start a new one"
+        ) from error
+    if tables and "experiments" not in tables:
+        raise InputError(
+            f"{path} is a database of something else, with tables such as {min(tables)!r}; "
+            "MLflow needs a database of its own"
+        )

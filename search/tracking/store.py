@@ -1,0 +1,244 @@
+"""MLflow's client, reduced to what tracking needs: the only module that imports mlflow.
+
+Everything goes through ``MlflowClient`` with an explicit URI: no global state, no active run.
+:func:`search.tracking.environment.prepare_environment` comes before the import of this module.
+"""
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.exceptions import MlflowException
+
+from search.errors import InputError
+from search.tracking.content import Measurement, RunContent, Status
+from search.tracking.context import StudyContext
+from search.tracking.destination import Destination, mask
+
+_PAGE = 1000  # runs a request
+_LONGEST_DIGEST = 36  # MLflow's limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A run as MLflow has it.
+
+    Attributes:
+        run_id: MLflow's.
+        status: MLflow's.
+        params: by name.
+        latest: the last value of every metric.
+        tags: by name.
+        has_inputs: whether data sets are logged.
+        started_ms: milliseconds since 1970.
+        folder: of its artifacts, where that is on this machine's disk.
+    """
+
+    run_id: str
+    status: str
+    params: Mapping[str, str]
+    latest: Mapping[str, float]
+    tags: Mapping[str, str]
+    has_inputs: bool
+    started_ms: int
+    folder: Path | None
+
+
+class Store:
+    """The runs of one MLflow server or database.
+
+    Every method may raise what mlflow raises; :func:`explain` makes a line of it.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self._client = MlflowClient(tracking_uri=destination.uri)
+        self._destination = destination
+
+    def ping(self, name: str) -> None:
+        """Ask for an experiment, whether it exists or not, to see that MLflow answers."""
+        self._client.get_experiment_by_name(name)
+
+    def experiment(self, name: str, note: str) -> str:
+        """The id of the experiment of that name, made if there is none.
+
+        Raises:
+            InputError: it was deleted, and MLflow keeps its name.
+        """
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            with suppress(MlflowException):  # another machine was faster: it exists now
+                return self._create_experiment(name, note)
+            found = self._client.get_experiment_by_name(name)
+        return _active(found, name)
+
+    def _create_experiment(self, name: str, note: str) -> str:
+        root = self._destination.artifacts
+        return self._client.create_experiment(
+            name,
+            artifact_location=None if root is None else (root / _file_name(name)).as_uri(),
+            tags={
+                "mlflow.note.content": note,
+                "mlflow.experimentKind": "custom_model_development",  # saves a question in the UI
+            },
+        )
+
+    def find_runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[StoredRun]:
+        """The runs with these tags, oldest first: a request for every thousand."""
+        wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
+        runs: list[StoredRun] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id],
+                wanted,
+                max_results=_PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            runs += [_stored(run) for run in page]
+            token = page.token
+            if not token:
+                return runs
+
+    def create_run(self, experiment_id: str, content: RunContent, started_ms: int) -> str:
+        """A new run with the content's name and tags; its status is RUNNING."""
+        run = self._client.create_run(
+            experiment_id,
+            start_time=started_ms,
+            tags=dict(content.tags),
+            run_name=content.name,
+        )
+        return str(run.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        metrics: Iterable[Measurement] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log all of it in one request; what is stored already stays as it is."""
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(m.metric, m.value, m.timestamp_ms, m.step) for m in metrics],
+            params=[Param(name, value) for name, value in (params or {}).items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+
+    def log_inputs(self, run_id: str, context: StudyContext) -> None:
+        """Log the parts of the data set as inputs of the run."""
+        self._client.log_inputs(
+            run_id, datasets=[_input(context, part, rows) for part, rows in context.rows.items()]
+        )
+
+    def upload(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Store small files as artifacts, by file name."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.write_bytes(content)
+                self._client.log_artifact(run_id, str(path))
+
+    def upload_towers(self, run_id: str, towers: Path, folder: str) -> None:
+        """Store the ``.keras`` files of a folder as artifacts under ``folder``."""
+        for path in sorted(towers.glob("*.keras")):
+            self._client.log_artifact(run_id, str(path), folder)
+
+    def reopen(self, run_id: str) -> None:
+        """Set a run's status to RUNNING."""
+        self._client.update_run(run_id, status="RUNNING")
+
+    def close(self, run_id: str, status: Status, ended_ms: int | None) -> None:
+        """Set a run's final status and end (milliseconds since 1970; None is now)."""
+        self._client.set_terminated(run_id, status, ended_ms)
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to MLflow's trash, from where it can be restored."""
+        self._client.delete_run(run_id)
+
+
+def explain(error: BaseException, destination: Destination) -> str:
+    """An exception of a :class:`Store` as one short line for people, secrets masked."""
+    where = destination.shown
+    for cause in _chain(error):
+        if isinstance(cause, TimeoutError):
+            return f"{where} does not answer"
+        if isinstance(cause, ConnectionError | socket.gaierror):
+            return f"{where} cannot be reached ({cause.strerror or 'the connection broke'})"
+    first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return mask(f"{where}: {first[:300]}")
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _active(experiment: Experiment | None, name: str) -> str:
+    if experiment is None:
+        raise InputError(f"MLflow's experiment {name!r} could neither be found nor made")
+    if experiment.lifecycle_stage != "active":
+        raise InputError(
+            f"MLflow's experiment {name!r} was deleted; restore it with `mlflow experiments "
+            f"restore --experiment-id {experiment.experiment_id}`, or give the study another name"
+        )
+    return str(experiment.experiment_id)
+
+
+def _stored(run: Run) -> StoredRun:
+    return StoredRun(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        params=run.data.params,
+        latest=run.data.metrics,
+        tags=run.data.tags,
+        has_inputs=bool(run.inputs and run.inputs.dataset_inputs),
+        started_ms=run.info.start_time,
+        folder=_local_folder(run.info.artifact_uri),
+    )
+
+
+def _local_folder(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
+
+
+def _input(context: StudyContext, part: str, rows: int) -> DatasetInput:
+    """A part of the data; its digest names the part, for MLflow keeps one input a digest."""
+    purpose = {"train": "training"}.get(part, part)
+    suffix = f"-{purpose}"
+    dataset = Dataset(
+        name=context.data_name,
+        digest=context.data_fingerprint[: _LONGEST_DIGEST - len(suffix)] + suffix,
+        source_type="local",
+        source=json.dumps({"uri": mask(context.data_source)}),
+        profile=json.dumps({"num_rows": rows, "split": context.split}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", purpose)])
+
+
+def _quoted(value: str) -> str:
+    """A string of MLflow's filter language, which knows no escapes but two kinds of quotes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)

