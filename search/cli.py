@@ -1,0 +1,42 @@
+"""What every command shares: how it ends, and what it says when it cannot."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from search.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run_command(command: Callable[..., int | None]) -> NoReturn:
+    """Runs a Typer command and exits: 0 when it worked, 2 with one line for bad input.
+
+    Args:
+        command: a function with Typer's annotations; it returns its exit code, or None for 0.
+    """
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(command)
+    sys.exit(_exit_code(app))
+
+
+def _exit_code(app: Any) -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except InputError as error:
+        return _complain(str(error))
+    except TyperException as error:
+        return _complain(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+
+
+def _complain(message: str) -> int:
+    one_line = " ".join(message.split())
+    print(f"error: {one_line}", file=sys.stderr)  # noqa: T201
+    return BAD_INPUT

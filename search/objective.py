@@ -1,0 +1,197 @@
+"""One trial, from suggestion to value."""
+
+import gc
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import jax
+import keras
+import optuna
+
+from deeprec.dataset import TrainingData
+from deeprec.retrieval import RetrievalModel
+from deeprec.training import TrainingResult, train
+from search.seeds import derive_seed
+from search.space import Configuration, suggest
+from search.spec import StudySpec
+from search.storage import curve_to_json, mark_interrupted, place_of_next, record_of
+from search.towers import save_towers
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+
+
+class TrialWatcher(Protocol):
+    """Whoever looks on: tracking, progress. What a watcher does never changes a trial."""
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """A trial has its configuration and begins to train."""
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        """Trial ``number`` has trained one more epoch."""
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        """A trial is over, however it ended; ``towers`` is where they lie if it saved them."""
+
+
+class Objective:
+    """Trains the configuration a trial suggests; its value is the best validated accuracy.
+
+    The objective is given training and validation rows; there is no way from them to the test rows.
+
+    Args:
+        spec: the study file.
+        data: the rows to train and validate on.
+        towers_folder: where the towers of each new best trial are saved.
+        watchers: told when a trial starts and after every epoch.
+        should_stop: asked after every epoch; a reason (as text) interrupts the trial there.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        data: TrainingData,
+        *,
+        towers_folder: Path,
+        watchers: Sequence[TrialWatcher] = (),
+        should_stop: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.spec = spec
+        self.data = data
+        self.towers_folder = towers_folder
+        self.watchers = watchers
+        self.should_stop = should_stop
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Runs the trial.
+
+        Returns:
+            The best validation top-100 accuracy over the validated epochs, in 0..1.
+
+        Raises:
+            optuna.TrialPruned: the pruner gave it up.
+            KeyboardInterrupt: it was interrupted; it is marked so, to be run again.
+            NonFiniteError: loss or score is not finite; any other error is a failure as well,
+                and its reason is kept with the trial.
+        """
+        started = time.perf_counter()
+        try:
+            return self._run(trial)
+        except optuna.TrialPruned:
+            raise
+        except KeyboardInterrupt as interrupt:
+            mark_interrupted(trial.study, trial, str(interrupt) or "interrupted from the keyboard")
+            raise
+        except Exception as error:
+            trial.set_user_attr("reason", _reason(error))
+            trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
+            raise
+        finally:
+            trial.set_user_attr("train_seconds", round(time.perf_counter() - started, 3))
+            _free_memory()
+
+    def _run(self, trial: optuna.Trial) -> float:
+        configuration = suggest(trial, self.spec.space)
+        seed = trial_seed(self.spec.study.seed, trial)
+        model = RetrievalModel.for_tables(
+            self.data.users, self.data.movies, configuration.model_config(), seed=seed
+        )
+        trial.set_user_attr("derived", derived_parameters(configuration, model, seed))
+        record = record_of(_frozen(trial))
+        for watcher in self.watchers:
+            watcher.trial_started(record)
+        seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop)
+        result = train(
+            model, self.data, configuration.training_config(self.spec), on_epoch=seam.on_epoch
+        )
+        self._save_if_best(trial, model, result)
+        return _value(result)
+
+    def _save_if_best(
+        self, trial: optuna.Trial, model: RetrievalModel, result: TrainingResult
+    ) -> None:
+        """Saves before the value is told: a kill in between loses the value, never the towers."""
+        complete = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+        best = max((other.value for other in complete if other.value is not None), default=None)
+        if best is None or _value(result) > best:
+            save_towers(model, self.towers_folder, trial.number)
+
+
+class _Seam:
+    """What the search does after an epoch: keep the curve, tell watchers, stop, report, prune."""
+
+    def __init__(
+        self,
+        trial: optuna.Trial,
+        epochs: int,
+        watchers: Sequence[TrialWatcher],
+        should_stop: Callable[[], str | None],
+    ) -> None:
+        self.trial = trial
+        self.epochs = epochs
+        self.watchers = watchers
+        self.should_stop = should_stop
+        self.curve: list[CurvePoint] = []
+
+    def on_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        point = CurvePoint(
+            epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=dict(metrics)
+        )
+        self.curve.append(point)
+        validated = OBJECTIVE_METRIC in metrics
+        if validated:
+            self.trial.set_user_attr("curve", curve_to_json(self.curve))
+        for watcher in self.watchers:
+            watcher.epoch_finished(self.trial.number, point)
+        if reason := self.should_stop():
+            raise KeyboardInterrupt(reason)
+        if validated:
+            self.trial.report(metrics[OBJECTIVE_METRIC], step=epoch)
+            # After the last epoch there is nothing left to save, and the value is known.
+            if epoch < self.epochs and self.trial.should_prune():
+                raise optuna.TrialPruned(f"pruned after epoch {epoch}")
+
+
+def trial_seed(study_seed: int, trial: optuna.Trial) -> int:
+    """The seed of a trial's weights, by its place among the trials that were not interrupted.
+
+    A configuration that runs again after an interruption so keeps the seed of its first try, and
+    an interrupted search reaches the numbers that an undisturbed one would have.
+    """
+    earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
+    return derive_seed(study_seed, "weights", place_of_next(earlier))
+
+
+def derived_parameters(
+    configuration: Configuration, model: RetrievalModel, seed: int
+) -> dict[str, int | str]:
+    """What follows from the sampled parameters and is worth a column beside them."""
+    return {
+        "layer_sizes": str(configuration.layer_sizes),
+        "parameter_count": model.query_model.count_params() + model.candidate_model.count_params(),
+        "seed": seed,
+    }
+
+
+def _value(result: TrainingResult) -> float:
+    assert result.best_accuracy is not None, "a trial always has validation rows"
+    return result.best_accuracy
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line; its type is named where the message alone would not tell."""
+    lines = str(error).strip().splitlines()
+    message = lines[0] if lines else ""
+    return message if isinstance(error, ArithmeticError) else f"{type(error).__name__}: {message}"
+
+
+def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
+    return trial.study._storage.get_trial(trial._trial_id)  # the Trial itself cannot be read whole
+
+
+def _free_memory() -> None:
+    """Drops compiled functions and Keras's global state, so that a long study does not grow."""
+    keras.utils.clear_session(free_memory=False)
+    jax.clear_caches()  # type: ignore[no-untyped-call]
+    gc.collect()

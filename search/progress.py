@@ -1,0 +1,237 @@
+"""What a running search shows: a live view in a terminal, one plain line a trial elsewhere."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord, best_of
+
+
+class Progress:
+    """Shows a search: a watcher of its trials, entered for as long as the search runs.
+
+    This one shows announced lines on standard error and nothing else; the others show more.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leaves the terminal as it was."""
+
+    def announce(self, line: str) -> None:
+        """Shows a line of its own."""
+        Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """A trial has its configuration and begins to train."""
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        """Trial ``number`` has trained one more epoch."""
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        """A trial is over."""
+
+
+def make_progress(
+    console: Console, *, trials: int, epochs: int, done: Iterable[TrialRecord], quiet: bool
+) -> Progress:
+    """The view that fits where the output goes.
+
+    Args:
+        console: where to show it.
+        trials: how many finished trials the search aims at.
+        epochs: epochs of a whole trial.
+        done: the trials the study holds already.
+        quiet: show nothing but announced warnings.
+    """
+    tally = Tally(trials, epochs, list(done))
+    if quiet:
+        return Progress()
+    return LiveProgress(console, tally) if console.is_terminal else PlainProgress(console, tally)
+
+
+class Tally:
+    """Counts and times the trials of a search: what every view shows.
+
+    Args:
+        target: how many finished trials the search aims at.
+        epochs: epochs of a whole trial.
+        trials: the trials the study holds already.
+    """
+
+    def __init__(self, target: int, epochs: int, trials: list[TrialRecord]) -> None:
+        self.target = target
+        self.epochs = epochs
+        self.trials = trials
+        self.running: TrialRecord | None = None
+        self.point: CurvePoint | None = None
+        self.accuracies: list[float] = []
+        self._started = time.monotonic()
+        self._finished_before = self.finished
+
+    @property
+    def finished(self) -> int:
+        """Complete and pruned trials: those that count."""
+        return sum(trial.is_finished for trial in self.trials)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best complete trial so far."""
+        return best_of(self.trials)
+
+    def count(self, state: str) -> int:
+        """Trials in that state."""
+        return sum(trial.state == state for trial in self.trials)
+
+    def seconds_left(self) -> float | None:
+        """Time left at the pace of this run, pruned trials included; None before its first."""
+        finished = self.finished - self._finished_before
+        if finished == 0:
+            return None
+        pace = (time.monotonic() - self._started) / finished
+        return pace * max(self.target - self.finished, 0)
+
+    def start(self, trial: TrialRecord) -> None:
+        """Notes the trial that runs now."""
+        self.running, self.point, self.accuracies = trial, None, []
+
+    def advance(self, point: CurvePoint) -> None:
+        """Notes an epoch of the running trial."""
+        self.point = point
+        if OBJECTIVE_METRIC in point.metrics:
+            self.accuracies.append(point.metrics[OBJECTIVE_METRIC])
+
+    def finish(self, trial: TrialRecord) -> None:
+        """Notes how the running trial ended."""
+        self.trials.append(trial)
+        self.running = None
+
+
+class PlainProgress(Progress):
+    """One plain line a trial, for pipes and log files."""
+
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._console = console
+        self._tally = tally
+
+    def announce(self, line: str) -> None:
+        """Prints the line."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        """Prints how the trial ended, and how far the study is."""
+        self._tally.finish(trial)
+        best = self._tally.best
+        so_far = f"{self._tally.finished}/{self._tally.target}"
+        if best is not None:
+            so_far += f", best {best.value:.4f} (trial {best.number})"
+        self.announce(f"{trial_line(trial)}  [{so_far}]")
+
+
+class LiveProgress(Progress):
+    """A few lines that stay in place: the study, the running trial, the best so far."""
+
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._tally = tally
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=4, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Takes the view away: the summary follows."""
+        self._live.stop()
+
+    def announce(self, line: str) -> None:
+        """Prints the line above the view."""
+        self._live.console.print(line, markup=False, highlight=False)
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """Shows the trial as the running one."""
+        self._tally.start(trial)
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        """Shows the epoch and, where validated, the accuracy."""
+        self._tally.advance(point)
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        """Counts the trial; one that did not finish says why."""
+        self._tally.finish(trial)
+        if not trial.is_finished:
+            self.announce(trial_line(trial))
+
+    def _render(self) -> RenderableType:
+        return Group(self._overall(), self._details())
+
+    def _overall(self) -> RenderableType:
+        tally = self._tally
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            Text(f"{tally.finished} of {tally.target} trials", style="bold"),
+            ProgressBar(total=max(tally.target, 1), completed=tally.finished, width=24),
+            f"{tally.count('pruned')} pruned, {tally.count('failed')} failed",
+            _time_left(tally.seconds_left()),
+        )
+        return grid
+
+    def _details(self) -> RenderableType:
+        grid = Table.grid(padding=(0, 2))
+        running, best = self._tally.running, self._tally.best
+        if running is not None:
+            grid.add_row(f"trial {running.number}", configuration_text(running), self._epoch_text())
+        if best is not None:
+            accuracy = f"accuracy {best.value:.4f}, epoch {best.best_epoch}"
+            grid.add_row(f"best: {best.number}", configuration_text(best), accuracy, style="green")
+        return grid
+
+    def _epoch_text(self) -> str:
+        tally = self._tally
+        epoch = tally.point.epoch if tally.point else 0
+        text = f"epoch {epoch}/{tally.epochs}"
+        if tally.accuracies:
+            text += f", accuracy {tally.accuracies[-1]:.4f}, best {max(tally.accuracies):.4f}"
+        return text
+
+
+def configuration_text(trial: TrialRecord) -> str:
+    """The configuration of a trial in a few words: layers, embedding, learning rate."""
+    parameters = trial.parameters
+    words = [trial.layer_sizes]
+    if "embedding_dimension" in parameters:
+        words.append(f"embedding {parameters['embedding_dimension']}")
+    if "learning_rate" in parameters:
+        words.append(f"learning rate {parameters['learning_rate']:.3g}")
+    return ", ".join(word for word in words if word)
+
+
+def trial_line(trial: TrialRecord) -> str:
+    """A trial that is over, in one plain line."""
+    results = {
+        "complete": f"accuracy {_accuracy(trial)} at epoch {trial.best_epoch}",
+        "pruned": f"accuracy {_accuracy(trial)} when pruned at epoch {trial.pruned_at_epoch}",
+    }
+    result = results.get(trial.state, trial.reason or "no reason recorded")
+    seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"
+    return f"trial {trial.number} {trial.state}: {result}  {configuration_text(trial)}{seconds}"
+
+
+def _accuracy(trial: TrialRecord) -> str:
+    return "unknown" if trial.value is None else f"{trial.value:.4f}"
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} left"

@@ -1,0 +1,117 @@
+"""``python -m search.run``: search a study, or go on with one, until it has its trials."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli import run_command
+
+
+def main(
+    study: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
+    ] = "tutorial",
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How many finished trials (complete or pruned) the study shall have in all.",
+            show_default="the study file's",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Start no trial later than this.", show_default="none"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="S",
+            help="Origin of every random draw of the study.",
+            show_default="the study file's",
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="tpe, random, grid, cmaes or nsgaii.",
+            show_default="the study file's",
+        ),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="median, hyperband, successive-halving, percentile, patient or none.",
+            show_default="the study file's",
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Database of the study.",
+            show_default="SQLite, studies/NAME.db",
+        ),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="MLflow server.", show_default="SQLite, mlruns/mlflow.db"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="ml-100k.zip, or a folder with it, its files, or a TFDS data directory.",
+            show_default="cache, TFDS, download",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the final summary alone.")] = False,
+) -> int:
+    """Searches the architecture and learning rate of a two-tower retrieval model.
+
+    Trials are pruned when they cannot win, and tracked in MLflow under mlruns/. Run again, the
+    command finishes what is missing: nothing that is done is done twice. Ctrl-C stops it tidily.
+
+    Example: python -m search.run --study tutorial --trials 50
+    """
+    # Imported here, so that --help and most errors of the command line answer at once.
+    from search.spec import load_spec, override
+    from search.workspace import Workspace
+
+    workspace = Workspace(Path.cwd())
+    spec = load_spec(study, folders=workspace.study_files)
+    spec = override(spec, sampler=sampler, pruner=pruner, trials=trials, seed=seed)
+
+    from search.session import Session
+
+    session = Session(
+        spec=spec,
+        study_argument=study,
+        workspace=workspace,
+        storage_url=storage,
+        tracking_uri=tracking_uri,
+        data_dir=data_dir,
+        quiet=quiet,
+    )
+    if dry_run:
+        from search.dry_run import print_dry_run
+
+        print_dry_run(session)
+        return 0
+    from search.conduct import conduct
+
+    return conduct(session, timeout_seconds=timeout)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,166 @@
+"""One study in one folder: its file, its data, and where everything about it is kept."""
+
+import shlex
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import optuna
+from rich.console import Console
+
+from deeprec.compilation import use_compilation_cache
+from deeprec.dataset import Dataset, Splits, default_cache_dir, load_dataset, split
+from deeprec.errors import DataError
+from search.errors import InputError
+from search.provenance import git_commit, library_versions
+from search.samplers import make_sampler
+from search.space import data_config
+from search.spec import StudySpec
+from search.storage import default_storage, identity_of, safe_url
+from search.summary import NextCommands
+from search.towers import find_towers
+from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri
+from search.workspace import Workspace
+
+PIPE_COLUMNS = 120
+
+
+def make_console() -> Console:
+    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
+
+
+class Session:
+    """What every command on a study needs; all that was given is checked, nothing is written.
+
+    Args:
+        spec: the study file, the command line's choices included.
+        study_argument: how the command line named it.
+        workspace: where everything is written.
+        storage_url: database of the study; SQLite in the workspace when None.
+        tracking_uri: MLflow server; SQLite in the workspace when None.
+        data_dir: where the raw data is; looked for when None.
+        quiet: announce nothing.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: StudySpec,
+        study_argument: str,
+        workspace: Workspace,
+        storage_url: str | None = None,
+        tracking_uri: str | None = None,
+        data_dir: Path | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.spec = spec
+        self.study_argument = study_argument
+        self.workspace = workspace
+        self.storage_is_default = storage_url is None
+        self.storage_url = storage_url or default_storage(workspace.studies, spec.name)
+        self.tracking_uri = tracking_uri
+        self.destination = resolve_uri(tracking_uri, workspace.mlruns)
+        self.data_dir = data_dir
+        self.quiet = quiet
+        self.console = make_console()
+        self.show: Callable[[str], None] = self._print
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
+        workspace.check_writable()
+        self.identity = identity_of(self.storage_url, spec) or uuid.uuid4().hex
+        use_compilation_cache(default_cache_dir() / "compiled")
+
+    def announce(self, line: str) -> None:
+        """Shows a line, unless the session is quiet."""
+        if not self.quiet:
+            self.show(line)
+
+    def warn(self, line: str) -> None:
+        """Shows a warning, quiet or not."""
+        self.show(f"warning: {line}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set, test rows included.
+
+        Raises:
+            InputError: it cannot be had.
+        """
+        try:
+            return load_dataset(
+                data_config(self.spec), data_dir=self.data_dir, announce=self.announce
+            )
+        except DataError as error:
+            raise InputError(str(error)) from error
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The rows to train on, to validate on and to test on."""
+        return split(self.dataset, data_config(self.spec))
+
+    @property
+    def towers_folder(self) -> Path:
+        """Where the towers of the study lie, a folder a trial."""
+        return self.workspace.towers(self.spec.name)
+
+    def towers_of(self, number: int) -> Path | None:
+        """The saved towers of a trial, if it saved any."""
+        return find_towers(self.towers_folder, number)
+
+    def open_tracker(self) -> Tracker:
+        """The study in MLflow.
+
+        Raises:
+            InputError: MLflow cannot be used.
+        """
+        return open_tracker(
+            self.tracking_uri, self._context(), folder=self.workspace.mlruns, warn=self.warn
+        )
+
+    def _context(self) -> StudyContext:
+        spec, dataset, splits = self.spec, self.dataset, self.splits
+        return StudyContext(
+            name=spec.name,
+            spec_text=spec.text,
+            space_hash=spec.space_hash,
+            seed=spec.study.seed,
+            trials=spec.study.trials,
+            data_name=dataset.name,
+            data_fingerprint=dataset.fingerprint,
+            data_source=dataset.source,
+            split=spec.data.split,
+            rows={"train": len(splits.train), "validation": len(splits.validation)},
+            git_commit=git_commit(),
+            versions=library_versions(),
+            next_command=self.commands().retrain,
+            identity=self.identity,
+        )
+
+    def commands(self) -> NextCommands:
+        """What to do next, with the flags that this command was given."""
+        flags = ["--study", self.study_argument]
+        if not self.storage_is_default:
+            flags += ["--storage", safe_url(self.storage_url)]
+        if self.tracking_uri is not None:
+            flags += ["--tracking-uri", self.destination.shown]
+        study = shlex.join(flags)
+        return NextCommands(
+            compare=self._compare_command(),
+            retrain=f"python -m search.retrain {study}",
+            more=f"python -m search.run {study} --trials {2 * self.spec.study.trials}",
+        )
+
+    def _compare_command(self) -> str:
+        if self.destination.database is None:
+            return f"open {self.destination.shown} in a browser"
+        uri = self.destination.uri.replace(f"sqlite:///{self.workspace.folder}/", "sqlite:///")
+        return f"mlflow ui --backend-store-uri {uri}"

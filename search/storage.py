@@ -1,0 +1,324 @@
+"""Optuna's storage, the truth about a study: opened once, checked, read as plain records."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from filelock import FileLock, Timeout
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from search.errors import InputError
+from search.grid import tried_by
+from search.samplers import make_pruner
+from search.space import readable
+from search.spec import StudySpec, differences
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.trials import TrialState as RecordState
+
+CONNECT_SECONDS = 10
+"""How long a storage may take to answer at the start."""
+
+_SQLITE_BUSY_SECONDS = 60
+
+
+def default_storage(folder: Path, study_name: str) -> str:
+    """The URL of the study's SQLite database under ``folder`` (``studies``)."""
+    return f"sqlite:///{folder.resolve() / study_name}.db"
+
+
+def safe_url(url: str) -> str:
+    """The URL as it may be shown: without its password."""
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return "the given URL"
+
+
+@contextmanager
+def only_run(folder: Path, study_name: str) -> Iterator[None]:
+    """Holds the study for this process; the operating system frees it when the process dies.
+
+    A trial found RUNNING while the study is held was therefore left by a dead process.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    lock = FileLock(folder / f"{study_name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"study {study_name!r} is being searched by another process; wait for it, stop it, "
+            "or give this search a study file of another name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def identity_of(url: str, spec: StudySpec) -> str | None:
+    """What tells the stored study from others of its name; None where there is none yet.
+
+    Writes nothing, so it serves as a check before any work.
+
+    Raises:
+        InputError: the storage cannot be reached, or holds a study of this name that was made with
+            another space, direction or seed.
+    """
+    if not _holds_studies(url):
+        return None
+    try:
+        study = optuna.load_study(storage=_open_storage(url), study_name=spec.name)
+    except KeyError:
+        return None
+    refuse_other_study(study, spec)
+    return study.user_attrs.get("identity")
+
+
+def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) -> optuna.Study:
+    """Opens the study, or creates it with the file's direction, space and seed.
+
+    Args:
+        url: of the storage.
+        spec: the study file.
+        data_fingerprint: of the data set it is searched on.
+        identity: given to a new study; one that exists keeps its own.
+
+    Raises:
+        InputError: the storage cannot be reached, or holds a study of this name that was made
+            with another space, direction, seed or data set.
+    """
+    study = optuna.create_study(
+        storage=_open_storage(url),
+        study_name=spec.name,
+        direction="maximize",
+        pruner=make_pruner(spec),
+        load_if_exists=True,
+    )
+    if "comparable" not in study.user_attrs:  # new, or its creation was interrupted
+        study.set_user_attr("identity", identity)
+        study.set_user_attr("seed", spec.study.seed)
+        study.set_user_attr("data_fingerprint", data_fingerprint)
+        study.set_user_attr("comparable", spec.comparable)
+    refuse_other_study(study, spec, data_fingerprint)
+    return study
+
+
+def load_study(url: str, name: str) -> optuna.Study:
+    """Opens a study that exists.
+
+    Raises:
+        InputError: the storage cannot be reached or holds no such study.
+    """
+    if not _holds_studies(url):
+        raise InputError(_no_study(name, url))
+    try:
+        return optuna.load_study(storage=_open_storage(url), study_name=name)
+    except KeyError:
+        raise InputError(_no_study(name, url)) from None
+
+
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """All trials of the study, in the order of their numbers."""
+    return [record_of(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """What the storage holds of a trial, as plain data."""
+    attributes = trial.user_attrs
+    curve = curve_from_json(attributes.get("curve", []))
+    best_epoch, value = _best_point(curve)
+    state = _state(trial)
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        parameters=readable(tried_by(trial)),
+        derived=attributes.get("derived", {}),
+        value=value,
+        best_epoch=best_epoch,
+        pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
+        reason=attributes.get("reason"),
+        reference=attributes.get("reference"),
+        retry_of=attributes.get("retry_of"),
+        curve=curve,
+        started_ms=_milliseconds(trial.datetime_start),
+        ended_ms=_milliseconds(trial.datetime_complete),
+        train_seconds=attributes.get("train_seconds"),
+    )
+
+
+def place_of_next(trials: Iterable[FrozenTrial]) -> int:
+    """The place of the trial that follows these, from 0; interrupted ones take no place.
+
+    What is interrupted runs again next, in the same place. So whatever is seeded by the place comes
+    out as if the search had not been interrupted.
+    """
+    return sum(not trial.user_attrs.get("interrupted", False) for trial in trials)
+
+
+def curve_to_json(curve: Iterable[CurvePoint]) -> list[list[Any]]:
+    """The curve as the trial attribute ``curve`` holds it."""
+    return [[point.epoch, point.timestamp_ms, dict(point.metrics)] for point in curve]
+
+
+def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
+    """The curve that :func:`curve_to_json` wrote."""
+    return tuple(
+        CurvePoint(epoch=epoch, timestamp_ms=timestamp, metrics=metrics)
+        for epoch, timestamp, metrics in rows
+    )
+
+
+def close_stale(study: optuna.Study) -> list[int]:
+    """Records trials left RUNNING by a killed process as interrupted; returns their numbers.
+
+    Only for the process that holds the study (:func:`only_run`).
+    """
+    stale = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    for trial in stale:
+        mark_interrupted(study, trial, "the process that ran it was killed")
+        study.tell(trial.number, state=TrialState.FAIL)
+    return [trial.number for trial in stale]
+
+
+def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
+    """Notes, while the trial is unfinished, that it did not fail by itself: it will run again."""
+    storage = study._storage
+    storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+    storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+
+
+def _open_storage(url: str) -> RDBStorage:
+    """Optuna's storage behind the URL; its tables are created where they are missing."""
+    with _explained(url):
+        return RDBStorage(url, engine_kwargs=_engine_arguments(_parsed(url)))
+
+
+def _holds_studies(url: str) -> bool:
+    """Whether the database exists and has Optuna's tables; nothing is written.
+
+    Raises:
+        InputError: it cannot be reached, or its folder does not exist.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        path = _sqlite_path(parsed)
+        if not path.parent.is_dir() and path.parent.name != "studies":
+            raise InputError(f"the folder of --storage must exist but {path.parent} does not")
+        if not path.exists():
+            return False
+    with _explained(url):
+        engine = sqlalchemy.create_engine(parsed, **_engine_arguments(parsed))
+        try:
+            return sqlalchemy.inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+
+
+def _engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS}}
+    if backend == "postgresql":
+        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    return {"pool_pre_ping": True}
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turns what a database driver says into one line for people."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"storage {safe_url(url)} needs the package {error.name}, which is not installed"
+        ) from None
+    except sqlalchemy.exc.NoSuchModuleError as error:
+        raise InputError(f"storage {safe_url(url)} cannot be used: {_first_line(error)}") from None
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        raise InputError(
+            f"storage {safe_url(url)} cannot be opened: {_first_line(error)}; "
+            "is the address right, and may this user read and write there?"
+        ) from None
+
+
+def _parsed(url: str) -> sqlalchemy.URL:
+    try:
+        return sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        raise InputError(
+            "--storage must be a database URL such as sqlite:///studies/name.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from None
+
+
+def _sqlite_path(url: sqlalchemy.URL) -> Path:
+    if not url.database or url.database == ":memory:":
+        raise InputError("--storage must name a file, such as sqlite:///studies/name.db")
+    return Path(url.database)
+
+
+def refuse_other_study(
+    study: optuna.Study, spec: StudySpec, data_fingerprint: str | None = None
+) -> None:
+    """Refuses a stored study that was made with another file or on other data.
+
+    Raises:
+        InputError: space, data, training, direction, seed or (where given) fingerprint differ.
+    """
+    attributes = study.user_attrs
+    if "comparable" not in attributes:
+        return
+    found = differences(attributes["comparable"], spec.comparable)
+    if study.direction != optuna.study.StudyDirection.MAXIMIZE:
+        found.append(f"direction was {study.direction.name.lower()}, is maximize")
+    if attributes["seed"] != spec.study.seed:
+        found.append(f"seed was {attributes['seed']}, is {spec.study.seed}")
+    if data_fingerprint is not None and attributes["data_fingerprint"] != data_fingerprint:
+        found.append("the prepared data set (or a library that prepared it) changed")
+    if found:
+        raise InputError(
+            f"study {spec.name!r} exists and cannot be mixed with this one: {'; '.join(found)}; "
+            "undo the change, or search under another name (copy the study file)"
+        )
+
+
+def _no_study(name: str, url: str) -> str:
+    return (
+        f"there is no study {name!r} in {safe_url(url)}; "
+        f"search it first: python -m search.run --study {name}"
+    )
+
+
+def _state(trial: FrozenTrial) -> RecordState:
+    if trial.state == TrialState.FAIL:
+        return "interrupted" if trial.user_attrs.get("interrupted") else "failed"
+    states: Mapping[TrialState, RecordState] = {
+        TrialState.WAITING: "waiting",
+        TrialState.RUNNING: "running",
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+    }
+    return states[trial.state]
+
+
+def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None]:
+    """The epoch and value of the highest validation accuracy, the earliest of equals."""
+    validated = [point for point in curve if OBJECTIVE_METRIC in point.metrics]
+    if not validated:
+        return None, None
+    best = max(validated, key=lambda point: (point.metrics[OBJECTIVE_METRIC], -point.epoch))
+    return best.epoch, best.metrics[OBJECTIVE_METRIC]
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,161 @@
+"""One trial: real training on small tables, its attributes, pruning, towers, memory of failures."""
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from deeprec.dataset import TrainingData
+from deeprec.saving import load_model
+from deeprec.tables import Interactions
+from search.objective import Objective
+from search.storage import record_of, records
+from search.towers import find_towers
+from search.trials import CurvePoint, TrialRecord
+from search.worker import search
+from tests.unit.search.specs import small_spec
+
+
+class Watcher:
+    """Keeps what it is told while a trial runs."""
+
+    def __init__(self) -> None:
+        self.started: list[TrialRecord] = []
+        self.epochs: list[tuple[int, int]] = []
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        self.started.append(trial)
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        self.epochs.append((number, point.epoch))
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        pass
+
+
+@pytest.fixture
+def objective(training_data: TrainingData, tmp_path: Path) -> Objective:
+    return Objective(small_spec(tmp_path), training_data, towers_folder=tmp_path / "towers")
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+
+
+def run_one(study: optuna.Study, objective: Objective) -> TrialRecord:
+    study.optimize(objective, n_trials=1, catch=(Exception,))
+    return record_of(study.trials[-1])
+
+
+def test_the_record_holds_all_there_is_to_know(study: optuna.Study, objective: Objective) -> None:
+    record = run_one(study, objective)
+    accuracies = [point.metrics["val_top_100_accuracy"] for point in record.curve]
+    assert record.state == "complete"
+    assert [point.epoch for point in record.curve] == [1, 2, 3, 4]
+    assert record.value == study.trials[0].value == max(accuracies)
+    assert record.best_epoch == 1 + int(np.argmax(accuracies))
+    assert set(record.derived) == {"layer_sizes", "parameter_count", "seed"}
+    assert record.train_seconds is not None
+    assert record.train_seconds > 0
+
+
+def test_watchers_see_the_start_and_every_epoch(study: optuna.Study, objective: Objective) -> None:
+    watcher = Watcher()
+    objective.watchers = [watcher]
+    run_one(study, objective)
+    assert [record.state for record in watcher.started] == ["running"]
+    assert watcher.started[0].layer_sizes
+    assert watcher.epochs == [(0, 1), (0, 2), (0, 3), (0, 4)]
+
+
+def test_the_towers_of_each_new_best_are_saved_and_give_its_accuracy(
+    study: optuna.Study, objective: Objective, training_data: TrainingData
+) -> None:
+    search(study, objective.spec, objective)
+    best_so_far = -1.0
+    for record in records(study):
+        towers = find_towers(objective.towers_folder, record.number)
+        assert record.value is not None
+        assert (towers is not None) == (record.value > best_so_far)
+        best_so_far = max(best_so_far, record.value)
+        if towers is not None:
+            assert accuracy_of(towers, training_data) == pytest.approx(record.value)
+
+
+def accuracy_of(towers: Path, data: TrainingData) -> float:
+    """Top-100 accuracy on the validation rows by NumPy alone."""
+    assert data.validation is not None
+    queries = np.asarray(load_model(towers / "query_model.keras")(data.users.columns))
+    candidates = np.asarray(load_model(towers / "candidate_model.keras")(data.movies.columns))
+    top = np.argsort(-(queries @ candidates.T), axis=1, kind="stable")[:, :100]
+    rows = data.validation
+    hits = (top[rows.user_id] == rows.movie_id[:, None]).any(axis=1)
+    return float(hits[rows.liked].mean())
+
+
+def test_a_pruned_trial_keeps_its_curve_so_far(objective: Objective) -> None:
+    study = optuna.create_study(
+        direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=2)
+    )
+    record = run_one(study, objective)
+    assert (record.state, record.pruned_at_epoch, len(record.curve)) == ("pruned", 2, 2)
+
+
+def test_nothing_is_pruned_after_the_last_epoch(objective: Objective) -> None:
+    study = optuna.create_study(
+        direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=4)
+    )
+    assert run_one(study, objective).state == "complete"
+
+
+def test_a_trial_that_diverges_fails_with_metric_epoch_and_step(
+    study: optuna.Study, training_data: TrainingData, tmp_path: Path
+) -> None:
+    infinite = Interactions(
+        user_id=training_data.train.user_id,
+        movie_id=training_data.train.movie_id,
+        rating=np.full_like(training_data.train.rating, 1e30),
+        timestamp=training_data.train.timestamp,
+    )
+    data = TrainingData(
+        users=training_data.users,
+        movies=training_data.movies,
+        train=infinite,
+        validation=training_data.validation,
+    )
+    record = run_one(study, Objective(small_spec(tmp_path), data, towers_folder=tmp_path))
+    assert record.state == "failed"
+    assert record.reason == "train_loss is not finite at epoch 1, step 1"
+
+
+def test_a_stop_request_interrupts_after_the_epoch(
+    study: optuna.Study, objective: Objective
+) -> None:
+    objective.should_stop = lambda: "interrupted from the keyboard"
+    with pytest.raises(KeyboardInterrupt):
+        run_one(study, objective)
+    record = record_of(study.trials[0])
+    assert (record.state, record.reason) == ("interrupted", "interrupted from the keyboard")
+    assert len(record.curve) == 1
+
+
+def test_other_errors_name_their_type(study: optuna.Study, objective: Objective) -> None:
+    class Broken(Watcher):
+        def epoch_finished(self, number: int, point: CurvePoint) -> None:
+            raise MemoryError("out of memory while allocating")
+
+    objective.watchers = [Broken()]
+    record = run_one(study, objective)
+    assert record.reason == "MemoryError: out of memory while allocating"
+
+
+def test_one_seed_gives_one_search(training_data: TrainingData, tmp_path: Path) -> None:
+    def values() -> list[tuple[object, object]]:
+        study = optuna.create_study(direction="maximize")
+        spec = small_spec(tmp_path, ("trials = 6", "trials = 3"))
+        search(study, spec, Objective(spec, training_data, towers_folder=tmp_path / "towers"))
+        return [(record.parameters, record.value) for record in records(study)]
+
+    assert values() == values()

@@ -1,0 +1,124 @@
+"""The storage: what is refused, what survives, what a record is read from."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search.errors import InputError
+from search.storage import (
+    curve_from_json,
+    curve_to_json,
+    default_storage,
+    identity_of,
+    load_study,
+    only_run,
+    open_study,
+    safe_url,
+)
+from tests.unit.search.records import curve
+from tests.unit.search.specs import small_spec
+
+
+def opened(folder: Path, *replacements: tuple[str, str], fingerprint: str = "f") -> optuna.Study:
+    spec = small_spec(folder, *replacements)
+    return open_study(default_storage(folder, spec.name), spec, fingerprint, "identity")
+
+
+def test_a_study_is_created_once_and_opened_again(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.enqueue_trial({"learning_rate": 0.1})
+    again = opened(tmp_path)
+    assert len(again.trials) == 1
+    assert again.direction.name == "MAXIMIZE"
+    assert identity_of(default_storage(tmp_path, "small"), small_spec(tmp_path)) == "identity"
+
+
+@pytest.mark.parametrize(
+    ("replacement", "message"),
+    [
+        (("low = 4, high = 8", "low = 4, high = 16"), "space.width.high was 8, is 16"),
+        (("epochs = 4", "epochs = 5"), "training.epochs was 4, is 5"),
+        (("seed = 3", "seed = 4"), "seed was 3, is 4"),
+    ],
+)
+def test_a_changed_study_is_refused_key_by_key(
+    tmp_path: Path, replacement: tuple[str, str], message: str
+) -> None:
+    opened(tmp_path)
+    url = default_storage(tmp_path, "small")
+    with pytest.raises(InputError, match=message):
+        identity_of(url, small_spec(tmp_path, replacement))
+    with pytest.raises(InputError, match="cannot be mixed"):
+        opened(tmp_path, replacement)
+
+
+def test_another_data_set_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path, fingerprint="old")
+    with pytest.raises(InputError, match="data set .* changed"):
+        opened(tmp_path, fingerprint="new")
+
+
+def test_another_direction_is_refused(tmp_path: Path) -> None:
+    url = default_storage(tmp_path, "small")
+    optuna.create_study(storage=url, study_name="small", direction="minimize")
+    with pytest.raises(InputError, match="direction was minimize, is maximize"):
+        opened(tmp_path)
+
+
+def test_sampler_pruner_and_budget_may_change(tmp_path: Path) -> None:
+    opened(tmp_path)
+    opened(tmp_path, ("trials = 6", "trials = 9"), ('name = "random"', 'name = "tpe"'))
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "must be a database URL such as"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:////no/such/folder/study.db", "folder of --storage must exist"),
+        ("oracle9://host/name", "cannot be used"),
+        ("postgresql+nodriver://u:secret@127.0.0.1:1/x", "cannot be used"),
+    ],
+)
+def test_an_unusable_storage_is_one_clear_line(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        identity_of(url, small_spec(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "small.db").write_text("not a database, certainly " * 100)
+    with pytest.raises(InputError, match="cannot be opened"):
+        identity_of(default_storage(tmp_path, "small"), small_spec(tmp_path))
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    spec = small_spec(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert identity_of(default_storage(tmp_path, "small"), spec) is None
+    with pytest.raises(InputError, match="there is no study 'small'"):
+        load_study(default_storage(tmp_path, "small"), "small")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with (
+        only_run(tmp_path, "small"),
+        pytest.raises(InputError, match="by another process"),
+        only_run(tmp_path, "small"),
+    ):
+        pass
+    with only_run(tmp_path, "small"):
+        pass
+
+
+def test_passwords_are_not_shown() -> None:
+    shown = safe_url("postgresql+psycopg://user:secret@host/name")
+    assert shown == "postgresql+psycopg://user:***@host/name"
+
+
+def test_curves_survive_json() -> None:
+    points = curve(10)
+    assert curve_from_json(curve_to_json(points)) == points
