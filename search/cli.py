@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NoReturn
 
 import typer
@@ -19,9 +20,22 @@ def run_command(command: Callable[..., int | None]) -> NoReturn:
     Args:
         command: a function with Typer's annotations; it returns its exit code, or None for 0.
     """
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(command)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(_interruptible(command))
     sys.exit(_exit_code(app))
+
+
+def _interruptible(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """The command, whose Ctrl-C is told from one that returns 130: Typer makes them the same."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> int | None:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt as interrupt:
+            raise typer.Abort from interrupt
+
+    return run
 
 
 def _exit_code(app: Any) -> int:

@@ -3,9 +3,11 @@
 import optuna
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from deeprec.dataset import Dataset, load_prepared
 from deeprec.towers import parameter_count
+from search.grid import ListSampler
 from search.samplers import make_pruner, make_sampler
 from search.seeds import derive_seed
 from search.session import Session
@@ -26,7 +28,8 @@ def print_dry_run(session: Session) -> None:
         "towers": str(session.towers_folder),
         "MLflow": session.destination.shown,
     }
-    console.print(f"study {spec.name}: {spec.study.description}", highlight=False)
+    description = f": {spec.study.description}" if spec.study.description else ""
+    console.print(f"study {spec.name}{description}", markup=False, highlight=False)
     console.print(_space(spec))
     console.print(
         f"{spec.study.trials} trials of up to {spec.training.epochs} epochs, sampler "
@@ -38,7 +41,8 @@ def print_dry_run(session: Session) -> None:
     if dataset is None:
         console.print("parameter counts are known once the data set is prepared")
     for what, place in places.items():
-        console.print(f"{what + ':':<22} {place}", highlight=False, soft_wrap=True)
+        line = f"{what + ':':<7} {place}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("nothing was written")
 
 
@@ -46,13 +50,17 @@ def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configu
     """What a new search tries first, each with its origin: a name of the file, or the sampler.
 
     Exact as long as the sampler needs no results, as the start-up trials of every sampler do.
+    Fewer than ``count`` where the study's budget, or its grid, ends before.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
-    found = []
+    found: list[tuple[str, Configuration]] = []
     for number in range(min(count, spec.study.trials)):
-        study.sampler = make_sampler(spec, derive_seed(spec.study.seed, "sampler", number))
-        enqueue_next(study, study.get_trials(deepcopy=False), spec)
+        sampler = make_sampler(spec, derive_seed(spec.study.seed, "sampler", number))
+        study.sampler = sampler
+        enqueued = enqueue_next(study, study.get_trials(deepcopy=False), spec)
+        if not enqueued and isinstance(sampler, ListSampler) and not sampler.remaining(study):
+            break
         trial = study.ask()
         origin = trial.user_attrs.get("reference", spec.sampler.name)
         found.append((origin, suggest(trial, spec.space)))
@@ -84,7 +92,7 @@ def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
             str(configuration.embedding_dimension),
             f"{configuration.learning_rate:.4g}",
             "-" if dataset is None else f"{_parameters(dataset, configuration):,}",
-            origin,
+            Text(origin),
         )
     return table
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -48,4 +49,6 @@ class StopRequest:
             os._exit(128 + number)
         self.reason = _SIGNALS[signal.Signals(number)]
         self.exit_code = 128 + number
-        self._announce("stopping after this epoch; press Ctrl-C again to stop at once")
+        # The signal may have come in the middle of a write, which Python refuses to re-enter.
+        with suppress(RuntimeError):
+            self._announce("stopping after this epoch; press Ctrl-C again to stop at once")

@@ -1,7 +1,8 @@
 """What a running search shows: a live view in a terminal, one plain line a trial elsewhere."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -65,16 +66,25 @@ class Tally:
         target: how many finished trials the search aims at.
         epochs: epochs of a whole trial.
         trials: the trials the study holds already.
+        clock: seconds from any origin.
     """
 
-    def __init__(self, target: int, epochs: int, trials: list[TrialRecord]) -> None:
+    def __init__(
+        self,
+        target: int,
+        epochs: int,
+        trials: list[TrialRecord],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.target = target
         self.epochs = epochs
         self.trials = trials
         self.running: TrialRecord | None = None
         self.point: CurvePoint | None = None
         self.accuracies: list[float] = []
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._finished_before = self.finished
 
     @property
@@ -96,7 +106,7 @@ class Tally:
         finished = self.finished - self._finished_before
         if finished == 0:
             return None
-        pace = (time.monotonic() - self._started) / finished
+        pace = (self._clock() - self._started) / finished
         return pace * max(self.target - self.finished, 0)
 
     def start(self, trial: TrialRecord) -> None:
@@ -192,7 +202,8 @@ class LiveProgress(Progress):
             grid.add_row(f"trial {running.number}", configuration_text(running), self._epoch_text())
         if best is not None:
             accuracy = f"accuracy {best.value:.4f}, epoch {best.best_epoch}"
-            grid.add_row(f"best: {best.number}", configuration_text(best), accuracy, style="green")
+            name = f"best: trial {best.number}"
+            grid.add_row(name, configuration_text(best), accuracy, style="green")
         return grid
 
     def _epoch_text(self) -> str:
@@ -233,5 +244,4 @@ def _accuracy(trial: TrialRecord) -> str:
 def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} left"
+    return f"{timedelta(seconds=round(seconds))} left"

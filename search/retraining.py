@@ -57,8 +57,8 @@ def retrain(session: Session, *, trial_number: int | None, seed: int | None) -> 
     towers = save_towers(model, session.workspace.towers(session.spec.name), name)
     tracker.log_retrain(record, towers)
     session.console.print(result_table(record, trial))
-    session.console.print(f"towers: {towers}", highlight=False, soft_wrap=True)
-    session.console.print(f"compare: {session.commands().compare}", highlight=False, soft_wrap=True)
+    session.show(f"towers:  {towers}")
+    session.show(f"compare: {session.commands().compare}")
     return 0
 
 

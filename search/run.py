@@ -1,11 +1,13 @@
 """``python -m search.run``: search a study, or go on with one, until it has its trials."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli import run_command
+from search.errors import InputError
 
 
 def main(
@@ -84,6 +86,8 @@ def main(
 
     Example: python -m search.run --study tutorial --trials 50
     """
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.spec import load_spec, override
     from search.workspace import Workspace

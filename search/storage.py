@@ -73,7 +73,8 @@ def identity_of(url: str, spec: StudySpec) -> str | None:
     if not _holds_studies(url):
         return None
     try:
-        study = optuna.load_study(storage=_open_storage(url), study_name=spec.name)
+        with _explained(url):
+            study = optuna.load_study(storage=_open_storage(url), study_name=spec.name)
     except KeyError:
         return None
     refuse_other_study(study, spec)
@@ -93,13 +94,14 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
         InputError: the storage cannot be reached, or holds a study of this name that was made
             with another space, direction, seed or data set.
     """
-    study = optuna.create_study(
-        storage=_open_storage(url),
-        study_name=spec.name,
-        direction="maximize",
-        pruner=make_pruner(spec),
-        load_if_exists=True,
-    )
+    with _explained(url):
+        study = optuna.create_study(
+            storage=_open_storage(url),
+            study_name=spec.name,
+            direction="maximize",
+            pruner=make_pruner(spec),
+            load_if_exists=True,
+        )
     if "comparable" not in study.user_attrs:  # new, or its creation was interrupted
         study.set_user_attr("identity", identity)
         study.set_user_attr("seed", spec.study.seed)
@@ -118,7 +120,8 @@ def load_study(url: str, name: str) -> optuna.Study:
     if not _holds_studies(url):
         raise InputError(_no_study(name, url))
     try:
-        return optuna.load_study(storage=_open_storage(url), study_name=name)
+        with _explained(url):
+            return optuna.load_study(storage=_open_storage(url), study_name=name)
     except KeyError:
         raise InputError(_no_study(name, url)) from None
 
@@ -215,9 +218,17 @@ def _holds_studies(url: str) -> bool:
     with _explained(url):
         engine = sqlalchemy.create_engine(parsed, **_engine_arguments(parsed))
         try:
-            return sqlalchemy.inspect(engine).has_table("studies")
+            tables = set(sqlalchemy.inspect(engine).get_table_names())
         finally:
             engine.dispose()
+    if not tables & {"studies", "alembic_version"}:
+        return False
+    if not tables >= {"studies", "trials", "version_info"}:
+        raise InputError(
+            f"storage {safe_url(url)} is a database of something else, with tables such as "
+            f"{min(tables)!r}; Optuna needs a database of its own"
+        )
+    return True
 
 
 def _engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
@@ -240,7 +251,11 @@ def _explained(url: str) -> Iterator[None]:
         ) from None
     except sqlalchemy.exc.NoSuchModuleError as error:
         raise InputError(f"storage {safe_url(url)} cannot be used: {_first_line(error)}") from None
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+    except (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        RuntimeError,
+    ) as error:
         raise InputError(
             f"storage {safe_url(url)} cannot be opened: {_first_line(error)}; "
             "is the address right, and may this user read and write there?"
@@ -272,14 +287,13 @@ def refuse_other_study(
         InputError: space, data, training, direction, seed or (where given) fingerprint differ.
     """
     attributes = study.user_attrs
-    if "comparable" not in attributes:
-        return
-    found = differences(attributes["comparable"], spec.comparable)
+    is_described = "comparable" in attributes  # not, if its creation was cut short
+    found = differences(attributes["comparable"], spec.comparable) if is_described else []
     if study.direction != optuna.study.StudyDirection.MAXIMIZE:
         found.append(f"direction was {study.direction.name.lower()}, is maximize")
-    if attributes["seed"] != spec.study.seed:
+    if is_described and attributes["seed"] != spec.study.seed:
         found.append(f"seed was {attributes['seed']}, is {spec.study.seed}")
-    if data_fingerprint is not None and attributes["data_fingerprint"] != data_fingerprint:
+    if data_fingerprint is not None and attributes.get("data_fingerprint") != data_fingerprint:
         found.append("the prepared data set (or a library that prepared it) changed")
     if found:
         raise InputError(

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from search.trials import TrialRecord, best_of
+from search.trials import TrialRecord, TrialState, best_of
 
 TOP = 5
+ENDED: tuple[TrialState, ...] = ("complete", "pruned", "failed", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +42,25 @@ def print_summary(
     if best is not None:
         console.print(leaderboard(trials, popularity))
     for line in verdict(trials, popularity):
-        console.print(line, highlight=False)
+        console.print(line, markup=False, highlight=False)
     console.print()
     steps = {"compare trials": commands.compare, "search on": commands.more}
     if best is not None:
         steps = {"re-train the best": commands.retrain} | steps
     for purpose, command in steps.items():
-        console.print(f"{purpose + ':':<18} {command}", highlight=False, soft_wrap=True)
+        line = f"{purpose + ':':<18} {command}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def leaderboard(trials: Sequence[TrialRecord], popularity: float) -> Table:
     """The best complete trials, every enqueued reference, and popularity."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("", "layers", "embedding", "learning rate", "parameters"):
-        table.add_column(header, justify="left" if header in ("", "layers") else "right")
-    table.add_column("accuracy", justify="right", style="bold")
-    table.add_column("epoch", justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for header in ("", "layers"):
+        table.add_column(header)  # these may wrap in a narrow terminal, the numbers not
+    for header in ("embedding", "learning\nrate", "parameters"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
+    table.add_column("epoch", justify="right", no_wrap=True)
     ranked = sorted(
         (trial for trial in trials if trial.state == "complete" and trial.value is not None),
         key=lambda trial: (-(trial.value or 0.0), trial.number),
@@ -70,54 +75,64 @@ def leaderboard(trials: Sequence[TrialRecord], popularity: float) -> Table:
     return table
 
 
-def _row(trial: TrialRecord) -> tuple[str, ...]:
-    name = f"trial {trial.number}"
-    if trial.reference:
-        name += f" ({trial.reference.split()[0]})"
+def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
     parameter_count = trial.derived.get("parameter_count")
+    learning_rate = trial.parameters.get("learning_rate")
     return (
-        name,
+        _name(trial),
         trial.layer_sizes,
         str(trial.parameters.get("embedding_dimension", "")),
-        f"{trial.parameters.get('learning_rate', float('nan')):.4g}",
+        "" if learning_rate is None else f"{learning_rate:.4g}",
         "" if parameter_count is None else f"{parameter_count:,}",
         f"{trial.value:.4f}",
         str(trial.best_epoch),
     )
 
 
+def _name(trial: TrialRecord) -> Text:
+    """The number, and what the study file calls it, without the layers of the next column."""
+    name = f"trial {trial.number}"
+    if trial.reference:
+        called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
+        name += f" ({called})"
+    return Text(name)  # as it is: a name in a file may hold what Rich takes for markup
+
+
 def verdict(trials: Sequence[TrialRecord], popularity: float) -> list[str]:
     """What the search reached, in words: counts, the best, and where it stands."""
-    counts = ", ".join(
-        f"{sum(trial.state == state for trial in trials)} {state}"
-        for state in ("complete", "pruned", "failed", "interrupted")
-        if state in ("complete", "pruned") or any(trial.state == state for trial in trials)
-    )
+    counts = _counts(trials)
     best = best_of(trials)
     if best is None or best.value is None:
-        return [f"{len(trials)} trials: {counts}. No trial is complete, so there is no best one."]
-    lines = [
-        f"{len(trials)} trials: {counts}. The best, trial {best.number}, retrieves "
-        f"{best.value:.1%} of the five-star validation ratings among its top 100 movies"
-        + _against_references(trials, best)
-        + "."
+        return [f"{counts}. No trial is complete, so there is no best one."]
+    better = best.value > popularity
+    return [
+        f"{counts}. The best, trial {best.number}, retrieves {best.value:.1%} of the five-star "
+        f"validation ratings in the top 100{_against_references(trials, best)}.",
+        f"The 100 most popular movies, the same for everybody, retrieve {popularity:.1%}: "
+        + ("the model ranks better than popularity." if better else _NOT_BETTER),
     ]
-    if best.value < popularity:
-        lines.append(
-            f"Recommending everybody the 100 most popular movies retrieves {popularity:.1%}: "
-            "this model predicts ratings and does not yet rank as well as popularity does."
-        )
-    else:
-        lines.append(f"That beats popularity, which retrieves {popularity:.1%}.")
-    return lines
+
+
+_NOT_BETTER = "this model predicts ratings and does not yet rank better than popularity."
+
+
+def _counts(trials: Sequence[TrialRecord]) -> str:
+    """How many trials have ended, and how; complete and pruned are named even if there is none."""
+    by_state = {state: sum(trial.state == state for trial in trials) for state in ENDED}
+    named = [
+        f"{count} {state}"
+        for state, count in by_state.items()
+        if count or state in ("complete", "pruned")
+    ]
+    total = sum(by_state.values())
+    return f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(named)}"
 
 
 def _against_references(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
-    enqueued = best_of(trial for trial in trials if trial.reference)
-    if enqueued is None or enqueued.value is None:
+    """Where the best stands among the configurations that the study file enqueues."""
+    reference = best_of(trial for trial in trials if trial.reference)
+    if reference is None or reference.value is None:
         return ""
-    if enqueued.number == best.number:
-        return ", and is one of the configurations given to start with"
-    return (
-        f"; the best configuration given to start with, {enqueued.reference}, {enqueued.value:.1%}"
-    )
+    if reference.number == best.number:
+        return f"; it is {reference.reference} of the study file, and no other did better"
+    return f"; {reference.reference} of the study file retrieves {reference.value:.1%}"

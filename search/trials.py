@@ -75,6 +75,11 @@ class TrialRecord:
         return self.state in FINISHED_STATES
 
     @property
+    def curve_values(self) -> list[Mapping[str, float]]:
+        """The metrics of every epoch, without the times: equal in equal trainings."""
+        return [point.metrics for point in self.curve]
+
+    @property
     def layer_sizes(self) -> str:
         """The widths as text, such as ``(64, 32)``; empty while unknown."""
         return str(self.derived.get("layer_sizes", ""))

@@ -53,8 +53,3 @@ class Workspace:
                     f"{folder} must be a folder that can be written but {existing} is not; "
                     "start the search in a folder of your own"
                 )
-
-    def create(self) -> None:
-        """Makes both folders."""
-        self.studies.mkdir(parents=True, exist_ok=True)
-        self.mlruns.mkdir(parents=True, exist_ok=True)

@@ -154,7 +154,7 @@ def test_other_errors_name_their_type(study: optuna.Study, objective: Objective)
 def test_one_seed_gives_one_search(training_data: TrainingData, tmp_path: Path) -> None:
     def values() -> list[tuple[object, object]]:
         study = optuna.create_study(direction="maximize")
-        spec = small_spec(tmp_path, ("trials = 6", "trials = 3"))
+        spec = small_spec(tmp_path, ("trials = 6", "trials = 2"))
         search(study, spec, Objective(spec, training_data, towers_folder=tmp_path / "towers"))
         return [(record.parameters, record.value) for record in records(study)]
 

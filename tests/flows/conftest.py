@@ -1,0 +1,125 @@
+"""Real commands in folders of their own, on the real data."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+from mlflow.entities import Run
+
+from deeprec.dataset import Dataset
+from search.storage import records
+from search.trials import TrialRecord
+from search.workspace import PROJECT
+from tests.data.conftest import dataset as dataset  # the data is fetched before the commands run
+
+TINY = """
+[study]
+trials = 4
+seed = 7
+
+[training]
+epochs = 4
+validate_every = 1
+
+[space]
+depth = { low = 1, high = 2 }
+width = { low = 16, high = 32 }
+embedding_dimension = { low = 16, high = 16 }
+learning_rate = { low = 0.05, high = 1.0 }
+
+[pruner]
+name = "median"
+startup_trials = 2
+warmup_epochs = 1
+
+[[enqueue]]
+name = "reference (16,)"
+layer_sizes = [16]
+embedding_dimension = 16
+learning_rate = 0.1
+"""
+
+
+class Folder:
+    """A folder in which searches are started, with the study ``tiny``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "studies").mkdir()
+        self.study_file = path / "studies" / "tiny.toml"
+        self.study_file.write_text(TINY, encoding="utf-8")
+
+    def command(self, module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+        return [sys.executable, "-m", module, *arguments], environment
+
+    def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command, environment = self.command(module, *arguments)
+        return subprocess.run(
+            command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=300
+        )
+
+    def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        command, environment = self.command(module, *arguments)
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def search(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("search.run", "--study", "tiny", *arguments)
+
+    @property
+    def study(self) -> optuna.Study:
+        url = f"sqlite:///{self.path / 'studies' / 'tiny.db'}"
+        return optuna.load_study(storage=url, study_name="tiny")
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        return records(self.study)
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(f"sqlite:///{self.path / 'mlruns' / 'mlflow.db'}")
+
+    def runs(self, kind: str) -> list[Run]:
+        experiment = self.client.get_experiment_by_name("tiny")
+        assert experiment is not None
+        return list(
+            self.client.search_runs(
+                [experiment.experiment_id],
+                f"tags.`deeprec.kind` = '{kind}'",
+                order_by=["attributes.start_time ASC"],
+            )
+        )
+
+    def snapshot(self) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(self.path)): path.read_bytes()
+            for path in sorted(self.path.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dataset: Dataset) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[Folder]:
+    """A folder whose study has been searched and whose best trial has been re-trained."""
+    folder = Folder(tmp_path_factory.mktemp("searched"))
+    done = folder.search()
+    assert done.returncode == 0, done.stderr
+    yield folder

@@ -1,0 +1,161 @@
+"""From the command to MLflow and back: search, resume, re-train."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeprec.config import DataConfig
+from deeprec.dataset import Dataset, split
+from deeprec.saving import load_model
+from tests.flows.conftest import Folder
+
+pytestmark = pytest.mark.data
+
+
+def test_every_trial_prints_one_line_and_the_end_sums_up(folder: Folder) -> None:
+    done = folder.search("--trials", "2")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("trial ")]
+    assert [line.split()[1] for line in lines[:2]] == ["0", "1"]
+    assert "popularity" in done.stdout
+    assert "re-train the best: python -m search.retrain --study tiny" in done.stdout
+    assert "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db" in done.stdout
+    assert done.stderr == ""
+
+
+def test_optuna_and_mlflow_tell_the_same(searched: Folder) -> None:
+    statuses = {"complete": "FINISHED", "pruned": "KILLED"}
+    runs = searched.runs("trial")
+    assert len(runs) == len(searched.trials) == 4
+    for run, trial in zip(runs, searched.trials, strict=True):
+        assert run.data.tags["deeprec.trial"] == str(trial.number)
+        assert run.data.tags["deeprec.state"] == trial.state
+        assert run.info.status == statuses[trial.state]
+        assert run.data.metrics["best_val_top_100_accuracy"] == pytest.approx(trial.value)
+        assert run.data.params["layer_sizes"] == trial.layer_sizes
+        curve = searched.client.get_metric_history(run.info.run_id, "val_top_100_accuracy")
+        assert [point.step for point in curve] == [point.epoch for point in trial.curve]
+    [parent] = searched.runs("study")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
+    assert parent.info.status == "FINISHED"
+
+
+def test_the_parent_points_to_the_best_towers_and_they_give_its_accuracy(
+    searched: Folder, dataset: Dataset, tmp_path: Path
+) -> None:
+    [parent] = searched.runs("study")
+    best = parent.data.tags["deeprec.best_run_id"]
+    towers = Path(searched.client.download_artifacts(best, "towers", str(tmp_path)))
+    queries = np.asarray(load_model(towers / "query_model.keras")(dataset.users.columns))
+    candidates = np.asarray(load_model(towers / "candidate_model.keras")(dataset.movies.columns))
+
+    rows = split(dataset, DataConfig()).validation
+    top = np.argsort(-(queries @ candidates.T), axis=1, kind="stable")[:, :100]
+    hits = (top[rows.user_id] == rows.movie_id[:, None]).any(axis=1)
+    accuracy = hits[rows.liked].mean()
+    # A last-bit difference of a score may move one of 2,185 rows across rank 100.
+    assert accuracy == pytest.approx(parent.data.metrics["best_val_top_100_accuracy"], abs=0.001)
+
+
+def test_run_again_it_does_nothing_and_says_so(searched: Folder) -> None:
+    before = [trial.value for trial in searched.trials]
+    done = searched.search()
+    assert done.returncode == 0
+    assert "nothing is missing: study tiny has 4 finished trials of 4" in done.stdout
+    assert [trial.value for trial in searched.trials] == before
+    assert len(searched.runs("trial")) == 4
+    assert len(searched.runs("study")) == 1
+
+
+def test_a_run_that_mlflow_lacks_is_made_again(searched: Folder) -> None:
+    lost = searched.runs("trial")[1]
+    searched.client.delete_run(lost.info.run_id)
+    assert searched.search().returncode == 0
+    again = searched.runs("trial")
+    assert [run.data.tags["deeprec.trial"] for run in again] == ["0", "1", "2", "3"]
+    assert again[1].data.metrics == lost.data.metrics
+    assert again[1].data.params == lost.data.params
+
+
+def test_all_of_mlflow_can_be_made_again(
+    searched: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bare = Folder(tmp_path_factory.mktemp("bare"))
+    shutil.copytree(searched.path / "studies", bare.path / "studies", dirs_exist_ok=True)
+    assert bare.search().returncode == 0
+    before, after = (
+        [(run.data.params, run.data.metrics, run.info.status) for run in folder.runs("trial")]
+        for folder in (searched, bare)
+    )
+    assert after == before
+    assert bare.runs("study")[0].data.metrics == searched.runs("study")[0].data.metrics
+
+
+def test_retrain_tests_the_best_trial_once_and_logs_it(searched: Folder) -> None:
+    done = searched.run("search.retrain", "--study", "tiny", "--seed", "5")
+    assert done.returncode == 0, done.stderr
+    [run] = searched.runs("retrain")
+    assert 0.0 < run.data.metrics["test_top_100_accuracy"] < 1.0
+    assert f"{run.data.metrics['test_top_100_accuracy']:.4f}" in done.stdout
+    assert run.data.params["seed"] == "5"
+    artifacts = {item.path for item in searched.client.list_artifacts(run.info.run_id, "towers")}
+    assert artifacts == {"towers/query_model.keras", "towers/candidate_model.keras"}
+
+
+def test_retrain_is_reproducible(searched: Folder) -> None:
+    for _ in range(2):
+        assert searched.run("search.retrain", "--study", "tiny", "--trial", "0").returncode == 0
+    first, second = searched.runs("retrain")[-2:]
+    assert first.data.metrics == second.data.metrics
+
+
+def test_one_seed_gives_one_search_in_any_folder(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = Folder(tmp_path_factory.mktemp("other"))
+    for place in (folder, other):
+        assert place.search("--seed", "11").returncode == 0
+    first, second = (
+        [(trial.parameters, trial.curve_values) for trial in place.trials]
+        for place in (folder, other)
+    )
+    assert first == second
+
+
+def test_more_trials_go_on_from_the_stored_ones(folder: Folder) -> None:
+    folder.search("--trials", "2")
+    done = folder.search("--trials", "3")
+    assert "going on with study tiny: 2 of 3 trials" in done.stdout
+    assert len(folder.trials) == 3
+
+
+def test_quiet_shows_the_summary_alone(folder: Folder) -> None:
+    done = folder.search("--trials", "1", "--quiet")
+    assert done.returncode == 0
+    assert "MovieLens" not in done.stdout
+    assert not any(line.startswith("trial 0 complete") for line in done.stdout.splitlines())
+    assert "popularity" in done.stdout
+
+
+def test_a_dry_run_shows_the_first_trials_and_writes_nothing(folder: Folder) -> None:
+    before = folder.snapshot()
+    dry = folder.search("--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert folder.snapshot() == before
+    assert "nothing was written" in dry.stdout
+    folder.search("--trials", "2")
+    for trial in folder.trials:
+        count = f"{trial.derived['parameter_count']:,}"
+        assert any(
+            line.split()[:1] == [str(trial.number)] and trial.layer_sizes in line and count in line
+            for line in dry.stdout.splitlines()
+        ), f"trial {trial.number} is not in the dry run"
+
+
+def test_no_trial_starts_after_the_timeout(folder: Folder) -> None:
+    done = folder.search("--timeout", "0.001")
+    assert done.returncode == 0
+    assert "stopped with 0 of 4 trials: the time of --timeout is over" in done.stdout
+    assert folder.trials == []

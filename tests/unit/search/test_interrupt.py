@@ -1,0 +1,110 @@
+"""Stopping a search: the first signal leaves a reason, the second ends the process at once."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from search.interrupt import StopRequest
+from search.workspace import PROJECT
+
+TWICE = """
+import os, sys
+from search.interrupt import StopRequest
+with StopRequest(lambda line: print(line, flush=True)) as stop:
+    try:
+        for number in map(int, sys.argv[1:]):
+            os.kill(os.getpid(), number)
+    finally:
+        print("tidied up", flush=True)
+"""
+
+
+def send(number: signal.Signals) -> None:
+    """Sends the signal to this process, and waits until Python has handled it."""
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+
+def send_all(*numbers: signal.Signals, stderr: int) -> subprocess.CompletedProcess[str]:
+    """A child process that sends itself all of the signals."""
+    arguments = [str(int(number)) for number in numbers]
+    return subprocess.run(
+        [sys.executable, "-c", TWICE, *arguments],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "exit_code"),
+    [
+        (signal.SIGINT, "interrupted from the keyboard", 130),
+        (signal.SIGTERM, "terminated", 143),
+    ],
+)
+def test_the_first_signal_leaves_a_reason_and_goes_on(
+    number: signal.Signals, reason: str, exit_code: int
+) -> None:
+    said: list[str] = []
+    with StopRequest(said.append) as stop:
+        send(number)
+        assert (stop.reason, stop.exit_code) == (reason, exit_code)
+    assert said == ["stopping after this epoch; press Ctrl-C again to stop at once"]
+
+
+def test_without_a_signal_there_is_no_reason() -> None:
+    said: list[str] = []
+    with StopRequest(said.append) as stop:
+        pass
+    assert (stop.reason, stop.exit_code, said) == (None, 0, [])
+
+
+def test_afterwards_signals_do_what_they_did_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(ValueError, match="an error"), StopRequest(print):
+        raise ValueError("an error")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_in_the_middle_of_a_write_is_heard_though_it_cannot_be_announced() -> None:
+    def write(line: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
+
+    with StopRequest(write) as stop:
+        send(signal.SIGINT)
+    assert stop.reason == "interrupted from the keyboard"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "exit_code"),
+    [
+        ((signal.SIGINT, signal.SIGINT), 130),
+        ((signal.SIGTERM, signal.SIGTERM), 143),
+        ((signal.SIGTERM, signal.SIGINT), 130),
+    ],
+)
+def test_the_second_signal_ends_the_process_at_once(
+    numbers: tuple[signal.Signals, ...], exit_code: int
+) -> None:
+    done = send_all(*numbers, stderr=subprocess.STDOUT)
+    assert done.returncode == exit_code
+    assert done.stdout == "stopping after this epoch; press Ctrl-C again to stop at once\n"
+
+
+def test_the_cursor_that_a_live_view_hides_comes_back() -> None:
+    terminal, stderr = pty.openpty()
+    try:
+        done = send_all(signal.SIGINT, signal.SIGINT, stderr=stderr)
+        assert done.returncode == 130
+        assert b"\x1b[?25h" in os.read(terminal, 100)
+    finally:
+        os.close(terminal)
+        os.close(stderr)

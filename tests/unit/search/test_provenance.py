@@ -1,0 +1,72 @@
+"""What a result came from: commit and versions."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from search import provenance
+from search.provenance import git_commit, library_versions
+
+
+class Repository:
+    """A git repository with one committed file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "model.py"
+        self.git("init", "--quiet")
+        self.file.write_text("depth = 1\n")
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "first")
+
+    def git(self, *arguments: str) -> str:
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        command = ["git", *identity, "-C", str(self.folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the project's, and no repository above it."""
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    return tmp_path
+
+
+def test_the_commit_is_the_checked_out_one(project: Path) -> None:
+    assert git_commit() is None, "there is no repository yet"
+    repository = Repository(project)
+    assert git_commit() == repository.git("rev-parse", "HEAD")
+
+
+def test_changed_files_make_it_dirty_and_new_ones_do_not(project: Path) -> None:
+    repository = Repository(project)
+    commit = repository.git("rev-parse", "HEAD")
+    (project / "notes.txt").write_text("not part of the commit")
+    assert git_commit() == commit
+    repository.file.write_text("depth = 2\n")
+    assert git_commit() == f"{commit}-dirty"
+
+
+def test_without_a_commit_there_is_none(project: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(project)], check=True)
+    assert git_commit() is None
+
+
+def test_without_git_there_is_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Repository(project)
+    monkeypatch.setenv("PATH", str(project))
+    assert git_commit() is None
+
+
+def test_versions_are_those_installed() -> None:
+    versions = library_versions()
+    assert {"optuna", "mlflow", "keras", "jax", "numpy"} <= versions.keys()
+    assert versions["keras"] == version("keras")
+
+
+def test_a_library_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "LIBRARIES", ("numpy", "no-such-library"))
+    assert library_versions() == {"numpy": version("numpy")}

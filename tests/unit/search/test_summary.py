@@ -1,0 +1,178 @@
+"""The end of a search: the table, the verdict in words, and the next commands."""
+
+import io
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from search.summary import NextCommands, leaderboard, print_summary, verdict
+from search.trials import TrialRecord
+from tests.unit.search.records import trial
+
+COMMANDS = NextCommands(
+    compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
+    retrain="python -m search.retrain --study 'a [b]'",
+    more="python -m search.run --study 'a [b]' --trials 100",
+)
+TUTORIAL = "tutorial (64, 32)"
+
+
+def summary(trials: Sequence[TrialRecord], *, popularity: float = 0.3, width: int = 120) -> str:
+    """What people see."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+    print_summary(console, trials, popularity=popularity, commands=COMMANDS)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def rows(trials: Sequence[TrialRecord]) -> list[list[str]]:
+    """The cells of the leaderboard."""
+    table = leaderboard(trials, popularity=0.3)
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    return [[str(cell) for cell in row] for row in cells]
+
+
+# --- the verdict ------------------------------------------------------------------------------
+
+
+def test_the_best_is_held_against_reference_and_popularity() -> None:
+    trials = [trial(0, value=0.321, reference=TUTORIAL), trial(1, value=0.339), trial(2, "pruned")]
+    assert verdict(trials, popularity=0.3) == [
+        "3 trials: 2 complete, 1 pruned. The best, trial 1, retrieves 33.9% of the five-star "
+        "validation ratings in the top 100; tutorial (64, 32) of the study file retrieves 32.1%.",
+        "The 100 most popular movies, the same for everybody, retrieve 30.0%: "
+        "the model ranks better than popularity.",
+    ]
+
+
+@pytest.mark.parametrize("popularity", [0.339, 0.45])
+def test_a_best_that_does_not_beat_popularity_is_said_to(popularity: float) -> None:
+    standing = verdict([trial(1, value=0.339)], popularity)[1]
+    assert f"retrieve {popularity:.1%}" in standing
+    assert standing.endswith(
+        "this model predicts ratings and does not yet rank better than popularity."
+    )
+
+
+def test_a_reference_may_be_the_best_itself() -> None:
+    trials = [trial(0, value=0.34, reference=TUTORIAL), trial(1, value=0.33)]
+    assert "trial 0, retrieves 34.0%" in verdict(trials, 0.3)[0]
+    assert verdict(trials, 0.3)[0].endswith(
+        "; it is tutorial (64, 32) of the study file, and no other did better."
+    )
+
+
+def test_the_best_of_the_references_is_the_one_that_is_named() -> None:
+    trials = [
+        trial(0, value=0.30, reference="narrow"),
+        trial(1, value=0.32, reference="wide"),
+        trial(2, value=0.34),
+        trial(3, "pruned", value=0.9, reference="pruned"),
+    ]
+    assert verdict(trials, 0.3)[0].endswith("; wide of the study file retrieves 32.0%.")
+
+
+def test_without_a_reference_none_is_spoken_of() -> None:
+    assert verdict([trial(1, value=0.339)], 0.3)[0].endswith("ratings in the top 100.")
+
+
+def test_without_a_complete_trial_there_is_no_best() -> None:
+    trials = [trial(0, "pruned"), trial(1, "failed"), trial(2, "interrupted")]
+    assert verdict(trials, 0.3) == [
+        "3 trials: 0 complete, 1 pruned, 1 failed, 1 interrupted. "
+        "No trial is complete, so there is no best one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "counted"),
+    [(0, "0 trials: 0 complete"), (1, "1 trial: 1 complete"), (2, "2 trials: 2 complete")],
+)
+def test_one_trial_is_one_trial(count: int, counted: str) -> None:
+    assert verdict([trial(number) for number in range(count)], 0.3)[0].startswith(counted)
+
+
+def test_trials_that_have_not_ended_are_not_counted() -> None:
+    trials = [trial(0), trial(1, "running"), trial(2, "waiting")]
+    assert verdict(trials, 0.3)[0].startswith("1 trial: 1 complete, 0 pruned.")
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+def test_a_row_says_what_the_trial_is_and_reached() -> None:
+    parameters = {"embedding_dimension": 32, "learning_rate": 0.05}
+    record = trial(7, value=0.33126, parameters=parameters, best_epoch=25)
+    assert rows([record])[0] == ["trial 7", "(64, 32)", "32", "0.05", "90,000", "0.3313", "25"]
+
+
+def test_the_best_come_first_and_the_earliest_of_equals() -> None:
+    values = [0.30, 0.34, 0.31, 0.34]
+    ranked = rows([trial(number, value=value) for number, value in enumerate(values)])
+    assert [row[0] for row in ranked] == ["trial 1", "trial 3", "trial 2", "trial 0", "popularity"]
+
+
+def test_references_are_shown_however_low_and_popularity_is_last() -> None:
+    better = [trial(number, value=0.4 - number / 100) for number in range(1, 9)]
+    names = [row[0] for row in rows([trial(0, value=0.1, reference=TUTORIAL), *better])]
+    assert names == [f"trial {number}" for number in range(1, 6)] + [
+        "trial 0 (tutorial)",
+        "popularity",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        (TUTORIAL, "trial 0 (tutorial)"),
+        ("the wide one", "trial 0 (the wide one)"),
+        ("(64, 32)", "trial 0 ((64, 32))"),
+        (" ", "trial 0 ( )"),
+        ("[/b] [red]", "trial 0 ([/b] [red])"),
+    ],
+)
+def test_a_reference_is_called_what_the_file_calls_it(reference: str, name: str) -> None:
+    record = trial(0, value=0.3, reference=reference)
+    assert rows([record])[0][0] == name
+    assert name in summary([record])
+
+
+def test_only_complete_trials_are_ranked() -> None:
+    others = [trial(1, "pruned", value=0.9), trial(2, "failed"), trial(3, "running")]
+    assert [row[0] for row in rows([trial(0), *others])] == ["trial 0", "popularity"]
+
+
+def test_what_is_not_known_of_a_trial_is_left_empty() -> None:
+    bare = trial(0, value=0.3, parameters={}, derived={})
+    assert rows([bare])[0] == ["trial 0", "", "", "", "", "0.3000", "10"]
+
+
+# --- all of it --------------------------------------------------------------------------------
+
+
+def test_table_verdict_and_commands_follow_each_other() -> None:
+    text = summary([trial(0, value=0.339)])
+    parts = ["trial 0", "popularity", "1 trial:", "ranks better", "re-train the best:"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_commands_can_be_copied_as_they_are() -> None:
+    lines = summary([trial(0)], width=40).splitlines()
+    assert f"re-train the best: {COMMANDS.retrain}" in lines
+    assert f"compare trials:    {COMMANDS.compare}" in lines
+    assert f"search on:         {COMMANDS.more}" in lines
+
+
+def test_without_a_complete_trial_there_is_nothing_to_rank_or_re_train() -> None:
+    text = summary([trial(0, "failed")])
+    assert "no best one" in text
+    assert "popularity" not in text
+    assert "re-train" not in text
+    assert COMMANDS.compare in text
+
+
+@pytest.mark.parametrize("width", [10, 30, 60])
+def test_narrow_terminals_show_it_too(width: int) -> None:
+    assert "retrieves" in summary([trial(0, reference=TUTORIAL), trial(1)], width=width)
