@@ -5,20 +5,19 @@ An entry is two files named by its fingerprint: ``FINGERPRINT.npz`` with the arr
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from deeprec.errors import DataError
 
@@ -30,7 +29,6 @@ ENTRIES = "prepared"
 REPORT_SECONDS = 15.0
 """Between two announcements of a process that waits for another."""
 
-_POLL_SECONDS = 0.2
 _NEW = ".new-"
 
 
@@ -178,23 +176,17 @@ def sole_writer(folder: Path, announce: Announce) -> Iterator[None]:
     Raises:
         DataError: the folder cannot be written to.
     """
+    lock = FileLock(folder / "lock")
+    patience = 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            announce("waiting for another process that is preparing it")
+            patience = REPORT_SECONDS
+        except OSError as error:
+            raise DataError(unwritable(folder, error)) from error
     try:
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise DataError(unwritable(folder, error)) from error
-    with lock:
-        asked = 0
-        while not _locked(lock):
-            if asked % round(REPORT_SECONDS / _POLL_SECONDS) == 0:
-                announce("waiting for another process that is preparing it")
-            asked += 1
-            time.sleep(_POLL_SECONDS)
         yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    finally:
+        lock.release()

@@ -1,15 +1,15 @@
 """Where MLflow's data goes: the tracking URI, understood and checked before any work."""
 
-import fcntl
 import os
 import re
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
 
 from search.errors import InputError
 
@@ -103,22 +103,8 @@ def locked(folder: Path, *, patience_s: float = 60.0) -> Iterator[None]:
         OSError: the lock file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
-    deadline = time.monotonic() + patience_s
-    with path.open("a") as file:
-        while not _try_lock(file.fileno()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{path} is held by another process for over {patience_s:.0f} s")
-            time.sleep(0.05)
+    with FileLock(folder / ".lock", timeout=patience_s):
         yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sqlite(path: Path) -> Destination:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -117,9 +116,9 @@ def folder(tmp_path: Path, dataset: Dataset) -> Folder:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[Folder]:
+def searched(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Folder:
     """A folder whose study has been searched and whose best trial has been re-trained."""
     folder = Folder(tmp_path_factory.mktemp("searched"))
     done = folder.search()
     assert done.returncode == 0, done.stderr
-    yield folder
+    return folder
