@@ -1,6 +1,7 @@
 """From the command to MLflow and back: search, resume, re-train."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,35 @@ def test_no_trial_starts_after_the_timeout(folder: Folder) -> None:
     assert done.returncode == 0
     assert "stopped with 0 of 4 trials: the time of --timeout is over" in done.stdout
     assert folder.trials == []
+
+
+def test_a_search_with_a_warm_cache_never_imports_tensorflow(folder: Folder) -> None:
+    program = (
+        "import runpy, sys\n"
+        "sys.argv = ['search.run', '--study', 'tiny', '--trials', '1']\n"
+        "try:\n"
+        "    runpy.run_module('search.run', run_name='__main__')\n"
+        "finally:\n"
+        "    assert 'keras' in sys.modules\n"
+        "    assert 'tensorflow' not in sys.modules, 'TensorFlow was imported'\n"
+    )
+    command, environment = folder.command("search.run")
+    done = subprocess.run(
+        [command[0], "-c", program],
+        cwd=folder.path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert folder.trials[0].state == "complete"
+
+
+def test_the_latest_ratings_can_be_the_test(folder: Folder) -> None:
+    text = folder.study_file.read_text(encoding="utf-8")
+    folder.study_file.write_text(text + '\n[data]\nsplit = "temporal"\n', encoding="utf-8")
+    assert folder.search("--trials", "1").returncode == 0
+    [run] = folder.runs("trial")
+    assert run.inputs is not None
+    assert '"split": "temporal"' in str(run.inputs.dataset_inputs[0].dataset.profile)
