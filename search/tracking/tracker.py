@@ -70,8 +70,11 @@ def open_tracker(
     from search.tracking import store as mlflow_store  # here, for mlflow takes 1.5 s to import
 
     try:
+        connect = partial(_connect, destination, mlflow_store.Store, context)
+        # A server that does not answer leaves no trace, not even the lock.
+        server = _within(PATIENCE_S, connect) if destination.database is None else None
         with locked(folder):
-            store = _connect(destination, mlflow_store.Store, context)
+            store = server or connect()  # under the lock where it makes the database
             writer = Writer(
                 store, store.experiment(context.name, _experiment_note(context)), context
             )
@@ -255,15 +258,10 @@ class Tracker:
 def _connect(
     destination: Destination, connect: Callable[[Destination], "Store"], context: StudyContext
 ) -> "Store":
-    """A store that has answered once; a server gets eight seconds for it."""
-
-    def answered() -> "Store":
-        store = connect(destination)
-        store.ping(context.name)
-        return store
-
-    # Creating the database takes a while, and cannot hang.
-    return answered() if destination.database is not None else _within(PATIENCE_S, answered)
+    """A store that has answered once."""
+    store = connect(destination)
+    store.ping(context.name)
+    return store
 
 
 def _within(seconds: float, action: Callable[[], Result]) -> Result:
