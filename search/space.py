@@ -189,8 +189,10 @@ def _stacks(space: SpaceSection) -> Iterator[tuple[int, ...]]:
 
 
 def _rates(rates: LearningRateRange, count: int) -> list[float]:
-    if rates.low == rates.high:
-        return [rates.low]
+    """Evenly spaced rates, each once: in a very narrow range several may be the same number."""
     if count == 1:
-        return [float(np.sqrt(rates.low * rates.high))]
-    return [float(rate) for rate in np.geomspace(rates.low, rates.high, count)]
+        spaced = np.sqrt([rates.low * rates.high])
+    else:
+        spaced = np.geomspace(rates.low, rates.high, count)
+    within = np.clip(spaced, rates.low, rates.high)  # rounding may step over an end
+    return [float(rate) for rate in np.unique(within)]

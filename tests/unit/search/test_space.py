@@ -222,6 +222,14 @@ def test_the_grid_is_the_whole_space_once(space: SpaceSection, learning_rates: i
         assert suggest(FixedTrial(parameters_of(configuration)), space) == configuration
 
 
+def test_a_range_too_narrow_for_its_learning_rates_repeats_none() -> None:
+    low = 1e-6
+    space = SpaceSection(learning_rate=LearningRateRange(low=low, high=math.nextafter(low, 1.0)))
+    assert len(rates_of(space, 3)) == 2
+    grid = enumerate_configurations(space, 3)
+    assert len(set(grid)) == len(grid)
+
+
 def test_the_grid_of_the_tutorials_space_is_counted_by_hand() -> None:
     stacks = 5 + 15 + 35 + 70  # multisets of 1, 2, 3 and 4 of the 5 widths
     assert TUTORIAL.architectures == stacks * 4
