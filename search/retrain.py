@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli import run_command
+from search.options import DataDirOption, StorageOption, TrackingUriOption
 
 
 def main(
@@ -26,24 +27,9 @@ def main(
             show_default="the trial's",
         ),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Database of the study.", show_default="SQLite, studies/NAME.db"
-        ),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="MLflow server.", show_default="SQLite, mlruns/mlflow.db"),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="ml-100k.zip, or a folder with it, its files, or a TFDS data directory.",
-            show_default="cache, TFDS, download",
-        ),
-    ] = None,
+    storage: StorageOption = None,
+    tracking_uri: TrackingUriOption = None,
+    data_dir: DataDirOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
 ) -> int:
     """Trains the best trial of a study again, and evaluates it once on the test rows.

@@ -8,6 +8,7 @@ import typer
 
 from search.cli import run_command
 from search.errors import InputError
+from search.options import DataDirOption, StorageOption, TrackingUriOption
 
 
 def main(
@@ -54,26 +55,9 @@ def main(
             show_default="the study file's",
         ),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Database of the study.",
-            show_default="SQLite, studies/NAME.db",
-        ),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="MLflow server.", show_default="SQLite, mlruns/mlflow.db"),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="ml-100k.zip, or a folder with it, its files, or a TFDS data directory.",
-            show_default="cache, TFDS, download",
-        ),
-    ] = None,
+    storage: StorageOption = None,
+    tracking_uri: TrackingUriOption = None,
+    data_dir: DataDirOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
     ] = False,

@@ -1,0 +1,34 @@
+"""The options that several commands have, worded once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database of the study.",
+        show_default="SQLite, studies/NAME.db",
+    ),
+]
+TrackingUriOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server.",
+        show_default="SQLite, mlruns/mlflow.db",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="ml-100k.zip, or a folder with it, its files, or a TFDS data directory.",
+        show_default="cache, TFDS, download",
+    ),
+]
