@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -13,14 +14,18 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 class StopRequest:
-    """Listens to Ctrl-C and SIGTERM while it is entered.
+    """Listens to Ctrl-C and SIGTERM while it is entered, in the main thread.
 
     The first signal only leaves a reason, which the search finds after the epoch at hand; the
     trial is then recorded as interrupted. The second ends the process at once. Nothing is lost by
     that either: what has finished is stored, and the next start closes what was left open.
 
+    Python runs a signal handler only between two of its own instructions, and an epoch is one
+    compiled call that may take minutes. So the handlers do nothing, and a thread listens to the
+    file descriptor to which Python writes the number of every signal the moment it arrives.
+
     Args:
-        announce: told in words what the first signal did.
+        announce: told in words what the first signal did; called from the listening thread.
     """
 
     def __init__(self, announce: Callable[[str], None]) -> None:
@@ -28,9 +33,15 @@ class StopRequest:
         self.exit_code = 0
         self._announce = announce
         self._previous: dict[signal.Signals, Any] = {}
+        self._previous_descriptor = -1
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        self._previous_descriptor = signal.set_wakeup_fd(self._sender.fileno())
+        self._previous = {number: signal.signal(number, _go_on) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -41,14 +52,25 @@ class StopRequest:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_descriptor)
+        self._sender.close()  # ends the thread, after it has read what was sent before
+        self._thread.join()
+        self._receiver.close()
 
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
+    def _listen(self) -> None:
+        while numbers := self._receiver.recv(1):
+            if numbers[0] in _SIGNALS:
+                self._receive(signal.Signals(numbers[0]))
+
+    def _receive(self, number: signal.Signals) -> None:
         if self.reason is not None:
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
             os._exit(128 + number)
-        self.reason = _SIGNALS[signal.Signals(number)]
         self.exit_code = 128 + number
-        # The signal may have come in the middle of a write, which Python refuses to re-enter.
-        with suppress(RuntimeError):
-            self._announce("stopping after this epoch; press Ctrl-C again to stop at once")
+        self.reason = _SIGNALS[number]
+        self._announce("stopping after this epoch; press Ctrl-C again to stop at once")
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    """Handles a signal by doing nothing: without a handler it would end the process."""

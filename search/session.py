@@ -74,7 +74,6 @@ class Session:
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
         workspace.check_writable()
         self.identity = identity_of(self.storage_url, spec) or uuid.uuid4().hex
-        use_compilation_cache(default_cache_dir() / "compiled")
 
     def announce(self, line: str) -> None:
         """Shows a line, unless the session is quiet."""
@@ -96,11 +95,14 @@ class Session:
             InputError: it cannot be had.
         """
         try:
-            return load_dataset(
+            dataset = load_dataset(
                 data_config(self.spec), data_dir=self.data_dir, announce=self.announce
             )
         except DataError as error:
             raise InputError(str(error)) from error
+        # Whoever asks for the data is going to compute; a check or a dry run writes nothing.
+        use_compilation_cache(default_cache_dir() / "compiled")
+        return dataset
 
     @cached_property
     def splits(self) -> Splits:

@@ -57,10 +57,17 @@ class Folder:
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
         return [sys.executable, "-m", module, *arguments], environment
 
-    def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, module: str, *arguments: str, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         command, environment = self.command(module, *arguments)
         return subprocess.run(
-            command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=300
+            command,
+            cwd=self.path,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:

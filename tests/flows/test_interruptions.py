@@ -36,23 +36,25 @@ def interrupted_after(folder: Folder, line_start: str, *signals: int) -> subproc
     return process
 
 
-def wait_for_running_trial(folder: Folder, process: subprocess.Popen[str]) -> None:
-    """Until a trial runs and has been validated at least once."""
-    while not has_running_trial(folder):
+def wait_for_running_trial(
+    folder: Folder, process: subprocess.Popen[str], attribute: str = "curve"
+) -> None:
+    """Until a trial runs and has the attribute: ``curve`` once it was validated."""
+    while not has_running_trial(folder, attribute):
         assert process.poll() is None, "the search ended before a trial was seen running"
         time.sleep(0.05)
 
 
-def has_running_trial(folder: Folder) -> bool:
+def has_running_trial(folder: Folder, attribute: str) -> bool:
     """Read without Optuna, which would join in creating the database."""
     database = folder.path / "studies" / "tiny.db"
     query = (
         "SELECT 1 FROM trials JOIN trial_user_attributes USING (trial_id) "
-        "WHERE state = 'RUNNING' AND key = 'curve'"
+        "WHERE state = 'RUNNING' AND key = ?"
     )
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(query).fetchone() is not None
+            return connection.execute(query, (attribute,)).fetchone() is not None
     except sqlite3.OperationalError:  # not there yet, or its tables are not
         return False
 
@@ -100,12 +102,27 @@ def test_ctrl_c_records_the_trial_and_its_configuration_runs_first(folder: Folde
     assert_whole(folder, 3)
 
 
-def test_ctrl_c_twice_ends_at_once(folder: Folder) -> None:
-    make_long(folder)
-    process = interrupted_after(folder, "MovieLens", signal.SIGINT, signal.SIGINT)
+def test_ctrl_c_twice_ends_at_once_in_the_middle_of_an_epoch(folder: Folder) -> None:
+    # 70,000 steps an epoch: it is still running when the second signal comes.
+    text = folder.study_file.read_text(encoding="utf-8")
+    slow = text.replace("validate_every = 1", "validate_every = 1\nbatch_size = 1")
+    slow = slow.replace("layer_sizes = [16]", "layer_sizes = [32, 32]")
+    folder.study_file.write_text(slow, encoding="utf-8")
+    process = folder.start("search.run", "--study", "tiny", "--trials", "1")
+    wait_for_running_trial(folder, process, attribute="derived")
+    time.sleep(5)  # tracing and compiling are over, and the compiled epoch runs
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(1)  # if nobody listened before the epoch ends, the two would be heard as one
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
-    folder.search("--trials", "3")
-    assert_whole(folder, 3)
+    assert "press Ctrl-C again to stop at once" in output
+    # A tidy end would have recorded the trial; here the next start does.
+    assert [trial.state for trial in folder.trials] == ["running"]
+
+    folder.study_file.write_text(text, encoding="utf-8")
+    refused = folder.search("--trials", "1")
+    assert "training.batch_size was 1, is 1000" in refused.stderr
 
 
 def test_a_terminated_search_goes_on_like_an_interrupted_one(folder: Folder) -> None:

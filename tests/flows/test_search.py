@@ -155,6 +155,16 @@ def test_a_dry_run_shows_the_first_trials_and_writes_nothing(folder: Folder) -> 
         ), f"trial {trial.number} is not in the dry run"
 
 
+def test_neither_a_dry_run_nor_a_refusal_makes_a_cache(folder: Folder, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    arguments = ("--study", "tiny")
+    dry = folder.run("search.run", *arguments, "--dry-run", XDG_CACHE_HOME=str(cache))
+    refused = folder.run("search.retrain", *arguments, XDG_CACHE_HOME=str(cache))
+    assert (dry.returncode, refused.returncode) == (0, 2)
+    assert "parameter counts are known once the data set is prepared" in dry.stdout
+    assert not (cache / "deeprec").exists()
+
+
 def test_no_trial_starts_after_the_timeout(folder: Folder) -> None:
     done = folder.search("--timeout", "0.001")
     assert done.returncode == 0
