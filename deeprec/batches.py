@@ -6,69 +6,107 @@ and the interactions pick their embeddings by position. The result is the same, 
 of the work.
 """
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.tables import FloatArray, IntArray, Interactions
+from deeprec.device_tables import ValueList, smallest_type, value_lists
+from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 
-Number = TypeVar("Number", bound=np.generic)
+
+class Side(NamedTuple):
+    """The users, or the movies, of every batch of an epoch.
+
+    Attributes:
+        ids: int32 ``[steps, distinct]``; ascending, then padded with 0 (nobody).
+        positions: int ``[steps, batch]``, where in ``ids`` each interaction's user (movie) is.
+        lists: by feature, the value lists of ``ids``.
+    """
+
+    ids: jax.Array
+    positions: jax.Array
+    lists: Mapping[str, ValueList]
 
 
 class Batches(NamedTuple):
-    """All batches of an epoch, stacked; a batch is one index of the leading axis.
+    """All batches of an epoch, stacked; a batch is one index of every leading axis.
 
     Attributes:
-        users: int32 ``[steps, distinct users]``, ids; padded with 0 (nobody).
-        user_rows: int32 ``[steps, batch]``, position of each interaction's user in ``users``.
-        movies: int32 ``[steps, distinct movies]``, ids; padded with 0.
-        movie_rows: int32 ``[steps, batch]``, position of each interaction's movie in ``movies``.
+        users: the query side.
+        movies: the candidate side.
         ratings: float32 ``[steps, batch]``, in 0..1.
-        weights: float32 ``[steps, batch]``: 1, and 0 where the last batch is padded.
+        sizes: int32 ``[steps]``, interactions of each batch; what follows them is padding.
     """
 
-    users: IntArray
-    user_rows: IntArray
-    movies: IntArray
-    movie_rows: IntArray
-    ratings: FloatArray
-    weights: FloatArray
-
-    @property
-    def steps(self) -> int:
-        """How many batches there are."""
-        return len(self.ratings)
+    users: Side
+    movies: Side
+    ratings: jax.Array
+    sizes: jax.Array
 
 
-def batched(interactions: Interactions, batch_size: int) -> Batches:
-    """Cuts the interactions, in their order, into batches; the last is padded with weight 0."""
+def batched(
+    interactions: Interactions, batch_size: int, users: FeatureTable, movies: FeatureTable
+) -> Batches:
+    """Cuts the interactions, in their order, into batches on the default device.
+
+    At 20 million interactions memory counts: each part goes to the device as it is made, in the
+    smallest type that holds it.
+
+    Args:
+        interactions: at least one.
+        batch_size: interactions of a batch; the last may have fewer.
+        users: features of the users.
+        movies: features of the movies.
+
+    Raises:
+        ValueError: there are no interactions.
+    """
     if len(interactions) == 0:
         raise ValueError("interactions must not be empty")
     steps = -(-len(interactions) // batch_size)
-    users, user_rows = _distinct(_stacked(interactions.user_id, steps, batch_size))
-    movies, movie_rows = _distinct(_stacked(interactions.movie_id, steps, batch_size))
-    weights = np.ones(len(interactions), np.float32)
+    sizes = np.full(steps, batch_size, np.int32)
+    sizes[-1] = len(interactions) - (steps - 1) * batch_size
     return Batches(
-        users,
-        user_rows,
-        movies,
-        movie_rows,
-        _stacked(interactions.rating, steps, batch_size),
-        _stacked(weights, steps, batch_size),
+        users=_side(interactions.user_id, batch_size, users),
+        movies=_side(interactions.movie_id, batch_size, movies),
+        ratings=jax.device_put(_stacked(interactions.rating, steps, batch_size)),
+        sizes=jax.device_put(sizes),
     )
 
 
-def _stacked(column: npt.NDArray[Number], steps: int, batch_size: int) -> npt.NDArray[Number]:
-    padding = steps * batch_size - len(column)
-    return np.pad(column, (0, padding)).reshape(steps, batch_size)
+def _stacked(ratings: FloatArray, steps: int, batch_size: int) -> FloatArray:
+    padding = steps * batch_size - len(ratings)
+    whole = ratings if padding == 0 else np.pad(ratings, (0, padding))
+    return whole.reshape(steps, batch_size)
 
 
-def _distinct(ids: IntArray) -> tuple[IntArray, IntArray]:
-    """For each batch: its distinct ids (padded to the longest), and where each row's id is."""
-    pairs = [np.unique(batch, return_inverse=True) for batch in ids]
-    longest = max(len(distinct) for distinct, _ in pairs)
-    distinct_ids = np.zeros((len(ids), longest), np.int32)
-    for row, (distinct, _) in zip(distinct_ids, pairs, strict=True):
-        row[: len(distinct)] = distinct
-    return distinct_ids, np.stack([rows for _, rows in pairs]).astype(np.int32)
+def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
+    distinct, positions = _distinct(ids, batch_size)
+    lists = jax.device_put(value_lists(table, distinct))
+    on_device = jax.device_put(positions)
+    del positions
+    return Side(ids=jax.device_put(_padded(distinct)), positions=on_device, lists=lists)
+
+
+def _distinct(
+    ids: IntArray, batch_size: int
+) -> tuple[list[IntArray], npt.NDArray[np.uint16 | np.int32]]:
+    """The distinct ids of each batch, and where each row's id is; 0 for padding."""
+    starts = range(0, len(ids), batch_size)
+    positions = np.zeros((len(starts), batch_size), smallest_type(batch_size))
+    distinct = []
+    for number, start in enumerate(starts):
+        batch, inverse = np.unique(ids[start : start + batch_size], return_inverse=True)
+        positions[number, : len(inverse)] = inverse
+        distinct.append(batch)
+    return distinct, positions
+
+
+def _padded(distinct: list[IntArray]) -> IntArray:
+    padded = np.zeros((len(distinct), max(map(len, distinct))), np.int32)
+    for row, ids in zip(padded, distinct, strict=True):
+        row[: len(ids)] = ids
+    return padded

@@ -1,29 +1,24 @@
 """Evaluation: loss and top-100 accuracy of interactions, over all candidates.
 
-What depends on the user alone is computed once a user, not once a rating.
+What depends on the user alone is computed once a user, not once a rating; the scores of liked
+rows over the catalogue are computed block by block, and never all exist at once.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.dataset import TrainingData
+from deeprec.device_tables import FeatureRows, ValueList, rows_of, take_rows, value_lists
 from deeprec.errors import NonFiniteError
+from deeprec.forward import Weights, embed, weights_of
 from deeprec.losses import rating_loss
-from deeprec.metrics import top_k_accuracy
+from deeprec.metrics import LikedRows, top_k_accuracy
+from deeprec.programs import QUICK_TO_COMPILE, compiled
 from deeprec.retrieval import RetrievalModel
-from deeprec.stateless import (
-    Columns,
-    Weights,
-    embed_movies,
-    embed_users,
-    on_device,
-    trainable_variables,
-)
-from deeprec.tables import FeatureTable, Interactions
+from deeprec.tables import FeatureSchema, FeatureTable, Interactions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,70 +41,106 @@ class Evaluation:
         }
 
 
+class EvaluationRows(NamedTuple):
+    """Interactions to evaluate on, on the device.
+
+    Attributes:
+        users: int32 ``[users]``, the distinct user ids.
+        lists: by feature, the value lists of these users.
+        positions: int32 ``[n]``, where in ``users`` each interaction's user is.
+        movies: int32 ``[n]``, ids.
+        ratings: float32 ``[n]``, in 0..1.
+        liked: those of five stars, in blocks.
+    """
+
+    users: jax.Array
+    lists: dict[str, ValueList]
+    positions: jax.Array
+    movies: jax.Array
+    ratings: jax.Array
+    liked: LikedRows
+
+    @classmethod
+    def of(cls, interactions: Interactions, users: FeatureTable, movies: FeatureTable) -> Self:
+        """Prepares interactions once, for many evaluations.
+
+        Args:
+            interactions: the rows.
+            users: features of every user.
+            movies: features of every movie; all are candidates.
+        """
+        distinct, inverse = np.unique(interactions.user_id, return_inverse=True)
+        positions = inverse.astype(np.int32)
+        lists = {
+            name: ValueList(*(part[0] for part in stacked))
+            for name, stacked in value_lists(users, [distinct]).items()
+        }
+        ids = interactions.movie_id
+        liked = LikedRows.of(positions, ids, interactions.liked, movies.rows)
+        rows = cls(distinct, lists, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]
+        return jax.device_put(rows)
+
+
 class Evaluator:
-    """Evaluates weights of one model on one set of rows, compiled at the first call.
+    """Evaluates weights of one architecture on some rows.
 
     Args:
-        model: the model whose weights will be given.
-        users: its user table.
-        movies: its movie table; every row is a candidate.
-        interactions: the rows to evaluate on.
+        model: tells the features of the towers and how many candidates are retrieved.
+        users: features of every user, on the device.
+        movies: features of every movie, on the device; all are candidates.
+        rows: the interactions.
         split: what these rows are called in an error: ``val`` or ``test``.
     """
 
     def __init__(
         self,
         model: RetrievalModel,
-        users: FeatureTable,
-        movies: FeatureTable,
-        interactions: Interactions,
+        users: FeatureRows,
+        movies: FeatureRows,
+        rows: EvaluationRows,
         *,
         split: str,
     ) -> None:
-        self.model = model
         self.split = split
-        self.users = on_device(users)
-        self.movies = on_device(movies)
-        distinct_users, user_rows = np.unique(interactions.user_id, return_inverse=True)
-        self.rows = jax.device_put(
-            (
-                distinct_users,
-                user_rows.astype(np.int32),
-                interactions.movie_id,
-                interactions.rating,
-                interactions.liked.astype(np.float32),
-            )
-        )
-        self.compiled = jax.jit(self._evaluate)
-
-    @classmethod
-    def for_validation(cls, model: RetrievalModel, data: TrainingData) -> Self | None:
-        """The evaluator of the validation rows; None where there are none."""
-        if data.validation is None:
-            return None
-        return cls(model, data.users, data.movies, data.validation, split="val")
+        self.plan = _Plan(model.query_model.schema, model.candidate_model.schema, model.retrieval_k)
+        self.on_device = (users, movies, rows)
 
     def evaluate(self, weights: Weights, *, epoch: int) -> Evaluation:
-        """Evaluates the weights.
+        """Evaluates the weights; what comes back from the device comes in one transfer.
 
         Raises:
-            NonFiniteError: a score is NaN or infinite, for any user and candidate.
+            NonFiniteError: an embedding or a score is NaN or infinite.
         """
-        loss, accuracy, finite = self.compiled(weights, self.users, self.movies, self.rows)
-        if not bool(finite):
+        arguments = (weights, *self.on_device)
+        program = compiled(_evaluate, self.plan, *arguments, options=QUICK_TO_COMPILE)
+        loss, accuracy, finite = np.asarray(program(*arguments)).tolist()
+        if not finite:
             raise NonFiniteError(f"{self.split}_score", epoch)
-        return Evaluation(loss=float(loss), top_100_accuracy=float(accuracy))
+        return Evaluation(loss=loss, top_100_accuracy=accuracy)
 
-    def _evaluate(
-        self, weights: Weights, users: Columns, movies: Columns, rows: tuple[jax.Array, ...]
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        distinct_users, user_rows, movie_ids, ratings, liked = rows
-        candidates = jnp.arange(self.model.candidate_count)
-        queries = embed_users(self.model, weights, users, distinct_users)
-        scores = queries @ embed_movies(self.model, weights, movies, candidates).T
-        loss = rating_loss(scores[user_rows, movie_ids], ratings, jnp.ones_like(ratings))
-        accuracy = top_k_accuracy(scores, user_rows, movie_ids, liked, self.model.retrieval_k)
-        return loss, accuracy, jnp.isfinite(scores).all()
+
+class _Plan(NamedTuple):
+    """What the program depends on, beside the shapes of its arguments."""
+
+    query: FeatureSchema
+    candidate: FeatureSchema
+    k: int
+
+
+def _evaluate(
+    plan: _Plan, weights: Weights, users: FeatureRows, movies: FeatureRows, rows: EvaluationRows
+) -> jax.Array:
+    """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
+    queries = embed(plan.query, weights.query, users.take(rows.users, rows.lists))
+    candidates = embed(plan.candidate, weights.candidate, movies)
+    own = jnp.sum(take_rows(queries, rows.positions) * take_rows(candidates, rows.movies), axis=-1)
+    loss = rating_loss(own, rows.ratings, jnp.ones_like(own))
+    accuracy, finite = top_k_accuracy(
+        lambda users: take_rows(queries, users) @ candidates.T, rows.liked, plan.k
+    )
+    for embeddings in (queries, candidates):
+        finite &= jnp.isfinite(embeddings).all()
+    return jnp.stack([loss, accuracy, (finite & jnp.isfinite(loss)).astype(loss.dtype)])
 
 
 def evaluate_model(
@@ -122,5 +153,6 @@ def evaluate_model(
     epoch: int,
 ) -> Evaluation:
     """Evaluates the model's present weights once; ``epoch`` is named if a score is not finite."""
-    evaluator = Evaluator(model, users, movies, interactions, split=split)
-    return evaluator.evaluate([v.value for v in trainable_variables(model)], epoch=epoch)
+    rows = EvaluationRows.of(interactions, users, movies)
+    evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split)
+    return evaluator.evaluate(weights_of(model), epoch=epoch)

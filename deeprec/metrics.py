@@ -1,30 +1,101 @@
 """Metrics of retrieval: pure functions on JAX arrays, used for every model and reference alike."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
 from jax.typing import ArrayLike
+
+from deeprec.tables import IntArray
+
+SCORES_IN_A_BLOCK = 1 << 22
+"""Scores that exist at once: 16 MiB, whatever the number of users and candidates."""
+
+
+class LikedRows(NamedTuple):
+    """The liked interactions (five stars), in blocks.
+
+    Attributes:
+        users: int32 ``[blocks, rows]``, which user of those evaluated; 0 in padding.
+        movies: int32 ``[blocks, rows]``, the movie's id; 0 in padding.
+        is_row: bool ``[blocks, rows]``, false in padding.
+    """
+
+    users: jax.Array
+    movies: jax.Array
+    is_row: jax.Array
+
+    @classmethod
+    def of(
+        cls, users: IntArray, movies: IntArray, liked: npt.NDArray[np.bool_], candidates: int
+    ) -> Self:
+        """The liked ones of some interactions, in main memory.
+
+        Args:
+            users: ``[n]``, which user of those evaluated.
+            movies: ``[n]``, ids.
+            liked: ``[n]``.
+            candidates: how many there are; decides the size of a block.
+        """
+        count = int(liked.sum())
+        rows = min(max(SCORES_IN_A_BLOCK // candidates, 1), max(count, 1))
+        blocks = max(-(-count // rows), 1)
+
+        def cut(column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+            return np.pad(column[liked], (0, blocks * rows - count)).reshape(blocks, rows)
+
+        parts = (users.astype(np.int32), movies.astype(np.int32), liked)
+        return cls(*map(cut, parts))  # type: ignore[arg-type]
 
 
 def top_k_accuracy(
-    scores: jax.Array, user_rows: ArrayLike, movie_ids: ArrayLike, weights: ArrayLike, k: int
-) -> jax.Array:
-    """The share of interactions whose movie is among the k highest scores of its user.
+    score: Callable[[jax.Array], jax.Array], liked: LikedRows, k: int
+) -> tuple[jax.Array, jax.Array]:
+    """The share of liked interactions whose movie is among the k highest scores of its user.
 
     The tutorial's metric: ``keras.metrics.SparseTopKCategoricalAccuracy(k, from_sorted_ids=True)``
-    on the retrieved ids, weighted. Each user's top k is found once, however many rows the user has.
-    Of equal scores the candidate with the lower id comes first.
+    on the retrieved ids of five-star rows. The scores are computed block by block.
 
     Args:
-        scores: float ``[users, candidates]``; finite.
-        user_rows: int ``[n]``, the row of ``scores`` that belongs to each interaction.
-        movie_ids: int ``[n]``, the column of ``scores`` that belongs to each interaction.
-        weights: float ``[n]``; 1 for a five-star rating, 0 for any other.
-        k: at least 1; all candidates are retrieved where there are fewer than k.
+        score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.
+        liked: the interactions that count.
+        k: at least 1; all candidates are retrieved where there are no more than k.
 
     Returns:
-        float ``[]`` in 0..1; 0 where every weight is 0.
+        The accuracy, float ``[]`` in 0..1, 0 where nothing is liked; and whether all scores are
+        finite, bool ``[]``: if not, the accuracy means nothing.
     """
-    _, top_ids = jax.lax.top_k(scores, min(k, scores.shape[-1]))
-    hits = jnp.any(top_ids[user_rows] == jnp.expand_dims(movie_ids, -1), axis=-1)
-    total = jnp.sum(weights)
-    return jnp.sum(weights * hits) / jnp.where(total > 0, total, 1.0)
+
+    def count(so_far: tuple[jax.Array, jax.Array], block: LikedRows) -> tuple[Any, None]:
+        hits, finite = so_far
+        scores = score(block.users)
+        hit = retrieved(scores, block.movies, k) & block.is_row
+        return (hits + jnp.sum(hit), finite & jnp.isfinite(scores).all()), None
+
+    start = (jnp.zeros((), jnp.int32), jnp.ones((), jnp.bool_))
+    (hits, finite), _ = jax.lax.scan(count, start, liked)
+    return hits / jnp.maximum(jnp.sum(liked.is_row), 1), finite
+
+
+def retrieved(scores: jax.Array, movie_ids: ArrayLike, k: int) -> jax.Array:
+    """Whether a movie is among the k candidates with the highest scores.
+
+    Of equal scores the candidate with the lower id comes first. Nothing is sorted: a movie is
+    retrieved if fewer than k candidates come before it.
+
+    Args:
+        scores: float ``[n, candidates]``, finite.
+        movie_ids: int ``[n]``, the candidate asked about in each row.
+        k: at least 1.
+
+    Returns:
+        bool ``[n]``.
+    """
+    asked = jnp.asarray(movie_ids)[:, None]
+    own = jnp.take_along_axis(scores, asked, axis=-1)
+    comes_first = jnp.arange(scores.shape[-1]) < asked
+    before = (scores > own) | ((scores == own) & comes_first)
+    return jnp.sum(before, axis=-1) < k

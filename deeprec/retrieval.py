@@ -12,7 +12,7 @@ import keras_rs
 
 from deeprec.config import ModelConfig
 from deeprec.tables import LIKED_ABOVE, FeatureSchema, FeatureTable
-from deeprec.towers import PACKAGE, CandidateModel, QueryModel
+from deeprec.towers import PACKAGE, CandidateModel, NumpyZeros, QueryModel
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -69,16 +69,14 @@ class RetrievalModel(keras.Model):
                 if feature.is_multivalued
                 else (candidate_count,),
                 dtype="int32",
-                initializer="zeros",
+                initializer=NumpyZeros(),
                 trainable=False,
                 name=f"candidate_{feature.name}",
             )
             for feature in candidate_schema.features
         }
         self.retrieval = keras_rs.layers.BruteForceRetrieval(
-            candidate_embeddings=keras.ops.zeros(
-                (candidate_count, self.query_model.layer_sizes[-1])
-            ),
+            candidate_embeddings=NumpyZeros()((candidate_count, self.query_model.layer_sizes[-1])),
             k=self.retrieval_k,
             return_scores=False,
         )

@@ -97,6 +97,15 @@ class NumpyUniform(keras.initializers.Initializer):
         return {"limit": self.limit, "seed": self.seed}
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NumpyZeros(keras.initializers.Initializer):
+    """Zeros made by NumPy: Keras's own are a compiled program for every shape, as above."""
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None, **_kwargs: Any) -> Any:
+        """Zeros of the shape, float32 unless another type is asked for."""
+        return keras.ops.convert_to_tensor(np.zeros(tuple(shape), dtype or "float32"))
+
+
 class Tower(keras.Model):
     """Embeddings of a schema's features, concatenated, then a dense stack.
 
@@ -138,6 +147,7 @@ class Tower(keras.Model):
                 size,
                 activation="relu" if depth < len(self.layer_sizes) else None,
                 kernel_initializer=NumpyUniform(seed=layer_seed),
+                bias_initializer=NumpyZeros(),
                 name=f"dense_{depth}",
             )
             for depth, (size, layer_seed) in enumerate(

@@ -12,6 +12,7 @@ import keras
 import optuna
 
 from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
 from search.seeds import derive_seed
@@ -59,6 +60,7 @@ class Objective:
     ) -> None:
         self.spec = spec
         self.data = data
+        self.device_data = DeviceData(data)
         self.towers_folder = towers_folder
         self.watchers = watchers
         self.should_stop = should_stop
@@ -103,7 +105,10 @@ class Objective:
             watcher.trial_started(record)
         seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop)
         result = train(
-            model, self.data, configuration.training_config(self.spec), on_epoch=seam.on_epoch
+            model,
+            self.device_data,
+            configuration.training_config(self.spec),
+            on_epoch=seam.on_epoch,
         )
         self._save_if_best(trial, model, result)
         return _value(result)

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
 from deeprec.errors import NonFiniteError
 from deeprec.evaluation import evaluate_model
 from deeprec.references import popularity_accuracy
@@ -103,7 +104,7 @@ def train_and_test(
         curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
 
     started_ms = _now_ms()
-    train(model, data, config, on_epoch=keep)
+    train(model, DeviceData(data), config, on_epoch=keep)
     evaluation = evaluate_model(
         model, dataset.users, dataset.movies, splits.test, split="test", epoch=trial.best_epoch
     )

@@ -17,7 +17,7 @@ USER_SCHEMA = FeatureSchema(
 MOVIE_SCHEMA = FeatureSchema(
     (
         Feature(name="movie_id", kind="id", vocabulary_size=MOVIES),
-        Feature(name="movie_title", kind="text", vocabulary_size=20, length=4),
+        Feature(name="movie_title", kind="text", vocabulary_size=100, length=4),
         Feature(name="movie_genres", kind="tags", vocabulary_size=6, length=3),
     )
 )

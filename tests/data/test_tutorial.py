@@ -6,6 +6,7 @@ import pytest
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
 from deeprec.dataset import Dataset, Splits, TrainingData, split
+from deeprec.device_data import DeviceData
 from deeprec.evaluation import evaluate_model
 from deeprec.references import popularity_accuracy
 from deeprec.retrieval import RetrievalModel
@@ -61,7 +62,9 @@ def test_train_and_fit_agree_on_the_real_data(dataset: Dataset, splits: Splits) 
         for _ in range(2)
     )
     ours: list[dict[str, float]] = []
-    train(first, data, config, on_epoch=lambda _epoch, metrics: ours.append(dict(metrics)))
+    train(
+        first, DeviceData(data), config, on_epoch=lambda _epoch, metrics: ours.append(dict(metrics))
+    )
 
     second.compile(keras.optimizers.Adagrad(0.05), loss="mean_squared_error")
     history = second.fit(

@@ -1,38 +1,58 @@
 """Batches: nothing lost, nothing reordered, distinct rows."""
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprec.batches import batched
-from tests.synthetic import random_interactions
+from deeprec.batches import Batches, Side, batched
+from deeprec.tables import IntArray, Interactions
+from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
+
+USERS = random_table(USER_SCHEMA, np.random.default_rng(1))
+MOVIES = random_table(MOVIE_SCHEMA, np.random.default_rng(2))
+
+
+def in_memory(interactions: Interactions, batch_size: int) -> Batches:
+    return jax.tree.map(np.asarray, batched(interactions, batch_size, USERS, MOVIES))
 
 
 @given(rows=st.integers(1, 60), batch_size=st.integers(1, 25), seed=st.integers(0, 99))
 def test_batches_hold_the_interactions_in_order(rows: int, batch_size: int, seed: int) -> None:
     interactions = random_interactions(rows, seed)
-    batches = batched(interactions, batch_size)
-    real = batches.weights.reshape(-1) == 1
-    users = np.take_along_axis(batches.users, batches.user_rows, axis=1).reshape(-1)
-    movies = np.take_along_axis(batches.movies, batches.movie_rows, axis=1).reshape(-1)
+    batches = in_memory(interactions, batch_size)
+    real = np.arange(batch_size) < batches.sizes[:, None]
 
-    assert batches.steps == -(-rows // batch_size)
-    assert real.sum() == rows
-    assert real[:rows].all()
-    np.testing.assert_array_equal(users[real], interactions.user_id)
-    np.testing.assert_array_equal(movies[real], interactions.movie_id)
-    np.testing.assert_array_equal(batches.ratings.reshape(-1)[real], interactions.rating)
+    def ids_of(side: Side) -> IntArray:
+        return np.take_along_axis(np.asarray(side.ids), np.asarray(side.positions, int), axis=1)
+
+    assert len(batches.sizes) == -(-rows // batch_size)
+    assert batches.sizes.sum() == rows
+    np.testing.assert_array_equal(ids_of(batches.users)[real], interactions.user_id)
+    np.testing.assert_array_equal(ids_of(batches.movies)[real], interactions.movie_id)
+    np.testing.assert_array_equal(batches.ratings[real], interactions.rating)
 
 
 def test_each_user_of_a_batch_stands_there_once() -> None:
     interactions = random_interactions(100, seed=5)
-    batches = batched(interactions, 50)
-    for users, batch in zip(batches.users, interactions.user_id.reshape(2, 50), strict=True):
+    batches = in_memory(interactions, 50)
+    by_batch = interactions.user_id.reshape(2, 50)
+    for users, batch in zip(batches.users.ids, by_batch, strict=True):
         assert list(users[: len(np.unique(batch))]) == sorted(set(batch))
         assert not users[len(np.unique(batch)) :].any()
 
 
+def test_the_words_of_each_batch_are_those_of_its_movies() -> None:
+    batches = in_memory(random_interactions(90, seed=6), 20)
+    titles = MOVIES.columns["movie_title"]
+    words = batches.movies.lists["movie_title"]
+    for ids, values, rows in zip(batches.movies.ids, words.values, words.rows, strict=True):
+        for row, title in enumerate(titles[ids]):
+            assert list(values[rows == row]) == list(title[title != 0])
+        assert (rows[values == 0] == len(ids)).all()
+
+
 def test_no_interactions_is_refused() -> None:
     with pytest.raises(ValueError, match="must not be empty"):
-        batched(random_interactions(5, seed=1)[:0], 10)
+        batched(random_interactions(5, seed=1)[:0], 10, USERS, MOVIES)

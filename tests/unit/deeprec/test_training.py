@@ -9,11 +9,12 @@ import pytest
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
 from deeprec.errors import NonFiniteError
 from deeprec.evaluation import evaluate_model
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
-from deeprec.training import OBJECTIVE_METRIC, train
+from deeprec.training import OBJECTIVE_METRIC, _Trainer, train
 from search import trials
 
 MODEL = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
@@ -33,13 +34,21 @@ def trained(
     data: TrainingData, config: TrainingConfig, seed: int = 1
 ) -> tuple[RetrievalModel, Epochs]:
     model, epochs = build(data, seed), Epochs()
-    train(model, data, config, on_epoch=lambda *epoch: epochs.append(epoch))
+    train(model, DeviceData(data), config, on_epoch=lambda *epoch: epochs.append(epoch))
     return model, epochs
 
 
-def test_train_is_the_same_mathematics_as_fit(data: TrainingData) -> None:
-    # 230 rows in batches of 50: the last batch is not full.
-    config = TrainingConfig(learning_rate=0.1, epochs=6, validate_every=2, batch_size=50)
+@pytest.mark.parametrize(
+    "batch_size",
+    [
+        pytest.param(50, id="whole tables are updated, the last batch is not full"),
+        pytest.param(4, id="only the rows that a batch uses are updated"),
+    ],
+)
+def test_train_is_the_same_mathematics_as_fit(data: TrainingData, batch_size: int) -> None:
+    config = TrainingConfig(learning_rate=0.1, epochs=6, validate_every=2, batch_size=batch_size)
+    plans = _Trainer(build(data), DeviceData(data), config).plan
+    assert [plan.updates_rows for plan in plans] == [batch_size == 4] * 2
     _, epochs = trained(data, config)
 
     model = build(data)
@@ -86,7 +95,7 @@ def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData
     # A learning rate this high overshoots: the best epoch is not the last.
     config = TrainingConfig(learning_rate=1.0, epochs=12, validate_every=1, batch_size=50)
     model, epochs = build(data, seed=3), Epochs()
-    result = train(model, data, config, on_epoch=lambda *epoch: epochs.append(epoch))
+    result = train(model, DeviceData(data), config, on_epoch=lambda *epoch: epochs.append(epoch))
     accuracies = [metrics[OBJECTIVE_METRIC] for _, metrics in epochs]
 
     assert result.best_accuracy == max(accuracies)
@@ -103,7 +112,7 @@ def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) 
     unvalidated = TrainingData(
         users=data.users, movies=data.movies, train=data.train, validation=None
     )
-    result = train(build(data), unvalidated, config)
+    result = train(build(data), DeviceData(unvalidated), config)
     assert (result.best_epoch, result.best_accuracy) == (3, None)
 
 
@@ -119,7 +128,7 @@ def test_what_the_seam_raises_reaches_the_caller(data: TrainingData) -> None:
             raise LookupError("pruned")
 
     with pytest.raises(LookupError, match="pruned"):
-        train(build(data), data, TrainingConfig(batch_size=100), on_epoch=prune)
+        train(build(data), DeviceData(data), TrainingConfig(batch_size=100), on_epoch=prune)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_step(data: TrainingData) -> None:
@@ -137,7 +146,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(data: TrainingData) -> N
         validation=data.validation,
     )
     with pytest.raises(NonFiniteError, match="train_loss is not finite at epoch 1, step 3"):
-        train(build(data), damaged, TrainingConfig(batch_size=50))
+        train(build(data), DeviceData(damaged), TrainingConfig(batch_size=50))
 
 
 def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingData) -> None:

@@ -1,0 +1,108 @@
+"""The towers as pure functions of their weights: what the Keras models compute, with less work.
+
+A tower concatenates the embeddings of its features and multiplies by the kernel of the first dense
+layer. That product is a sum over the features, each with its own rows of the kernel, so a
+feature's whole vocabulary can be sent through the layer before its rows are looked up: 21
+occupations instead of 500 users. Tests hold every tower equal to its Keras model.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from deeprec.device_tables import (
+    SMALL_VOCABULARY,
+    FeatureRows,
+    ValueList,
+    is_list,
+    is_share,
+    take_rows,
+)
+from deeprec.retrieval import RetrievalModel
+from deeprec.tables import Feature, FeatureSchema
+
+TowerWeights = Sequence[jax.Array]
+"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer."""
+
+
+class Weights(NamedTuple):
+    """The trainable weights of both towers, each in the order of its Keras model."""
+
+    query: TowerWeights
+    candidate: TowerWeights
+
+
+def trainable_variables(model: RetrievalModel) -> Weights:
+    """The Keras variables whose values are the weights, in the same order."""
+    return Weights(
+        list(model.query_model.trainable_variables), list(model.candidate_model.trainable_variables)
+    )
+
+
+def weights_of(model: RetrievalModel) -> Weights:
+    """The present weights of a model."""
+    return jax.tree.map(lambda variable: variable.value, trainable_variables(model))
+
+
+def assign_weights(model: RetrievalModel, weights: Weights) -> None:
+    """Gives the weights to the model."""
+    jax.tree.map(
+        lambda variable, weight: variable.assign(weight), trainable_variables(model), weights
+    )
+
+
+def embed(schema: FeatureSchema, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
+    """The final embeddings of some rows.
+
+    Args:
+        schema: features of the tower.
+        weights: of the tower.
+        rows: features of the rows. Where ``rows.ids`` is None, the embeddings of the id feature
+            are those of the rows already, in their order.
+
+    Returns:
+        float ``[rows, dimension]``.
+    """
+    count = len(schema.features)
+    embeddings, dense = weights[:count], weights[count:]
+    kernels = jnp.split(dense[0], count)
+    hidden: Any = dense[1]
+    for feature, embedding, kernel in zip(schema.features, embeddings, kernels, strict=True):
+        hidden = hidden + _through_first_layer(feature, embedding, kernel, rows)
+    for kernel, bias in zip(dense[2::2], dense[3::2], strict=True):
+        hidden = jax.nn.relu(hidden) @ kernel + bias
+    return hidden
+
+
+def _through_first_layer(
+    feature: Feature, embedding: jax.Array, kernel: jax.Array, rows: FeatureRows
+) -> jax.Array:
+    """What the feature adds to the first layer's output, ``[rows, width]``.
+
+    Args:
+        feature: the feature.
+        embedding: its table, ``[vocabulary, embedding_dimension]``.
+        kernel: its part of the first layer's kernel, ``[embedding_dimension, width]``.
+        rows: the features of the rows.
+    """
+    if feature.kind == "id":
+        own = embedding if rows.ids is None else take_rows(embedding, rows.ids)
+        return own @ kernel
+    if is_share(feature):
+        return rows.shares[feature.name] @ (embedding @ kernel)
+    if is_list(feature):
+        inverse_counts = rows.inverse_counts[feature.name]
+        total = _sum_by_row(embedding, rows.lists[feature.name], len(inverse_counts))
+        return (total * inverse_counts[:, None]) @ kernel
+    values = rows.columns[feature.name]
+    if feature.vocabulary_size <= SMALL_VOCABULARY:
+        return take_rows(embedding @ kernel, values)
+    return take_rows(embedding, values) @ kernel
+
+
+def _sum_by_row(embedding: jax.Array, values: ValueList, rows: int) -> jax.Array:
+    """The sum of each row's embeddings; what belongs to a row past the last is dropped."""
+    looked_up = take_rows(embedding, values.values)
+    return jax.ops.segment_sum(looked_up, values.rows, rows, indices_are_sorted=True)

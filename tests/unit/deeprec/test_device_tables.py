@@ -1,0 +1,43 @@
+"""Each kind of feature in the form that is cheapest on the device, worked by hand."""
+
+import numpy as np
+
+from deeprec.device_tables import SMALL_VOCABULARY, rows_of, value_lists
+from deeprec.tables import Feature, FeatureSchema, FeatureTable
+
+TABLE = FeatureTable(
+    FeatureSchema(
+        (
+            Feature(name="id", kind="id", vocabulary_size=3),
+            Feature(name="decade", kind="categorical", vocabulary_size=9),
+            Feature(name="genres", kind="tags", vocabulary_size=4, length=3),
+            Feature(name="words", kind="text", vocabulary_size=SMALL_VOCABULARY + 1, length=4),
+        )
+    ),
+    {
+        "id": np.arange(3, dtype=np.int32),
+        "decade": np.array([0, 8, 3], np.int32),
+        "genres": np.array([[0, 0, 0], [1, 3, 0], [0, 2, 2]], np.int32),
+        "words": np.array([[0, 0, 0, 0], [7, 0, 9, 5], [64, 0, 0, 0]], np.int32),
+    },
+)
+
+
+def test_every_feature_but_the_id_has_one_form() -> None:
+    rows = rows_of(TABLE)
+    assert rows.ids is not None
+    assert rows.ids.tolist() == [0, 1, 2]
+    assert {name: column.tolist() for name, column in rows.columns.items()} == {"decade": [0, 8, 3]}
+    assert {name: matrix.tolist() for name, matrix in rows.shares.items()} == {
+        "genres": [[0, 0, 0, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
+    }
+    np.testing.assert_allclose(rows.inverse_counts["words"], [1, 1 / 3, 1])
+    words = rows.lists["words"]
+    assert (words.values.tolist(), words.rows.tolist()) == ([7, 9, 5, 64], [1, 1, 1, 2])
+
+
+def test_lists_of_several_selections_are_padded_to_the_longest() -> None:
+    first, second = np.array([2, 0], np.int32), np.array([2, 1, 0], np.int32)
+    words = value_lists(TABLE, [first, second])["words"]
+    assert words.values.tolist() == [[64, 0, 0, 0], [64, 7, 9, 5]]
+    assert words.rows.tolist() == [[0, 3, 3, 3], [0, 1, 1, 1]]
