@@ -115,8 +115,7 @@ def _loss(
         take_rows(queries, batch.users.positions) * take_rows(candidates, batch.movies.positions),
         axis=-1,
     )
-    is_row = jnp.arange(len(scores)) < batch.sizes
-    return rating_loss(scores, batch.ratings, is_row.astype(scores.dtype))
+    return rating_loss(scores, batch.ratings, batch.sizes)
 
 
 def _embed_used(tower: TowerPlan, used: TowerWeights, table: FeatureRows, side: Side) -> jax.Array:

@@ -134,7 +134,7 @@ def _evaluate(
     queries = embed(plan.query, weights.query, users.take(rows.users, rows.lists))
     candidates = embed(plan.candidate, weights.candidate, movies)
     own = jnp.sum(take_rows(queries, rows.positions) * take_rows(candidates, rows.movies), axis=-1)
-    loss = rating_loss(own, rows.ratings, jnp.ones_like(own))
+    loss = rating_loss(own, rows.ratings, len(own))
     accuracy, finite = top_k_accuracy(
         lambda users: take_rows(queries, users) @ candidates.T, rows.liked, plan.k
     )

@@ -5,18 +5,18 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 
-def rating_loss(scores: ArrayLike, ratings: ArrayLike, weights: ArrayLike) -> jax.Array:
+def rating_loss(scores: jax.Array, ratings: ArrayLike, count: ArrayLike) -> jax.Array:
     """The mean squared error between score and rating: the tutorial's loss.
 
-    ``sum(w * (score - rating)^2) / sum(w)``.
+    ``sum((score - rating)^2) / count`` over the first ``count`` rows; what follows is padding.
 
     Args:
         scores: float ``[batch]``.
         ratings: float ``[batch]``, in 0..1.
-        weights: float ``[batch]``, 1 for a row and 0 for padding.
+        count: int ``[]``, at least 1.
 
     Returns:
-        float ``[]``; 0 where every weight is 0.
+        float ``[]``.
     """
-    squared = jnp.square(jnp.subtract(scores, ratings))
-    return jnp.sum(weights * squared) / jnp.maximum(jnp.sum(weights), 1.0)
+    squared = jnp.square(scores - jnp.asarray(ratings))
+    return jnp.sum(jnp.where(jnp.arange(len(scores)) < count, squared, 0.0)) / count
