@@ -21,7 +21,7 @@ class Side(NamedTuple):
     """The users, or the movies, of every batch of an epoch.
 
     Attributes:
-        ids: int32 ``[steps, distinct]``; ascending, then padded with 0 (nobody).
+        ids: int ``[steps, distinct]``; ascending, then padded with 0 (nobody).
         positions: int ``[steps, batch]``, where in ``ids`` each interaction's user (movie) is.
         lists: by feature, the value lists of ``ids``.
     """
@@ -88,7 +88,8 @@ def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
     lists = jax.device_put(value_lists(table, distinct))
     on_device = jax.device_put(positions)
     del positions
-    return Side(ids=jax.device_put(_padded(distinct)), positions=on_device, lists=lists)
+    padded = _padded(distinct, smallest_type(table.rows))
+    return Side(ids=jax.device_put(padded), positions=on_device, lists=lists)
 
 
 def _distinct(
@@ -97,16 +98,22 @@ def _distinct(
     """The distinct ids of each batch, and where each row's id is; 0 for padding."""
     starts = range(0, len(ids), batch_size)
     positions = np.zeros((len(starts), batch_size), smallest_type(batch_size))
+    # Views of one array: 20,000 small ones would leave holes in memory that nothing fills again.
+    all_distinct, used = np.empty(len(ids), np.int32), 0
     distinct = []
     for number, start in enumerate(starts):
         batch, inverse = np.unique(ids[start : start + batch_size], return_inverse=True)
         positions[number, : len(inverse)] = inverse
-        distinct.append(batch)
+        distinct.append(all_distinct[used : used + len(batch)])
+        distinct[-1][:] = batch
+        used += len(batch)
     return distinct, positions
 
 
-def _padded(distinct: list[IntArray]) -> IntArray:
-    padded = np.zeros((len(distinct), max(map(len, distinct))), np.int32)
+def _padded(
+    distinct: list[IntArray], dtype: type[np.uint16] | type[np.int32]
+) -> npt.NDArray[np.uint16 | np.int32]:
+    padded = np.zeros((len(distinct), max(map(len, distinct))), dtype)
     for row, ids in zip(padded, distinct, strict=True):
         row[: len(ids)] = ids
     return padded

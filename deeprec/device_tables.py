@@ -61,7 +61,16 @@ class FeatureRows(NamedTuple):
 
 def take_rows(table: jax.Array, ids: jax.Array) -> jax.Array:
     """``table[ids]`` for ids that are known to be rows of the table: nothing checks them again."""
-    return table.at[ids].get(mode="promise_in_bounds")
+    return table.at[ids].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
+def put_rows(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Array:
+    """The table with the given rows in the place of those of the ids.
+
+    An id that stands there twice must have the same row in both places. Where the rows were
+    computed from the table, XLA writes into it; adding to it instead would copy all of it.
+    """
+    return table.at[ids].set(rows, mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def is_share(feature: Feature) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from deeprec.device_tables import FeatureRows, ValueList, rows_of, take_rows, value_lists
 from deeprec.errors import NonFiniteError
-from deeprec.forward import Weights, embed, weights_of
+from deeprec.forward import Weights, dot_products, embed, weights_of
 from deeprec.losses import rating_loss
 from deeprec.metrics import LikedRows, top_k_accuracy
 from deeprec.programs import QUICK_TO_COMPILE, compiled
@@ -133,7 +133,7 @@ def _evaluate(
     """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
     queries = embed(plan.query, weights.query, users.take(rows.users, rows.lists))
     candidates = embed(plan.candidate, weights.candidate, movies)
-    own = jnp.sum(take_rows(queries, rows.positions) * take_rows(candidates, rows.movies), axis=-1)
+    own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
     loss = rating_loss(own, rows.ratings, len(own))
     accuracy, finite = top_k_accuracy(
         lambda users: take_rows(queries, users) @ candidates.T, rows.liked, plan.k

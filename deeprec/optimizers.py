@@ -9,7 +9,7 @@ catalogue. Keras's optimizers know no such update.
 import jax
 import jax.numpy as jnp
 
-from deeprec.device_tables import take_rows
+from deeprec.device_tables import put_rows, take_rows
 
 INITIAL_ACCUMULATOR = 0.1
 EPSILON = 1e-7
@@ -43,6 +43,5 @@ def adagrad_rows(
     Returns:
         The new table and accumulator.
     """
-    accumulator = accumulator.at[ids].add(jnp.square(gradient), mode="promise_in_bounds")
-    change = rate * gradient / jnp.sqrt(take_rows(accumulator, ids) + EPSILON)
-    return table.at[ids].add(-change, mode="promise_in_bounds"), accumulator
+    rows, accumulated = adagrad(take_rows(table, ids), take_rows(accumulator, ids), gradient, rate)
+    return put_rows(table, ids, rows), put_rows(accumulator, ids, accumulated)

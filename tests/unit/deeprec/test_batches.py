@@ -25,7 +25,7 @@ def test_batches_hold_the_interactions_in_order(rows: int, batch_size: int, seed
     real = np.arange(batch_size) < batches.sizes[:, None]
 
     def ids_of(side: Side) -> IntArray:
-        return np.take_along_axis(np.asarray(side.ids), np.asarray(side.positions, int), axis=1)
+        return np.take_along_axis(np.asarray(side.ids, int), np.asarray(side.positions, int), axis=1)
 
     assert len(batches.sizes) == -(-rows // batch_size)
     assert batches.sizes.sum() == rows
