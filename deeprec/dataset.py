@@ -15,7 +15,8 @@ import platformdirs
 from deeprec.cache import Entry, open_folder, read_or_make, read_sound
 from deeprec.config import DataConfig
 from deeprec.errors import DataError
-from deeprec.preparation import fingerprint_of, prepare
+from deeprec.pace import in_words
+from deeprec.preparation import fingerprint_of, prepare, seconds_of
 from deeprec.releases import Release, release_named
 from deeprec.sources import default_sources, read_first, source_at
 from deeprec.tables import FeatureSchema, FeatureTable, IntArray, Interactions
@@ -153,7 +154,7 @@ def load_dataset(
     def make() -> Entry:
         sources = (given,) if given else default_sources(known, folder, say)
         tables, source = read_first(known, sources, say)
-        say("computing the features (about 10 seconds, once)")
+        say(f"computing the features ({in_words(seconds_of(known))}, once)")
         return prepare(known, tables, source)
 
     entry = read_or_make(folder, fingerprint, make, say)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deeprec import tfds_tables
+from deeprec.archive import extract_archive
 from deeprec.config import DataConfig, DatasetName, ModelConfig, TrainingConfig
 from deeprec.dataset import Dataset, TrainingData, load_dataset, split
 from deeprec.errors import DataError
@@ -207,6 +209,23 @@ def test_rows_are_shuffled_as_a_whole_and_always_alike(loaded: Loaded, tmp_path:
     np.testing.assert_array_equal(first.timestamp, tables.timestamp[order])
     assert not np.array_equal(order, np.arange(len(order)))
     assert loaded.dataset.tutorial_order is None
+
+
+def test_rows_do_not_depend_on_how_many_files_tfds_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = write_release("movielens/20m", tmp_path)
+    files = extract_archive(published.path, published.release.archive, tmp_path / "files")
+    configs = import_tfds().download
+    orders = []
+    for shards in (1, 3):
+        with monkeypatch.context() as patch:
+            one = partial(configs.DownloadConfig, num_shards=shards)
+            patch.setattr(configs, "DownloadConfig", one)
+            tfds_tables.prepare(published.release, files, tmp_path / str(shards), lambda _: None)
+        assert len(list((tmp_path / str(shards)).rglob("*-of-0000?"))) == 2 * shards
+        orders.append(tfds_tables.read(published.release, tmp_path / str(shards)).timestamp)
+    np.testing.assert_array_equal(*orders)
 
 
 def test_splits_take_the_rows_that_were_asked_for(loaded: Loaded) -> None:
