@@ -6,14 +6,13 @@ An entry is two files named by its fingerprint: ``FINGERPRINT.npz`` with the arr
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +99,7 @@ def read_sound(folder: Path, fingerprint: str, announce: Announce = lambda _: No
         announce(f"the prepared arrays are damaged and will be rebuilt: {error}")
         return None
     if entry is None and any(prepared.glob("*.npz")):
-        announce("the prepared arrays were made by other versions and will be rebuilt")
+        announce("the prepared arrays in the cache are of other data or other versions")
     return entry
 
 
@@ -113,18 +112,28 @@ def read_entry(prepared: Path, fingerprint: str) -> Entry | None:
     path = prepared / f"{fingerprint}.npz"
     try:
         manifest = json.loads(path.with_suffix(".json").read_bytes())
-        content = path.read_bytes()
         expected = (manifest["fingerprint"], manifest["size"], manifest["sha256"])
         notes = dict(manifest["notes"])
+        with path.open("rb") as file:
+            # Only a verified file is parsed. It is read twice rather than held twice: entries
+            # are replaced, never changed, so the open file stays the same.
+            if expected != (fingerprint, *_size_and_digest(file)):
+                raise DataError(f"{path.name} differs from its manifest")
+            with np.load(file, allow_pickle=False) as stored:
+                return Entry(dict(stored), notes)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path.name} or its manifest cannot be read ({error})") from error
-    # Only verified bytes are parsed.
-    if expected != (fingerprint, len(content), hashlib.sha256(content).hexdigest()):
-        raise DataError(f"{path.name} differs from its manifest")
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        return Entry(dict(stored), notes)
+
+
+def _size_and_digest(file: IO[bytes]) -> tuple[int, str]:
+    """The size and SHA-256 of an open file, which is then at its start."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    size = file.tell()
+    file.seek(0)
+    return size, digest
 
 
 def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
@@ -133,28 +142,30 @@ def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
     Raises:
         DataError: the folder cannot be written to.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **entry.arrays)
-    content = buffer.getvalue()
-    manifest = {
-        "fingerprint": fingerprint,
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "notes": dict(entry.notes),
-    }
     try:
         for left_by_a_dead_process in prepared.glob(f"{_NEW}*"):
             left_by_a_dead_process.unlink()
-        _write_atomically(prepared / f"{fingerprint}.npz", content)
-        _write_atomically(prepared / f"{fingerprint}.json", json.dumps(manifest, indent=1).encode())
+        with _replacing(prepared / f"{fingerprint}.npz") as file:
+            np.savez(file, allow_pickle=False, **entry.arrays)
+            size, digest = _size_and_digest(file)
+        manifest = {
+            "fingerprint": fingerprint,
+            "size": size,
+            "sha256": digest,
+            "notes": dict(entry.notes),
+        }
+        with _replacing(prepared / f"{fingerprint}.json") as file:
+            file.write(json.dumps(manifest, indent=1).encode())
     except OSError as error:
         raise DataError(unwritable(prepared, error)) from error
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of another once it is whole and on disk."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_NEW, delete=False) as file:
         try:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).replace(path)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 SplitName = Literal["random", "temporal"]
-DatasetName = Literal["movielens/100k"]
+DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
 
 
 def _check_positive(**values: float) -> None:

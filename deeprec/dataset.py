@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,11 @@ import platformdirs
 from deeprec.cache import Entry, open_folder, read_or_make, read_sound
 from deeprec.config import DataConfig
 from deeprec.errors import DataError
-from deeprec.movielens import RAW_SHA256
-from deeprec.preparation import fingerprint_of, prepare
+from deeprec.pace import in_words
+from deeprec.preparation import fingerprint_of, prepare, seconds_of
+from deeprec.releases import Release, release_named
 from deeprec.sources import default_sources, read_first, source_at
-from deeprec.tables import FeatureSchema, FeatureTable, Interactions
-
-RAW_DIGESTS = {"movielens/100k": RAW_SHA256}
-"""What tells the raw tables of a data set from any others, by its name."""
+from deeprec.tables import FeatureSchema, FeatureTable, IntArray, Interactions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +30,12 @@ class Dataset:
         name: as TensorFlow Datasets names it, without the table.
         users: a row a user; row 0 belongs to nobody and is all zeros.
         movies: a row a movie; row 0 has an empty title and no genre.
-        interactions: every rating, in the order in which TFDS yields them.
-        tutorial_order: int64 ``[n]``, the tutorial's one shuffle of the interactions.
-        titles: by movie id; the first is empty.
+        user_ids: int32 ``[user rows]``, the published id of each user; 0 for nobody.
+        movie_ids: int32 ``[movie rows]``, the published id of each movie; the first is 0.
+        interactions: every rating, by the rows of the tables.
+        tutorial_order: int ``[n]``, the tutorial's one shuffle of the interactions, which are then
+            in the order in which TFDS yields them; None where they are shuffled themselves.
+        titles: by row of the movie table; the first is empty.
         fingerprint: hexadecimal SHA-256 of all that decides the contents.
         source: in words, where the raw data came from.
     """
@@ -41,8 +43,10 @@ class Dataset:
     name: str
     users: FeatureTable
     movies: FeatureTable
+    user_ids: IntArray
+    movie_ids: IntArray
     interactions: Interactions
-    tutorial_order: npt.NDArray[np.int64]
+    tutorial_order: npt.NDArray[np.int64] | None
     titles: tuple[str, ...]
     fingerprint: str
     source: str
@@ -77,9 +81,9 @@ class Splits:
 def split(dataset: Dataset, config: DataConfig) -> Splits:
     """Divides the interactions.
 
-    The rows are ordered (``random``: the tutorial's shuffle; ``temporal``: by timestamp, equal
-    ones as they come); then the last ``test_rows`` test, and the ``validation_rows`` before
-    them validate.
+    The rows are ordered (``random``: the tutorial's shuffle, or as they come where they are
+    shuffled already, which copies nothing; ``temporal``: by timestamp, equal ones as they come);
+    then the last ``test_rows`` test, and the ``validation_rows`` before them validate.
 
     Raises:
         DataError: no row would be left to train on.
@@ -91,13 +95,15 @@ def split(dataset: Dataset, config: DataConfig) -> Splits:
             f"validation_rows and test_rows must leave rows of {rows:,} to train on but got "
             f"{config.validation_rows:,} and {config.test_rows:,}"
         )
-    if config.split == "temporal":
-        order = np.argsort(dataset.interactions.timestamp, kind="stable")
-    else:
-        order = dataset.tutorial_order
-    train, validation, test = np.split(order, [rows - held_out, rows - config.test_rows])
     ratings = dataset.interactions
-    return Splits(train=ratings[train], validation=ratings[validation], test=ratings[test])
+    order = dataset.tutorial_order
+    if config.split == "temporal":
+        order = np.argsort(ratings.timestamp, kind="stable")
+    ends = (0, rows - held_out, rows - config.test_rows, rows)
+    train, validation, test = (
+        ratings[slice(*part) if order is None else order[slice(*part)]] for part in pairwise(ends)
+    )
+    return Splits(train=train, validation=validation, test=test)
 
 
 def default_cache_dir() -> Path:
@@ -115,36 +121,41 @@ def load_dataset(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     announce: Callable[[str], None] = _to_stderr,
+    release: Release | None = None,
 ) -> Dataset:
-    """Loads the data set, and prepares it the first time (about 40 seconds).
+    """Loads the data set, and prepares it the first time (about 40 seconds for 100,000 ratings).
 
-    From prepared arrays it takes a tenth of a second and does not import TensorFlow. Otherwise
-    the raw data is looked for in the order of :func:`deeprec.sources.default_sources`.
+    From prepared arrays it takes a tenth of a second, or two seconds for 25 million ratings, and
+    does not import TensorFlow. Otherwise the raw data is looked for in the order of
+    :func:`deeprec.sources.default_sources`.
 
     Args:
         config: names the data set.
-        data_dir: where the raw data is: ``ml-100k.zip``, a folder with it, the extracted folder
-            or its parent, or a TFDS data directory. It is verified, and nothing else is tried.
+        data_dir: where the raw data is: the published archive, a folder with it, or a TFDS data
+            directory; for ``movielens/100k`` also the extracted folder or its parent. It is
+            verified, and nothing else is tried.
         cache_dir: where prepared data is kept; :func:`default_cache_dir` if not given.
         announce: told in one line what is done and where the data came from.
+        release: what was published under that name; the known one if not given.
 
     Raises:
         DataError: ``data_dir`` is missing or damaged, or there is no way to get the data; the
             message names every way and why it failed.
     """
-    fingerprint = _fingerprint(config)
+    known = release or release_named(config.dataset)
     folder = open_folder(cache_dir or default_cache_dir())
 
     def say(line: str) -> None:
-        announce(f"MovieLens 100K: {line}")
+        announce(f"{known.title}: {line}")
 
-    given = source_at(data_dir, folder, say) if data_dir else None
+    given = source_at(known, data_dir, folder, say) if data_dir else None
+    fingerprint = fingerprint_of(known, given.identity if given else known.identity)
 
     def make() -> Entry:
-        sources = (given,) if given else default_sources(folder, say)
-        tables, source = read_first(sources, say)
-        say("computing the features (about 10 seconds, once)")
-        return prepare(config.dataset, tables, source)
+        sources = (given,) if given else default_sources(known, folder, say)
+        tables, source = read_first(known, sources, say)
+        say(f"computing the features ({in_words(seconds_of(known))}, once)")
+        return prepare(known, tables, source)
 
     entry = read_or_make(folder, fingerprint, make, say)
     source = given.name if given else _source_of(entry)
@@ -161,18 +172,10 @@ def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Datas
     Returns:
         The data set, or None where :func:`load_dataset` would have to prepare it.
     """
-    fingerprint = _fingerprint(config)
+    release = release_named(config.dataset)
+    fingerprint = fingerprint_of(release, release.identity)
     entry = read_sound(cache_dir or default_cache_dir(), fingerprint)
     return None if entry is None else _from_arrays(entry.arrays, fingerprint, _source_of(entry))
-
-
-def _fingerprint(config: DataConfig) -> str:
-    """The fingerprint of the genuine data set, known before any of it is read."""
-    if config.dataset not in RAW_DIGESTS:
-        raise DataError(
-            f"dataset must be one of {', '.join(RAW_DIGESTS)} but got {config.dataset!r}"
-        )
-    return fingerprint_of(RAW_DIGESTS[config.dataset])
 
 
 def _source_of(entry: Entry) -> str:
@@ -183,12 +186,16 @@ def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, sourc
     """The data set in arrays that :func:`deeprec.preparation.prepare` computed."""
     about = json.loads(arrays["about"].tobytes())
     columns = {field.name: arrays[f"interactions.{field.name}"] for field in fields(Interactions)}
+    users = _table("users", about["users"], arrays)
+    movies = _table("movies", about["movies"], arrays)
     return Dataset(
         name=about["name"],
-        users=_table("users", about["users"], arrays),
-        movies=_table("movies", about["movies"], arrays),
+        users=users,
+        movies=movies,
+        user_ids=arrays.get("user_ids", np.arange(users.rows, dtype=np.int32)),
+        movie_ids=arrays.get("movie_ids", np.arange(movies.rows, dtype=np.int32)),
         interactions=Interactions(**columns),
-        tutorial_order=arrays["tutorial_order"],
+        tutorial_order=arrays.get("tutorial_order"),
         titles=tuple(about["titles"]),
         fingerprint=fingerprint,
         source=source,

@@ -17,24 +17,25 @@ from pathlib import Path
 from deeprec.cache import Announce
 from deeprec.child_process import run_watched
 from deeprec.errors import DataError
-from deeprec.movielens import MOVIELENS_100K
 from deeprec.quiet_tensorflow import import_tfds
+from deeprec.releases import Release
 
 PROBE_SECONDS = 5.0
 
 
-def archive_url() -> str:
-    """Where TFDS downloads MovieLens 100K from."""
-    configs = import_tfds().builder_cls("movielens").BUILDER_CONFIGS
-    return next(config.download_url for config in configs if config.name == "100k-ratings")
+def archive_url(release: Release) -> str:
+    """Where TFDS downloads the archive of a release from."""
+    family, table = release.ratings_table.split("/")
+    configs = import_tfds().builder_cls(family).BUILDER_CONFIGS
+    return next(config.download_url for config in configs if config.name == table)
 
 
-def download(url: str, folder: Path, announce: Announce) -> Path:
-    """Downloads the archive into a folder.
+def download(url: str, target: Path, announce: Announce) -> Path:
+    """Downloads an archive.
 
     Args:
         url: its address.
-        folder: an empty folder.
+        target: the file that it becomes, in a folder that has nothing else in it.
         announce: told how far it is.
 
     Returns:
@@ -45,9 +46,10 @@ def download(url: str, folder: Path, announce: Announce) -> Path:
     """
     check_reachable(url)
     announce("downloading with TFDS")
-    command = [sys.executable, "-m", "deeprec.download", url, str(folder)]
-    run_watched(command, folder=folder, announce=announce, environment=_with_this_package())
-    return folder / MOVIELENS_100K.archive.name
+    command = [sys.executable, "-m", "deeprec.download", url, str(target)]
+    environment = _with_this_package()
+    run_watched(command, folder=target.parent, announce=announce, environment=environment)
+    return target
 
 
 def _with_this_package() -> dict[str, str]:
@@ -96,9 +98,9 @@ def _ask(url: str, timeout: float, failures: list[str]) -> None:
         failures.append(str(error))
 
 
-def _main(url: str, folder: Path) -> None:
-    manager = import_tfds().download.DownloadManager(download_dir=str(folder))
-    Path(manager.download(url)).replace(folder / MOVIELENS_100K.archive.name)
+def _main(url: str, target: Path) -> None:
+    manager = import_tfds().download.DownloadManager(download_dir=str(target.parent))
+    Path(manager.download(url)).replace(target)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Features for the two towers, computed from the raw tables with Keras.
 
-What is learned (age bins, vocabularies) is learned as the tutorial learns it, from the same rows in
-the same order; the results are then reduced to one row a user and one row a movie. Everything
-runs in ``tf.data`` on the CPU, whatever backend Keras uses.
+What is learned (bins, vocabularies) is learned from the rows that the release names, in their
+order: for MovieLens 100K as in the tutorial, from every rating. What is computed is computed
+once a user and once a movie, however many ratings there are. Everything runs in ``tf.data`` on
+the CPU, whatever backend Keras uses.
 """
 
 from collections.abc import Mapping
@@ -15,30 +16,32 @@ import numpy.typing as npt
 
 from deeprec.errors import DataError
 from deeprec.movielens import RawTables
+from deeprec.numbering import Numbering
 from deeprec.quiet_tensorflow import import_tensorflow
+from deeprec.releases import Release
 from deeprec.tables import Feature, FeatureSchema, FeatureTable, FloatArray, IntArray
 
-AGE_BINS = 10
-CROSS_BUCKETS = 20
 MAX_TITLE_TOKENS = 10_000
 TITLE_LENGTH = 16
 
 ADAPT_BATCH = 32
-"""Rows a step while Keras learns. The age bins depend on it, as the quantiles are approximate;
-32 is what Keras takes by itself for unbatched data, and so what the tutorial's bins come from."""
+"""Rows a step while Keras learns, where the recipe of no feature depends on it."""
 
-CROSS_NAME = "user_gender_X_raw_user_age"
+CROSS = "_X_"
+"""Between the names of two features in the name of their cross, as FeatureSpace puts it."""
 
-RECIPE: Mapping[str, Any] = {
-    "raw_user_age": {"kind": "discretized", "bins": AGE_BINS, "adapt_batch": ADAPT_BATCH},
-    "user_gender": {"kind": "categorical", "oov": 0},
-    "user_occupation_label": {"kind": "categorical", "oov": 0},
-    CROSS_NAME: {"kind": "cross", "buckets": CROSS_BUCKETS},
+MOVIE_RECIPE: Mapping[str, Mapping[str, Any]] = {
     "movie_title": {"kind": "text", "max_tokens": MAX_TITLE_TOKENS, "length": TITLE_LENGTH},
     "movie_genres": {"kind": "tags", "offset": 1},
-    "user_rating": {"scale": 1 / 4, "offset": -1 / 4},
 }
-"""What is computed and how, as plain values: part of the fingerprint of prepared data."""
+"""The features of a movie: the same for every release."""
+
+
+def recipe_of(release: Release) -> Mapping[str, Any]:
+    """What is computed and how, as plain values: part of the fingerprint of prepared data."""
+    lowest, highest = release.stars
+    rescaled = {"scale": 1 / (highest - lowest), "offset": -lowest / (highest - lowest)}
+    return {**release.user_recipe, **MOVIE_RECIPE, "user_rating": rescaled}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,49 +51,99 @@ class FeatureSet:
     Attributes:
         users: ``[users + 1]`` rows; row 0 belongs to nobody and is all zeros.
         movies: ``[movies + 1]`` rows; row 0 has an empty title and no genre.
-        rating: float32 ``[n]``, the label, rescaled to 0..1.
+        user_numbers: from published user ids to rows of ``users``.
+        movie_numbers: from published movie ids to rows of ``movies``.
     """
 
     users: FeatureTable
     movies: FeatureTable
-    rating: FloatArray
+    user_numbers: Numbering
+    movie_numbers: Numbering
 
 
-def build_features(tables: RawTables) -> FeatureSet:
+def build_features(tables: RawTables, release: Release) -> FeatureSet:
     """Computes the features; takes about 7 seconds for MovieLens 100K, most of it learning.
 
+    Every movie of the table is a candidate, also one without a rating: which movies have been
+    rated is known from the ratings alone, the test rows among them.
+
     Raises:
-        DataError: a user's features differ from one of its ratings to another.
+        DataError: a user's features differ from one of its ratings to another, or two movies
+            have one id.
     """
-    space = _rating_feature_space()
-    inputs = {name: getattr(tables, name) for name in space.features}
-    space.adapt(import_tensorflow().data.Dataset.from_tensor_slices(inputs).batch(ADAPT_BATCH))
-    by_rating = _transform(space, inputs, rows=len(tables))
+    users = Numbering.of("user", tables.user_id)
+    movies = Numbering.of("movie", np.array([movie.id for movie in tables.movies], np.int32))
+    if movies.rows != len(tables.movies) + 1:
+        raise DataError("ids of movies must be distinct but are not")
     return FeatureSet(
-        users=_user_table(tables, space, by_rating),
-        movies=_movie_table(tables),
-        rating=by_rating["user_rating"].astype(np.float32)[:, 0],
+        users=_user_table(tables, release, users),
+        movies=_movie_table(tables, movies),
+        user_numbers=users,
+        movie_numbers=movies,
     )
 
 
-def _rating_feature_space() -> Any:
+def rescaled(stars: FloatArray, release: Release) -> FloatArray:
+    """Ratings as labels: float32 ``[n]``, the lowest possible is 0 and the highest is 1."""
+    lowest, highest = np.float32(release.stars[0]), np.float32(release.stars[1])
+    return (stars - lowest) / (highest - lowest)
+
+
+def _user_table(tables: RawTables, release: Release, users: Numbering) -> FeatureTable:
+    ids = Feature(name="user_id", kind="id", vocabulary_size=users.rows)
+    columns = {"user_id": np.arange(users.rows, dtype=np.int32)}
+    if not release.user_recipe:
+        return FeatureTable(FeatureSchema((ids,)), columns)
+    rows = users.rows_of("user", tables.user_id)
+    by_user = {
+        name: one_row_each(name, rows, values)[1:] for name, values in tables.user_columns.items()
+    }
+    space = _feature_space(release)
+    _adapt(space, tables.user_columns if release.learned_from == "rating" else by_user, release)
+    computed = _transform(space, by_user, rows=users.rows - 1)
+    for name in release.user_recipe:
+        nobody_first = np.concatenate([[0], computed[name][:, 0]])
+        columns[name] = nobody_first.astype(np.int32)
+    features = [_user_feature(name, recipe, space) for name, recipe in release.user_recipe.items()]
+    return FeatureTable(FeatureSchema((ids, *features)), columns)
+
+
+def _feature_space(release: Release) -> Any:
+    """Keras's preprocessing of a user's columns, as the recipe says, nothing learned yet."""
     space = keras.utils.FeatureSpace
-    return space(
-        features={
-            "raw_user_age": space.float_discretized(num_bins=AGE_BINS, output_mode="int"),
-            "user_gender": space.integer_categorical(num_oov_indices=0, output_mode="int"),
-            "user_occupation_label": space.integer_categorical(
-                num_oov_indices=0, output_mode="int"
-            ),
-            "user_rating": space.float_rescaled(**RECIPE["user_rating"]),
-        },
-        crosses=[
-            space.cross(
-                ("user_gender", "raw_user_age"), crossing_dim=CROSS_BUCKETS, output_mode="int"
-            )
-        ],
-        output_mode="dict",
-    )
+    features, crosses = {}, []
+    for name, recipe in release.user_recipe.items():
+        match recipe["kind"]:
+            case "discretized":
+                features[name] = space.float_discretized(num_bins=recipe["bins"], output_mode="int")
+            case "categorical":
+                features[name] = space.integer_categorical(
+                    num_oov_indices=recipe["oov"], output_mode="int"
+                )
+            case "cross":
+                crossed = tuple(name.split(CROSS))
+                crosses.append(
+                    space.cross(crossed, crossing_dim=recipe["buckets"], output_mode="int")
+                )
+    return space(features=features, crosses=crosses, output_mode="dict")
+
+
+def _adapt(space: Any, columns: Mapping[str, npt.NDArray[Any]], release: Release) -> None:
+    batches = [recipe.get("adapt_batch") for recipe in release.user_recipe.values()]
+    batch = next(filter(None, batches), ADAPT_BATCH)
+    data = import_tensorflow().data.Dataset
+    space.adapt(data.from_tensor_slices(dict(columns)).batch(batch))
+
+
+def _user_feature(name: str, recipe: Mapping[str, Any], space: Any) -> Feature:
+    match recipe["kind"]:
+        case "discretized":
+            size = len(space.preprocessors[name].bin_boundaries) + 1
+        case "categorical":
+            size = int(space.preprocessors[name].vocabulary_size())
+        case _:
+            size = space.crossers[name].num_bins
+    return Feature(name=name, kind=recipe["kind"], vocabulary_size=size)
 
 
 def _transform(layer: Any, inputs: Any, *, rows: int) -> Any:
@@ -99,69 +152,41 @@ def _transform(layer: Any, inputs: Any, *, rows: int) -> Any:
     return next(data.from_tensor_slices(inputs).batch(rows).map(layer).as_numpy_iterator())
 
 
-def _user_table(
-    tables: RawTables, space: Any, by_rating: Mapping[str, npt.NDArray[Any]]
-) -> FeatureTable:
-    rows = tables.user_count + 1
-    cross_buckets = space.crossers[CROSS_NAME].num_bins
-    schema = FeatureSchema(
-        (
-            Feature(name="user_id", kind="id", vocabulary_size=rows),
-            _categorical("user_gender", space),
-            Feature(
-                name="raw_user_age",
-                kind="discretized",
-                vocabulary_size=len(space.preprocessors["raw_user_age"].bin_boundaries) + 1,
-            ),
-            Feature(name=CROSS_NAME, kind="cross", vocabulary_size=cross_buckets),
-            _categorical("user_occupation_label", space),
-        )
-    )
-    columns = {
-        feature.name: one_row_each(feature.name, tables.user_id, by_rating[feature.name][:, 0])
-        for feature in schema.features
-        if feature.kind != "id"
-    }
-    return FeatureTable(schema, {"user_id": np.arange(rows, dtype=np.int32), **columns})
-
-
-def _categorical(name: str, space: Any) -> Feature:
-    size = int(space.preprocessors[name].vocabulary_size())
-    return Feature(name=name, kind="categorical", vocabulary_size=size)
-
-
-def one_row_each(name: str, ids: IntArray, values: npt.NDArray[Any]) -> IntArray:
-    """Reduces a feature of every rating to a feature of every user.
+def one_row_each(name: str, rows: IntArray, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Reduces what every rating says of its user to what is so of every user.
 
     Args:
-        name: the feature, for the error.
-        ids: int ``[n]``, the user of each rating, from 1.
-        values: int ``[n]``, the feature of each rating.
+        name: what it is, for the error.
+        rows: int ``[n]``, the user of each rating, from 1.
+        values: ``[n]``, what each rating says.
 
     Returns:
-        int32 ``[largest id + 1]``; 0 for ids that do not occur.
+        ``[largest row + 1]`` of the values' type; 0 for rows that do not occur.
 
     Raises:
         DataError: a user has several values.
     """
-    column = np.zeros(int(ids.max()) + 1, dtype=np.int32)
-    column[ids] = values
-    if (differing := column[ids] != values).any():
-        user = int(ids[differing][0])
+    column = np.zeros(int(rows.max()) + 1, dtype=values.dtype)
+    column[rows] = values
+    if (differing := column[rows] != values).any():
+        user = int(rows[differing][0])
         raise DataError(f"{name} must depend on the user alone but user {user} has several values")
     return column
 
 
-def _movie_table(tables: RawTables) -> FeatureTable:
-    rows = tables.movie_count + 1
-    ids = np.array([movie.id for movie in tables.movies])
+def _movie_table(tables: RawTables, movies: Numbering) -> FeatureTable:
+    rows = movies.rows_of("movie", np.array([movie.id for movie in tables.movies], np.int32))
     tokens, vocabulary_size = _title_tokens([movie.title for movie in tables.movies])
-    titles = np.zeros((rows, TITLE_LENGTH), dtype=np.int32)
-    titles[ids] = tokens
-    genres = _padded_genres(tables)
+    titles = np.zeros((movies.rows, TITLE_LENGTH), dtype=np.int32)
+    titles[rows] = tokens
+    genres = np.zeros(
+        (movies.rows, max([1, *(len(movie.genres) for movie in tables.movies)])), np.int32
+    )
+    for row, movie in zip(rows, tables.movies, strict=True):
+        genres[row, : len(movie.genres)] = np.array(movie.genres, dtype=np.int32) + 1
     schema = FeatureSchema(
         (
-            Feature(name="movie_id", kind="id", vocabulary_size=rows),
+            Feature(name="movie_id", kind="id", vocabulary_size=movies.rows),
             Feature(
                 name="movie_title",
                 kind="text",
@@ -176,7 +201,7 @@ def _movie_table(tables: RawTables) -> FeatureTable:
             ),
         )
     )
-    columns = {"movie_id": np.arange(rows, dtype=np.int32)}
+    columns = {"movie_id": np.arange(movies.rows, dtype=np.int32)}
     return FeatureTable(schema, {**columns, "movie_title": titles, "movie_genres": genres})
 
 
@@ -188,12 +213,3 @@ def _title_tokens(titles: list[str]) -> tuple[npt.NDArray[np.int64], int]:
     data = import_tensorflow().data.Dataset
     vectorizer.adapt(data.from_tensor_slices(titles).batch(len(titles)))
     return _transform(vectorizer, titles, rows=len(titles)), int(vectorizer.vocabulary_size())
-
-
-def _padded_genres(tables: RawTables) -> IntArray:
-    """Genre + 1 of every movie, ``[movies + 1, most genres of a movie]``, padded with 0."""
-    most = max(len(movie.genres) for movie in tables.movies)
-    genres = np.zeros((tables.movie_count + 1, most), dtype=np.int32)
-    for movie in tables.movies:
-        genres[movie.id, : len(movie.genres)] = np.array(movie.genres, dtype=np.int32) + 1
-    return genres

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from deeprec import features
 from deeprec.cache import Entry
 from deeprec.movielens import RawTables
+from deeprec.numbering import Numbering
 from deeprec.quiet_tensorflow import import_tensorflow
+from deeprec.releases import Release
 
 FORMAT_VERSION = 1
 """Raised whenever prepared arrays of an older version must not be read."""
@@ -27,12 +29,13 @@ SHUFFLE_BUFFER = 100_000
 SHUFFLE_SEED = 42
 
 
-def fingerprint_of(raw_sha256: str) -> str:
-    """The fingerprint of what these libraries make of the raw tables with this digest."""
+def fingerprint_of(release: Release, identity: str) -> str:
+    """The fingerprint of what these libraries make of the raw tables with this identity."""
+    shuffle = SHUFFLE_BUFFER if release.order == "tutorial" else release.order
     decisive = {
-        "raw": raw_sha256,
-        "features": features.RECIPE,
-        "shuffle": [SHUFFLE_BUFFER, SHUFFLE_SEED],
+        "raw": identity,
+        "features": features.recipe_of(release),
+        "shuffle": [shuffle, SHUFFLE_SEED],
         "libraries": library_versions(),
         "format": FORMAT_VERSION,
     }
@@ -51,43 +54,68 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def prepare(name: str, tables: RawTables, source: str) -> Entry:
-    """Computes the prepared arrays; takes about 10 seconds.
+def seconds_of(release: Release) -> float:
+    """About how long :func:`prepare` takes: learning the features, and then mere sorting."""
+    return 10 + release.rating_count / 500_000
+
+
+def prepare(release: Release, tables: RawTables, source: str) -> Entry:
+    """Computes the prepared arrays; takes about 40 bytes a rating beside the raw tables.
 
     Args:
-        name: the name of the data set.
-        tables: the raw tables.
+        release: the data set.
+        tables: its raw tables.
         source: in words, where they came from.
 
     Returns:
-        Arrays ``users.FEATURE``, ``movies.FEATURE``, ``interactions.COLUMN``, ``tutorial_order``
-        and ``about``; the source is a note beside them, so that equal data has equal arrays.
+        Arrays ``users.FEATURE``, ``movies.FEATURE``, ``interactions.COLUMN`` and ``about``;
+        ``user_ids`` and ``movie_ids`` where the published ids are not the rows of the tables;
+        ``tutorial_order`` where the interactions are not shuffled already. The source is a note
+        beside them, so that equal data has equal arrays.
     """
-    computed = features.build_features(tables)
+    computed = features.build_features(tables, release)
     about = {
-        "name": name,
+        "name": release.name,
         "users": computed.users.schema.to_config(),
         "movies": computed.movies.schema.to_config(),
-        "titles": _titles(tables),
+        "titles": _titles(tables, computed.movie_numbers),
     }
     arrays: dict[str, npt.NDArray[Any]] = {
         **{f"users.{name}": column for name, column in computed.users.columns.items()},
         **{f"movies.{name}": column for name, column in computed.movies.columns.items()},
-        "interactions.user_id": tables.user_id,
-        "interactions.movie_id": tables.movie_id,
-        "interactions.rating": computed.rating,
-        "interactions.timestamp": tables.timestamp,
-        "tutorial_order": tutorial_order(len(tables)),
+        **_interactions(tables, release, computed),
         "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
     }
+    for name, numbers in {"user": computed.user_numbers, "movie": computed.movie_numbers}.items():
+        if not numbers.is_identity:
+            arrays[f"{name}_ids"] = numbers.ids
     return Entry(arrays, {"source": source, "libraries": library_versions()})
 
 
-def _titles(tables: RawTables) -> list[str]:
-    titles = [""] * (tables.movie_count + 1)
-    for movie in tables.movies:
-        titles[movie.id] = movie.title
-    return titles
+def _titles(tables: RawTables, movies: Numbering) -> list[str]:
+    titles = {movie.id: movie.title for movie in tables.movies}
+    return ["", *(titles[int(movie)] for movie in movies.ids[1:])]
+
+
+def _interactions(
+    tables: RawTables, release: Release, computed: features.FeatureSet
+) -> dict[str, npt.NDArray[Any]]:
+    """The columns of the interactions, and their shuffled order where they are not in it."""
+    columns: dict[str, npt.NDArray[Any]] = {
+        "user_id": computed.user_numbers.rows_of("user", tables.user_id),
+        "movie_id": computed.movie_numbers.rows_of("movie", tables.movie_id),
+        "rating": features.rescaled(tables.user_rating, release),
+        "timestamp": tables.timestamp,
+    }
+    order = {}
+    if release.order == "tutorial":
+        order["tutorial_order"] = tutorial_order(len(tables))
+    else:
+        # Shuffled here, the random split is three slices later: no order and no copies to hold.
+        shuffled = permutation(len(tables))
+        for name in columns:
+            columns[name] = columns[name][shuffled]
+    return {**{f"interactions.{name}": column for name, column in columns.items()}, **order}
 
 
 def tutorial_order(rows: int) -> npt.NDArray[np.int64]:
@@ -95,3 +123,12 @@ def tutorial_order(rows: int) -> npt.NDArray[np.int64]:
     numbers = import_tensorflow().data.Dataset.range(rows)
     shuffled = numbers.shuffle(SHUFFLE_BUFFER, seed=SHUFFLE_SEED, reshuffle_each_iteration=False)
     return next(shuffled.batch(rows).as_numpy_iterator())
+
+
+def permutation(rows: int) -> npt.NDArray[np.int64]:
+    """A permutation of all row numbers, int64 ``[rows]``: a buffer would mix neighbors only.
+
+    It sorts random numbers, as NumPy guarantees those of a seed in every version, and makes no
+    such promise for its own permutations.
+    """
+    return np.argsort(np.random.PCG64(SHUFFLE_SEED).random_raw(rows), kind="stable")

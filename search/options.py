@@ -28,7 +28,7 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="ml-100k.zip, or a folder with it, its files, or a TFDS data directory.",
+        help="The published archive (as ml-100k.zip), a folder with it, or a TFDS data directory.",
         show_default="cache, TFDS, download",
     ),
 ]

@@ -72,7 +72,9 @@ class StudySection(Section):
 class DataSection(Section):
     """``[data]``: which interactions, and how they are divided."""
 
-    dataset: Literal["movielens/100k"] = "movielens/100k"
+    dataset: Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"] = (
+        "movielens/100k"
+    )
     """The data set, named as TensorFlow Datasets names it, without the table."""
 
     split: Literal["random", "temporal"] = "random"

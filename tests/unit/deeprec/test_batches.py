@@ -25,7 +25,8 @@ def test_batches_hold_the_interactions_in_order(rows: int, batch_size: int, seed
     real = np.arange(batch_size) < batches.sizes[:, None]
 
     def ids_of(side: Side) -> IntArray:
-        return np.take_along_axis(np.asarray(side.ids, int), np.asarray(side.positions, int), axis=1)
+        ids, positions = (np.asarray(part, int) for part in (side.ids, side.positions))
+        return np.take_along_axis(ids, positions, axis=1)
 
     assert len(batches.sizes) == -(-rows // batch_size)
     assert batches.sizes.sum() == rows

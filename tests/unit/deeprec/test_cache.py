@@ -131,12 +131,12 @@ def test_damaged_entry_is_rebuilt_and_says_so(tmp_path: Path) -> None:
     assert read_entry(tmp_path / "prepared", "abc") is not None
 
 
-def test_entry_of_other_versions_is_rebuilt_and_says_so(tmp_path: Path) -> None:
+def test_entry_beside_others_is_made_and_says_so(tmp_path: Path) -> None:
     maker, lines = Maker(), list[str]()
     read_or_make(tmp_path, "old", maker, lines.append)
     read_or_make(tmp_path, "new", maker, lines.append)
     assert maker.made == 2
-    assert lines == ["the prepared arrays were made by other versions and will be rebuilt"]
+    assert lines == ["the prepared arrays in the cache are of other data or other versions"]
 
 
 def test_nothing_is_kept_of_an_entry_that_cannot_be_made(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def small(users: FeatureTable, movies: FeatureTable) -> Dataset:
         name="movielens/100k",
         users=users,
         movies=movies,
+        user_ids=np.arange(users.rows, dtype=np.int32),
+        movie_ids=np.arange(movies.rows, dtype=np.int32),
         interactions=replace(random_interactions(ROWS, seed=5), timestamp=timestamps),
         tutorial_order=rng.permutation(ROWS).astype(np.int64),
         titles=("",),
@@ -70,7 +72,20 @@ def test_random_split_keeps_the_order_of_the_tutorial(
     small: Dataset, sizes: tuple[int, int]
 ) -> None:
     splits = split(small, DataConfig(validation_rows=sizes[0], test_rows=sizes[1]))
+    assert small.tutorial_order is not None
     assert joined(splits) == rows_of(small.interactions[small.tutorial_order])
+
+
+@given(sizes=SIZES)
+def test_random_split_of_shuffled_rows_keeps_their_order_and_copies_nothing(
+    small: Dataset, sizes: tuple[int, int]
+) -> None:
+    shuffled = replace(small, tutorial_order=None)
+    splits = split(shuffled, DataConfig(validation_rows=sizes[0], test_rows=sizes[1]))
+    assert joined(splits) == rows_of(small.interactions)
+    for part in (splits.train, splits.validation, splits.test):
+        assert np.shares_memory(part.user_id, small.interactions.user_id)
+        assert np.shares_memory(part.timestamp, small.interactions.timestamp)
 
 
 @given(sizes=SIZES)
@@ -124,8 +139,13 @@ def test_nothing_is_written_where_only_prepared_data_is_asked_for(tmp_path: Path
 
 def test_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     config = DataConfig(dataset="movielens/1b")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="must be one of movielens/100k but got 'movielens/1b'"):
-        load_dataset(config, cache_dir=tmp_path)
+    message = (
+        "must be one of movielens/100k, movielens/1m, movielens/20m, movielens/25m "
+        "but got 'movielens/1b'"
+    )
+    for load in (load_dataset, load_prepared):
+        with pytest.raises(DataError, match=message):
+            load(config, cache_dir=tmp_path)
 
 
 def test_cache_is_kept_where_the_platform_keeps_caches(

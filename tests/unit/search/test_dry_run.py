@@ -69,6 +69,8 @@ def prepared(
         users=users,
         movies=movies,
         interactions=train_rows,
+        user_ids=np.arange(users.rows, dtype=np.int32),
+        movie_ids=np.arange(movies.rows, dtype=np.int32),
         tutorial_order=np.arange(len(train_rows)),
         titles=("",) * movies.rows,
         fingerprint="0" * 64,

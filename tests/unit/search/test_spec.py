@@ -226,7 +226,10 @@ BAD_FILES = {
     "no failures": ("[study]\nmax_failures_in_a_row = 0", ["must be at least 1 but got 0"]),
     "unsafe name": ("[study]\nname = '../x'", ["study.name must be 1 to 64", "got '../x'"]),
     "unknown split": ("[data]\nsplit = 'time'", ["'random' or 'temporal' but got 'time'"]),
-    "unknown data": ("[data]\ndataset = 'x'", ["data.dataset must be 'movielens/100k'"]),
+    "unknown data": (
+        "[data]\ndataset = 'x'",
+        ["data.dataset must be 'movielens/100k', 'movielens/1m',", "'movielens/25m' but got 'x'"],
+    ),
     "no epochs": ("[training]\nepochs = 0", ["training.epochs must be at least 1 but got 0"]),
     "too many epochs": ("[training]\nepochs = 10001", ["must be at most 10000"]),
     "validation after the end": (

@@ -1,0 +1,468 @@
+"""MovieLens 1M, 20M and 25M, prepared by TFDS from small archives in their formats."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeprec import tfds_tables
+from deeprec.archive import extract_archive
+from deeprec.config import DataConfig, DatasetName, ModelConfig, TrainingConfig
+from deeprec.dataset import Dataset, TrainingData, load_dataset, split
+from deeprec.device_data import DeviceData
+from deeprec.errors import DataError
+from deeprec.preparation import permutation
+from deeprec.quiet_tensorflow import import_tfds
+from deeprec.retrieval import RetrievalModel
+from deeprec.sources import UNVERIFIED
+from deeprec.training import train
+from search.workspace import PROJECT
+from tests.data.published import Published, write_release
+
+NAMES: tuple[DatasetName, ...] = ("movielens/1m", "movielens/20m", "movielens/25m")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A small archive, loaded once.
+
+    Attributes:
+        published: the archive.
+        cache: the cache folder; it serves all three.
+        dataset: what was loaded from it.
+        lines: what was announced.
+    """
+
+    published: Published
+    cache: Path
+    dataset: Dataset
+    lines: list[str]
+
+    def load(self, data_dir: Path | None, cache: Path | None = None) -> tuple[Dataset, list[str]]:
+        """Loads it again, and tells what was announced."""
+        return load(self.published, data_dir, cache or self.cache)
+
+
+def load(published: Published, data_dir: Path | None, cache: Path) -> tuple[Dataset, list[str]]:
+    lines: list[str] = []
+    config = DataConfig(dataset=published.release.name)  # type: ignore[arg-type]
+    dataset = load_dataset(
+        config,
+        data_dir=data_dir,
+        cache_dir=cache,
+        announce=lines.append,
+        release=published.release,
+    )
+    return dataset, lines
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def loaded(
+    request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Loaded:
+    published = write_release(request.param, tmp_path_factory.mktemp("published"))
+    return Loaded(published, cache, *load(published, published.path, cache))
+
+
+# --- what was published comes back ------------------------------------------------------------
+
+
+def test_every_rating_comes_back_under_its_published_ids(loaded: Loaded) -> None:
+    found, release = loaded.dataset.interactions, loaded.published.release
+    lowest, highest = release.stars
+    rows = zip(
+        loaded.dataset.user_ids[found.user_id].tolist(),
+        loaded.dataset.movie_ids[found.movie_id].tolist(),
+        (found.rating * (highest - lowest) + lowest).round(4).tolist(),
+        found.timestamp.tolist(),
+        strict=True,
+    )
+    assert sorted(rows) == sorted(tuple(rating) for rating in loaded.published.ratings)
+
+
+def test_only_five_stars_are_liked(loaded: Loaded) -> None:
+    found = loaded.dataset.interactions
+    stars = {rating.timestamp: rating.stars for rating in loaded.published.ratings}
+    expected = [stars[time] == 5 for time in found.timestamp.tolist()]
+    assert found.liked.tolist() == expected
+    assert any(expected)
+    if loaded.published.release.stars[0] == 0.5:
+        assert 4.5 in stars.values()
+
+
+def test_labels_reach_from_0_to_1(loaded: Loaded) -> None:
+    rating = loaded.dataset.interactions.rating
+    assert rating.dtype == np.float32
+    assert (rating.min(), rating.max()) == (0, 1)
+
+
+def test_tables_have_a_row_for_each_id_without_gaps(loaded: Loaded) -> None:
+    dataset = loaded.dataset
+    assert dataset.user_ids.tolist() == list(range(61))
+    movie_ids = sorted(movie.id for movie in loaded.published.movies)
+    assert dataset.movie_ids.tolist() == [0, *movie_ids]
+    assert (dataset.users.rows, dataset.movies.rows) == (61, len(movie_ids) + 1)
+    assert dataset.movie_ids.dtype == dataset.user_ids.dtype == np.int32
+
+
+def test_titles_are_those_of_the_movies(loaded: Loaded) -> None:
+    titles = dict(zip(loaded.dataset.movie_ids.tolist(), loaded.dataset.titles, strict=True))
+    assert titles == {0: "", **{movie.id: movie.title for movie in loaded.published.movies}}
+
+
+def test_movie_that_nobody_rated_is_a_candidate(loaded: Loaded) -> None:
+    unrated = loaded.dataset.titles.index(loaded.published.movies[-1].title)
+    assert unrated not in loaded.dataset.interactions.movie_id
+    assert loaded.dataset.movies.columns["movie_title"][unrated].any()
+
+
+def test_genres_are_those_of_the_movies(loaded: Loaded) -> None:
+    table = loaded.published.release.movies_table
+    names = import_tfds().builder(table).info.features["movie_genres"].feature.names
+    genres = loaded.dataset.movies.columns["movie_genres"]
+    for movie in loaded.published.movies:
+        row = loaded.dataset.movie_ids.tolist().index(movie.id)
+        found = [names[genre - 1] for genre in genres[row] if genre]
+        assert found == [genre.replace("Children's", "Children") for genre in movie.genres]
+
+
+def test_titles_are_tokens_of_words(loaded: Loaded) -> None:
+    tokens = loaded.dataset.movies.columns["movie_title"]
+    titles = loaded.dataset.titles
+    rows = [row for row, title in enumerate(titles) if "1995" in title]
+    common = set.intersection(*(set(tokens[row].tolist()) - {0} for row in rows))
+    assert len(common) == 1  # the year
+    assert [len(tokens[row].nonzero()[0]) for row in rows] == [len(titles[r].split()) for r in rows]
+
+
+def test_row_0_belongs_to_nobody(loaded: Loaded) -> None:
+    for table in (loaded.dataset.users, loaded.dataset.movies):
+        assert all(not column[0].any() for column in table.columns.values())
+    assert loaded.dataset.titles[0] == ""
+
+
+# --- the schema of a user ---------------------------------------------------------------------
+
+
+def test_schema_of_a_user(loaded: Loaded) -> None:
+    schema = loaded.dataset.users.schema
+    found = [(feature.name, feature.kind, feature.vocabulary_size) for feature in schema.features]
+    demographics = [
+        ("user_gender", "categorical", 2),
+        ("bucketized_user_age", "categorical", 7),
+        ("user_gender_X_bucketized_user_age", "cross", 20),
+        ("user_occupation_label", "categorical", 20),
+    ]
+    has_users = bool(loaded.published.users)
+    assert found == [("user_id", "id", 61), *(demographics if has_users else [])]
+
+
+def test_users_differ_in_a_feature_exactly_if_they_do_in_what_was_published(
+    loaded: Loaded,
+) -> None:
+    columns = loaded.dataset.users.columns
+    students = (4, 10)  # in college, and in school before: TFDS takes the two together
+    told: dict[str, list[object]] = {
+        "user_gender": [user.gender for user in loaded.published.users],
+        "bucketized_user_age": [user.age for user in loaded.published.users],
+        "user_occupation_label": [
+            "student" if user.occupation in students else user.occupation
+            for user in loaded.published.users
+        ],
+    }
+    for name, published in told.items():
+        if name in columns:
+            pairs = set(zip(columns[name][1:].tolist(), published, strict=True))
+            assert len(pairs) == len(set(published)) == len(set(columns[name][1:]))
+
+
+def test_cross_depends_on_gender_and_age_alone(loaded: Loaded) -> None:
+    cross = loaded.dataset.users.columns.get("user_gender_X_bucketized_user_age")
+    if cross is not None:
+        both = {(user.gender, user.age) for user in loaded.published.users}
+        pairs = {
+            (user.gender, user.age, int(bucket))
+            for user, bucket in zip(loaded.published.users, cross[1:], strict=True)
+        }
+        assert len(pairs) == len(both) == 14
+        assert len(set(cross[1:].tolist())) > 7  # it tells more apart than age alone
+
+
+# --- the order of the rows --------------------------------------------------------------------
+
+
+def test_rows_are_shuffled_as_a_whole_and_always_alike(loaded: Loaded, tmp_path: Path) -> None:
+    first = loaded.dataset.interactions
+    tables = tfds_tables.read(loaded.published.release, loaded.cache / "tensorflow_datasets")
+    order = permutation(len(tables))
+    np.testing.assert_array_equal(first.timestamp, tables.timestamp[order])
+    assert not np.array_equal(order, np.arange(len(order)))
+    assert loaded.dataset.tutorial_order is None
+
+
+def test_rows_do_not_depend_on_how_many_files_tfds_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = write_release("movielens/20m", tmp_path)
+    files = extract_archive(published.path, published.release.archive, tmp_path / "files")
+    configs = import_tfds().download
+    orders = []
+    for shards in (1, 3):
+        with monkeypatch.context() as patch:
+            one = partial(configs.DownloadConfig, num_shards=shards)
+            patch.setattr(configs, "DownloadConfig", one)
+            tfds_tables.prepare(published.release, files, tmp_path / str(shards), lambda _: None)
+        assert len(list((tmp_path / str(shards)).rglob("*-of-0000?"))) == 2 * shards
+        orders.append(tfds_tables.read(published.release, tmp_path / str(shards)).timestamp)
+    one_file, three_files = orders
+    np.testing.assert_array_equal(one_file, three_files)
+
+
+def test_splits_take_the_rows_that_were_asked_for(loaded: Loaded) -> None:
+    config = DataConfig(validation_rows=50, test_rows=100)
+    splits = split(loaded.dataset, config)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [250, 50, 100]
+    temporal = split(loaded.dataset, replace(config, split="temporal"))
+    assert temporal.train.timestamp.max() <= temporal.validation.timestamp.min()
+
+
+# --- where it comes from ----------------------------------------------------------------------
+
+
+def test_preparing_says_what_it_does(loaded: Loaded) -> None:
+    title = loaded.published.release.title
+    assert loaded.lines[-4:] == [
+        f"{title}: preparing the tables with TFDS (about 2 seconds, once)",
+        f"{title}: 400 of 400 ratings prepared",
+        f"{title}: from the {loaded.published.path.name}",
+        f"{title}: computing the features (about 10 seconds, once)",
+    ]
+    assert loaded.dataset.source == loaded.published.path.name
+
+
+def test_second_time_it_comes_from_the_prepared_arrays(loaded: Loaded) -> None:
+    again, lines = loaded.load(loaded.published.path)
+    assert lines == [f"{loaded.published.release.title}: from the prepared arrays in the cache"]
+    assert again.fingerprint == loaded.dataset.fingerprint
+    np.testing.assert_array_equal(again.movie_ids, loaded.dataset.movie_ids)
+    np.testing.assert_array_equal(again.interactions.user_id, loaded.dataset.interactions.user_id)
+
+
+@pytest.fixture
+def own_cache(loaded: Loaded, tmp_path: Path) -> Path:
+    """A copy of the cache without prepared arrays, as new versions of the libraries find it."""
+    copy = shutil.copytree(loaded.cache, tmp_path / "cache")
+    shutil.rmtree(copy / "prepared")
+    return copy
+
+
+def test_new_versions_find_the_tables_in_the_cache_without_the_archive(
+    loaded: Loaded, own_cache: Path
+) -> None:
+    again, lines = loaded.load(None, own_cache)
+    assert f"{loaded.published.release.title}: from the TFDS data directory in the cache" in lines
+    assert again.fingerprint == loaded.dataset.fingerprint
+    np.testing.assert_array_equal(
+        again.interactions.timestamp, loaded.dataset.interactions.timestamp
+    )
+
+
+def test_changed_tables_in_the_cache_are_not_used(
+    loaded: Loaded, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_host(*arguments: object) -> Path:
+        raise DataError("data.invalid cannot be reached")
+
+    monkeypatch.setattr("deeprec.sources.download", no_host)
+    table = own_cache / "tensorflow_datasets" / loaded.published.release.ratings_table
+    (rows,) = table.rglob("*tfrecord*")
+    rows.write_bytes(rows.read_bytes()[:-1])
+    with pytest.raises(DataError) as caught:
+        loaded.load(None, own_cache)
+    message = str(caught.value)
+    archive = loaded.published.path.name
+    assert f"in the cache: {own_cache}/tensorflow_datasets was not prepared here from" in message
+    assert "download by TFDS: data.invalid cannot be reached" in message
+    assert f"get {archive} from GroupLens on a machine that can, and name it with" in message
+
+
+def test_named_tfds_directory_that_was_prepared_here_is_genuine(loaded: Loaded) -> None:
+    again, _ = loaded.load(loaded.cache / "tensorflow_datasets")
+    assert again.source == "TFDS data directory"
+    assert again.fingerprint == loaded.dataset.fingerprint
+
+
+def test_named_tfds_directory_from_elsewhere_says_that_it_is_not_verified(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    elsewhere = shutil.copytree(loaded.cache / "tensorflow_datasets", tmp_path / "elsewhere")
+    again, lines = loaded.load(elsewhere, tmp_path / "cache")
+    assert again.source == UNVERIFIED
+    assert again.fingerprint != loaded.dataset.fingerprint
+    assert f"{loaded.published.release.title}: from the {UNVERIFIED}" in lines
+    np.testing.assert_array_equal(
+        again.interactions.timestamp, loaded.dataset.interactions.timestamp
+    )
+
+
+def test_named_tfds_directory_with_other_counts_is_refused(loaded: Loaded, tmp_path: Path) -> None:
+    elsewhere = shutil.copytree(loaded.cache / "tensorflow_datasets", tmp_path / "elsewhere")
+    more = replace(loaded.published.release, rating_count=401)
+    with pytest.raises(DataError, match=r"elsewhere: .*their ratings must be 401 but got 400"):
+        load(replace(loaded.published, release=more), elsewhere, tmp_path / "cache")
+
+
+def changed(content: bytes) -> bytes:
+    return content[:60] + bytes([content[60] ^ 1]) + content[61:]
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], changed], ids=["cut", "changed"])
+def test_damaged_archive_is_refused_although_the_cache_is_warm(
+    loaded: Loaded, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / loaded.published.path.name
+    path.write_bytes(damage(loaded.published.path.read_bytes()))
+    with pytest.raises(DataError, match=rf"{path.name} is damaged or not {path.name}"):
+        loaded.load(tmp_path)
+
+
+def test_archive_of_another_release_is_refused(loaded: Loaded, tmp_path: Path) -> None:
+    other = write_release(NAMES[NAMES.index(loaded.dataset.name) - 1], tmp_path, rows=100)
+    with pytest.raises(DataError, match=f"is damaged or not {loaded.published.path.name}"):
+        loaded.load(other.path)
+
+
+def test_three_releases_lie_side_by_side_in_one_cache(cache: Path, loaded: Loaded) -> None:
+    # The last of the three finds those before it as they were.
+    for table in (loaded.published.release.movies_table, loaded.published.release.ratings_table):
+        assert (cache / "tensorflow_datasets" / table).is_dir()
+    assert not (cache / "staging").exists()
+
+
+# --- what is made of it -----------------------------------------------------------------------
+
+
+def test_a_model_is_trained_on_it(loaded: Loaded) -> None:
+    splits = split(loaded.dataset, DataConfig(validation_rows=50, test_rows=50))
+    data = TrainingData(
+        users=loaded.dataset.users,
+        movies=loaded.dataset.movies,
+        train=splits.train,
+        validation=splits.validation,
+    )
+    config = ModelConfig(layer_sizes=(8,), embedding_dimension=4, retrieval_k=3)
+    model = RetrievalModel.for_tables(data.users, data.movies, config, seed=1)
+    epochs: list[dict[str, float]] = []
+    train(
+        model,
+        DeviceData(data),
+        TrainingConfig(epochs=10, validate_every=5, batch_size=50, learning_rate=0.1),
+        on_epoch=lambda _epoch, metrics: epochs.append(dict(metrics)),
+    )
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert 0 <= epochs[-1]["val_top_100_accuracy"] <= 1
+
+
+STUDY = """
+[study]
+trials = 2
+
+[data]
+dataset = "movielens/25m"
+
+[training]
+epochs = 2
+validate_every = 1
+batch_size = 500
+
+[space]
+depth = { low = 1, high = 1 }
+width = { low = 4, high = 8 }
+embedding_dimension = { low = 4, high = 4 }
+learning_rate = { low = 0.05, high = 0.5 }
+
+[pruner]
+name = "none"
+"""
+
+
+def test_a_study_is_searched_on_it(tmp_path: Path) -> None:
+    # The command is the real one, told that the small archive is what was published.
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from deeprec import releases
+        from search.cli import run_command
+        from search.run import main
+        from tests.data.published import write_csv
+        real = releases.MOVIELENS_25M
+        published = write_csv(Path("given"), real, rows=31_000, sequels=100)
+        releases.RELEASES[real.name] = published.release
+        run_command(main)
+    """
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "large.toml").write_text(STUDY, encoding="utf-8")
+    variables = {"PYTHONPATH": str(PROJECT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    child = subprocess.run(
+        [sys.executable, "-c", program, "--study", "large", "--data-dir", "given"],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert child.returncode == 0, child.stderr
+    # What is announced while TFDS has standard output to itself comes through.
+    assert "MovieLens 25M: 31,000 of 31,000 ratings prepared" in child.stdout
+    assert "MovieLens 25M: from the ml-25m.zip" in child.stdout
+    assert [line.split()[:2] for line in child.stdout.splitlines() if line.startswith("trial ")][
+        :2
+    ] == [["trial", "0"], ["trial", "1"]]
+
+
+# --- the environment --------------------------------------------------------------------------
+
+
+def test_text_in_another_encoding_than_the_files_is_refused(tmp_path: Path) -> None:
+    """Published as UTF-8, and read by TFDS in whatever encoding the locale has."""
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from deeprec.config import DataConfig
+        from deeprec.dataset import load_dataset
+        from deeprec.errors import DataError
+        from tests.data.published import write_release
+        folder = Path(sys.argv[1])
+        published = write_release("movielens/20m", folder)
+        config = DataConfig(dataset="movielens/20m")
+        given = dict(data_dir=folder, cache_dir=folder / "cache", release=published.release)
+        try:
+            load_dataset(config, **given)
+        except DataError as error:
+            print(error)
+    """
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, **plain, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert child.returncode == 0, child.stderr
+    assert "in UTF-8 but this Python reads text as" in child.stdout
+    assert "set PYTHONUTF8=1" in child.stdout
