@@ -1,20 +1,28 @@
 """Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import optuna
 
-from deeprec.dataset import TrainingData
 from deeprec.references import popularity_accuracy
+from search.claim import SharedClaim
+from search.cores import available_cores, shared_accelerator, worker_environment
+from search.data import training_data
 from search.interrupt import StopRequest
+from search.messages import Assignment
 from search.objective import Objective, TrialWatcher
+from search.outcome import Outcome, OutcomeState
+from search.pool import Pool
 from search.progress import make_progress
 from search.session import Session
 from search.storage import close_stale, only_run, open_study, records
 from search.summary import print_summary
+from search.supervision import Supervisor
 from search.tracking import Tracker
-from search.worker import Outcome, OutcomeState, search
+from search.worker import search
 
 FAILED = 1
 
@@ -41,6 +49,8 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     Raises:
         InputError: the study, the data or MLflow cannot be used; nothing was written.
     """
+    if session.workers > 1:
+        _prepare_for_workers(session)
     splits = session.splits
     popularity = popularity_accuracy(splits.train, splits.validation, session.dataset.movies.rows)
     tracker = session.open_tracker()
@@ -73,20 +83,100 @@ def _run_trials(
         done=records(study),
         quiet=session.quiet,
     )
-    with StopRequest(progress.announce) as stop, progress:
+    watchers = (tracker, progress)
+    with (
+        Pool(worker_environment(session.workers, os.environ)) as pool,
+        StopRequest(progress.announce, at_once=pool.kill) as stop,
+        progress,
+    ):
         session.show = progress.announce
-        watchers = (tracker, progress)
-        outcome = search(
-            study,
-            spec,
-            _objective(session, watchers, stop),
-            watchers=watchers,
-            stop_reason=lambda: stop.reason,
-            timeout_seconds=timeout_seconds,
-        )
+        if session.workers == 1:
+            outcome = _search_here(session, study, watchers, stop, timeout_seconds)
+        else:
+            outcome = _search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
         tracker.reconcile(records(study), session.towers_of)
         tracker.study_finished(records(study), _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
+
+
+def _search_here(
+    session: Session,
+    study: optuna.Study,
+    watchers: Sequence[TrialWatcher],
+    stop: StopRequest,
+    timeout_seconds: float | None,
+) -> Outcome:
+    """Runs the trials in this process."""
+
+    def stop_reason() -> str | None:
+        return stop.reason
+
+    objective = Objective(
+        session.spec,
+        training_data(session.dataset, session.splits),
+        towers_folder=session.towers_folder,
+        watchers=watchers,
+        should_stop=stop_reason,
+    )
+    return search(
+        study,
+        session.spec,
+        objective,
+        watchers=watchers,
+        stop_reason=stop_reason,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def _search_with_workers(
+    session: Session,
+    study: optuna.Study,
+    pool: Pool,
+    watchers: Sequence[TrialWatcher],
+    stop: StopRequest,
+    timeout_seconds: float | None,
+) -> Outcome:
+    """Runs the trials in other processes, and looks after them."""
+    started = time.monotonic()
+    first_number = len(study.get_trials(deepcopy=False))
+
+    def assign() -> Assignment:
+        passed = time.monotonic() - started
+        return Assignment(
+            spec=session.spec,
+            storage_url=session.storage_url,
+            folder=session.workspace.studies,
+            towers_folder=session.towers_folder,
+            data_dir=session.data_dir,
+            data_fingerprint=session.dataset.fingerprint,
+            workers=session.workers,
+            first_number=first_number,
+            seconds_left=None if timeout_seconds is None else timeout_seconds - passed,
+        )
+
+    supervisor = Supervisor(
+        study,
+        session.spec,
+        session.towers_folder,
+        pool,
+        assign,
+        claim=SharedClaim(session.workspace.studies, session.spec.name),
+        watchers=watchers,
+        stop_reason=lambda: stop.reason,
+        warn=session.warn,
+    )
+    return supervisor.run(session.workers)
+
+
+def _prepare_for_workers(session: Session) -> None:
+    cores = available_cores()
+    if session.workers > cores:
+        session.warn(
+            f"{session.workers} workers share {cores} {'core' if cores == 1 else 'cores'}; "
+            "more workers than cores are seldom faster"
+        )
+    for name, value in shared_accelerator().items():  # before this process touches the GPU
+        os.environ.setdefault(name, value)
 
 
 def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[int]) -> None:
@@ -103,20 +193,3 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
         )
     elif trials:
         session.announce(f"going on with study {session.spec.name}: {finished} of {budget} trials")
-
-
-def _objective(session: Session, watchers: Sequence[TrialWatcher], stop: StopRequest) -> Objective:
-    """The objective, which is given training and validation rows alone."""
-    data = TrainingData(
-        users=session.dataset.users,
-        movies=session.dataset.movies,
-        train=session.splits.train,
-        validation=session.splits.validation,
-    )
-    return Objective(
-        session.spec,
-        data,
-        towers_folder=session.towers_folder,
-        watchers=watchers,
-        should_stop=lambda: stop.reason,
-    )

@@ -8,13 +8,13 @@ from rich.text import Text
 from deeprec.dataset import Dataset, load_prepared
 from deeprec.towers import parameter_count
 from search.grid import ListSampler
+from search.order import enqueue_next
 from search.samplers import make_pruner, make_sampler
 from search.seeds import derive_seed
 from search.session import Session
 from search.space import Configuration, data_config, suggest
 from search.spec import StudySpec
 from search.storage import safe_url
-from search.worker import enqueue_next
 
 FIRST = 10
 

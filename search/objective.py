@@ -14,10 +14,11 @@ import optuna
 from deeprec.dataset import TrainingData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
+from search.order import place_of
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
 from search.spec import StudySpec
-from search.storage import curve_to_json, mark_interrupted, place_of_next, record_of
+from search.storage import curve_to_json, mark_interrupted, record_of
 from search.towers import save_towers
 from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 
@@ -46,6 +47,7 @@ class Objective:
         towers_folder: where the towers of each new best trial are saved.
         watchers: told when a trial starts and after every epoch.
         should_stop: asked after every epoch; a reason (as text) interrupts the trial there.
+        on_claimed: called once the trial has all of its parameters, before anything else.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Objective:
         towers_folder: Path,
         watchers: Sequence[TrialWatcher] = (),
         should_stop: Callable[[], str | None] = lambda: None,
+        on_claimed: Callable[[optuna.Trial], None] = lambda _trial: None,
     ) -> None:
         self.spec = spec
         self.data = data
         self.towers_folder = towers_folder
         self.watchers = watchers
         self.should_stop = should_stop
+        self.on_claimed = on_claimed
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Runs the trial.
@@ -93,6 +97,7 @@ class Objective:
 
     def _run(self, trial: optuna.Trial) -> float:
         configuration = suggest(trial, self.spec.space)
+        self.on_claimed(trial)
         seed = trial_seed(self.spec.study.seed, trial)
         model = RetrievalModel.for_tables(
             self.data.users, self.data.movies, configuration.model_config(), seed=seed
@@ -154,13 +159,9 @@ class _Seam:
 
 
 def trial_seed(study_seed: int, trial: optuna.Trial) -> int:
-    """The seed of a trial's weights, by its place among the trials that were not interrupted.
-
-    A configuration that runs again after an interruption so keeps the seed of its first try, and
-    an interrupted search reaches the numbers that an undisturbed one would have.
-    """
-    earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
-    return derive_seed(study_seed, "weights", place_of_next(earlier))
+    """The seed of a trial's weights, by its place; see :mod:`search.order`."""
+    trials = trial.study.get_trials(deepcopy=False)
+    return derive_seed(study_seed, "weights", place_of(trials, trial.number))
 
 
 def derived_parameters(

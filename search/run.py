@@ -30,6 +30,12 @@ def main(
             metavar="SECONDS", help="Start no trial later than this.", show_default="none"
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Processes that run trials, each with its share of the cores."
+        ),
+    ] = 1,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -68,7 +74,7 @@ def main(
     Trials are pruned when they cannot win, and tracked in MLflow under mlruns/. Run again, the
     command finishes what is missing: nothing that is done is done twice. Ctrl-C stops it tidily.
 
-    Example: python -m search.run --study tutorial --trials 50
+    Example: python -m search.run --study tutorial --trials 50 --workers 2
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
@@ -89,6 +95,7 @@ def main(
         storage_url=storage,
         tracking_uri=tracking_uri,
         data_dir=data_dir,
+        workers=workers,
         quiet=quiet,
     )
     if dry_run:

@@ -1,6 +1,6 @@
 """Optuna's storage, the truth about a study: opened once, checked, read as plain records."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 import optuna
 import sqlalchemy
 from filelock import FileLock, Timeout
+from optuna.pruners import BasePruner
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from search.claim import WORKER
 from search.errors import InputError
 from search.grid import tried_by
 from search.samplers import make_pruner
@@ -111,8 +113,24 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
     return study
 
 
-def load_study(url: str, name: str) -> optuna.Study:
+def join_study(url: str, spec: StudySpec, data_fingerprint: str) -> optuna.Study:
+    """Opens a study that another process has opened with :func:`open_study`, to run trials.
+
+    Raises:
+        InputError: the storage cannot be reached, or the study is not this one.
+    """
+    study = load_study(url, spec.name, pruner=make_pruner(spec))
+    refuse_other_study(study, spec, data_fingerprint)
+    return study
+
+
+def load_study(url: str, name: str, *, pruner: BasePruner | None = None) -> optuna.Study:
     """Opens a study that exists.
+
+    Args:
+        url: of the storage.
+        name: of the study.
+        pruner: needed where trials are run.
 
     Raises:
         InputError: the storage cannot be reached or holds no such study.
@@ -121,7 +139,7 @@ def load_study(url: str, name: str) -> optuna.Study:
         raise InputError(_no_study(name, url))
     try:
         with _explained(url):
-            return optuna.load_study(storage=_open_storage(url), study_name=name)
+            return optuna.load_study(storage=_open_storage(url), study_name=name, pruner=pruner)
     except KeyError:
         raise InputError(_no_study(name, url)) from None
 
@@ -155,15 +173,6 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     )
 
 
-def place_of_next(trials: Iterable[FrozenTrial]) -> int:
-    """The place of the trial that follows these, from 0; interrupted ones take no place.
-
-    What is interrupted runs again next, in the same place. So whatever is seeded by the place comes
-    out as if the search had not been interrupted.
-    """
-    return sum(not trial.user_attrs.get("interrupted", False) for trial in trials)
-
-
 def curve_to_json(curve: Iterable[CurvePoint]) -> list[list[Any]]:
     """The curve as the trial attribute ``curve`` holds it."""
     return [[point.epoch, point.timestamp_ms, dict(point.metrics)] for point in curve]
@@ -177,14 +186,23 @@ def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
     )
 
 
-def close_stale(study: optuna.Study) -> list[int]:
-    """Records trials left RUNNING by a killed process as interrupted; returns their numbers.
+def close_stale(
+    study: optuna.Study,
+    *,
+    living: Collection[int] = (),
+    reason: str = "the process that ran it was killed",
+) -> list[int]:
+    """Records trials left RUNNING by a dead process as interrupted; returns their numbers.
 
-    Only for the process that holds the study (:func:`only_run`).
+    Args:
+        study: held by this process (:func:`only_run`), as is the claim if there are workers.
+        living: process ids of the workers whose trials are under way.
+        reason: what became of the process.
     """
-    stale = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    stale = [trial for trial in running if trial.user_attrs.get(WORKER) not in living]
     for trial in stale:
-        mark_interrupted(study, trial, "the process that ran it was killed")
+        mark_interrupted(study, trial, reason)
         study.tell(trial.number, state=TrialState.FAIL)
     return [trial.number for trial in stale]
 

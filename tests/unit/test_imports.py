@@ -15,16 +15,20 @@ from search.objective import Objective
 from search.workspace import PROJECT
 
 OPTUNA_MODULES = {
+    "search.claim",
     "search.conduct",
     "search.dry_run",
     "search.grid",
     "search.objective",
+    "search.order",
     "search.retraining",
     "search.samplers",
     "search.session",
     "search.space",
     "search.storage",
+    "search.supervision",
     "search.worker",
+    "search.worker_process",
 }
 SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
 QUICK_MODULES = [
@@ -124,7 +128,14 @@ def test_what_watches_a_search_depends_on_plain_records_alone() -> None:
 
 def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     parameters = inspect.signature(Objective).parameters
-    assert set(parameters) == {"spec", "data", "towers_folder", "watchers", "should_stop"}
+    assert set(parameters) == {
+        "spec",
+        "data",
+        "towers_folder",
+        "watchers",
+        "should_stop",
+        "on_claimed",
+    }
     assert parameters["data"].annotation is TrainingData
     assert {field.name for field in fields(TrainingData)} == {
         "users",
