@@ -6,6 +6,7 @@ ask the sampler about the same state; the budget is met exactly.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,12 @@ StopReason = Callable[[], str | None]
 
 _LOOK_UP_SECONDS = 0.5
 _POLL_SECONDS = 0.005  # a claim takes a few hundredths of a second
+
+
+def within(seconds: float) -> StopReason:
+    """A reason to stop that comes up after that time."""
+    deadline = time.monotonic() + seconds
+    return lambda: None if time.monotonic() < deadline else f"{seconds:g} s are over"
 
 
 class Claim(Protocol):
@@ -60,10 +67,14 @@ class SharedClaim:
     Args:
         folder: where the lock file is, usually ``studies``.
         study_name: of the study.
+
+    Attributes:
+        path: of the lock file.
     """
 
     def __init__(self, folder: Path, study_name: str) -> None:
-        self._lock = FileLock(folder / f"{study_name}.claim.lock")
+        self.path = folder / f"{study_name}.claim.lock"
+        self._lock = FileLock(self.path)
 
     def take(self, stop_reason: StopReason) -> bool:
         """Waits for the right; returns False once there is a reason to stop."""

@@ -1,30 +1,30 @@
 """Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import optuna
 
 from deeprec.references import popularity_accuracy
-from search.claim import SharedClaim
+from search.background import Background
+from search.claim import SharedClaim, within
 from search.cores import available_cores, shared_accelerator, worker_environment
-from search.data import training_data
+from search.errors import InputError
 from search.interrupt import StopRequest
-from search.messages import Assignment
-from search.objective import Objective, TrialWatcher
+from search.launch import search_here, search_with_workers
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.progress import make_progress
 from search.session import Session
 from search.storage import close_stale, only_run, open_study, records
 from search.summary import print_summary
-from search.supervision import Supervisor
 from search.tracking import Tracker
-from search.worker import search
 
 FAILED = 1
+
+CLAIM_SECONDS = 30.0
+"""How long a worker that was left over may hold its claim."""
 
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
     "complete": "complete",
@@ -74,7 +74,7 @@ def _run_trials(
 ) -> tuple[Outcome, int]:
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
-    _announce_resumption(session, study, close_stale(study))
+    _announce_resumption(session, study, _close_stale(session, study))
     tracker.reconcile(records(study), session.towers_of)
     progress = make_progress(
         session.console,
@@ -83,89 +83,21 @@ def _run_trials(
         done=records(study),
         quiet=session.quiet,
     )
-    watchers = (tracker, progress)
     with (
         Pool(worker_environment(session.workers, os.environ)) as pool,
         StopRequest(progress.announce, at_once=pool.kill) as stop,
         progress,
     ):
         session.show = progress.announce
-        if session.workers == 1:
-            outcome = _search_here(session, study, watchers, stop, timeout_seconds)
-        else:
-            outcome = _search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
+        with Background(tracker, session.warn) as tracking:
+            watchers = (tracking, progress)
+            if session.workers == 1:
+                outcome = search_here(session, study, watchers, stop, timeout_seconds)
+            else:
+                outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
         tracker.reconcile(records(study), session.towers_of)
         tracker.study_finished(records(study), _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
-
-
-def _search_here(
-    session: Session,
-    study: optuna.Study,
-    watchers: Sequence[TrialWatcher],
-    stop: StopRequest,
-    timeout_seconds: float | None,
-) -> Outcome:
-    """Runs the trials in this process."""
-
-    def stop_reason() -> str | None:
-        return stop.reason
-
-    objective = Objective(
-        session.spec,
-        training_data(session.dataset, session.splits),
-        towers_folder=session.towers_folder,
-        watchers=watchers,
-        should_stop=stop_reason,
-    )
-    return search(
-        study,
-        session.spec,
-        objective,
-        watchers=watchers,
-        stop_reason=stop_reason,
-        timeout_seconds=timeout_seconds,
-    )
-
-
-def _search_with_workers(
-    session: Session,
-    study: optuna.Study,
-    pool: Pool,
-    watchers: Sequence[TrialWatcher],
-    stop: StopRequest,
-    timeout_seconds: float | None,
-) -> Outcome:
-    """Runs the trials in other processes, and looks after them."""
-    started = time.monotonic()
-    first_number = len(study.get_trials(deepcopy=False))
-
-    def assign() -> Assignment:
-        passed = time.monotonic() - started
-        return Assignment(
-            spec=session.spec,
-            storage_url=session.storage_url,
-            folder=session.workspace.studies,
-            towers_folder=session.towers_folder,
-            data_dir=session.data_dir,
-            data_fingerprint=session.dataset.fingerprint,
-            workers=session.workers,
-            first_number=first_number,
-            seconds_left=None if timeout_seconds is None else timeout_seconds - passed,
-        )
-
-    supervisor = Supervisor(
-        study,
-        session.spec,
-        session.towers_folder,
-        pool,
-        assign,
-        claim=SharedClaim(session.workspace.studies, session.spec.name),
-        watchers=watchers,
-        stop_reason=lambda: stop.reason,
-        warn=session.warn,
-    )
-    return supervisor.run(session.workers)
 
 
 def _prepare_for_workers(session: Session) -> None:
@@ -177,6 +109,20 @@ def _prepare_for_workers(session: Session) -> None:
         )
     for name, value in shared_accelerator().items():  # before this process touches the GPU
         os.environ.setdefault(name, value)
+
+
+def _close_stale(session: Session, study: optuna.Study) -> list[int]:
+    """Closes what a killed process left; a worker that outlived it may claim nothing meanwhile."""
+    claim = SharedClaim(session.workspace.studies, session.spec.name)
+    if not claim.take(within(CLAIM_SECONDS)):
+        raise InputError(
+            f"a worker of study {session.spec.name!r} that lost its search still holds "
+            f"{claim.path}; end that process, and start again"
+        )
+    try:
+        return close_stale(study)
+    finally:
+        claim.release()
 
 
 def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[int]) -> None:

@@ -1,10 +1,10 @@
 """A search with several workers: their events reach the watchers, the dead are replaced."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.claim import Claim, within
 from search.messages import (
     Assignment,
     Crashed,
@@ -24,7 +24,6 @@ from search.towers import find_towers
 if TYPE_CHECKING:
     import optuna
 
-    from search.claim import Claim
     from search.objective import TrialWatcher
 
 MOST_DEATHS = 3
@@ -58,7 +57,7 @@ class Supervisor:
         pool: Pool,
         assign: Callable[[], Assignment],
         *,
-        claim: "Claim",
+        claim: Claim,
         watchers: Sequence["TrialWatcher"],
         stop_reason: Callable[[], str | None],
         warn: Callable[[str], None],
@@ -155,8 +154,7 @@ class Supervisor:
 
     def _close_stale(self) -> list[int]:
         """Records what dead workers were at as interrupted; tries again later if it cannot."""
-        deadline = time.monotonic() + _CLAIM_SECONDS
-        if not self._claim.take(lambda: "too late" if time.monotonic() > deadline else None):
+        if not self._claim.take(within(_CLAIM_SECONDS)):
             return []
         try:
             stale = close_stale(

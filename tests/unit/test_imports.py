@@ -19,6 +19,7 @@ OPTUNA_MODULES = {
     "search.conduct",
     "search.dry_run",
     "search.grid",
+    "search.launch",
     "search.objective",
     "search.order",
     "search.retraining",
