@@ -17,7 +17,7 @@ from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.progress import make_progress
 from search.session import Session
-from search.storage import close_stale, only_run, open_study, records
+from search.storage import close_stale, close_study, only_run, open_study, records
 from search.summary import print_summary
 from search.tracking import Tracker
 
@@ -61,6 +61,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         )
         outcome, exit_code = _run_trials(session, study, tracker, timeout_seconds)
         trials = records(study)
+        close_study(study)
     print_summary(session.console, trials, popularity=popularity, commands=session.commands())
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)

@@ -1,5 +1,6 @@
 """Optuna's storage, the truth about a study: opened once, checked, read as plain records."""
 
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,8 +80,11 @@ def identity_of(url: str, spec: StudySpec) -> str | None:
             study = optuna.load_study(storage=_open_storage(url), study_name=spec.name)
     except KeyError:
         return None
-    refuse_other_study(study, spec)
-    return study.user_attrs.get("identity")
+    try:
+        refuse_other_study(study, spec)
+        return study.user_attrs.get("identity")
+    finally:
+        close_study(study)
 
 
 def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) -> optuna.Study:
@@ -97,8 +101,10 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
             with another space, direction, seed or data set.
     """
     with _explained(url):
+        storage = _open_storage(url)
+        _log_ahead(storage)
         study = optuna.create_study(
-            storage=_open_storage(url),
+            storage=storage,
             study_name=spec.name,
             direction="maximize",
             pruner=make_pruner(spec),
@@ -220,6 +226,38 @@ def _open_storage(url: str) -> RDBStorage:
         return RDBStorage(url, engine_kwargs=_engine_arguments(_parsed(url)))
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that, where writes are logged ahead, does not wait for the disk each time.
+
+    A study has some fifteen transactions a trial, and a disk that is busy takes its time for each.
+    A killed process loses nothing. When the power fails, the last transactions may be missing
+    but the database is whole: what is missing runs again, with the same result.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        (mode,) = self.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal":
+            self.execute("PRAGMA synchronous = NORMAL")
+
+
+def _log_ahead(storage: RDBStorage) -> None:
+    """Has an SQLite database log writes ahead, so that workers that read and write never clash."""
+    if storage.engine.dialect.name == "sqlite":
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        storage.engine.dispose()  # connections made before are as slow as before
+
+
+def close_study(study: optuna.Study) -> None:
+    """Closes the database; the log of an SQLite database goes into it."""
+    storage = study._storage
+    backend = getattr(storage, "_backend", storage)
+    if isinstance(backend, RDBStorage):
+        backend.remove_session()
+        backend.engine.dispose()
+
+
 def _holds_studies(url: str) -> bool:
     """Whether the database exists and has Optuna's tables; nothing is written.
 
@@ -252,7 +290,7 @@ def _holds_studies(url: str) -> bool:
 def _engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
     backend = url.get_backend_name()
     if backend == "sqlite":
-        return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS}}
+        return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "factory": _Connection}}
     if backend == "postgresql":
         return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
     return {"pool_pre_ping": True}

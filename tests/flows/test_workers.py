@@ -44,9 +44,9 @@ def running_workers(folder: Folder) -> dict[int, int]:
     query = (
         "SELECT number, worker.value_json FROM trials "
         "JOIN trial_user_attributes AS worker USING (trial_id) "
-        "JOIN trial_values_or_reports USING (trial_id) "
+        "JOIN trial_intermediate_values USING (trial_id) "
         "WHERE state = 'RUNNING' AND worker.key = 'worker'"
-    ).replace("trial_values_or_reports", "trial_intermediate_values")
+    )
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
             return {number: int(pid) for number, pid in connection.execute(query)}
@@ -258,15 +258,14 @@ def test_more_workers_than_cores_are_warned_of(folder: Folder) -> None:
 
 
 def test_failures_in_a_row_stop_all_workers(folder: Folder) -> None:
-    text = folder.study_file.read_text(encoding="utf-8")
-    hot = text.replace("low = 0.05, high = 1.0", "low = 1e30, high = 1e35")
-    hot = hot.replace("learning_rate = 0.1", "learning_rate = 1e31")
-    folder.study_file.write_text(hot, encoding="utf-8")
+    # Towers are saved into a folder of this name, before a value is told.
+    (folder.path / "studies" / "tiny").write_text("a file")
     done = folder.search("--workers", "2", "--trials", "9")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "trials failed in a row; the last: train_loss is not finite" in done.stdout
-    failed = [trial for trial in folder.trials if trial.state == "failed"]
-    assert len(failed) in (5, 6), "at most one more was under way"
+    assert "trials failed in a row; the last: NotADirectoryError" in done.stdout
+    states = [trial.state for trial in folder.trials]
+    assert set(states) <= {"failed", "interrupted"}
+    assert states.count("failed") in (5, 6), "one more may have been under way"
 
 
 def test_no_worker_starts_a_trial_after_the_timeout(folder: Folder) -> None:
