@@ -186,6 +186,15 @@ def test_help_is_quick_because_nothing_slow_is_loaded_for_it() -> None:
     assert not loaded & SLOW
 
 
+def test_a_worker_starts_without_tracking() -> None:
+    functions = imports("search.worker_process")
+    modules = {name.rpartition(".")[0] for name in functions if name.startswith("search.")}
+    assert {"search.objective", "search.storage", "search.worker"} <= modules
+    loaded = loaded_by("search.worker_process", *sorted(modules))
+    assert "keras" in loaded
+    assert not loaded & {"mlflow", "tensorflow"}
+
+
 def test_importing_all_of_it_needs_neither_network_nor_tensorflow() -> None:
     loaded = loaded_by(*MODULES)
     assert {"deeprec", "search", "mlflow", "optuna"} <= loaded
