@@ -10,9 +10,12 @@ MAX_BYTES = 1 << 30
 def use_compilation_cache(folder: Path) -> None:
     """Keeps compiled programs in ``folder``, for this process and later ones.
 
+    Does nothing where JAX's own switch, ``JAX_ENABLE_COMPILATION_CACHE=false``, turns caching off.
     A cached program is code that will run: the folder is made for its owner alone, and must be
     trusted as the code itself is. The least recently used programs go when it exceeds 1 GiB.
     """
+    if not jax.config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
+        return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     settings = {

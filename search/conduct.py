@@ -1,22 +1,30 @@
 """Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import optuna
 
-from deeprec.dataset import TrainingData
 from deeprec.references import popularity_accuracy
+from search.background import Background
+from search.claim import SharedClaim, within
+from search.cores import available_cores, shared_accelerator, worker_environment
+from search.errors import InputError
 from search.interrupt import StopRequest
-from search.objective import Objective, TrialWatcher
+from search.launch import search_here, search_with_workers
+from search.outcome import Outcome, OutcomeState
+from search.pool import Pool
 from search.progress import make_progress
 from search.session import Session
-from search.storage import close_stale, only_run, open_study, records
+from search.storage import close_stale, close_study, only_run, open_study, records
 from search.summary import print_summary
 from search.tracking import Tracker
-from search.worker import Outcome, OutcomeState, search
 
 FAILED = 1
+
+CLAIM_SECONDS = 30.0
+"""How long a worker that was left over may hold its claim."""
 
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
     "complete": "complete",
@@ -41,6 +49,8 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     Raises:
         InputError: the study, the data or MLflow cannot be used; nothing was written.
     """
+    if session.workers > 1:
+        _prepare_for_workers(session)
     splits = session.splits
     popularity = popularity_accuracy(splits.train, splits.validation, session.dataset.movies.rows)
     tracker = session.open_tracker()
@@ -51,6 +61,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         )
         outcome, exit_code = _run_trials(session, study, tracker, timeout_seconds)
         trials = records(study)
+        close_study(study)
     print_summary(session.console, trials, popularity=popularity, commands=session.commands())
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
@@ -64,7 +75,7 @@ def _run_trials(
 ) -> tuple[Outcome, int]:
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
-    _announce_resumption(session, study, close_stale(study))
+    _announce_resumption(session, study, _close_stale(session, study))
     tracker.reconcile(records(study), session.towers_of)
     progress = make_progress(
         session.console,
@@ -73,20 +84,46 @@ def _run_trials(
         done=records(study),
         quiet=session.quiet,
     )
-    with StopRequest(progress.announce) as stop, progress:
+    with (
+        Pool(worker_environment(session.workers, os.environ)) as pool,
+        StopRequest(progress.announce, at_once=pool.kill) as stop,
+        progress,
+    ):
         session.show = progress.announce
-        watchers = (tracker, progress)
-        outcome = search(
-            study,
-            spec,
-            _objective(session, watchers, stop),
-            watchers=watchers,
-            stop_reason=lambda: stop.reason,
-            timeout_seconds=timeout_seconds,
-        )
+        with Background(tracker, session.warn) as tracking:
+            watchers = (tracking, progress)
+            if session.workers == 1:
+                outcome = search_here(session, study, watchers, stop, timeout_seconds)
+            else:
+                outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
         tracker.reconcile(records(study), session.towers_of)
         tracker.study_finished(records(study), _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
+
+
+def _prepare_for_workers(session: Session) -> None:
+    cores = available_cores()
+    if session.workers > cores:
+        session.warn(
+            f"{session.workers} workers share {cores} {'core' if cores == 1 else 'cores'}; "
+            "more workers than cores are seldom faster"
+        )
+    for name, value in shared_accelerator().items():  # before this process touches the GPU
+        os.environ.setdefault(name, value)
+
+
+def _close_stale(session: Session, study: optuna.Study) -> list[int]:
+    """Closes what a killed process left; a worker that outlived it may claim nothing meanwhile."""
+    claim = SharedClaim(session.workspace.studies, session.spec.name)
+    if not claim.take(within(CLAIM_SECONDS)):
+        raise InputError(
+            f"a worker of study {session.spec.name!r} that lost its search still holds "
+            f"{claim.path}; end that process, and start again"
+        )
+    try:
+        return close_stale(study)
+    finally:
+        claim.release()
 
 
 def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[int]) -> None:
@@ -103,20 +140,3 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
         )
     elif trials:
         session.announce(f"going on with study {session.spec.name}: {finished} of {budget} trials")
-
-
-def _objective(session: Session, watchers: Sequence[TrialWatcher], stop: StopRequest) -> Objective:
-    """The objective, which is given training and validation rows alone."""
-    data = TrainingData(
-        users=session.dataset.users,
-        movies=session.dataset.movies,
-        train=session.splits.train,
-        validation=session.splits.validation,
-    )
-    return Objective(
-        session.spec,
-        data,
-        towers_folder=session.towers_folder,
-        watchers=watchers,
-        should_stop=lambda: stop.reason,
-    )

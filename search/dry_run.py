@@ -7,14 +7,15 @@ from rich.text import Text
 
 from deeprec.dataset import Dataset, load_prepared
 from deeprec.towers import parameter_count
+from search.cores import cores_each
 from search.grid import ListSampler
+from search.order import enqueue_next
 from search.samplers import make_pruner, make_sampler
 from search.seeds import derive_seed
 from search.session import Session
 from search.space import Configuration, data_config, suggest
 from search.spec import StudySpec
 from search.storage import safe_url
-from search.worker import enqueue_next
 
 FIRST = 10
 
@@ -40,6 +41,12 @@ def print_dry_run(session: Session) -> None:
     console.print(_configurations(spec, dataset))
     if dataset is None:
         console.print("parameter counts are known once the data set is prepared")
+    if session.workers > 1:
+        cores = cores_each(session.workers)
+        console.print(
+            f"{session.workers} workers with {cores} {'core' if cores == 1 else 'cores'} each",
+            highlight=False,
+        )
     for what, place in places.items():
         line = f"{what + ':':<7} {place}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)

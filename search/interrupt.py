@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_SIGNALS = {signal.SIGINT: "interrupted from the keyboard", signal.SIGTERM: "terminated"}
+SIGNALS = {signal.SIGINT: "interrupted from the keyboard", signal.SIGTERM: "terminated"}
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -26,12 +26,16 @@ class StopRequest:
 
     Args:
         announce: told in words what the first signal did; called from the listening thread.
+        at_once: called before the second signal ends the process; takes others with it.
     """
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self, announce: Callable[[str], None], *, at_once: Callable[[], None] = lambda: None
+    ) -> None:
         self.reason: str | None = None
         self.exit_code = 0
         self._announce = announce
+        self._at_once = at_once
         self._previous: dict[signal.Signals, Any] = {}
         self._previous_descriptor = -1
 
@@ -41,7 +45,7 @@ class StopRequest:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         self._previous_descriptor = signal.set_wakeup_fd(self._sender.fileno())
-        self._previous = {number: signal.signal(number, _go_on) for number in _SIGNALS}
+        self._previous = {number: signal.signal(number, _go_on) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -59,16 +63,17 @@ class StopRequest:
 
     def _listen(self) -> None:
         while numbers := self._receiver.recv(1):
-            if numbers[0] in _SIGNALS:
+            if numbers[0] in SIGNALS:
                 self._receive(signal.Signals(numbers[0]))
 
     def _receive(self, number: signal.Signals) -> None:
         if self.reason is not None:
+            self._at_once()
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
             os._exit(128 + number)
         self.exit_code = 128 + number
-        self.reason = _SIGNALS[number]
+        self.reason = SIGNALS[number]
         self._announce("stopping after this epoch; press Ctrl-C again to stop at once")
 
 

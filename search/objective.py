@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import jax
 import keras
@@ -15,12 +15,17 @@ from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
+from search.order import place_of
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
 from search.spec import StudySpec
-from search.storage import curve_to_json, mark_interrupted, place_of_next, record_of
+from search.stopwatch import Stopwatch
+from search.storage import curve_to_json, mark_interrupted, record_of
 from search.towers import save_towers
 from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+
+STORE_EVERY_S = 2.0
+"""Seconds between two updates of the curve of a running trial; more of it is lost by no kill."""
 
 
 class TrialWatcher(Protocol):
@@ -47,6 +52,7 @@ class Objective:
         towers_folder: where the towers of each new best trial are saved.
         watchers: told when a trial starts and after every epoch.
         should_stop: asked after every epoch; a reason (as text) interrupts the trial there.
+        on_claimed: called once the trial has all of its parameters, before anything else.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Objective:
         towers_folder: Path,
         watchers: Sequence[TrialWatcher] = (),
         should_stop: Callable[[], str | None] = lambda: None,
+        on_claimed: Callable[[optuna.Trial], None] = lambda _trial: None,
     ) -> None:
         self.spec = spec
         self.data = data
@@ -64,6 +71,7 @@ class Objective:
         self.towers_folder = towers_folder
         self.watchers = watchers
         self.should_stop = should_stop
+        self.on_claimed = on_claimed
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Runs the trial.
@@ -77,9 +85,9 @@ class Objective:
             NonFiniteError: loss or score is not finite; any other error is a failure as well,
                 and its reason is kept with the trial.
         """
-        started = time.perf_counter()
+        watch = Stopwatch()
         try:
-            return self._run(trial)
+            return self._run(trial, watch)
         except optuna.TrialPruned:
             raise
         except KeyboardInterrupt as interrupt:
@@ -90,26 +98,26 @@ class Objective:
             trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
             raise
         finally:
-            trial.set_user_attr("train_seconds", round(time.perf_counter() - started, 3))
-            _free_memory()
+            with watch.running():
+                _free_memory()
+            trial.set_user_attr("train_seconds", round(watch.seconds, 3))
 
-    def _run(self, trial: optuna.Trial) -> float:
+    def _run(self, trial: optuna.Trial, watch: Stopwatch) -> float:
         configuration = suggest(trial, self.spec.space)
+        self.on_claimed(trial)
         seed = trial_seed(self.spec.study.seed, trial)
-        model = RetrievalModel.for_tables(
-            self.data.users, self.data.movies, configuration.model_config(), seed=seed
-        )
+        with watch.running():
+            model = RetrievalModel.for_tables(
+                self.data.users, self.data.movies, configuration.model_config(), seed=seed
+            )
         trial.set_user_attr("derived", derived_parameters(configuration, model, seed))
         record = record_of(_frozen(trial))
         for watcher in self.watchers:
             watcher.trial_started(record)
-        seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop)
-        result = train(
-            model,
-            self.device_data,
-            configuration.training_config(self.spec),
-            on_epoch=seam.on_epoch,
-        )
+        config = configuration.training_config(self.spec)
+        seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop, watch)
+        with seam, watch.running():
+            result = train(model, self.device_data, config, on_epoch=seam.on_epoch)
         self._save_if_best(trial, model, result)
         return _value(result)
 
@@ -124,7 +132,10 @@ class Objective:
 
 
 class _Seam:
-    """What the search does after an epoch: keep the curve, tell watchers, stop, report, prune."""
+    """What the search does after an epoch: keep the curve, tell watchers, stop, report, prune.
+
+    Entered while the trial trains. When it is left, however that ends, the curve is stored.
+    """
 
     def __init__(
         self,
@@ -132,21 +143,36 @@ class _Seam:
         epochs: int,
         watchers: Sequence[TrialWatcher],
         should_stop: Callable[[], str | None],
+        watch: Stopwatch,
     ) -> None:
         self.trial = trial
         self.epochs = epochs
         self.watchers = watchers
         self.should_stop = should_stop
+        self.watch = watch
         self.curve: list[CurvePoint] = []
+        self._stored = 0
+        self._stored_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._stored < len(self.curve):
+            self._store()
 
     def on_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        with self.watch.paused():
+            self._on_epoch(epoch, metrics)
+
+    def _on_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         point = CurvePoint(
             epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=dict(metrics)
         )
         self.curve.append(point)
         validated = OBJECTIVE_METRIC in metrics
-        if validated:
-            self.trial.set_user_attr("curve", curve_to_json(self.curve))
+        if validated and time.monotonic() - self._stored_at >= STORE_EVERY_S:
+            self._store()
         for watcher in self.watchers:
             watcher.epoch_finished(self.trial.number, point)
         if reason := self.should_stop():
@@ -157,15 +183,15 @@ class _Seam:
             if epoch < self.epochs and self.trial.should_prune():
                 raise optuna.TrialPruned(f"pruned after epoch {epoch}")
 
+    def _store(self) -> None:
+        self.trial.set_user_attr("curve", curve_to_json(self.curve))
+        self._stored, self._stored_at = len(self.curve), time.monotonic()
+
 
 def trial_seed(study_seed: int, trial: optuna.Trial) -> int:
-    """The seed of a trial's weights, by its place among the trials that were not interrupted.
-
-    A configuration that runs again after an interruption so keeps the seed of its first try, and
-    an interrupted search reaches the numbers that an undisturbed one would have.
-    """
-    earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
-    return derive_seed(study_seed, "weights", place_of_next(earlier))
+    """The seed of a trial's weights, by its place; see :mod:`search.order`."""
+    trials = trial.study.get_trials(deepcopy=False)
+    return derive_seed(study_seed, "weights", place_of(trials, trial.number))
 
 
 def derived_parameters(

@@ -23,6 +23,13 @@ TrackingUriOption = Annotated[
         show_default="SQLite, mlruns/mlflow.db",
     ),
 ]
+CompilationCacheOption = Annotated[
+    bool,
+    typer.Option(
+        "--compilation-cache/--no-compilation-cache",
+        help="Keep compiled programs in the user's cache folder, for later runs.",
+    ),
+]
 DataDirOption = Annotated[
     Path | None,
     typer.Option(

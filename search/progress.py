@@ -80,9 +80,7 @@ class Tally:
         self.target = target
         self.epochs = epochs
         self.trials = trials
-        self.running: TrialRecord | None = None
-        self.point: CurvePoint | None = None
-        self.accuracies: list[float] = []
+        self.running: dict[int, Running] = {}
         self._clock = clock
         self._started = clock()
         self._finished_before = self.finished
@@ -110,19 +108,40 @@ class Tally:
         return pace * max(self.target - self.finished, 0)
 
     def start(self, trial: TrialRecord) -> None:
-        """Notes the trial that runs now."""
-        self.running, self.point, self.accuracies = trial, None, []
+        """Notes a trial that runs now; there is one a worker."""
+        self.running[trial.number] = Running(trial)
+
+    def advance(self, number: int, point: CurvePoint) -> None:
+        """Notes an epoch of a running trial."""
+        if number in self.running:
+            self.running[number].advance(point)
+
+    def finish(self, trial: TrialRecord) -> None:
+        """Notes how a trial ended."""
+        self.trials.append(trial)
+        self.running.pop(trial.number, None)
+
+
+class Running:
+    """How far a running trial is."""
+
+    def __init__(self, trial: TrialRecord) -> None:
+        self.trial = trial
+        self.epoch = 0
+        self.accuracies: list[float] = []
 
     def advance(self, point: CurvePoint) -> None:
-        """Notes an epoch of the running trial."""
-        self.point = point
+        """Notes one more epoch."""
+        self.epoch = point.epoch
         if OBJECTIVE_METRIC in point.metrics:
             self.accuracies.append(point.metrics[OBJECTIVE_METRIC])
 
-    def finish(self, trial: TrialRecord) -> None:
-        """Notes how the running trial ended."""
-        self.trials.append(trial)
-        self.running = None
+    def text(self, epochs: int) -> str:
+        """The epoch and, once there is one, the accuracy."""
+        text = f"epoch {self.epoch}/{epochs}"
+        if self.accuracies:
+            text += f", accuracy {self.accuracies[-1]:.4f}, best {max(self.accuracies):.4f}"
+        return text
 
 
 class PlainProgress(Progress):
@@ -147,7 +166,7 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """A few lines that stay in place: the study, the running trial, the best so far."""
+    """A few lines that stay in place: the study, the running trials, the best so far."""
 
     def __init__(self, console: Console, tally: Tally) -> None:
         self._tally = tally
@@ -168,12 +187,12 @@ class LiveProgress(Progress):
         self._live.console.print(line, markup=False, highlight=False)
 
     def trial_started(self, trial: TrialRecord) -> None:
-        """Shows the trial as the running one."""
+        """Shows the trial as a running one."""
         self._tally.start(trial)
 
     def epoch_finished(self, number: int, point: CurvePoint) -> None:
         """Shows the epoch and, where validated, the accuracy."""
-        self._tally.advance(point)
+        self._tally.advance(number, point)
 
     def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
         """Counts the trial; one that did not finish says why."""
@@ -197,22 +216,16 @@ class LiveProgress(Progress):
 
     def _details(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
-        running, best = self._tally.running, self._tally.best
-        if running is not None:
-            grid.add_row(f"trial {running.number}", configuration_text(running), self._epoch_text())
+        # Copied: the view is drawn by a thread of its own.
+        for number, running in sorted(self._tally.running.copy().items()):
+            text = running.text(self._tally.epochs)
+            grid.add_row(f"trial {number}", configuration_text(running.trial), text)
+        best = self._tally.best
         if best is not None:
             accuracy = f"accuracy {best.value:.4f}, epoch {best.best_epoch}"
             name = f"best: trial {best.number}"
             grid.add_row(name, configuration_text(best), accuracy, style="green")
         return grid
-
-    def _epoch_text(self) -> str:
-        tally = self._tally
-        epoch = tally.point.epoch if tally.point else 0
-        text = f"epoch {epoch}/{tally.epochs}"
-        if tally.accuracies:
-            text += f", accuracy {tally.accuracies[-1]:.4f}, best {max(tally.accuracies):.4f}"
-        return text
 
 
 def configuration_text(trial: TrialRecord) -> str:

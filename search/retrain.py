@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from search.cli import run_command
-from search.options import DataDirOption, StorageOption, TrackingUriOption
+from search.options import (
+    CompilationCacheOption,
+    DataDirOption,
+    StorageOption,
+    TrackingUriOption,
+)
+from search.runtime import prepare_runtime
 
 
 def main(
@@ -30,6 +36,7 @@ def main(
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
+    compilation_cache: CompilationCacheOption = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
 ) -> int:
     """Trains the best trial of a study again, and evaluates it once on the test rows.
@@ -46,6 +53,7 @@ def main(
     workspace = Workspace(Path.cwd())
     spec = load_spec(study, folders=workspace.study_files)
 
+    prepare_runtime(compilation_cache=compilation_cache)
     from search.retraining import retrain
     from search.session import Session
 

@@ -8,7 +8,13 @@ import typer
 
 from search.cli import run_command
 from search.errors import InputError
-from search.options import DataDirOption, StorageOption, TrackingUriOption
+from search.options import (
+    CompilationCacheOption,
+    DataDirOption,
+    StorageOption,
+    TrackingUriOption,
+)
+from search.runtime import prepare_runtime
 
 
 def main(
@@ -30,6 +36,12 @@ def main(
             metavar="SECONDS", help="Start no trial later than this.", show_default="none"
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Processes that run trials, each with its share of the cores."
+        ),
+    ] = 1,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -58,6 +70,7 @@ def main(
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
+    compilation_cache: CompilationCacheOption = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
     ] = False,
@@ -68,7 +81,7 @@ def main(
     Trials are pruned when they cannot win, and tracked in MLflow under mlruns/. Run again, the
     command finishes what is missing: nothing that is done is done twice. Ctrl-C stops it tidily.
 
-    Example: python -m search.run --study tutorial --trials 50
+    Example: python -m search.run --study tutorial --trials 50 --workers 2
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
@@ -80,6 +93,7 @@ def main(
     spec = load_spec(study, folders=workspace.study_files)
     spec = override(spec, sampler=sampler, pruner=pruner, trials=trials, seed=seed)
 
+    prepare_runtime(compilation_cache=compilation_cache)
     from search.session import Session
 
     session = Session(
@@ -89,6 +103,7 @@ def main(
         storage_url=storage,
         tracking_uri=tracking_uri,
         data_dir=data_dir,
+        workers=workers,
         quiet=quiet,
     )
     if dry_run:

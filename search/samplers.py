@@ -51,20 +51,21 @@ from search.space import common_distributions, enumerate_configurations, paramet
 from search.spec import StudySpec
 
 
-def make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
+def make_sampler(spec: StudySpec, seed: int, *, workers: int = 1) -> BaseSampler:
     """The sampler of the study, for one trial.
 
     Args:
         spec: the study.
         seed: of this trial's draws, in ``[0, 2**31)``. The order of a grid does not depend on
             it but on the study's seed.
+        workers: how many processes search the study.
 
     Raises:
         InputError: the sampler needs a package that is not installed.
     """
     match spec.sampler:
         case TpeOptions() as options:
-            return _tpe(options, seed)
+            return _tpe(options, seed, running_matter=workers > 1)
         case RandomOptions():
             return RandomSampler(seed=seed)
         case GridOptions():
@@ -121,14 +122,16 @@ def make_pruner(spec: StudySpec) -> BasePruner:
             return NopPruner()
 
 
-def _tpe(options: TpeOptions, seed: int) -> BaseSampler:
+def _tpe(options: TpeOptions, seed: int, *, running_matter: bool) -> BaseSampler:
     with _experimental():
         return TPESampler(
             n_startup_trials=options.startup_trials,
             n_ei_candidates=options.ei_candidates,
             multivariate=options.multivariate,
             group=options.group,
-            constant_liar=False,  # running trials would make a draw depend on timing
+            # Takes running trials for bad ones, so that workers do not all try the same. One worker
+            # has none, and several depend on timing anyway.
+            constant_liar=running_matter,
             seed=seed,
         )
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import optuna
 from rich.console import Console
 
-from deeprec.compilation import use_compilation_cache
-from deeprec.dataset import Dataset, Splits, default_cache_dir, load_dataset, split
-from deeprec.errors import DataError
-from search.errors import InputError
+from deeprec.dataset import Dataset, Splits, split
+from search.data import load_data
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
 from search.space import data_config
@@ -42,6 +40,7 @@ class Session:
         storage_url: database of the study; SQLite in the workspace when None.
         tracking_uri: MLflow server; SQLite in the workspace when None.
         data_dir: where the raw data is; looked for when None.
+        workers: how many processes run trials; with 1 it is this process.
         quiet: announce nothing.
 
     Raises:
@@ -57,6 +56,7 @@ class Session:
         storage_url: str | None = None,
         tracking_uri: str | None = None,
         data_dir: Path | None = None,
+        workers: int = 1,
         quiet: bool = False,
     ) -> None:
         self.spec = spec
@@ -67,6 +67,7 @@ class Session:
         self.tracking_uri = tracking_uri
         self.destination = resolve_uri(tracking_uri, workspace.mlruns)
         self.data_dir = data_dir
+        self.workers = workers
         self.quiet = quiet
         self.console = make_console()
         self.show: Callable[[str], None] = self._print
@@ -94,15 +95,7 @@ class Session:
         Raises:
             InputError: it cannot be had.
         """
-        try:
-            dataset = load_dataset(
-                data_config(self.spec), data_dir=self.data_dir, announce=self.announce
-            )
-        except DataError as error:
-            raise InputError(str(error)) from error
-        # Whoever asks for the data is going to compute; a check or a dry run writes nothing.
-        use_compilation_cache(default_cache_dir() / "compiled")
-        return dataset
+        return load_data(self.spec, self.data_dir, self.announce)
 
     @cached_property
     def splits(self) -> Splits:

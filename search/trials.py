@@ -51,7 +51,8 @@ class TrialRecord:
         curve: the epochs, in order.
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970; None while it runs.
-        train_seconds: seconds of training and validation, compilation included.
+        train_seconds: seconds of building, training and validating the model, compilation
+            included; what the search itself costs (storage, tracking, saving) is not.
     """
 
     number: int

@@ -2,36 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.grid import ListSampler, tried_by
+from search.claim import ALONE, WORKER, Claim
+from search.grid import ListSampler
 from search.objective import Objective, TrialWatcher
+from search.order import enqueue_next, place_of_next
+from search.outcome import Outcome
 from search.samplers import make_sampler
 from search.seeds import derive_seed
-from search.space import enqueued_configurations, parameters_of
 from search.spec import StudySpec
-from search.storage import place_of_next, record_of
+from search.storage import record_of
 from search.towers import find_towers
 
-OutcomeState = Literal["complete", "interrupted", "timeout", "failing", "exhausted"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a search ended.
-
-    Attributes:
-        state: ``complete``: the study has its trials. ``interrupted``, ``timeout``: it was stopped.
-            ``failing``: too many trials failed in a row. ``exhausted``: the grid has no more.
-        reason: the same in words, for all but ``complete``.
-    """
-
-    state: OutcomeState
-    reason: str = ""
+WAIT_SECONDS = 0.2
+"""Between two looks at trials of others, of which one may be interrupted and have to run again."""
 
 
 def search(
@@ -42,77 +29,113 @@ def search(
     watchers: Sequence[TrialWatcher] = (),
     stop_reason: Callable[[], str | None] = lambda: None,
     timeout_seconds: float | None = None,
+    claim: Claim = ALONE,
+    workers: int = 1,
+    first_number: int | None = None,
 ) -> Outcome:
     """Runs trials until the study holds ``spec.study.trials`` finished ones (complete or pruned).
 
     Args:
-        study: held by this process alone, see :func:`search.storage.only_run`.
+        study: held by this process alone (see :func:`search.storage.only_run`), or shared by
+            workers that have the same claim.
         spec: the study file, the command line's choices included.
-        objective: runs one trial.
-        watchers: told when a trial is over.
+        objective: runs one trial; it settles the claim.
+        watchers: told when a trial of this process is over.
         stop_reason: asked between trials; a text ends the search.
         timeout_seconds: no trial starts later than this.
+        claim: the right to decide what runs next.
+        workers: how many processes search the study.
+        first_number: failures of trials before this number are not counted; by default of those
+            that the study holds already.
     """
+    if first_number is None:
+        first_number = len(study.get_trials(deepcopy=False))
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    first_number = len(study.get_trials(deepcopy=False))
+    loop = _Loop(study, spec, objective, claim, watchers=watchers, workers=workers)
     while True:
-        trials = study.get_trials(deepcopy=False)
-        outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
+        if not claim.take(stop_reason):
+            return Outcome(state="interrupted", reason=stop_reason() or "interrupted")
+        try:
+            trials = study.get_trials(deepcopy=False)
+            outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
+            outcome = outcome or loop.run_next(trials)
+        finally:
+            claim.release()
         if outcome is not None:
             return outcome
-        sampler_seed = derive_seed(spec.study.seed, "sampler", place_of_next(trials))
-        study.sampler = make_sampler(spec, seed=sampler_seed)
-        if not enqueue_next(study, trials, spec) and _is_exhausted(study):
-            return Outcome(state="exhausted", reason="every configuration of the grid was tried")
+
+
+class _Loop:
+    """One worker of a study."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        spec: StudySpec,
+        objective: Objective,
+        claim: Claim,
+        *,
+        watchers: Sequence[TrialWatcher],
+        workers: int,
+    ) -> None:
+        self.study = study
+        self.spec = spec
+        self.objective = objective
+        self.claim = claim
+        self.watchers = watchers
+        self.workers = workers
+
+    def run_next(self, trials: Sequence[FrozenTrial]) -> Outcome | None:
+        """Runs one trial, or waits a moment for those of others; an outcome ends the search."""
+        running = _running(trials)
+        if _finished(trials) + running >= self.spec.study.trials:
+            self._wait()
+            return None
+        seed = derive_seed(self.spec.study.seed, "sampler", place_of_next(trials))
+        self.study.sampler = make_sampler(self.spec, seed, workers=self.workers)
+        if enqueue_next(self.study, trials, self.spec) or not _is_exhausted(self.study):
+            return self._run_one()
+        if running:
+            self._wait()
+            return None
+        return Outcome(state="exhausted", reason="every configuration of the grid was tried")
+
+    def _wait(self) -> None:
+        """Lets others decide for a moment: one of their trials may have to run again."""
+        self.claim.release()
+        time.sleep(WAIT_SECONDS)
+
+    def _run_one(self) -> Outcome | None:
+        ran: list[int] = []
+
+        def run(trial: optuna.Trial) -> float:
+            ran.append(trial.number)
+            return self.objective(trial)
+
         try:
-            study.optimize(objective, n_trials=1, catch=(Exception,))
+            self.study.optimize(run, n_trials=1, catch=(Exception,))
         except KeyboardInterrupt as interrupt:
             return Outcome(state="interrupted", reason=str(interrupt) or "interrupted")
         finally:
-            _tell_ended(study, trials, objective, watchers)
+            self._tell_ended(ran)
+        return None
+
+    def _tell_ended(self, numbers: Sequence[int]) -> None:
+        """Tells the watchers how the trials ended."""
+        trials = self.study.get_trials(deepcopy=False)
+        for number in numbers:
+            towers = find_towers(self.objective.towers_folder, number)
+            for watcher in self.watchers:
+                watcher.trial_finished(record_of(trials[number]), towers)
 
 
-def enqueue_next(study: optuna.Study, trials: Sequence[FrozenTrial], spec: StudySpec) -> bool:
-    """Enqueues what has to run before the sampler is asked; returns whether anything has to.
-
-    First configurations whose trial was interrupted and has not been run again, then the file's
-    configurations that the study does not hold yet. One at a time, so that what was interrupted
-    last runs next, and a killed process never leaves the same configuration in the queue twice.
-    """
-    if any(trial.state == TrialState.WAITING for trial in trials):
-        return True
-    fixed = _interrupted_configuration(trials) or _reference_configuration(trials, spec)
-    if fixed is not None:
-        parameters, attributes = fixed
-        study.enqueue_trial(parameters, user_attrs=attributes)
-    return fixed is not None
+def _finished(trials: Sequence[FrozenTrial]) -> int:
+    return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
 
 
-def _interrupted_configuration(
-    trials: Sequence[FrozenTrial],
-) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Parameters and attributes of a new try, which points to the first try of all."""
-    retried = {trial.user_attrs.get("retry_trial") for trial in trials}
-    for trial in trials:
-        if trial.user_attrs.get("interrupted") and trial.number not in retried:
-            attributes = {
-                "retry_trial": trial.number,
-                "retry_of": trial.user_attrs.get("retry_of", trial.number),
-            }
-            if "reference" in trial.user_attrs:
-                attributes["reference"] = trial.user_attrs["reference"]
-            return tried_by(trial), attributes
-    return None
-
-
-def _reference_configuration(
-    trials: Sequence[FrozenTrial], spec: StudySpec
-) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    held = {trial.user_attrs.get("reference") for trial in trials}
-    for name, configuration in enqueued_configurations(spec).items():
-        if name not in held:
-            return parameters_of(configuration), {"reference": name}
-    return None
+def _running(trials: Sequence[FrozenTrial]) -> int:
+    """How many trials other workers run. One that names no worker belongs to nobody."""
+    return sum(trial.state == TrialState.RUNNING and WORKER in trial.user_attrs for trial in trials)
 
 
 def _is_exhausted(study: optuna.Study) -> bool:
@@ -127,8 +150,7 @@ def _outcome(
     deadline: float | None,
 ) -> Outcome | None:
     """How the search ends before the next trial; None while it goes on."""
-    finished = sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
-    if finished >= spec.study.trials:
+    if _finished(trials) >= spec.study.trials:
         return Outcome(state="complete")
     if stop_reason is not None:
         return Outcome(state="interrupted", reason=stop_reason)
@@ -152,18 +174,3 @@ def failures_in_a_row(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         elif trial.state == TrialState.FAIL and not trial.user_attrs.get("interrupted"):
             failures.append(trial)
     return failures
-
-
-def _tell_ended(
-    study: optuna.Study,
-    before: Sequence[FrozenTrial],
-    objective: Objective,
-    watchers: Sequence[TrialWatcher],
-) -> None:
-    """Tells the watchers how the trials ended that were not over before."""
-    over_before = {trial.number for trial in before if trial.state.is_finished()}
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.is_finished() and trial.number not in over_before:
-            towers = find_towers(objective.towers_folder, trial.number)
-            for watcher in watchers:
-                watcher.trial_finished(record_of(trial), towers)

@@ -37,24 +37,24 @@ def interrupted_after(folder: Folder, line_start: str, *signals: int) -> subproc
 
 
 def wait_for_running_trial(
-    folder: Folder, process: subprocess.Popen[str], attribute: str = "curve"
+    folder: Folder, process: subprocess.Popen[str], *, validated: bool = True
 ) -> None:
-    """Until a trial runs and has the attribute: ``curve`` once it was validated."""
-    while not has_running_trial(folder, attribute):
+    """Until a trial runs that has its model, and was validated."""
+    while not has_running_trial(folder, "trial_intermediate_values" if validated else MODEL):
         assert process.poll() is None, "the search ended before a trial was seen running"
         time.sleep(0.05)
 
 
-def has_running_trial(folder: Folder, attribute: str) -> bool:
+MODEL = "(SELECT trial_id FROM trial_user_attributes WHERE key = 'derived')"
+
+
+def has_running_trial(folder: Folder, table: str) -> bool:
     """Read without Optuna, which would join in creating the database."""
     database = folder.path / "studies" / "tiny.db"
-    query = (
-        "SELECT 1 FROM trials JOIN trial_user_attributes USING (trial_id) "
-        "WHERE state = 'RUNNING' AND key = ?"
-    )
+    query = f"SELECT 1 FROM trials JOIN {table} USING (trial_id) WHERE state = 'RUNNING'"
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, (attribute,)).fetchone() is not None
+            return connection.execute(query).fetchone() is not None
     except sqlite3.OperationalError:  # not there yet, or its tables are not
         return False
 
@@ -109,7 +109,7 @@ def test_ctrl_c_twice_ends_at_once_in_the_middle_of_an_epoch(folder: Folder) -> 
     slow = slow.replace("layer_sizes = [16]", "layer_sizes = [32, 32]")
     folder.study_file.write_text(slow, encoding="utf-8")
     process = folder.start("search.run", "--study", "tiny", "--trials", "1")
-    wait_for_running_trial(folder, process, attribute="derived")
+    wait_for_running_trial(folder, process, validated=False)
     time.sleep(5)  # tracing and compiling are over, and the compiled epoch runs
     os.kill(process.pid, signal.SIGINT)
     time.sleep(1)  # if nobody listened before the epoch ends, the two would be heard as one

@@ -15,16 +15,21 @@ from search.objective import Objective
 from search.workspace import PROJECT
 
 OPTUNA_MODULES = {
+    "search.claim",
     "search.conduct",
     "search.dry_run",
     "search.grid",
+    "search.launch",
     "search.objective",
+    "search.order",
     "search.retraining",
     "search.samplers",
     "search.session",
     "search.space",
     "search.storage",
+    "search.supervision",
     "search.worker",
+    "search.worker_process",
 }
 SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
 QUICK_MODULES = [
@@ -124,7 +129,14 @@ def test_what_watches_a_search_depends_on_plain_records_alone() -> None:
 
 def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     parameters = inspect.signature(Objective).parameters
-    assert set(parameters) == {"spec", "data", "towers_folder", "watchers", "should_stop"}
+    assert set(parameters) == {
+        "spec",
+        "data",
+        "towers_folder",
+        "watchers",
+        "should_stop",
+        "on_claimed",
+    }
     assert parameters["data"].annotation is TrainingData
     assert {field.name for field in fields(TrainingData)} == {
         "users",
@@ -172,6 +184,15 @@ def test_help_is_quick_because_nothing_slow_is_loaded_for_it() -> None:
     loaded = loaded_by(*QUICK_MODULES)
     assert "typer" in loaded
     assert not loaded & SLOW
+
+
+def test_a_worker_starts_without_tracking() -> None:
+    functions = imports("search.worker_process")
+    modules = {name.rpartition(".")[0] for name in functions if name.startswith("search.")}
+    assert {"search.objective", "search.storage", "search.worker"} <= modules
+    loaded = loaded_by("search.worker_process", *sorted(modules))
+    assert "keras" in loaded
+    assert not loaded & {"mlflow", "tensorflow"}
 
 
 def test_importing_all_of_it_needs_neither_network_nor_tensorflow() -> None:

@@ -34,17 +34,18 @@ GRID = ('name = "random"', 'name = "grid"\nlearning_rates = 1')
 class FakeSession:
     """As much of a session as a dry run looks at."""
 
-    def __init__(self, spec: StudySpec, *, width: int = 120) -> None:
+    def __init__(self, spec: StudySpec, *, width: int = 120, workers: int = 1) -> None:
         self.spec = spec
         self.console = Console(file=io.StringIO(), width=width)
         self.storage_url = "postgresql+psycopg://me:secret@host/studies"
+        self.workers = workers
         self.towers_folder = Path("/home/[me]/studies/small")
         self.destination = Destination("http://me:secret@host:5000")
 
 
-def shown(spec: StudySpec, *, width: int = 120) -> str:
+def shown(spec: StudySpec, *, width: int = 120, workers: int = 1) -> str:
     """What a dry run prints."""
-    session = FakeSession(spec, width=width)
+    session = FakeSession(spec, width=width, workers=workers)
     print_dry_run(session)  # type: ignore[arg-type]
     assert isinstance(session.console.file, io.StringIO)
     return session.console.file.getvalue()
@@ -172,3 +173,13 @@ def test_parameters_are_those_of_the_model(tmp_path: Path, prepared: Dataset) ->
 @pytest.mark.usefixtures("unprepared")
 def test_narrow_terminals_show_it_too(tmp_path: Path) -> None:
     assert "nothing was written" in shown(small_spec(tmp_path), width=20)
+
+
+@pytest.mark.usefixtures("unprepared")
+def test_workers_are_shown_with_their_cores_where_there_are_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.cores.available_cores", lambda: 9)
+    spec = small_spec(tmp_path)
+    assert "4 workers with 2 cores each" in shown(spec, workers=4)
+    assert "workers" not in shown(spec)

@@ -125,6 +125,23 @@ def test_the_second_signal_ends_the_process_at_once(
     assert done.stdout == "stopping after this epoch; press Ctrl-C again to stop at once\n"
 
 
+def test_at_the_second_signal_others_are_taken_along_first() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            TWICE.replace("flush=True))", "flush=True), at_once=lambda: os.write(1, b'taken'))", 1),
+            *(str(int(signal.SIGTERM)),) * 2,
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+    assert done.stdout.endswith("at once\ntaken")
+
+
 def test_the_cursor_that_a_live_view_hides_comes_back() -> None:
     terminal, stderr = pty.openpty()
     try:

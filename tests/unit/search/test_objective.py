@@ -1,5 +1,6 @@
 """One trial: real training on small tables, its attributes, pruning, towers, memory of failures."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,72 @@ def test_a_stop_request_interrupts_after_the_epoch(
     record = record_of(study.trials[0])
     assert (record.state, record.reason) == ("interrupted", "interrupted from the keyboard")
     assert len(record.curve) == 1
+
+
+def test_the_curve_is_stored_while_a_long_trial_runs_and_whole_at_its_end(
+    study: optuna.Study, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+
+    class Reader(Watcher):
+        def epoch_finished(self, number: int, point: CurvePoint) -> None:
+            stored.append(len(record_of(study.trials[number]).curve))
+
+    objective.watchers = [Reader()]
+    monkeypatch.setattr("search.objective.STORE_EVERY_S", 1e9)
+    assert len(run_one(study, objective).curve) == 4
+    assert stored == [0, 0, 0, 0], "a trial of a moment writes its curve once"
+    monkeypatch.setattr("search.objective.STORE_EVERY_S", 0.0)
+    record = run_one(study, objective)
+    assert stored[4:] == [1, 2, 3, 4]
+    assert len(record.curve) == 4
+
+
+def test_the_curve_of_an_interrupted_trial_reaches_its_last_epoch(
+    study: optuna.Study, training_data: TrainingData, tmp_path: Path
+) -> None:
+    spec = small_spec(tmp_path, ("validate_every = 1", "validate_every = 2"))
+    reasons = iter([None, None, "terminated"])
+    objective = Objective(
+        spec, training_data, towers_folder=tmp_path, should_stop=lambda: next(reasons)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_one(study, objective)
+    assert [point.epoch for point in record_of(study.trials[0]).curve] == [1, 2, 3]
+
+
+def test_the_seconds_of_training_leave_out_what_watchers_take(
+    study: optuna.Study, objective: Objective
+) -> None:
+    class Sleepy(Watcher):
+        def trial_started(self, trial: TrialRecord) -> None:
+            time.sleep(0.2)
+
+        def epoch_finished(self, number: int, point: CurvePoint) -> None:
+            time.sleep(0.2)
+
+    run_one(study, objective)  # compiles
+    objective.watchers = [Sleepy()]
+    begun = time.monotonic()
+    record = run_one(study, objective)
+    assert record.train_seconds is not None
+    assert record.train_seconds < time.monotonic() - begun - 5 * 0.2
+
+
+def test_a_trial_is_claimed_with_its_parameters_before_anything_else(
+    study: optuna.Study, objective: Objective
+) -> None:
+    claimed: list[tuple[int, set[str]]] = []
+    watcher = Watcher()
+    objective.watchers = [watcher]
+
+    def on_claimed(trial: optuna.Trial) -> None:
+        assert watcher.started == []
+        claimed.append((trial.number, set(trial.params)))
+
+    objective.on_claimed = on_claimed
+    run_one(study, objective)
+    assert claimed == [(0, set(study.trials[0].params))]
 
 
 def test_other_errors_name_their_type(study: optuna.Study, objective: Objective) -> None:

@@ -92,14 +92,17 @@ def test_no_time_is_left_when_there_are_more_trials_than_needed() -> None:
     assert tally.seconds_left() == 0
 
 
-def test_a_new_trial_starts_without_the_accuracies_of_the_last() -> None:
+def test_each_running_trial_has_its_own_epochs_and_accuracies() -> None:
     tally = Tally(3, 10, [])
     tally.start(started(trial(0)))
-    for point in curve(10):
-        tally.advance(point)
-    assert len(tally.accuracies) == 2
     tally.start(started(trial(1)))
-    assert (tally.accuracies, tally.point) == ([], None)
+    for point in curve(10):
+        tally.advance(0, point)
+    tally.advance(1, curve(1)[0])
+    assert (tally.running[0].epoch, len(tally.running[0].accuracies)) == (10, 2)
+    assert (tally.running[1].epoch, tally.running[1].accuracies) == (1, [])
+    tally.finish(trial(0))
+    assert list(tally.running) == [1]
 
 
 # --- live -------------------------------------------------------------------------------------
@@ -129,6 +132,20 @@ def test_the_view_shows_counts_epoch_accuracy_best_and_time_left() -> None:
     assert "epoch 7/30, accuracy 0.1534, best 0.1534" in screen.text
     assert "best: trial 3" in screen.text
     assert "accuracy 0.3412, epoch 25" in screen.text
+
+
+def test_every_worker_has_a_line_for_its_trial() -> None:
+    screen = Screen()
+    progress, _ = live(screen)
+    with progress:
+        for number in (5, 4):
+            progress.trial_started(started(configured(number)))
+        progress.epoch_finished(5, curve(7)[-1])
+        progress.epoch_finished(4, curve(2)[-1])
+    rows = [line for line in screen.lines if line.startswith("trial ")]
+    assert [row.split()[1] for row in rows[-2:]] == ["4", "5"]
+    assert rows[-2].endswith("epoch 2/30")
+    assert rows[-1].endswith("epoch 7/30")
 
 
 def test_a_trial_that_was_not_validated_yet_has_no_accuracy() -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from search.errors import InputError
 from search.storage import (
+    close_study,
     curve_from_json,
     curve_to_json,
     default_storage,
     identity_of,
+    join_study,
     load_study,
     only_run,
     open_study,
@@ -122,3 +124,41 @@ def test_passwords_are_not_shown() -> None:
 def test_curves_survive_json() -> None:
     points = curve(10)
     assert curve_from_json(curve_to_json(points)) == points
+
+
+def test_writes_are_logged_ahead_and_one_file_is_left_when_the_study_is_closed(
+    tmp_path: Path,
+) -> None:
+    study = opened(tmp_path)
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    with backend.engine.connect() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        synchronous = connection.exec_driver_sql("PRAGMA synchronous").scalar()
+    assert (mode, synchronous) == ("wal", 1)
+    study.ask()
+    assert (tmp_path / "small.db-wal").exists()
+    close_study(study)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.db", "small.toml"]
+    assert (
+        len(join_study(default_storage(tmp_path, "small"), small_spec(tmp_path), "f").trials) == 1
+    )
+
+
+def test_a_database_that_is_not_logged_ahead_keeps_waiting_for_the_disk(tmp_path: Path) -> None:
+    url = default_storage(tmp_path, "small")
+    optuna.create_study(storage=url, study_name="small", direction="maximize")
+    study = load_study(url, "small")
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    with backend.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_worker_joins_the_study_that_was_opened_and_no_other(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    url = default_storage(tmp_path, "small")
+    study.enqueue_trial({"learning_rate": 0.1})
+    assert len(join_study(url, small_spec(tmp_path), "f").trials) == 1
+    with pytest.raises(InputError, match="data set .* changed"):
+        join_study(url, small_spec(tmp_path), "another")
+    with pytest.raises(InputError, match="seed was 3, is 4"):
+        join_study(url, small_spec(tmp_path, ("seed = 3", "seed = 4")), "f")

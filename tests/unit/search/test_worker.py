@@ -9,11 +9,12 @@ from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
 from search.objective import TrialWatcher
+from search.outcome import Outcome
 from search.space import suggest
 from search.spec import StudySpec
 from search.storage import close_stale, mark_interrupted, record_of, records
 from search.trials import CurvePoint, TrialRecord
-from search.worker import Outcome, search
+from search.worker import search
 from tests.unit.search.specs import small_spec
 
 Behavior = Callable[[optuna.Trial], float]

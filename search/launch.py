@@ -1,0 +1,86 @@
+"""The two ways to run the trials of a study: in this process, or in several others."""
+
+import time
+from collections.abc import Sequence
+
+import optuna
+
+from search.claim import SharedClaim
+from search.data import training_data
+from search.interrupt import StopRequest
+from search.messages import Assignment
+from search.objective import Objective, TrialWatcher
+from search.outcome import Outcome
+from search.pool import Pool
+from search.session import Session
+from search.supervision import Supervisor
+from search.worker import search
+
+
+def search_here(
+    session: Session,
+    study: optuna.Study,
+    watchers: Sequence[TrialWatcher],
+    stop: StopRequest,
+    timeout_seconds: float | None,
+) -> Outcome:
+    """Runs the trials in this process."""
+
+    def stop_reason() -> str | None:
+        return stop.reason
+
+    objective = Objective(
+        session.spec,
+        training_data(session.dataset, session.splits),
+        towers_folder=session.towers_folder,
+        watchers=watchers,
+        should_stop=stop_reason,
+    )
+    return search(
+        study,
+        session.spec,
+        objective,
+        watchers=watchers,
+        stop_reason=stop_reason,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def search_with_workers(
+    session: Session,
+    study: optuna.Study,
+    pool: Pool,
+    watchers: Sequence[TrialWatcher],
+    stop: StopRequest,
+    timeout_seconds: float | None,
+) -> Outcome:
+    """Runs the trials in other processes, and looks after them."""
+    started = time.monotonic()
+    first_number = len(study.get_trials(deepcopy=False))
+
+    def assign() -> Assignment:
+        passed = time.monotonic() - started
+        return Assignment(
+            spec=session.spec,
+            storage_url=session.storage_url,
+            folder=session.workspace.studies,
+            towers_folder=session.towers_folder,
+            data_dir=session.data_dir,
+            data_fingerprint=session.dataset.fingerprint,
+            workers=session.workers,
+            first_number=first_number,
+            seconds_left=None if timeout_seconds is None else timeout_seconds - passed,
+        )
+
+    supervisor = Supervisor(
+        study,
+        session.spec,
+        session.towers_folder,
+        pool,
+        assign,
+        claim=SharedClaim(session.workspace.studies, session.spec.name),
+        watchers=watchers,
+        stop_reason=lambda: stop.reason,
+        warn=session.warn,
+    )
+    return supervisor.run(session.workers)

@@ -1,0 +1,93 @@
+"""What a search and its workers tell each other.
+
+The messages travel pickled over a socket that only the two processes have. Passwords in the
+storage's URL are so never seen in a list of processes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.outcome import Outcome
+from search.spec import StudySpec
+from search.trials import CurvePoint, TrialRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """The first message to a worker.
+
+    Attributes:
+        spec: the study file, the command line's choices included.
+        storage_url: of the study, which exists.
+        folder: where the lock of the claim is.
+        towers_folder: where towers are saved.
+        data_dir: where the raw data is; looked for when None.
+        data_fingerprint: of the data set that the study is searched on.
+        workers: how many there are.
+        first_number: failures of trials before this number are not counted.
+        seconds_left: no trial starts later than this; None without a limit.
+    """
+
+    spec: StudySpec
+    storage_url: str
+    folder: Path
+    towers_folder: Path
+    data_dir: Path | None
+    data_fingerprint: str
+    workers: int
+    first_number: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To a worker: end after this epoch; its trial is recorded as interrupted."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """From a worker; see :class:`search.objective.TrialWatcher`."""
+
+    trial: TrialRecord
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """From a worker."""
+
+    number: int
+    point: CurvePoint
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """From a worker: its trial is over, however it ended."""
+
+    trial: TrialRecord
+    towers: Path | None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """From a worker: a line for the user."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message of a worker that has nothing more to do."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The last message of a worker that cannot go on."""
+
+    reason: str
+
+
+Event = TrialStarted | EpochFinished | TrialFinished | Warned | Ended | Crashed

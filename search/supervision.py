@@ -1,0 +1,186 @@
+"""A search with several workers: their events reach the watchers, the dead are replaced."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.claim import Claim, within
+from search.messages import (
+    Assignment,
+    Crashed,
+    Ended,
+    EpochFinished,
+    Event,
+    TrialFinished,
+    TrialStarted,
+    Warned,
+)
+from search.outcome import Outcome, OutcomeState
+from search.pool import Pool, Worker
+from search.spec import StudySpec
+from search.storage import close_stale, records
+from search.towers import find_towers
+
+if TYPE_CHECKING:
+    import optuna
+
+    from search.objective import TrialWatcher
+
+MOST_DEATHS = 3
+"""So many workers may die without a finished trial in between; then the search gives up."""
+
+_LOOK_UP_SECONDS = 0.1
+_CLAIM_SECONDS = 2.0
+_GRAVEST_FIRST: tuple[OutcomeState, ...] = ("failing", "interrupted", "timeout", "exhausted")
+
+
+class Supervisor:
+    """Conducts the workers of one study.
+
+    Args:
+        study: that the workers search.
+        spec: the study file.
+        towers_folder: where the workers save towers.
+        pool: empty; the caller has entered it.
+        assign: what the next worker is to do.
+        claim: the same as the workers'.
+        watchers: told of the trials of all workers.
+        stop_reason: asked all the time; a text stops the workers.
+        warn: told in a line what went wrong.
+    """
+
+    def __init__(
+        self,
+        study: "optuna.Study",
+        spec: StudySpec,
+        towers_folder: Path,
+        pool: Pool,
+        assign: Callable[[], Assignment],
+        *,
+        claim: Claim,
+        watchers: Sequence["TrialWatcher"],
+        stop_reason: Callable[[], str | None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._study = study
+        self._budget = spec.study.trials
+        self._towers_folder = towers_folder
+        self._pool = pool
+        self._assign = assign
+        self._claim = claim
+        self._watchers = watchers
+        self._stop_reason = stop_reason
+        self._warn = warn
+        self._outcomes: list[Outcome] = []
+        self._crashes: dict[int, str] = {}
+        self._ended: set[int] = set()
+        self._deaths = 0
+        self._is_stopping = False
+        self._has_stale = False
+
+    def run(self, workers: int) -> Outcome:
+        """Runs so many workers until none has anything more to do; returns how the search ended."""
+        for _ in range(workers):
+            self._pool.start(self._assign())
+        while self._pool.workers:
+            if (reason := self._stop_reason()) is not None:
+                self._stop(reason)
+            for worker, event in self._pool.events(_LOOK_UP_SECONDS):
+                if event is None:
+                    self._bury(worker)
+                else:
+                    self._hear(worker, event)
+            if self._has_stale:
+                self._close_stale()
+        return self._outcome()
+
+    def _stop(self, reason: str) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._pool.stop(reason)
+
+    def _hear(self, worker: Worker, event: Event) -> None:
+        match event:
+            case TrialStarted(trial):
+                for watcher in self._watchers:
+                    watcher.trial_started(trial)
+            case EpochFinished(number, point):
+                for watcher in self._watchers:
+                    watcher.epoch_finished(number, point)
+            case TrialFinished(trial, towers):
+                if trial.is_finished:
+                    self._deaths = 0
+                for watcher in self._watchers:
+                    watcher.trial_finished(trial, towers)
+            case Warned(line):
+                self._warn(line)
+            case Crashed(reason):
+                self._crashes[worker.pid] = reason
+            case Ended(outcome):
+                self._end(worker, outcome)
+
+    def _end(self, worker: Worker, outcome: Outcome) -> None:
+        if outcome.state == "interrupted" and not self._is_stopping and not self._stop_reason():
+            self._crashes[worker.pid] = outcome.reason  # somebody else stopped it: it is replaced
+            return
+        self._ended.add(worker.pid)
+        self._outcomes.append(outcome)
+        if outcome.state == "failing":
+            self._stop(outcome.reason)
+
+    def _bury(self, worker: Worker) -> None:
+        """Closes what a worker left behind, and starts another one if it died."""
+        how = self._pool.remove(worker)
+        if worker.pid in self._ended:
+            return
+        how = self._crashes.get(worker.pid, how)
+        self._has_stale = True
+        trials = ", ".join(f"trial {number}" for number in self._close_stale())
+        died = f"a worker died ({how})" + (
+            f" in {trials}, which runs again first" if trials else ""
+        )
+        if self._is_stopping or self._is_complete():
+            self._warn(died)
+            return
+        self._deaths += 1
+        if self._deaths < MOST_DEATHS:
+            self._warn(f"{died}; another one is started")
+            self._pool.start(self._assign())
+        else:
+            self._warn(died)
+            reason = f"{MOST_DEATHS} workers died and no trial finished between; the last: {how}"
+            self._outcomes.append(Outcome(state="failing", reason=reason))
+            self._stop(reason)
+
+    def _close_stale(self) -> list[int]:
+        """Records what dead workers were at as interrupted; tries again later if it cannot."""
+        if not self._claim.take(within(_CLAIM_SECONDS)):
+            return []
+        try:
+            stale = close_stale(
+                self._study, living=self._pool.living, reason="the worker that ran it died"
+            )
+        finally:
+            self._claim.release()
+        self._has_stale = False
+        for record in records(self._study):
+            if record.number in stale:
+                towers = find_towers(self._towers_folder, record.number)
+                for watcher in self._watchers:
+                    watcher.trial_finished(record, towers)
+        return stale
+
+    def _is_complete(self) -> bool:
+        return sum(trial.is_finished for trial in records(self._study)) >= self._budget
+
+    def _outcome(self) -> Outcome:
+        """How the search ended, from how its workers did."""
+        if self._has_stale:
+            self._close_stale()
+        if self._is_complete():
+            return Outcome(state="complete")
+        for state in _GRAVEST_FIRST:
+            for outcome in self._outcomes:
+                if outcome.state == state:
+                    return outcome
+        return Outcome(state="interrupted", reason=self._stop_reason() or "the workers are gone")

@@ -1,0 +1,179 @@
+"""``python -m search.worker_process DESCRIPTOR``: one worker, started by :mod:`search.pool`.
+
+It is given its study over a socket, runs trials as any search does, and tells its parent what
+happens. MLflow and Matplotlib stay out of it. When its parent is gone, it stops.
+"""
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.interrupt import StopRequest
+from search.messages import (
+    Assignment,
+    Crashed,
+    Ended,
+    EpochFinished,
+    Stop,
+    TrialFinished,
+    TrialStarted,
+    Warned,
+)
+from search.outcome import Outcome
+from search.runtime import prepare_runtime
+from search.trials import CurvePoint, TrialRecord
+
+if TYPE_CHECKING:
+    from deeprec.dataset import TrainingData
+
+PARENT_GONE = "the search that started this worker is gone"
+FAILED = 1
+
+
+def main() -> int:
+    """Runs a worker to its end; returns its exit code."""
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    with StopRequest(lambda _line: None) as signals:
+        # Blocked by the parent, so that none comes before somebody listens.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
+        parent = Parent(connection)
+        try:
+            assignment = parent.assignment()
+            parent.listen()
+            outcome = _search(assignment, parent, signals)
+        except Exception as error:
+            parent.tell(Crashed(_one_line(error)))
+            return FAILED
+        parent.tell(Ended(outcome))
+    return 0
+
+
+class Parent:
+    """The search that started this worker: it is told what happens, and may say stop.
+
+    A watcher of trials, which forwards all it is told.
+
+    Attributes:
+        stop_reason: why this worker has to stop; None while it may go on.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self.stop_reason: str | None = None
+        self._connection = connection
+        self._process = os.getppid()
+
+    def assignment(self) -> Assignment:
+        """Waits for the first message."""
+        message = self._connection.recv()
+        assert isinstance(message, Assignment)
+        return message
+
+    def listen(self) -> None:
+        """From now on hears, in a thread, what the parent says, and when it dies."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def tell(self, event: object) -> None:
+        """Sends an event; a parent that is gone is a reason to stop, but no error."""
+        try:
+            self._connection.send(event)
+        except OSError:
+            self.stop_reason = self.stop_reason or PARENT_GONE
+
+    def should_stop(self) -> str | None:
+        """Why this worker has to stop, if it has to."""
+        if self.stop_reason is None and os.getppid() != self._process:
+            self.stop_reason = PARENT_GONE
+        return self.stop_reason
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """Forwards it."""
+        self.tell(TrialStarted(trial))
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        """Forwards it."""
+        self.tell(EpochFinished(number, point))
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        """Forwards it."""
+        self.tell(TrialFinished(trial, towers))
+
+    def warn(self, message: Warning | str, *_details: Any, **_more: Any) -> None:
+        """Forwards a warning of Python's, in the place of ``warnings.showwarning``."""
+        self.tell(Warned(_one_line(message)))
+
+    def _listen(self) -> None:
+        try:
+            while isinstance(message := self._connection.recv(), Stop):
+                self.stop_reason = self.stop_reason or message.reason
+        except (EOFError, OSError):
+            self.stop_reason = self.stop_reason or PARENT_GONE
+
+
+def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Outcome:
+    """The search of this worker; what is slow to import is imported after the first message."""
+    warnings.showwarning = parent.warn
+    prepare_runtime()
+    import optuna
+
+    from search.claim import SharedClaim
+    from search.objective import Objective
+    from search.storage import join_study
+    from search.worker import search
+
+    def stop_reason() -> str | None:
+        return parent.should_stop() or signals.reason
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    spec = assignment.spec
+    data = _training_data(assignment)
+    claim = SharedClaim(assignment.folder, spec.name)
+    if not claim.take(stop_reason):
+        return Outcome(state="interrupted", reason=stop_reason() or "")
+    try:
+        study = join_study(assignment.storage_url, spec, assignment.data_fingerprint)
+    finally:
+        claim.release()
+    objective = Objective(
+        spec,
+        data,
+        towers_folder=assignment.towers_folder,
+        watchers=(parent,),
+        should_stop=stop_reason,
+        on_claimed=claim.settle,
+    )
+    return search(
+        study,
+        spec,
+        objective,
+        watchers=(parent,),
+        stop_reason=stop_reason,
+        timeout_seconds=assignment.seconds_left,
+        claim=claim,
+        workers=assignment.workers,
+        first_number=assignment.first_number,
+    )
+
+
+def _training_data(assignment: Assignment) -> "TrainingData":
+    """Loaded from the cache, where the parent has prepared it."""
+    from deeprec.dataset import split
+    from search.data import load_data, training_data
+    from search.space import data_config
+
+    dataset = load_data(assignment.spec, assignment.data_dir)
+    return training_data(dataset, split(dataset, data_config(assignment.spec)))
+
+
+def _one_line(error: object) -> str:
+    """An error or a warning in one line, named by its type."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Events that are passed on in a thread: all of them, in order, whatever happens."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from search.background import Background
+from search.trials import CurvePoint, TrialRecord
+from tests.unit.search.records import curve, started, trial
+
+
+class Slow:
+    """A watcher that waits until it may go on, and keeps what it was told and by which thread."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.threads: set[int] = set()
+        self.may_go_on = threading.Event()
+
+    def keep(self, what: object) -> None:
+        assert self.may_go_on.wait(10)
+        self.told.append(what)
+        self.threads.add(threading.get_ident())
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        self.keep(("started", trial.number))
+
+    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+        self.keep((number, point.epoch))
+
+    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+        self.keep(("finished", trial.number, towers))
+
+
+def tell_all(watcher: Background) -> None:
+    watcher.trial_started(started(trial(3)))
+    for point in curve(3):
+        watcher.epoch_finished(3, point)
+    watcher.trial_finished(trial(3), Path("towers"))
+
+
+ALL = [("started", 3), (3, 1), (3, 2), (3, 3), ("finished", 3, Path("towers"))]
+
+
+def test_whoever_tells_does_not_wait_and_all_is_passed_on_in_order_at_the_end() -> None:
+    slow = Slow()
+    with Background(slow, warn=pytest.fail) as watcher:
+        tell_all(watcher)
+        assert slow.told == []
+        slow.may_go_on.set()
+    assert slow.told == ALL
+    assert len(slow.threads) == 1
+    assert threading.get_ident() not in slow.threads
+
+
+def test_when_too_many_wait_so_does_whoever_tells_and_nothing_is_dropped() -> None:
+    slow = Slow()
+    with Background(slow, warn=pytest.fail, capacity=2) as watcher:
+        teller = threading.Thread(target=tell_all, args=(watcher,))
+        teller.start()
+        teller.join(0.2)
+        assert teller.is_alive()
+        slow.may_go_on.set()
+        teller.join(10)
+    assert slow.told == ALL
+
+
+def test_an_error_is_warned_of_once_and_later_events_are_passed_on() -> None:
+    class Broken(Slow):
+        def epoch_finished(self, number: int, point: CurvePoint) -> None:
+            raise ValueError(f"epoch {point.epoch}\nof {number}")
+
+    broken, said = Broken(), list[str]()
+    broken.may_go_on.set()
+    with Background(broken, warn=said.append) as watcher:
+        tell_all(watcher)
+    assert said == ["tracking failed (ValueError: epoch 1 of 3); the search goes on"]
+    assert broken.told == [ALL[0], ALL[-1]]
+
+
+def test_what_was_told_is_passed_on_even_if_the_search_breaks() -> None:
+    slow = Slow()
+    slow.may_go_on.set()
+
+    def break_off() -> None:
+        with Background(slow, warn=pytest.fail) as watcher:
+            tell_all(watcher)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert slow.told == ALL
