@@ -18,6 +18,7 @@ class Pace:
         total: the rows there will be.
         what: done with what, as in "2 of 4 ratings read".
         announce: told at most every ``REPORT_SECONDS``, and once all are done.
+        then: what comes next, for the last line.
         clock: seconds, from any origin.
     """
 
@@ -26,11 +27,14 @@ class Pace:
         total: int,
         what: str,
         announce: Announce,
+        *,
+        then: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total = total
         self._what = what
         self._announce = announce
+        self._then = then
         self._clock = clock
         self._first: tuple[int, float] | None = None
         self._reported = clock()
@@ -43,7 +47,7 @@ class Pace:
         line = f"{done:,} of {self._total:,} {self._what}"
         first_done, began = self._first
         if done >= self._total:
-            self._announce(line)
+            self._announce(f"{line}; {self._then}")
         elif now - self._reported >= REPORT_SECONDS and done > first_done:
             self._reported = now
             left = (self._total - done) * (now - began) / (done - first_done)

@@ -146,7 +146,8 @@ MOVIELENS_1M = Release(
         "user_gender": {"kind": "categorical", "oov": 0},
         # Ages are published as seven ranges: there is nothing left to learn bins from.
         "bucketized_user_age": {"kind": "categorical", "oov": 0},
-        "user_gender_X_bucketized_user_age": {"kind": "cross", "buckets": 20},
+        # Enough buckets that the hash keeps all 14 pairs apart; 20 would merge some.
+        "user_gender_X_bucketized_user_age": {"kind": "cross", "buckets": 48},
         "user_occupation_label": {"kind": "categorical", "oov": 0},
     },
 )

@@ -136,7 +136,12 @@ class OwnDirectory:
             files, prepared = fetch(staging), staging / "tfds"
             estimate = in_words(release.rating_count / RATINGS_A_SECOND)
             self._announce(f"preparing the tables with TFDS ({estimate}, once)")
-            pace = Pace(release.rating_count, "ratings prepared", self._announce)
+            pace = Pace(
+                release.rating_count,
+                "ratings read",
+                self._announce,
+                then="TFDS now sorts and writes them",
+            )
             tfds_tables.prepare(release, files, prepared, pace)
             tables = read_checked(release, prepared)
             self._keep(prepared)

@@ -184,7 +184,10 @@ def test_preparing_says_what_it_does_in_single_lines(from_files: Prepared) -> No
     assert from_files.lines[0] == (
         "MovieLens 100K: preparing the tables with TFDS (about 20 seconds, once)"
     )
-    assert "MovieLens 100K: 100,000 of 100,000 ratings prepared" in from_files.lines
+    assert (
+        "MovieLens 100K: 100,000 of 100,000 ratings read; TFDS now sorts and writes them"
+        in from_files.lines
+    )
     assert "MovieLens 100K: from the extracted ml-100k folder" in from_files.lines
     assert not any("\n" in line for line in from_files.lines)
 

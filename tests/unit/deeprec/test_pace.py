@@ -22,7 +22,9 @@ class Worker:
     def __init__(self, total: int, *, a_second: float) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
-        self.pace = Pace(total, "ratings prepared", self.lines.append, self.clock)
+        self.pace = Pace(
+            total, "ratings read", self.lines.append, then="now they are sorted", clock=self.clock
+        )
         self.a_second = a_second
         self.done = 0
 
@@ -37,7 +39,7 @@ def test_time_left_follows_from_the_rate() -> None:
     worker = Worker(20_000_000, a_second=4_000)
     worker.work(rows=100_000, step=1_000)
     first = worker.lines[0]
-    assert first == "40,000 of 20,000,000 ratings prepared, about 83 minutes left"
+    assert first == "40,000 of 20,000,000 ratings read, about 83 minutes left"
 
 
 def test_a_line_comes_every_ten_seconds() -> None:
@@ -56,7 +58,7 @@ def test_what_came_before_the_first_row_does_not_count() -> None:
 def test_the_end_is_always_announced() -> None:
     worker = Worker(2_000, a_second=5_000)
     worker.work(rows=2_000, step=1_000)
-    assert worker.lines == ["2,000 of 2,000 ratings prepared"]
+    assert worker.lines == ["2,000 of 2,000 ratings read; now they are sorted"]
 
 
 @pytest.mark.parametrize(
