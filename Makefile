@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup search test lint ui lock clean
+.PHONY: help setup search test lint bench ui lock clean
 
 help:
 	@echo "make setup   the environment in .venv, from the lock file"
@@ -12,6 +12,7 @@ help:
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make test    all tests but the slow ones; they use the real data"
 	@echo "make lint    format, lint and type check"
+	@echo "make bench   every benchmark with its target, as one table; well over an hour"
 	@echo "make lock    the lock file again, from pyproject.toml"
 
 setup: $(VENV)/.installed
@@ -33,6 +34,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
 
 ui: setup
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db

@@ -1,0 +1,136 @@
+"""The tutorial's data and configurations, as every row uses them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deeprec.config import DataConfig, TrainingConfig
+from deeprec.dataset import Dataset, Splits, TrainingData, load_dataset, split
+from deeprec.tables import FeatureTable, Interactions
+from search.sections import SpaceSection
+from search.space import Configuration
+from search.spec import load_spec
+from search.workspace import PROJECT
+
+SEED = 1
+
+
+@cache
+def tutorial_dataset() -> Dataset:
+    """MovieLens 100K from the cache; prepared and fetched the first time."""
+    return load_dataset(DataConfig())
+
+
+def tutorial_splits() -> Splits:
+    """70,000 rows to train on, 10,000 to validate on, 20,000 to test on."""
+    return split(tutorial_dataset(), DataConfig())
+
+
+def training_data(*, validation: bool) -> TrainingData:
+    """The tutorial's tables, training rows and, if asked for, validation rows."""
+    dataset, splits = tutorial_dataset(), tutorial_splits()
+    return TrainingData(
+        users=dataset.users,
+        movies=dataset.movies,
+        train=splits.train,
+        validation=splits.validation if validation else None,
+    )
+
+
+def joined(
+    users: FeatureTable, movies: FeatureTable, rows: Interactions
+) -> Mapping[str, npt.NDArray[np.int32]]:
+    """The features of every row, as Keras's ``fit`` wants them."""
+    return {**users.take(rows.user_id), **movies.take(rows.movie_id)}
+
+
+def pipeline(users: FeatureTable, movies: FeatureTable, rows: Interactions, batch_size: int) -> Any:
+    """The rows as a good user feeds them to ``fit``: batched once, kept in memory, prefetched."""
+    from deeprec.quiet_tensorflow import import_tensorflow
+
+    tf = import_tensorflow()
+    slices = tf.data.Dataset.from_tensor_slices((joined(users, movies, rows), rows.rating))
+    return slices.batch(batch_size).cache().prefetch(tf.data.AUTOTUNE)
+
+
+def fixed_configurations(count: int, seed: int = SEED) -> list[Configuration]:
+    """Different architectures with a learning rate each, drawn evenly from the tutorial's space."""
+    space = tutorial_space()
+    rng = np.random.default_rng(seed)
+    drawn: dict[tuple[Any, ...], Configuration] = {}
+    while len(drawn) < count:
+        configuration = _draw(space, rng)
+        architecture = (configuration.layer_sizes, configuration.embedding_dimension)
+        drawn.setdefault(architecture, configuration)
+    return list(drawn.values())
+
+
+def tutorial_space() -> SpaceSection:
+    """The search space of ``studies/tutorial.toml``."""
+    return load_spec("tutorial", folders=(PROJECT / "studies",)).space
+
+
+def _draw(space: SpaceSection, rng: np.random.Generator) -> Configuration:
+    depth = int(rng.integers(space.depth.low, space.depth.high + 1))
+    widths = sorted(rng.choice(space.width.values, size=depth), reverse=True)
+    low, high = np.log10([space.learning_rate.low, space.learning_rate.high])
+    return Configuration(
+        layer_sizes=tuple(int(width) for width in widths),
+        embedding_dimension=int(rng.choice(space.embedding_dimension.values)),
+        # Four digits, so that a study file and its trial hold the same number.
+        learning_rate=float(f"{10 ** rng.uniform(low, high):.4g}"),
+    )
+
+
+def validate_every(epochs: int) -> int:
+    """As the tutorial does, where there are epochs enough."""
+    return min(TrainingConfig().validate_every, epochs)
+
+
+def study_file(
+    configurations: Sequence[Configuration], *, epochs: int, trials: int | None = None
+) -> str:
+    """A study of the tutorial's space that prunes nothing.
+
+    Args:
+        configurations: tried first, in this order.
+        epochs: of every trial.
+        trials: how many there are; any more than the configurations are drawn at random.
+    """
+    space = tutorial_space()
+    lines = [
+        "[study]",
+        f"trials = {trials or len(configurations)}",
+        "[training]",
+        f"epochs = {epochs}",
+        f"validate_every = {validate_every(epochs)}",
+        "[space]",
+        *(
+            f"{name} = {{ low = {getattr(space, name).low}, high = {getattr(space, name).high} }}"
+            for name in ("depth", "width", "embedding_dimension", "learning_rate")
+        ),
+        "[sampler]",
+        'name = "random"',
+        "[pruner]",
+        'name = "none"',
+    ]
+    for number, configuration in enumerate(configurations):
+        lines += [
+            "[[enqueue]]",
+            f'name = "configuration {number}"',
+            f"layer_sizes = {list(configuration.layer_sizes)}",
+            f"embedding_dimension = {configuration.embedding_dimension}",
+            f"learning_rate = {configuration.learning_rate!r}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def write_study(folder: Path, name: str, text: str) -> None:
+    """Writes a study file where ``search.run`` started in the folder finds it by name."""
+    studies = folder / "studies"
+    studies.mkdir(exist_ok=True)
+    (studies / f"{name}.toml").write_text(text, encoding="utf-8")

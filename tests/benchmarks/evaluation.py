@@ -1,0 +1,61 @@
+"""One evaluation of 20,000 rows, warm: ours against Keras's ``evaluate``."""
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.device_tables import rows_of
+from deeprec.evaluation import EvaluationRows, Evaluator
+from deeprec.forward import weights_of
+from deeprec.retrieval import RetrievalModel
+from tests.benchmarks.data import SEED, pipeline, tutorial_dataset, tutorial_splits
+from tests.benchmarks.measuring import in_turn
+from tests.benchmarks.results import Result
+
+AT_LEAST = 10.0
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """The test rows of the tutorial, by a model whose weights change before every evaluation."""
+    dataset, rows = tutorial_dataset(), tutorial_splits().test
+    model = RetrievalModel.for_tables(dataset.users, dataset.movies, ModelConfig(), seed=SEED)
+    model.compile(keras.optimizers.Adagrad(), loss="mean_squared_error")
+    evaluator = Evaluator(
+        model,
+        rows_of(dataset.users),
+        rows_of(dataset.movies),
+        EvaluationRows.of(rows, dataset.users, dataset.movies),
+        split="test",
+    )
+    weights = weights_of(model)
+    batches = pipeline(dataset.users, dataset.movies, rows, TrainingConfig().batch_size)
+
+    def ours() -> float:
+        started = time.perf_counter()
+        evaluated.append(evaluator.evaluate(weights, epoch=1).top_100_accuracy)
+        return time.perf_counter() - started
+
+    def keras_evaluate() -> float:
+        started = time.perf_counter()
+        results = model.evaluate(batches, verbose=0, return_dict=True)
+        other_evaluated.append(results["top_100_accuracy"])
+        return time.perf_counter() - started
+
+    evaluated: list[float] = []
+    other_evaluated: list[float] = []
+    in_turn(ours, keras_evaluate, 1)  # compiles
+    pairs = in_turn(ours, keras_evaluate, 2 if quick else 20)
+    np.testing.assert_allclose(evaluated, other_evaluated, atol=1e-4)
+    return [
+        Result.times_faster(
+            f"one evaluation of {len(rows):,} rows",
+            pairs.our_median("s"),
+            pairs.other_median("s"),
+            at_least=AT_LEAST,
+            opponent="evaluate",
+            note=pairs.spread,
+        ).to_json()
+    ]

@@ -1,0 +1,99 @@
+"""Folders in which real commands run, with a cache of their own: cold, or warmed on purpose."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeprec.dataset import default_cache_dir
+from search.workspace import PROJECT
+from tests.benchmarks.data import tutorial_dataset
+from tests.benchmarks.fresh import MeasurementError, last_line
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A working folder and the user cache that commands started in it see.
+
+    Attributes:
+        path: the working directory.
+        cache: what ``XDG_CACHE_HOME`` is set to: the prepared data, and the programs compiled by
+            the commands that ran with this cache, none at first.
+    """
+
+    path: Path
+    cache: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a command started here."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(PROJECT),
+            "XDG_CACHE_HOME": str(self.cache),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+
+    def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Starts ``python -m MODULE``, its output kept back."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.path,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def time(self, module: str, *arguments: str, **variables: str) -> float:
+        """Seconds that ``python -m MODULE`` takes from start to exit.
+
+        Raises:
+            MeasurementError: it failed.
+        """
+        started = time.perf_counter()
+        process = self.start(module, *arguments, **variables)
+        finish(process)
+        return time.perf_counter() - started
+
+    def beside(self) -> "Folder":
+        """An empty working folder that shares this cache."""
+        return Folder(Path(tempfile.mkdtemp(dir=self.path.parent)), self.cache)
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    """Waits for the command; returns what it printed.
+
+    Raises:
+        MeasurementError: it failed.
+    """
+    output, _ = process.communicate()
+    if process.returncode != 0:
+        raise MeasurementError(
+            f"{_command(process.args)} ended with {process.returncode}: {last_line(output)}"
+        )
+    return output
+
+
+@contextmanager
+def fresh_folder() -> Iterator[Folder]:
+    """An empty working folder, and a cache with the prepared data alone; both go afterwards."""
+    tutorial_dataset()  # prepared now if it is not yet
+    with tempfile.TemporaryDirectory(prefix="deeprec-benchmark-") as name:
+        root = Path(name)
+        cache = root / "cache" / "deeprec"
+        cache.mkdir(parents=True, mode=0o700)
+        shutil.copytree(default_cache_dir() / "prepared", cache / "prepared")
+        (root / "work").mkdir()
+        yield Folder(root / "work", root / "cache")
+
+
+def _command(arguments: object) -> str:
+    words = arguments if isinstance(arguments, Sequence) else [arguments]
+    return " ".join(str(word) for word in words[1:4])

@@ -1,0 +1,80 @@
+"""What Optuna, MLflow, pictures and saving cost: the study, minus the same trainings alone.
+
+Both are whole commands in fresh processes that import, load the data, compile and train the same
+configurations in the same order. What the study takes longer is charged to the harness: importing
+Optuna and MLflow, making their databases, logging, pictures, saving, the summary.
+"""
+
+import gc
+import statistics
+import time
+from typing import Any
+
+import jax
+import keras
+
+from deeprec.compilation import use_compilation_cache
+from deeprec.config import TrainingConfig
+from deeprec.dataset import default_cache_dir
+from deeprec.device_data import DeviceData
+from deeprec.retrieval import RetrievalModel
+from deeprec.training import train
+from tests.benchmarks.data import fixed_configurations, training_data, validate_every
+from tests.benchmarks.folders import fresh_folder
+from tests.benchmarks.fresh import call
+from tests.benchmarks.measuring import in_turn
+from tests.benchmarks.results import Quantity, Result, Target
+from tests.benchmarks.study import our_seconds
+
+AT_MOST = 5.0
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """The share of the study's wall time, in percent."""
+    count, epochs, repeats = (3, 2, 1) if quick else (20, TrainingConfig().epochs, 3)
+    pairs = in_turn(
+        lambda: our_seconds(count, epochs)[0], lambda: bare_seconds(count, epochs), repeats
+    )
+    shares = [100 * (1 - bare / study) for study, bare in zip(pairs.ours, pairs.other, strict=True)]
+    return [
+        Result(
+            what=f"Optuna, MLflow, pictures and saving, {count} trials",
+            ours=Quantity(value=statistics.median(shares), unit="%"),
+            target=Target(bound=AT_MOST, direction="at most"),
+            note=(
+                f"of the wall time of the study, {pairs.our_median('s')}; the same trainings "
+                f"alone take {pairs.other_median('s')}; single pairs: "
+                + ", ".join(f"{share:.1f} %" for share in shares)
+            ),
+        ).to_json()
+    ]
+
+
+def bare_seconds(count: int, epochs: int) -> float:
+    """Seconds of a process that does nothing but train the configurations."""
+    with fresh_folder() as folder:
+        started = time.perf_counter()
+        arguments = {"count": count, "epochs": epochs}
+        call("overhead:train_all", arguments, environment=folder.environment)
+        return time.perf_counter() - started
+
+
+def train_all(*, count: int, epochs: int) -> None:
+    """Builds and trains every configuration, as the study does, and keeps nothing."""
+    data = training_data(validation=True)
+    on_device = DeviceData(data)
+    use_compilation_cache(default_cache_dir() / "compiled")
+    for seed, configuration in enumerate(fixed_configurations(count)):
+        model = RetrievalModel.for_tables(
+            data.users, data.movies, configuration.model_config(), seed=seed
+        )
+        config = TrainingConfig(
+            learning_rate=configuration.learning_rate,
+            epochs=epochs,
+            validate_every=validate_every(epochs),
+        )
+        train(model, on_device, config)
+        del model
+        keras.utils.clear_session(free_memory=True)
+        jax.clear_caches()  # type: ignore[no-untyped-call]
+        gc.collect()

@@ -1,0 +1,144 @@
+"""Training at scale: made-up data with the shape of MovieLens 20M, the rating loss.
+
+Every measurement has a process of its own. Memory is all of it beyond the tables and what the
+process holds before any rating: the ratings themselves (20 bytes each), the batches, the model.
+"""
+
+import time
+from typing import Any
+
+from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
+from deeprec.evaluation import EvaluationRows, Evaluator
+from deeprec.forward import weights_of
+from deeprec.retrieval import RetrievalModel
+from deeprec.training import train
+from tests.benchmarks.data import SEED
+from tests.benchmarks.fresh import call
+from tests.benchmarks.processes import forget_peak, peak_bytes, resident_bytes
+from tests.benchmarks.ratings import Size, make_movies, make_ratings, make_users
+from tests.benchmarks.results import Quantity, Result, Target
+
+MILLION = 1_000_000
+BATCH_SIZE = 1000
+LARGE_BATCH_SIZE = 10_000
+EVALUATED_ROWS = 20_000
+TIMES_PER_RATING = 1.3
+TIMES_PER_STEP = 1.5
+BYTES_PER_RATING = 48.0
+WARM_EPOCHS = 2
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """The three sizes, a large batch, and a tenth of the catalog."""
+    unit, users, movies = (2_000, 2_000, 600) if quick else (MILLION, 138_000, 27_000)
+    whole = {"users": users, "movies": movies}
+    tenth = {"users": users // 10, "movies": movies // 10}
+    sizes = [(count * unit, BATCH_SIZE) for count in (1, 5, 20)]
+    runs = {
+        (ratings, batch_size): call(
+            "scale:run", {"ratings": ratings, "batch_size": batch_size, **whole}
+        )
+        for ratings, batch_size in [*sizes, (20 * unit, LARGE_BATCH_SIZE)]
+    }
+    small = call("scale:run", {"ratings": unit, "batch_size": BATCH_SIZE, **tenth})
+    first, last = runs[sizes[0]], runs[sizes[-1]]
+    results = [
+        *(_speed(*size, measured) for size, measured in runs.items()),
+        _per_rating(sizes[0][0], sizes[-1][0], first, last),
+        _per_step(tenth, whole, small, first),
+        *(_memory(*size, runs[size], judged=size is sizes[-1]) for size in sizes),
+        *(_evaluation(*size, runs[size]) for size in (sizes[0], sizes[-1])),
+    ]
+    return [result.to_json() for result in results]
+
+
+def run(*, ratings: int, users: int, movies: int, batch_size: int) -> dict[str, float]:
+    """Trains a first epoch, which compiles, and then warm ones; evaluates some of the rows."""
+    size = Size(ratings=ratings, users=users, movies=movies)
+    user_table, movie_table = make_users(size), make_movies(size)
+    before = resident_bytes() or 0
+    rows = make_ratings(size)
+    with_ratings = resident_bytes() or 0
+    forget_peak()  # making the ratings takes more than training on them may
+    model = RetrievalModel.for_tables(user_table, movie_table, ModelConfig(), seed=SEED)
+    data = DeviceData(
+        TrainingData(users=user_table, movies=movie_table, train=rows, validation=None)
+    )
+    ended: list[float] = []
+    train(
+        model,
+        data,
+        TrainingConfig(epochs=1 + WARM_EPOCHS, batch_size=batch_size),
+        on_epoch=lambda *_: ended.append(time.perf_counter()),
+    )
+    peak = peak_bytes() or 0
+    evaluated = EvaluationRows.of(rows[:EVALUATED_ROWS], user_table, movie_table)
+    evaluator = Evaluator(model, data.users, data.movies, evaluated, split="val")
+    return {
+        "epoch_seconds": (ended[-1] - ended[0]) / WARM_EPOCHS,
+        "bytes": float(peak - before),
+        "bytes_beyond_ratings": float(peak - with_ratings),
+        "evaluation_seconds": _warm_evaluation(evaluator, model),
+    }
+
+
+def _warm_evaluation(evaluator: Evaluator, model: RetrievalModel) -> float:
+    weights = weights_of(model)
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        evaluator.evaluate(weights, epoch=1)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def _speed(ratings: int, batch_size: int, measured: dict[str, float]) -> Result:
+    seconds = measured["epoch_seconds"] / (ratings / MILLION)
+    return Result(
+        what=f"{ratings:,} ratings, batch {batch_size:,}: a million ratings and epoch",
+        ours=Quantity(value=seconds, unit="s"),
+    )
+
+
+def _per_rating(few: int, many: int, of_few: dict[str, float], of_many: dict[str, float]) -> Result:
+    return Result.as_fast_as(
+        f"time per rating, {many:,} ratings of the same catalog",
+        Quantity(value=1e6 * of_many["epoch_seconds"] / many, unit="µs"),
+        Quantity(value=1e6 * of_few["epoch_seconds"] / few, unit="µs"),
+        at_most=TIMES_PER_RATING,
+        opponent=f"{few:,} ratings",
+    )
+
+
+def _per_step(
+    small: dict[str, int], large: dict[str, int], of_small: dict[str, float],
+    of_large: dict[str, float],
+) -> Result:  # fmt: skip
+    ratio = of_large["epoch_seconds"] / of_small["epoch_seconds"]
+    return Result(
+        what=f"an epoch with {large['users']:,} users and {large['movies']:,} movies",
+        ours=Quantity(value=of_large["epoch_seconds"], unit="s"),
+        against=Quantity(value=of_small["epoch_seconds"], unit="s"),
+        opponent=f"{small['users']:,} and {small['movies']:,}, the same number of ratings",
+        ratio=ratio,
+        target=Target(bound=TIMES_PER_STEP, direction="at most"),
+    )
+
+
+def _memory(ratings: int, _batch_size: int, measured: dict[str, float], *, judged: bool) -> Result:
+    beyond = measured["bytes_beyond_ratings"] / ratings
+    return Result(
+        what=f"{ratings:,} ratings: peak memory a rating, beyond the tables",
+        ours=Quantity(value=measured["bytes"] / ratings, unit="bytes"),
+        target=Target(bound=BYTES_PER_RATING, direction="at most") if judged else None,
+        note=f"the ratings themselves included (20 bytes each); {beyond:.1f} bytes without them",
+    )
+
+
+def _evaluation(ratings: int, _batch_size: int, measured: dict[str, float]) -> Result:
+    return Result(
+        what=f"{ratings:,} ratings: one evaluation of {min(ratings, EVALUATED_ROWS):,} rows",
+        ours=Quantity(value=measured["evaluation_seconds"], unit="s"),
+    )

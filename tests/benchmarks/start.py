@@ -1,0 +1,87 @@
+"""From the command to the end of the first epoch, with warm caches.
+
+The moment is read from outside: when the study's database says that epoch 1 ended, minus when the
+process was started. Python itself lists the modules that are loaded when the process exits.
+"""
+
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from tests.benchmarks.folders import Folder, finish, fresh_folder
+from tests.benchmarks.fresh import MeasurementError
+from tests.benchmarks.results import Quantity, Result
+
+AT_MOST = 6.0
+STUDY = "tutorial"
+
+# Python runs a module of this name at its start.
+LISTER = """
+import atexit, os, sys
+
+def write():
+    with open(os.environ["BENCHMARK_MODULES"], "w", encoding="utf-8") as stream:
+        stream.write("\\n".join(sys.modules))
+
+atexit.register(write)
+"""
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """The first trial of the tutorial's study, with a new MLflow database and with an old one."""
+    repeats = 1 if quick else 5
+    new, old = [], []
+    with fresh_folder() as folder:
+        _seconds_to_first_epoch(folder.beside())  # compiles
+        for _ in range(repeats):
+            place = folder.beside()
+            new.append(_seconds_to_first_epoch(place))
+            shutil.rmtree(place.path / "studies")  # a new study, and MLflow's database stays
+            old.append(_seconds_to_first_epoch(place))
+    what = "command to first finished epoch, warm caches"
+    return [_result(f"{what}, new MLflow database", new), _result(what, old)]
+
+
+def _result(what: str, seconds: list[float]) -> dict[str, Any]:
+    spread = ", ".join(f"{value:.2f}" for value in sorted(seconds))
+    return Result.limited(
+        what,
+        Quantity(value=statistics.median(seconds), unit="s"),
+        at_most=AT_MOST,
+        note=f"TensorFlow was never imported; single runs: {spread} s",
+    ).to_json()
+
+
+def _seconds_to_first_epoch(folder: Folder) -> float:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "sitecustomize.py").write_text(LISTER, encoding="utf-8")
+        modules = Path(name) / "modules"
+        variables = {
+            "PYTHONPATH": os.pathsep.join([name, folder.environment["PYTHONPATH"]]),
+            "BENCHMARK_MODULES": str(modules),
+        }
+        started = time.time()
+        arguments = ("--study", STUDY, "--trials", "1", "--quiet")
+        finish(folder.start("search.run", *arguments, **variables))
+        loaded = modules.read_text(encoding="utf-8").split()
+    if "search.run" not in loaded and "search.conduct" not in loaded:
+        raise MeasurementError(f"the list of loaded modules is not of search.run: {loaded[:5]}")
+    if "tensorflow" in loaded:
+        raise MeasurementError("search.run imported TensorFlow although the data was prepared")
+    return _first_epoch_ended(folder) - started
+
+
+def _first_epoch_ended(folder: Folder) -> float:
+    """Seconds since 1970, as the study's database has them."""
+    study = optuna.load_study(
+        storage=f"sqlite:///{folder.path / 'studies' / STUDY}.db", study_name=STUDY
+    )
+    epoch, timestamp_ms, _metrics = study.trials[0].user_attrs["curve"][0]
+    assert epoch == 1
+    return float(timestamp_ms) / 1000
