@@ -43,13 +43,13 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         for ratings, batch_size in [*sizes, (20 * unit, LARGE_BATCH_SIZE)]
     }
     small = call("scale:run", {"ratings": unit, "batch_size": BATCH_SIZE, **tenth})
-    first, last = runs[sizes[0]], runs[sizes[-1]]
+    few, many = sizes[0], sizes[-1]
     results = [
         *(_speed(*size, measured) for size, measured in runs.items()),
-        _per_rating(sizes[0][0], sizes[-1][0], first, last),
-        _per_step(tenth, whole, small, first),
-        *(_memory(*size, runs[size], judged=size is sizes[-1]) for size in sizes),
-        *(_evaluation(*size, runs[size]) for size in (sizes[0], sizes[-1])),
+        _per_rating(few[0], many[0], runs[few], runs[many]),
+        _per_step(tenth, whole, small, runs[few]),
+        *(_memory(size[0], runs[size], judged=size == many) for size in sizes),
+        *(_evaluation(size[0], runs[size]) for size in (few, many)),
     ]
     return [result.to_json() for result in results]
 
@@ -113,21 +113,22 @@ def _per_rating(few: int, many: int, of_few: dict[str, float], of_many: dict[str
 
 
 def _per_step(
-    small: dict[str, int], large: dict[str, int], of_small: dict[str, float],
+    small: dict[str, int],
+    large: dict[str, int],
+    of_small: dict[str, float],
     of_large: dict[str, float],
-) -> Result:  # fmt: skip
-    ratio = of_large["epoch_seconds"] / of_small["epoch_seconds"]
-    return Result(
-        what=f"an epoch with {large['users']:,} users and {large['movies']:,} movies",
-        ours=Quantity(value=of_large["epoch_seconds"], unit="s"),
-        against=Quantity(value=of_small["epoch_seconds"], unit="s"),
-        opponent=f"{small['users']:,} and {small['movies']:,}, the same number of ratings",
-        ratio=ratio,
-        target=Target(bound=TIMES_PER_STEP, direction="at most"),
+) -> Result:
+    return Result.as_fast_as(
+        f"an epoch with {large['users']:,} users and {large['movies']:,} movies",
+        Quantity(value=of_large["epoch_seconds"], unit="s"),
+        Quantity(value=of_small["epoch_seconds"], unit="s"),
+        at_most=TIMES_PER_STEP,
+        opponent=f"{small['users']:,} and {small['movies']:,}",
+        note="the same number of ratings, so of steps",
     )
 
 
-def _memory(ratings: int, _batch_size: int, measured: dict[str, float], *, judged: bool) -> Result:
+def _memory(ratings: int, measured: dict[str, float], *, judged: bool) -> Result:
     beyond = measured["bytes_beyond_ratings"] / ratings
     return Result(
         what=f"{ratings:,} ratings: peak memory a rating, beyond the tables",
@@ -137,7 +138,7 @@ def _memory(ratings: int, _batch_size: int, measured: dict[str, float], *, judge
     )
 
 
-def _evaluation(ratings: int, _batch_size: int, measured: dict[str, float]) -> Result:
+def _evaluation(ratings: int, measured: dict[str, float]) -> Result:
     return Result(
         what=f"{ratings:,} ratings: one evaluation of {min(ratings, EVALUATED_ROWS):,} rows",
         ours=Quantity(value=measured["evaluation_seconds"], unit="s"),
