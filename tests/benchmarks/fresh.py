@@ -9,6 +9,11 @@ from typing import Any
 
 from search.workspace import PROJECT
 
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "JAX_TRACEBACK_FILTERING": "off",  # so that the last line of a traceback is the error
+}
+
 
 class MeasurementError(Exception):
     """Something could not be measured; the message is one line for people."""
@@ -30,12 +35,14 @@ def call(
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.child", function, json.dumps(dict(arguments))],
         cwd=PROJECT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+        env={**os.environ, **QUIET, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
+    if done.returncode < 0:
+        raise MeasurementError(f"killed by signal {-done.returncode}: was there memory enough?")
+    if done.returncode > 0:
         raise MeasurementError(last_line(done.stderr) or f"exit code {done.returncode}")
     return json.loads(done.stdout)
 

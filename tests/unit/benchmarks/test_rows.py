@@ -1,5 +1,6 @@
 """Which rows are measured, and what happens where one cannot be."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -55,3 +56,21 @@ def test_the_answer_of_another_process_is_what_its_function_returns(
 def test_an_error_in_the_process_is_told_in_its_last_line() -> None:
     with pytest.raises(MeasurementError, match=r"^ValueError: ratings must be at least one a user"):
         call("ratings:Size", {"ratings": 3, "users": 10, "movies": 10})
+
+
+@pytest.mark.parametrize("module", ["plain_harness", "trial", "evaluation"])
+def test_the_others_run_on_jax_as_we_do(module: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import tests.benchmarks.{module}, keras; print(keras.backend.backend())",
+        ],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "jax\n", done.stderr
