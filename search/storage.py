@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ CONNECT_SECONDS = 10
 """How long a storage may take to answer at the start."""
 
 _SQLITE_BUSY_SECONDS = 60
+_READERS_SECONDS = 1
 
 
 def default_storage(folder: Path, study_name: str) -> str:
@@ -101,10 +102,9 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
             with another space, direction, seed or data set.
     """
     with _explained(url):
-        storage = _open_storage(url)
-        _log_ahead(storage)
+        _log_ahead(url)
         study = optuna.create_study(
-            storage=storage,
+            storage=_open_storage(url),
             study_name=spec.name,
             direction="maximize",
             pruner=make_pruner(spec),
@@ -241,12 +241,18 @@ class _Connection(sqlite3.Connection):
             self.execute("PRAGMA synchronous = NORMAL")
 
 
-def _log_ahead(storage: RDBStorage) -> None:
-    """Has an SQLite database log writes ahead, so that workers that read and write never clash."""
-    if storage.engine.dialect.name == "sqlite":
-        with storage.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        storage.engine.dispose()  # connections made before are as slow as before
+def _log_ahead(url: str) -> None:
+    """Has an SQLite database log writes ahead, so that workers that read and write never clash.
+
+    One that somebody is reading at this moment stays as it is, until the next start.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _READERS_SECONDS})
+    with suppress(sqlalchemy.exc.OperationalError), engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    engine.dispose()
 
 
 def close_study(study: optuna.Study) -> None:

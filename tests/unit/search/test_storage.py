@@ -1,5 +1,8 @@
 """The storage: what is refused, what survives, what a record is read from."""
 
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -151,6 +154,20 @@ def test_a_database_that_is_not_logged_ahead_keeps_waiting_for_the_disk(tmp_path
     backend = study._storage._backend  # type: ignore[attr-defined]
     with backend.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_database_that_somebody_reads_is_opened_all_the_same(tmp_path: Path) -> None:
+    url = default_storage(tmp_path, "small")
+    optuna.create_study(storage=url, study_name="small", direction="maximize")
+    with closing(
+        sqlite3.connect(tmp_path / "small.db", isolation_level=None, check_same_thread=False)
+    ) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM studies").fetchall()
+        timer = threading.Timer(2.5, reader.execute, ["COMMIT"])
+        timer.start()
+        assert opened(tmp_path).direction.name == "MAXIMIZE"
+        timer.join()
 
 
 def test_a_worker_joins_the_study_that_was_opened_and_no_other(tmp_path: Path) -> None:
