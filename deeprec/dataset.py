@@ -125,7 +125,7 @@ def load_dataset(
 ) -> Dataset:
     """Loads the data set, and prepares it the first time (about 40 seconds for 100,000 ratings).
 
-    From prepared arrays it takes a tenth of a second, or two seconds for 25 million ratings, and
+    From prepared arrays it takes a tenth of a second, or a few seconds for 25 million ratings, and
     does not import TensorFlow. Otherwise the raw data is looked for in the order of
     :func:`deeprec.sources.default_sources`.
 
