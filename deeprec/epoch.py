@@ -13,8 +13,32 @@ from deeprec.losses import rating_loss
 from deeprec.optimizers import INITIAL_ACCUMULATOR, adagrad, adagrad_rows
 from deeprec.tables import FeatureSchema
 
-Schemas = tuple[FeatureSchema, FeatureSchema]
-"""The features of a user and of a movie: all that an epoch's program knows beside shapes."""
+ROWS_PAY_ABOVE = 4
+"""With more rows in a table than this, for one that a batch uses, it is cheaper to update only
+those used: looking rows up and putting them back costs more a row than passing over the table."""
+
+
+class TowerPlan(NamedTuple):
+    """What an epoch's program knows of a tower, beside the shapes of its weights.
+
+    Attributes:
+        schema: its features.
+        updates_rows: whether a step updates only those rows of the id's table that it used.
+    """
+
+    schema: FeatureSchema
+    updates_rows: bool
+
+    @classmethod
+    def for_side(cls, schema: FeatureSchema, side: Side) -> Self:
+        """The plan that is cheapest for these batches."""
+        distinct = side.ids.shape[-1]
+        return cls(schema, schema.id_feature.vocabulary_size > ROWS_PAY_ABOVE * distinct)
+
+    @property
+    def id_position(self) -> int:
+        """Where the table of the id is among the weights."""
+        return self.schema.features.index(self.schema.id_feature)
 
 
 class TrainingState(NamedTuple):
@@ -39,7 +63,7 @@ class TrainingState(NamedTuple):
 
 
 def run_epoch(
-    schemas: Schemas,
+    plan: tuple[TowerPlan, TowerPlan],
     state: TrainingState,
     rate: jax.Array,
     tables: tuple[FeatureRows, FeatureRows],
@@ -48,7 +72,7 @@ def run_epoch(
     """Trains on all batches, one after another.
 
     Args:
-        schemas: of the query tower and the candidate tower.
+        plan: of the query tower and the candidate tower.
         state: before the epoch.
         rate: learning rate, float ``[]``.
         tables: all users and all movies.
@@ -60,52 +84,46 @@ def run_epoch(
 
     def step(state: TrainingState, batch: Batches) -> tuple[TrainingState, jax.Array]:
         sides = (batch.users, batch.movies)
-        used = Weights(*map(_used, schemas, state.weights, sides))
-        loss, gradients = jax.value_and_grad(_loss)(used, schemas, tables, batch)
+        used = Weights(*map(_used, plan, state.weights, sides))
+        loss, gradients = jax.value_and_grad(_loss)(used, plan, tables, batch)
         update = partial(_updated, rate)
-        towers = map(update, schemas, state.weights, state.accumulators, gradients, sides)
+        towers = map(update, plan, state.weights, state.accumulators, gradients, sides)
         weights, accumulators = zip(*towers, strict=True)
         return TrainingState(Weights(*weights), Weights(*accumulators)), loss
 
     return jax.lax.scan(step, state, batches)
 
 
-def _id_position(schema: FeatureSchema) -> int:
-    """Where the table of the id is among the weights of a tower."""
-    return schema.features.index(schema.id_feature)
-
-
-def _used(schema: FeatureSchema, weights: TowerWeights, side: Side) -> TowerWeights:
-    """The weights that a step differentiates: of the id's table only the rows it uses."""
+def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:
+    """The weights that a step differentiates: of a large id table only the rows it uses."""
     used = list(weights)
-    used[_id_position(schema)] = take_rows(used[_id_position(schema)], side.ids)
+    if tower.updates_rows:
+        used[tower.id_position] = take_rows(used[tower.id_position], side.ids)
     return used
 
 
 def _loss(
     used: Weights,
-    schemas: Schemas,
+    plan: tuple[TowerPlan, TowerPlan],
     tables: tuple[FeatureRows, FeatureRows],
     batch: Batches,
 ) -> jax.Array:
     sides = (batch.users, batch.movies)
-    queries, candidates = map(_embed_used, schemas, used, tables, sides)
+    queries, candidates = map(_embed_used, plan, used, tables, sides)
     scores = dot_products(
         take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
     )
     return rating_loss(scores, batch.ratings, batch.sizes)
 
 
-def _embed_used(
-    schema: FeatureSchema, used: TowerWeights, table: FeatureRows, side: Side
-) -> jax.Array:
-    # The embeddings of the ids are looked up already, see _used.
-    return embed(schema, used, table.take(side.ids, side.lists)._replace(ids=None))
+def _embed_used(tower: TowerPlan, used: TowerWeights, table: FeatureRows, side: Side) -> jax.Array:
+    rows = table.take(side.ids, side.lists)
+    return embed(tower.schema, used, rows._replace(ids=None) if tower.updates_rows else rows)
 
 
 def _updated(
     rate: jax.Array,
-    schema: FeatureSchema,
+    tower: TowerPlan,
     weights: TowerWeights,
     accumulators: TowerWeights,
     gradients: TowerWeights,
@@ -115,7 +133,7 @@ def _updated(
     pairs = []
     for position, of_weight in enumerate(zip(weights, accumulators, gradients, strict=True)):
         weight, accumulator, gradient = of_weight
-        if position == _id_position(schema):
+        if tower.updates_rows and position == tower.id_position:
             pairs.append(adagrad_rows(weight, accumulator, side.ids, gradient, rate))
         else:
             pairs.append(adagrad(weight, accumulator, gradient, rate))

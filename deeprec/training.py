@@ -14,7 +14,7 @@ import numpy as np
 
 from deeprec.config import TrainingConfig
 from deeprec.device_data import DeviceData
-from deeprec.epoch import TrainingState, run_epoch
+from deeprec.epoch import TowerPlan, TrainingState, run_epoch
 from deeprec.errors import NonFiniteError
 from deeprec.evaluation import Evaluator
 from deeprec.forward import assign_weights, weights_of
@@ -103,14 +103,17 @@ class _Trainer:
         self.batches = data.batches(config.batch_size)
         self.sizes = np.asarray(self.batches.sizes)
         self.learning_rate = np.float32(config.learning_rate)
-        self.schemas = (model.query_model.schema, model.candidate_model.schema)
+        self.plan = (
+            TowerPlan.for_side(model.query_model.schema, self.batches.users),
+            TowerPlan.for_side(model.candidate_model.schema, self.batches.movies),
+        )
 
     def train_epoch(
         self, state: TrainingState, epoch: int
     ) -> tuple[TrainingState, dict[str, float]]:
         """Trains one epoch; ``train_loss`` is the mean over its rows, each before its step."""
         arguments = (state, self.learning_rate, self.tables, self.batches)
-        state, losses = compiled(run_epoch, self.schemas, *arguments)(*arguments)
+        state, losses = compiled(run_epoch, self.plan, *arguments)(*arguments)
         by_step = np.asarray(losses, np.float64)
         finite = np.isfinite(by_step)
         if not finite.all():

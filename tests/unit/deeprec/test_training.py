@@ -14,7 +14,7 @@ from deeprec.errors import NonFiniteError
 from deeprec.evaluation import evaluate_model
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
-from deeprec.training import OBJECTIVE_METRIC, train
+from deeprec.training import OBJECTIVE_METRIC, _Trainer, train
 from search import trials
 
 MODEL = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
@@ -41,13 +41,14 @@ def trained(
 @pytest.mark.parametrize(
     "batch_size",
     [
-        pytest.param(230, id="one batch has nearly every user"),
-        pytest.param(50, id="the last batch is not full"),
-        pytest.param(4, id="a batch has few rows of each table"),
+        pytest.param(50, id="whole tables are updated, and the last batch is not full"),
+        pytest.param(4, id="only the rows that a batch uses are updated"),
     ],
 )
 def test_train_is_the_same_mathematics_as_fit(data: TrainingData, batch_size: int) -> None:
     config = TrainingConfig(learning_rate=0.1, epochs=6, validate_every=2, batch_size=batch_size)
+    plans = _Trainer(build(data), DeviceData(data), config).plan
+    assert [plan.updates_rows for plan in plans] == [batch_size == 4] * 2
     _, epochs = trained(data, config)
 
     model = build(data)
