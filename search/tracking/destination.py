@@ -160,9 +160,7 @@ def _check_database(path: Path) -> None:
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
         raise InputError(f"MLflow's database {path} must be a file that can be read and written")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {str(name) for (name,) in rows}
+        tables = _tables(path)
     except sqlite3.DatabaseError as error:
         raise InputError(
             f"MLflow's database {path} cannot be read ({error}); move it away to start a new one"
@@ -172,3 +170,21 @@ def _check_database(path: Path) -> None:
             f"{path} is a database of something else, with tables such as {min(tables)!r}; "
             "MLflow needs a database of its own"
         )
+
+
+def _tables(path: Path) -> set[str]:
+    """The tables of a database.
+
+    What a killed process left half written has to be rolled back before anybody can read, which
+    a connection that may only read is not able to.
+    """
+    try:
+        return _read_tables(path, "ro")
+    except sqlite3.OperationalError:
+        return _read_tables(path, "rw")
+
+
+def _read_tables(path: Path, mode: str) -> set[str]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {str(name) for (name,) in rows}
