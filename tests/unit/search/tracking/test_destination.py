@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from search.errors import InputError
 from search.tracking import Tracker, open_tracker, resolve_uri
-from search.tracking.destination import mask
+from search.tracking.destination import check_writable, mask
 from tests.unit.search.records import trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
@@ -149,3 +151,28 @@ def test_a_relative_database_is_found_from_any_folder(tmp_path: Path) -> None:
     destination = resolve_uri("sqlite:///mlruns/mlflow.db", tmp_path)
     assert destination.database == Path.cwd() / "mlruns" / "mlflow.db"
     assert destination.uri == f"sqlite:///{Path.cwd()}/mlruns/mlflow.db"
+
+
+HALF_WRITTEN = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")  # pages are written before the transaction ends
+connection.execute("BEGIN")
+connection.execute("CREATE TABLE half (written TEXT)")
+connection.executemany("INSERT INTO half VALUES (?)", [("x" * 3000,)] * 200)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_half_written_in_the_database_is_rolled_back(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE experiments (name TEXT)")
+    subprocess.run([sys.executable, "-c", HALF_WRITTEN, str(database)], check=False)
+    assert (tmp_path / "mlflow.db-journal").exists()
+    check_writable(resolve_uri(None, tmp_path), tmp_path)
+    with closing(sqlite3.connect(database)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert tables == [("experiments",)]
