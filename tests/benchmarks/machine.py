@@ -19,6 +19,8 @@ class Machine:
         processor: its model.
         python: version.
         commit: of the code, if it is known.
+        load: how many processes wanted a core over the last minute; figures of a machine that had
+            other work are worth little.
     """
 
     cores: int
@@ -26,6 +28,7 @@ class Machine:
     processor: str
     python: str
     commit: str | None
+    load: float
 
     @classmethod
     def this_one(cls) -> Self:
@@ -37,12 +40,14 @@ class Machine:
             processor=_processor(),
             python=platform.python_version(),
             commit=git_commit(),
+            load=os.getloadavg()[0],
         )
 
     def __str__(self) -> str:
         return (
             f"{self.cores} cores of {self.processor}, {self.memory_gib:.0f} GiB of memory, "
-            f"Python {self.python}, commit {self.commit or 'unknown'}"
+            f"Python {self.python}, commit {self.commit or 'unknown'}, "
+            f"load before {self.load:.1f}"
         )
 
 

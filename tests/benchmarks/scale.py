@@ -32,7 +32,7 @@ WARM_EPOCHS = 2
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
     """The three sizes, a large batch, and a tenth of the catalog."""
-    unit, users, movies = (2_000, 2_000, 600) if quick else (MILLION, 138_000, 27_000)
+    unit, users, movies = (2_000, 2_000, 1_200) if quick else (MILLION, 138_000, 27_000)
     whole = {"users": users, "movies": movies}
     tenth = {"users": users // 10, "movies": movies // 10}
     sizes = [(count * unit, BATCH_SIZE) for count in (1, 5, 20)]

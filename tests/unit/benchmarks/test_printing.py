@@ -4,7 +4,9 @@ from tests.benchmarks.machine import Machine
 from tests.benchmarks.printing import as_markdown, as_text
 from tests.benchmarks.results import Failure, Quantity, Result
 
-MACHINE = Machine(cores=2, memory_gib=23.6, processor="Fast", python="3.11.9", commit="abc")
+MACHINE = Machine(
+    cores=2, memory_gib=23.6, processor="Fast", python="3.11.9", commit="abc", load=0.04
+)
 TRIAL = Result.times_faster(
     "a whole trial",
     Quantity(value=2, unit="s"),
@@ -19,7 +21,9 @@ FAILURE = Failure(row="workers", reason="search.run has no --workers | yet")
 
 def test_the_columns_of_the_text_are_aligned_and_notes_follow() -> None:
     lines = as_text([TRIAL, START], MACHINE).splitlines()
-    assert lines[0] == "2 cores of Fast, 24 GiB of memory, Python 3.11.9, commit abc"
+    assert (
+        lines[0] == "2 cores of Fast, 24 GiB of memory, Python 3.11.9, commit abc, load before 0.0"
+    )
     heading, _, trial, start = lines[2:6]
     for word, line, cell in [("ours", trial, "2 s"), ("target", trial, "at least 6 times")]:
         assert line.index(cell) == heading.index(word)
