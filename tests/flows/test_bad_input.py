@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from search.storage import close_study
 from tests.flows.conftest import Folder
 
 pytestmark = pytest.mark.data
@@ -183,7 +184,9 @@ def test_retraining_a_study_that_was_not_searched(shared: Folder) -> None:
 def test_retraining_a_trial_that_did_not_finish(searched: Folder, tmp_path: Path) -> None:
     other = Folder(tmp_path)
     shutil.copytree(searched.path / "studies", other.path / "studies", dirs_exist_ok=True)
-    other.study.ask()
+    study = other.study
+    study.ask()
+    close_study(study)  # or its write would wait in the log for the next process that closes it
     assert_refused(
         other,
         "search.retrain",
