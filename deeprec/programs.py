@@ -18,7 +18,9 @@ QUICK_TO_COMPILE: Mapping[str, str | bool] = {
     "xla_backend_optimization_level": "1",
     "xla_cpu_use_fusion_emitters": False,
 }
-"""Options for a program that runs a few times only: on a CPU half the time to compile it."""
+"""For a program that runs a few times only: on a CPU half the time to compile it.
+
+Nothing is known of what these options do elsewhere, so they are left out there."""
 
 Program = Callable[..., Any]
 
@@ -37,7 +39,7 @@ def compiled(
         function: a function of a module; it is called once, to be traced.
         static: decides, with the shapes and types of the arguments, what the program is.
         arguments: trees of arrays; their values do not matter.
-        options: for the compiler; always the same ones for a function.
+        options: for XLA's compiler on a CPU; always the same ones for a function.
 
     Returns:
         The program: called with such arguments, it computes on the device what the function says.
@@ -47,7 +49,8 @@ def compiled(
     key = (function, static, structure, shapes)
     if key not in _programs:
         traced = jax.jit(partial(function, static)).lower(*arguments)
-        _programs[key] = traced.compile(dict(options) if options else None)
+        is_cpu = jax.default_backend() == "cpu"
+        _programs[key] = traced.compile(dict(options) if options and is_cpu else None)
         while len(_programs) > MAX_PROGRAMS:
             _programs.popitem(last=False)
     _programs.move_to_end(key)

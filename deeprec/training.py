@@ -71,17 +71,16 @@ def train(
     """
     trainer = _Trainer(model, data, config)
     evaluator = _validator(model, data)
-    state = TrainingState.start(weights_of(model))
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
     for epoch in range(1, config.epochs + 1):
-        state, metrics = trainer.train_epoch(state, epoch)
+        metrics = trainer.train_epoch(epoch)
         if evaluator is not None and config.validates_after(epoch):
-            metrics |= evaluator.evaluate(state.weights, epoch=epoch).named("val")
+            metrics |= evaluator.evaluate(trainer.state.weights, epoch=epoch).named("val")
             if metrics[OBJECTIVE_METRIC] > best_accuracy:
                 best_epoch, best_accuracy = epoch, metrics[OBJECTIVE_METRIC]
-                best_weights = state.weights
+                best_weights = trainer.state.weights
         on_epoch(epoch, metrics)
-    assign_weights(model, state.weights if best_weights is None else best_weights)
+    assign_weights(model, trainer.state.weights if best_weights is None else best_weights)
     return TrainingResult(
         epochs=config.epochs,
         best_epoch=best_epoch or config.epochs,
@@ -96,26 +95,28 @@ def _validator(model: RetrievalModel, data: DeviceData) -> Evaluator | None:
 
 
 class _Trainer:
-    """Trains one model on one set of rows, epoch by epoch."""
+    """Trains one model on one set of rows, epoch by epoch.
+
+    Attributes:
+        state: after the last epoch; at first the model's weights and a fresh optimizer.
+    """
 
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
-        self.tables = (data.users, data.movies)
-        self.batches = data.batches(config.batch_size)
-        self.sizes = np.asarray(self.batches.sizes)
-        self.learning_rate = np.float32(config.learning_rate)
+        batches = data.batches(config.batch_size)
+        self.state = TrainingState.start(weights_of(model))
         self.plan = (
-            TowerPlan.for_side(model.query_model.schema, self.batches.users),
-            TowerPlan.for_side(model.candidate_model.schema, self.batches.movies),
+            TowerPlan.for_side(model.query_model.schema, batches.users),
+            TowerPlan.for_side(model.candidate_model.schema, batches.movies),
         )
+        self.sizes = np.asarray(batches.sizes)
+        self.constants = (np.float32(config.learning_rate), (data.users, data.movies), batches)
+        self.program = compiled(run_epoch, self.plan, self.state, *self.constants)
 
-    def train_epoch(
-        self, state: TrainingState, epoch: int
-    ) -> tuple[TrainingState, dict[str, float]]:
+    def train_epoch(self, epoch: int) -> dict[str, float]:
         """Trains one epoch; ``train_loss`` is the mean over its rows, each before its step."""
-        arguments = (state, self.learning_rate, self.tables, self.batches)
-        state, losses = compiled(run_epoch, self.plan, *arguments)(*arguments)
+        self.state, losses = self.program(self.state, *self.constants)
         by_step = np.asarray(losses, np.float64)
         finite = np.isfinite(by_step)
         if not finite.all():
             raise NonFiniteError("train_loss", epoch, int(finite.argmin()) + 1)
-        return state, {"train_loss": float(np.average(by_step, weights=self.sizes))}
+        return {"train_loss": float(np.average(by_step, weights=self.sizes))}

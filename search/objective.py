@@ -99,7 +99,7 @@ class Objective:
             raise
         finally:
             with watch.running():
-                _free_memory()
+                free_memory()
             trial.set_user_attr("train_seconds", round(watch.seconds, 3))
 
     def _run(self, trial: optuna.Trial, watch: Stopwatch) -> float:
@@ -221,7 +221,7 @@ def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
     return trial.study._storage.get_trial(trial._trial_id)  # the Trial itself cannot be read whole
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Drops compiled functions and Keras's global state, so that a long study does not grow."""
     keras.utils.clear_session(free_memory=False)
     jax.clear_caches()  # type: ignore[no-untyped-call]

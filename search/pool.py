@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
-from types import TracebackType
 from typing import Any, Self
 
 from search.interrupt import SIGNALS
@@ -84,12 +83,7 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Leaves no worker behind: normally none is left."""
         self.kill()
         for worker in self.workers:

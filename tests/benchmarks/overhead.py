@@ -5,13 +5,9 @@ configurations in the same order. What the study takes longer is charged to the 
 Optuna and MLflow, making their databases, logging, pictures, saving, the summary.
 """
 
-import gc
 import statistics
 import time
 from typing import Any
-
-import jax
-import keras
 
 from deeprec.compilation import use_compilation_cache
 from deeprec.config import TrainingConfig
@@ -19,6 +15,7 @@ from deeprec.dataset import default_cache_dir
 from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import train
+from search.objective import free_memory
 from tests.benchmarks.data import fixed_configurations, training_data, validate_every
 from tests.benchmarks.folders import fresh_folder
 from tests.benchmarks.fresh import call
@@ -76,6 +73,4 @@ def train_all(*, count: int, epochs: int) -> None:
         )
         train(model, on_device, config)
         del model
-        keras.utils.clear_session(free_memory=True)
-        jax.clear_caches()  # type: ignore[no-untyped-call]
-        gc.collect()
+        free_memory()

@@ -57,75 +57,30 @@ class Result:
 
     @classmethod
     def as_fast_as(
-        cls,
-        what: str,
-        ours: Quantity,
-        against: Quantity,
-        *,
-        at_most: float | None,
-        opponent: str,
-        note: str = "",
+        cls, what: str, ours: Quantity, against: Quantity, *, at_most: float, **details: str
     ) -> Self:
         """Our time may be at most so many times the other's."""
+        target = Target(bound=at_most, direction="at most")
         ratio = ours.value / against.value
-        target = None if at_most is None else Target(bound=at_most, direction="at most")
-        return cls(
-            what=what,
-            ours=ours,
-            against=against,
-            opponent=opponent,
-            ratio=ratio,
-            target=target,
-            note=note,
-        )
+        return cls(what=what, ours=ours, against=against, ratio=ratio, target=target, **details)
 
     @classmethod
     def times_faster(
-        cls,
-        what: str,
-        ours: Quantity,
-        against: Quantity,
-        *,
-        at_least: float | None,
-        opponent: str,
-        note: str = "",
+        cls, what: str, ours: Quantity, against: Quantity, *, at_least: float | None, **details: str
     ) -> Self:
-        """The other's time must be at least so many times ours."""
-        ratio = against.value / ours.value
+        """The other's time must be at least so many times ours; None: information."""
         target = None if at_least is None else Target(bound=at_least, direction="at least")
-        return cls(
-            what=what,
-            ours=ours,
-            against=against,
-            opponent=opponent,
-            ratio=ratio,
-            target=target,
-            note=note,
-        )
+        ratio = against.value / ours.value
+        return cls(what=what, ours=ours, against=against, ratio=ratio, target=target, **details)
 
     @classmethod
     def times_as_many(
-        cls,
-        what: str,
-        ours: Quantity,
-        against: Quantity,
-        *,
-        at_least: float,
-        opponent: str,
-        note: str = "",
+        cls, what: str, ours: Quantity, against: Quantity, *, at_least: float, **details: str
     ) -> Self:
         """Ours must be at least so many times the other's: a rate, where more is better."""
         target = Target(bound=at_least, direction="at least")
         ratio = ours.value / against.value
-        return cls(
-            what=what,
-            ours=ours,
-            against=against,
-            opponent=opponent,
-            ratio=ratio,
-            target=target,
-            note=note,
-        )
+        return cls(what=what, ours=ours, against=against, ratio=ratio, target=target, **details)
 
     @classmethod
     def limited(cls, what: str, ours: Quantity, *, at_most: float, note: str = "") -> Self:
