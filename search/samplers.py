@@ -33,7 +33,10 @@ from optuna.trial import FrozenTrial
 
 from search.errors import InputError
 from search.grid import ListSampler
-from search.sections import (
+from search.seeds import derive_seed
+from search.space import common_distributions, enumerate_configurations, parameters_of
+from search.spec import StudySpec
+from search.strategies import (
     CmaesOptions,
     GridOptions,
     HyperbandOptions,
@@ -46,9 +49,6 @@ from search.sections import (
     SuccessiveHalvingOptions,
     TpeOptions,
 )
-from search.seeds import derive_seed
-from search.space import common_distributions, enumerate_configurations, parameters_of
-from search.spec import StudySpec
 
 
 def make_sampler(spec: StudySpec, seed: int, *, workers: int = 1) -> BaseSampler:

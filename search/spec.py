@@ -21,18 +21,20 @@ from search.sections import (
     SAFE_NAME,
     DataSection,
     EnqueuedSection,
+    Section,
+    SpaceSection,
+    StudySection,
+    TrainingSection,
+)
+from search.spec_errors import did_you_mean, sentences
+from search.strategies import (
     GridOptions,
     MedianOptions,
     NoPrunerOptions,
     PrunerOptions,
     SamplerOptions,
-    Section,
-    SpaceSection,
-    StudySection,
     TpeOptions,
-    TrainingSection,
 )
-from search.spec_errors import did_you_mean, sentences
 
 SUFFIX = ".toml"
 DIRECTION = "maximize"

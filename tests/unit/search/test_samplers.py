@@ -19,10 +19,7 @@ from search.sections import (
     DepthRange,
     EmbeddingRange,
     EnqueuedSection,
-    GridOptions,
     LearningRateRange,
-    MedianOptions,
-    NoPrunerOptions,
     SpaceSection,
     StudySection,
     WidthRange,
@@ -30,6 +27,11 @@ from search.sections import (
 from search.seeds import derive_seed
 from search.space import Configuration, enqueued_configurations, parameters_of, suggest
 from search.spec import StudySpec, override
+from search.strategies import (
+    GridOptions,
+    MedianOptions,
+    NoPrunerOptions,
+)
 
 HAS_CMAES = importlib.util.find_spec("cmaes") is not None
 needs_cmaes = pytest.mark.skipif(not HAS_CMAES, reason="needs the extra 'samplers'")
