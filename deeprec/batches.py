@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.device_tables import ValueList, smallest_type, value_lists
+from deeprec.device_tables import smallest_type, stacked_places
 from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 
 
@@ -23,12 +23,12 @@ class Side(NamedTuple):
     Attributes:
         ids: int ``[steps, distinct]``; ascending, then padded with 0 (nobody).
         positions: int ``[steps, batch]``, where in ``ids`` each interaction's user (movie) is.
-        lists: by feature, the value lists of ``ids``.
+        places: int ``[steps, n]`` by feature, the places of the values of ``ids``.
     """
 
     ids: jax.Array
     positions: jax.Array
-    lists: Mapping[str, ValueList]
+    places: Mapping[str, jax.Array]
 
 
 class Batches(NamedTuple):
@@ -88,7 +88,7 @@ def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
     return Side(
         ids=jax.device_put(_padded(distinct, smallest_type(table.rows))),
         positions=positions,
-        lists=jax.device_put(value_lists(table, distinct)),
+        places=jax.device_put(stacked_places(table, distinct)),
     )
 
 

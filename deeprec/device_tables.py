@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from deeprec.tables import Feature, FeatureTable, FloatArray, IntArray
 
@@ -18,16 +20,32 @@ SMALL_VOCABULARY = 64
 
 
 class ValueList(NamedTuple):
-    """The values of a multivalued feature, one after another, without padding inside.
+    """The values of a multivalued feature without the padding of its rows.
 
     Attributes:
-        values: int ``[..., n]``; 0 where the list is padded at its end.
-        rows: int ``[..., n]``, the row each value belongs to, ascending; one past the last row
-            where the list is padded.
+        matrix: int ``[rows, length]``, padded with 0.
+        places: int ``[n]``, where the values are in the flat matrix, ascending; just past its end
+            where the list itself is padded.
+        counts: int32 ``[rows]``, how many values each row has.
     """
 
-    values: jax.Array
-    rows: jax.Array
+    matrix: jax.Array
+    places: jax.Array
+    counts: jax.Array
+
+    @property
+    def values(self) -> jax.Array:
+        """The values, one after another, int ``[n]``; any value where the list is padded."""
+        return self.matrix.reshape(-1).at[self.places].get(mode="clip")
+
+    @property
+    def rows(self) -> jax.Array:
+        """The row each value belongs to, int ``[n]``; past the last where the list is padded."""
+        return self.places // self.matrix.shape[-1]
+
+    def take(self, ids: jax.Array, places: jax.Array) -> "ValueList":
+        """The list of some rows; their places are made beforehand by :func:`places_of`."""
+        return ValueList(take_rows(self.matrix, ids), places, take_rows(self.counts, ids))
 
 
 class FeatureRows(NamedTuple):
@@ -38,25 +56,22 @@ class FeatureRows(NamedTuple):
         columns: int ``[rows]`` by feature: those with one value a row, but for the id.
         shares: float ``[rows, vocabulary]`` by feature: several values a row, small vocabulary.
             Each value has its share of the row: three genres have a third each.
-        inverse_counts: float ``[rows]`` by feature: one over the number of values of the row.
         lists: by feature: several values a row, large vocabulary.
     """
 
     ids: jax.Array | None
     columns: Mapping[str, jax.Array]
     shares: Mapping[str, jax.Array]
-    inverse_counts: Mapping[str, jax.Array]
     lists: Mapping[str, ValueList]
 
-    def take(self, ids: jax.Array, lists: Mapping[str, ValueList]) -> "FeatureRows":
-        """The rows of the given ids, whose lists were made by :func:`value_lists`."""
+    def take(self, ids: jax.Array, places: Mapping[str, jax.Array]) -> "FeatureRows":
+        """The rows of the given ids, whose places were made by :func:`places_of`."""
 
         def at_ids(columns: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
             return {name: take_rows(column, ids) for name, column in columns.items()}
 
-        return FeatureRows(
-            ids, at_ids(self.columns), at_ids(self.shares), at_ids(self.inverse_counts), lists
-        )
+        lists = {name: values.take(ids, places[name]) for name, values in self.lists.items()}
+        return FeatureRows(ids, at_ids(self.columns), at_ids(self.shares), lists)
 
 
 def take_rows(table: jax.Array, ids: jax.Array) -> jax.Array:
@@ -96,37 +111,37 @@ def rows_of(table: FeatureTable) -> FeatureRows:
         for feature in features
         if is_share(feature)
     }
-    counts = {
-        feature.name: _inverse_counts(table.columns[feature.name])
+    lists = {
+        feature.name: _value_list(table.columns[feature.name], feature)
         for feature in features
         if is_list(feature)
     }
     ids = np.arange(table.rows, dtype=np.int32)
-    lists = value_lists_of(table, ids)
-    return jax.device_put(FeatureRows(ids, columns, shares, counts, lists))  # type: ignore[arg-type]
+    return jax.device_put(FeatureRows(ids, columns, shares, lists))  # type: ignore[arg-type]
 
 
-def value_lists(table: FeatureTable, ids: Sequence[IntArray]) -> dict[str, ValueList]:
-    """The value lists of several selections of rows, each padded to the longest.
+def stacked_places(
+    table: FeatureTable, selections: Sequence[IntArray]
+) -> Mapping[str, npt.NDArray[np.integer]]:
+    """The places of the values of several selections of rows, each padded to the longest.
 
     Args:
         table: the features.
-        ids: for each selection the rows it takes.
+        selections: for each the rows it takes.
 
     Returns:
-        By feature that is a list: arrays ``[selections, longest]`` in main memory.
+        By feature that is a list: int ``[selections, longest]`` in main memory.
     """
     return {
-        feature.name: _stacked_lists(table.columns[feature.name], feature, ids)
+        feature.name: _stacked_places(table.columns[feature.name], selections)
         for feature in table.schema.features
         if is_list(feature)
     }
 
 
-def value_lists_of(table: FeatureTable, ids: IntArray) -> dict[str, ValueList]:
-    """The value lists of one selection of rows, by feature; arrays ``[n]`` in main memory."""
-    stacked = value_lists(table, [ids])
-    return {name: ValueList(values[0], rows[0]) for name, (values, rows) in stacked.items()}
+def places_of(table: FeatureTable, ids: IntArray) -> Mapping[str, jax.Array]:
+    """The places of the values of one selection, by feature: int ``[n]`` on the device."""
+    return jax.device_put({name: rows[0] for name, rows in stacked_places(table, [ids]).items()})
 
 
 def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:
@@ -134,27 +149,28 @@ def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:
     return np.uint16 if size <= np.iinfo(np.uint16).max else np.int32
 
 
-def _stacked_lists(column: IntArray, feature: Feature, ids: Sequence[IntArray]) -> ValueList:
-    present = column != 0
-    counts = present.sum(axis=1)
-    longest = max(int(counts[selection].sum()) for selection in ids)
-    most_rows = max(len(selection) for selection in ids)
-    values = np.zeros((len(ids), longest), smallest_type(feature.vocabulary_size))
-    rows = np.full((len(ids), longest), most_rows, smallest_type(most_rows))
-    for number, selection in enumerate(ids):
-        of_row, at = np.nonzero(present[selection])
-        values[number, : len(of_row)] = column[selection[of_row], at]
-        rows[number, : len(of_row)] = of_row
-    return ValueList(values, rows)  # type: ignore[arg-type]
+def _value_list(column: IntArray, feature: Feature) -> ValueList:
+    return ValueList(
+        matrix=jnp.asarray(column, smallest_type(feature.vocabulary_size)),
+        places=jnp.asarray(np.flatnonzero(column), smallest_type(column.size)),
+        counts=jnp.asarray(np.count_nonzero(column, axis=1), np.int32),
+    )
+
+
+def _stacked_places(column: IntArray, selections: Sequence[IntArray]) -> npt.NDArray[np.integer]:
+    counts = np.count_nonzero(column, axis=1)
+    longest = max(int(counts[selection].sum()) for selection in selections)
+    past_the_end = max(len(selection) for selection in selections) * column.shape[1]
+    places = np.full((len(selections), longest), past_the_end, smallest_type(past_the_end))
+    for padded, selection in zip(places, selections, strict=True):
+        of_selection = np.flatnonzero(column[selection])
+        padded[: len(of_selection)] = of_selection
+    return places
 
 
 def _shares(column: IntArray, vocabulary_size: int) -> FloatArray:
     shares = np.zeros((len(column), vocabulary_size), np.float32)
     row, at = np.nonzero(column)
-    np.add.at(shares, (row, column[row, at]), _inverse_counts(column)[row])
+    counts = np.count_nonzero(column, axis=1)
+    np.add.at(shares, (row, column[row, at]), (1.0 / counts[row]).astype(np.float32))
     return shares
-
-
-def _inverse_counts(column: IntArray) -> FloatArray:
-    """One over the number of values; a row without any has a sum of zero to be multiplied."""
-    return (1.0 / np.maximum((column != 0).sum(axis=1), 1)).astype(np.float32)

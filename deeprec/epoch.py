@@ -119,7 +119,7 @@ def _loss(
 
 
 def _embed_used(tower: TowerPlan, used: TowerWeights, table: FeatureRows, side: Side) -> jax.Array:
-    rows = table.take(side.ids, side.lists)
+    rows = table.take(side.ids, side.places)
     return embed(tower.schema, used, rows._replace(ids=None) if tower.updates_rows else rows)
 
 

@@ -4,6 +4,7 @@ What depends on the user alone is computed once a user, not once a rating; the s
 rows over the catalogue are computed block by block, and never all exist at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.device_tables import FeatureRows, ValueList, rows_of, take_rows, value_lists_of
+from deeprec.device_tables import FeatureRows, places_of, rows_of, take_rows
 from deeprec.errors import NonFiniteError
 from deeprec.forward import Weights, dot_products, embed, weights_of
 from deeprec.losses import rating_loss
@@ -46,7 +47,7 @@ class EvaluationRows(NamedTuple):
 
     Attributes:
         users: int32 ``[users]``, the distinct user ids.
-        lists: by feature, the value lists of these users.
+        places: int ``[n]`` by feature, the places of the values of these users.
         positions: int32 ``[n]``, where in ``users`` each interaction's user is.
         movies: int32 ``[n]``, ids.
         ratings: float32 ``[n]``, in 0..1.
@@ -54,7 +55,7 @@ class EvaluationRows(NamedTuple):
     """
 
     users: jax.Array
-    lists: dict[str, ValueList]
+    places: Mapping[str, jax.Array]
     positions: jax.Array
     movies: jax.Array
     ratings: jax.Array
@@ -71,10 +72,10 @@ class EvaluationRows(NamedTuple):
         """
         distinct, inverse = np.unique(interactions.user_id, return_inverse=True)
         positions = inverse.astype(np.int32)
-        lists = value_lists_of(users, distinct)
+        places = places_of(users, distinct)
         ids = interactions.movie_id
         liked = LikedRows.of(positions, ids, interactions.liked, movies.rows)
-        rows = cls(distinct, lists, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]
+        rows = cls(distinct, places, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]
         return jax.device_put(rows)
 
 
@@ -128,7 +129,7 @@ def _evaluate(
     plan: _Plan, weights: Weights, users: FeatureRows, movies: FeatureRows, rows: EvaluationRows
 ) -> jax.Array:
     """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
-    queries = embed(plan.query, weights.query, users.take(rows.users, rows.lists))
+    queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
     candidates = embed(plan.candidate, weights.candidate, movies)
     own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
     loss = rating_loss(own, rows.ratings, len(own))

@@ -102,16 +102,15 @@ def _through_first_layer(
     if is_share(feature):
         return rows.shares[feature.name] @ (embedding @ kernel)
     if is_list(feature):
-        inverse_counts = rows.inverse_counts[feature.name]
-        total = _sum_by_row(embedding, rows.lists[feature.name], len(inverse_counts))
-        return (total * inverse_counts[:, None]) @ kernel
+        return _mean_by_row(embedding, rows.lists[feature.name]) @ kernel
     values = rows.columns[feature.name]
     if feature.vocabulary_size <= SMALL_VOCABULARY:
         return take_rows(embedding @ kernel, values)
     return take_rows(embedding, values) @ kernel
 
 
-def _sum_by_row(embedding: jax.Array, values: ValueList, rows: int) -> jax.Array:
-    """The sum of each row's embeddings; what belongs to a row past the last is dropped."""
+def _mean_by_row(embedding: jax.Array, values: ValueList) -> jax.Array:
+    """The mean of each row's embeddings, zero where it has none; padding is dropped."""
     looked_up = take_rows(embedding, values.values)
-    return jax.ops.segment_sum(looked_up, values.rows, rows, indices_are_sorted=True)
+    total = jax.ops.segment_sum(looked_up, values.rows, len(values.counts), indices_are_sorted=True)
+    return total / jnp.maximum(values.counts, 1)[:, None]

@@ -19,7 +19,7 @@ from deeprec.numbering import Numbering
 from deeprec.quiet_tensorflow import import_tensorflow
 from deeprec.releases import Release
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever prepared arrays of an older version must not be read."""
 
 LIBRARIES = ("keras", "tensorflow", "tensorflow-datasets")
@@ -105,7 +105,7 @@ def _interactions(
         "user_id": computed.user_numbers.rows_of("user", tables.user_id),
         "movie_id": computed.movie_numbers.rows_of("movie", tables.movie_id),
         "rating": features.rescaled(tables.user_rating, release),
-        "timestamp": tables.timestamp,
+        "timestamp": tables.timestamp.astype(np.uint32),
     }
     order = {}
     if release.order == "tutorial":

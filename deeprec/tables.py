@@ -150,13 +150,13 @@ class Interactions:
         user_id: int32 ``[n]``, row of the user table.
         movie_id: int32 ``[n]``, row of the movie table.
         rating: float32 ``[n]``, rescaled to 0..1; the label.
-        timestamp: int64 ``[n]``, seconds since 1970.
+        timestamp: uint32 ``[n]``, seconds since 1970 (until 2106).
     """
 
     user_id: IntArray
     movie_id: IntArray
     rating: FloatArray
-    timestamp: npt.NDArray[np.int64]
+    timestamp: npt.NDArray[np.uint32]
 
     def __post_init__(self) -> None:
         shapes = {self.user_id.shape, self.movie_id.shape, self.rating.shape, self.timestamp.shape}

@@ -42,5 +42,5 @@ def random_interactions(rows: int, seed: int) -> Interactions:
         user_id=rng.integers(1, USERS, rows, dtype=np.int32),
         movie_id=rng.integers(1, MOVIES, rows, dtype=np.int32),
         rating=rng.choice(np.array([0.0, 0.5, 0.75, 1.0], np.float32), rows),
-        timestamp=np.arange(rows, dtype=np.int64),
+        timestamp=np.arange(rows, dtype=np.uint32),
     )

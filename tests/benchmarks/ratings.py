@@ -87,7 +87,7 @@ def make_ratings(size: Size, seed: int = 0) -> Interactions:
         user_id=user_id,
         movie_id=movie_id,
         rating=_ratings(size, user_id, movie_id, rng),
-        timestamp=np.arange(size.ratings, dtype=np.int64),
+        timestamp=np.arange(size.ratings, dtype=np.uint32),
     )
 
 

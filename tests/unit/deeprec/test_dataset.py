@@ -28,7 +28,7 @@ ROWS = 50
 @pytest.fixture(scope="module")
 def small(users: FeatureTable, movies: FeatureTable) -> Dataset:
     rng = np.random.default_rng(6)
-    timestamps = rng.integers(0, 20, ROWS).astype(np.int64)  # with equal ones among them
+    timestamps = rng.integers(0, 20, ROWS).astype(np.uint32)  # with equal ones among them
     return Dataset(
         name="movielens/100k",
         users=users,
@@ -97,7 +97,7 @@ def test_temporal_split_never_trains_on_the_future(small: Dataset, sizes: tuple[
 
 
 def test_rows_of_one_second_keep_their_order(small: Dataset) -> None:
-    at_once = replace(small.interactions, timestamp=np.zeros(ROWS, dtype=np.int64))
+    at_once = replace(small.interactions, timestamp=np.zeros(ROWS, dtype=np.uint32))
     config = DataConfig(split="temporal", validation_rows=5, test_rows=5)
     splits = split(replace(small, interactions=at_once), config)
     np.testing.assert_array_equal(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeprec.config import ModelConfig
-from deeprec.device_tables import rows_of, take_rows, value_lists_of
+from deeprec.device_tables import places_of, rows_of, take_rows
 from deeprec.forward import assign_weights, embed, weights_of
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Feature, FeatureSchema, FeatureTable
@@ -50,8 +50,7 @@ def test_a_tower_of_any_schema_equals_its_keras_model(
     np.testing.assert_allclose(everything, expected, atol=1e-6)
 
     some = np.array([5, 0, 19, 7], np.int32)
-    lists = value_lists_of(table, some)
-    taken = rows_of(table).take(jnp.asarray(some), lists)
+    taken = rows_of(table).take(jnp.asarray(some), places_of(table, some))
     np.testing.assert_allclose(embed(schema, weights, taken), expected[some], atol=1e-6)
 
 

@@ -13,7 +13,7 @@ def ratings(*rows: tuple[int, int, float]) -> Interactions:
         user_id=np.array(users, np.int32),
         movie_id=np.array(movies, np.int32),
         rating=np.array(stars, np.float32),
-        timestamp=np.zeros(len(rows), np.int64),
+        timestamp=np.zeros(len(rows), np.uint32),
     )
 
 

@@ -104,7 +104,7 @@ def interactions(rows: int) -> Interactions:
         user_id=np.arange(rows, dtype=np.int32),
         movie_id=np.arange(rows, dtype=np.int32)[::-1],
         rating=np.linspace(0, 1, rows, dtype=np.float32),
-        timestamp=np.arange(rows, dtype=np.int64) * 10,
+        timestamp=np.arange(rows, dtype=np.uint32) * 10,
     )
 
 
@@ -128,7 +128,7 @@ def test_only_five_stars_are_liked() -> None:
         user_id=np.zeros(5, np.int32),
         movie_id=np.zeros(5, np.int32),
         rating=((stars - 1) / 4).astype(np.float32),
-        timestamp=np.zeros(5, np.int64),
+        timestamp=np.zeros(5, np.uint32),
     )
     np.testing.assert_array_equal(rated.liked, stars == 5)
 
@@ -139,5 +139,5 @@ def test_columns_of_interactions_are_equally_long() -> None:
             user_id=np.zeros(5, np.int32),
             movie_id=np.zeros(4, np.int32),
             rating=np.zeros(5, np.float32),
-            timestamp=np.zeros(5, np.int64),
+            timestamp=np.zeros(5, np.uint32),
         )
