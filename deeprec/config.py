@@ -1,16 +1,23 @@
 """What to train on what: frozen configurations, checked when they are made."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
+LossName = Literal["rating", "softmax", "in_batch_softmax"]
+OptimizerName = Literal["adagrad", "adam"]
 
 
 def _check_positive(**values: float) -> None:
     for name, value in values.items():
         if not value > 0:
             raise ValueError(f"{name} must be positive but got {value}")
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))} but got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +37,7 @@ class DataConfig:
     """How many rows are kept for the one test at the end: the last of all."""
 
     def __post_init__(self) -> None:
-        if self.split not in get_args(SplitName):
-            raise ValueError(
-                f"split must be one of {', '.join(get_args(SplitName))} but got {self.split!r}"
-            )
+        _check_choice("split", self.split, SplitName)
         _check_positive(validation_rows=self.validation_rows, test_rows=self.test_rows)
 
 
@@ -50,6 +54,9 @@ class ModelConfig:
     retrieval_k: int = 100
     """How many candidates are retrieved for a user."""
 
+    normalize: bool = False
+    """Whether final embeddings have length 1, so that a score is the cosine of two of them."""
+
     def __post_init__(self) -> None:
         if not self.layer_sizes or min(self.layer_sizes) < 1:
             raise ValueError(f"layer_sizes must be positive widths but got {self.layer_sizes}")
@@ -58,10 +65,14 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model is trained. The optimizer is Adagrad, as in the tutorial."""
+    """How a model is trained. The defaults are the tutorial's: squared errors of ratings, Adagrad.
+
+    Temperature, dropout, the weights by rating and the penalty are those of the ranking losses,
+    see :mod:`deeprec.losses`; the rating loss has none of them.
+    """
 
     learning_rate: float = 0.05
-    """Learning rate of Adagrad."""
+    """Learning rate of the optimizer."""
 
     epochs: int = 30
     """Passes over the training rows."""
@@ -70,15 +81,47 @@ class TrainingConfig:
     """Epochs between two validations; the last epoch is always validated."""
 
     batch_size: int = 1000
-    """Rows of a batch. Batches are the same in every epoch, as in the tutorial."""
+    """Rows of a batch; for the loss ``softmax`` users of a batch, each with all of its rows.
+    Batches are the same in every epoch, as in the tutorial."""
+
+    loss: LossName = "rating"
+    """``rating``: squared error. ``softmax``: over all candidates. ``in_batch_softmax``: over the
+    candidates of a batch, for catalogs too large for the first."""
+
+    optimizer: OptimizerName = "adagrad"
+    """As Keras has it, with Keras's defaults but for the learning rate."""
+
+    temperature: float = 1.0
+    """Scores are divided by it before a softmax."""
+
+    dropout: float = 0.0
+    """Share of the final embeddings' elements that a training step leaves out, in ``[0, 1)``."""
+
+    l2: float = 0.0
+    """Times the sum of squares of the weights that a step uses: a penalty added to the loss."""
+
+    rating_power: float = 4.0
+    """A row weighs ``rating ** rating_power`` in a softmax, with ratings in 0..1: at 4, four stars
+    weigh 0.32 of five, three stars 0.06, and one star nothing."""
+
+    seed: int = 0
+    """Origin of what training draws at random: which elements are dropped."""
 
     def __post_init__(self) -> None:
+        _check_choice("loss", self.loss, LossName)
+        _check_choice("optimizer", self.optimizer, OptimizerName)
         _check_positive(
             learning_rate=self.learning_rate,
             epochs=self.epochs,
             validate_every=self.validate_every,
             batch_size=self.batch_size,
+            temperature=self.temperature,
+            rating_power=self.rating_power,
         )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1) but got {self.dropout}")
+        if not self.l2 >= 0:
+            raise ValueError(f"l2 must not be negative but got {self.l2}")
 
     def validates_after(self, epoch: int) -> bool:
         """Whether the given epoch (from 1) ends with a validation."""

@@ -1,9 +1,13 @@
 """Training data on the device: made once, used by every training of a search."""
 
-from deeprec.batches import Batches, batched
+import numpy as np
+
+from deeprec.batches import Batches, batched, batched_by_user
+from deeprec.config import LossName
 from deeprec.dataset import TrainingData
 from deeprec.device_tables import rows_of
 from deeprec.evaluation import EvaluationRows
+from deeprec.tables import FloatArray, Interactions
 
 
 class DeviceData:
@@ -27,12 +31,32 @@ class DeviceData:
             else EvaluationRows.of(data.validation, data.users, data.movies)
         )
         self._data = data
-        self._batches: tuple[int, Batches] | None = None
+        self._batches: tuple[tuple[LossName, int], Batches] | None = None
 
-    def batches(self, batch_size: int) -> Batches:
-        """The training rows in batches of that size; those of the last size asked for are kept."""
-        if self._batches is None or self._batches[0] != batch_size:
+    def batches(self, loss: LossName, batch_size: int) -> Batches:
+        """The training rows in batches for a loss; those that were last asked for are kept."""
+        if self._batches is None or self._batches[0] != (loss, batch_size):
             self._batches = None  # frees the old ones before the new ones are made
             data = self._data
-            self._batches = (batch_size, batched(data.train, batch_size, data.users, data.movies))
+            cut = batched_by_user if loss == "softmax" else batched
+            batches = cut(self._train_rows(loss), batch_size, data.users, data.movies)
+            self._batches = ((loss, batch_size), batches)
         return self._batches[1]
+
+    def log_probabilities(self, batch_size: int) -> FloatArray:
+        """The logarithm of the chance of every movie to occur in a batch for the in-batch softmax.
+
+        Returns:
+            float32 ``[movies]``, below 0; ``inf`` for row 0, which pads batches.
+        """
+        rows = self._train_rows("in_batch_softmax")
+        shares = np.bincount(rows.movie_id, minlength=self._data.movies.rows) / len(rows)
+        occurs = -np.expm1(batch_size * np.log1p(-shares))
+        logs = np.log(np.maximum(occurs, np.finfo(np.float32).tiny))
+        logs[0] = np.inf
+        return logs.astype(np.float32)
+
+    def _train_rows(self, loss: LossName) -> Interactions:
+        """The rows a loss learns from: a rating of 0 says nothing to a softmax."""
+        train = self._data.train
+        return train[train.rating > 0] if loss == "in_batch_softmax" else train

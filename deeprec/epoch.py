@@ -4,14 +4,16 @@ from functools import partial
 from typing import NamedTuple, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from deeprec.batches import Batches, Side
+from deeprec.config import LossName, OptimizerName
 from deeprec.device_tables import FeatureRows, take_rows
-from deeprec.forward import TowerWeights, Weights, dot_products, embed
-from deeprec.losses import rating_loss
-from deeprec.optimizers import INITIAL_ACCUMULATOR, adagrad, adagrad_rows
-from deeprec.tables import FeatureSchema
+from deeprec.forward import TowerShape, TowerWeights, Weights, dot_products, embed
+from deeprec.losses import in_batch_softmax_loss, rating_loss, rating_weights, softmax_loss
+from deeprec.optimizers import OPTIMIZERS, Optimizer, Slots, update_rows
+from deeprec.towers import Tower
 
 ROWS_PAY_ABOVE = 4
 """With more rows in a table than this, for one that a batch uses, only those used are updated.
@@ -24,23 +26,63 @@ class TowerPlan(NamedTuple):
     """What an epoch's program knows of a tower, beside the shapes of its weights.
 
     Attributes:
-        schema: its features.
+        shape: which function of its weights it is.
         updates_rows: whether a step updates only those rows of the id's table that it used.
     """
 
-    schema: FeatureSchema
+    shape: TowerShape
     updates_rows: bool
 
     @classmethod
-    def for_side(cls, schema: FeatureSchema, side: Side) -> Self:
+    def of(cls, tower: Tower, side: Side, optimizer: Optimizer) -> Self:
         """The plan that is cheapest for these batches."""
-        distinct = side.ids.shape[-1]
-        return cls(schema, schema.id_feature.vocabulary_size > ROWS_PAY_ABOVE * distinct)
+        rows = tower.schema.id_feature.vocabulary_size
+        used = rows if side.ids is None else side.ids.shape[-1]
+        pays = optimizer.zero_changes_nothing and rows > ROWS_PAY_ABOVE * used
+        return cls(TowerShape.of(tower), pays)
 
     @property
     def id_position(self) -> int:
         """Where the table of the id is among the weights."""
-        return self.schema.features.index(self.schema.id_feature)
+        schema = self.shape.schema
+        return schema.features.index(schema.id_feature)
+
+
+class EpochPlan(NamedTuple):
+    """What an epoch's program is decided by, beside the shapes of its arguments.
+
+    Attributes:
+        loss: which.
+        optimizer: which.
+        towers: the query tower and the candidate tower.
+    """
+
+    loss: LossName
+    optimizer: OptimizerName
+    towers: tuple[TowerPlan, TowerPlan]
+
+
+class Knobs(NamedTuple):
+    """The numbers of a training, so that changing one needs no new program: each ``[]``.
+
+    Attributes:
+        rate: the learning rate.
+        temperature: scores are divided by it before a softmax.
+        dropout: share of the elements of final embeddings that a step leaves out.
+        l2: times the sum of squares of the weights that a step uses.
+        rating_power: weights of interactions are ratings to this power.
+        seed: origin of what is drawn at random, uint32.
+        log_probabilities: float ``[candidates]``, of a candidate to occur in a batch; None but
+            for the loss that needs it.
+    """
+
+    rate: jax.Array
+    temperature: jax.Array
+    dropout: jax.Array
+    l2: jax.Array
+    rating_power: jax.Array
+    seed: jax.Array
+    log_probabilities: jax.Array | None
 
 
 class TrainingState(NamedTuple):
@@ -48,50 +90,58 @@ class TrainingState(NamedTuple):
 
     Attributes:
         weights: of both towers.
-        accumulators: Adagrad's, one a weight.
+        slots: the optimizer's, for each weight.
+        steps: how many there were, int32 ``[]``.
     """
 
     weights: Weights
-    accumulators: Weights
+    slots: tuple[list[Slots], list[Slots]]
+    steps: jax.Array
 
     @classmethod
-    def start(cls, weights: Weights) -> Self:
+    def start(cls, weights: Weights, optimizer: Optimizer) -> Self:
         """The given weights and a fresh optimizer."""
 
-        def accumulator(weight: jax.Array) -> np.ndarray:
-            return np.full(weight.shape, INITIAL_ACCUMULATOR, np.float32)
+        def of_tower(tower: TowerWeights) -> list[Slots]:
+            return [
+                tuple(np.full(weight.shape, value, np.float32) for value in optimizer.initial)  # type: ignore[misc]
+                for weight in tower
+            ]
 
-        return cls(weights, jax.device_put(jax.tree.map(accumulator, weights)))
+        slots = (of_tower(weights.query), of_tower(weights.candidate))
+        return cls(weights, jax.device_put(slots), jax.device_put(np.int32(0)))
 
 
 def run_epoch(
-    plan: tuple[TowerPlan, TowerPlan],
+    plan: EpochPlan,
     state: TrainingState,
-    rate: jax.Array,
+    knobs: Knobs,
     tables: tuple[FeatureRows, FeatureRows],
     batches: Batches,
 ) -> tuple[TrainingState, jax.Array]:
     """Trains on all batches, one after another.
 
     Args:
-        plan: of the query tower and the candidate tower.
+        plan: decides the program.
         state: before the epoch.
-        rate: learning rate, float ``[]``.
+        knobs: the numbers of the training.
         tables: all users and all movies.
         batches: of the epoch.
 
     Returns:
         The state after the epoch, and the loss of every batch before its step, ``[steps]``.
     """
+    optimizer = OPTIMIZERS[plan.optimizer]
 
     def step(state: TrainingState, batch: Batches) -> tuple[TrainingState, jax.Array]:
         sides = (batch.users, batch.movies)
-        used = Weights(*map(_used, plan, state.weights, sides))
-        loss, gradients = jax.value_and_grad(_loss)(used, plan, tables, batch)
-        update = partial(_updated, rate)
-        towers = map(update, plan, state.weights, state.accumulators, gradients, sides)
-        weights, accumulators = zip(*towers, strict=True)
-        return TrainingState(Weights(*weights), Weights(*accumulators)), loss
+        number = state.steps + 1
+        used = Weights(*map(_used, plan.towers, state.weights, sides))
+        loss, gradients = jax.value_and_grad(_loss)(used, plan, knobs, tables, batch, number)
+        update = partial(_updated, optimizer, knobs.rate, number)
+        towers = map(update, plan.towers, state.weights, state.slots, gradients, sides)
+        weights, slots = zip(*towers, strict=True)
+        return TrainingState(Weights(*weights), slots, number), loss
 
     return jax.lax.scan(step, state, batches)
 
@@ -100,44 +150,87 @@ def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:
     """The weights that a step differentiates: of a large id table only the rows it uses."""
     used = list(weights)
     if tower.updates_rows:
+        assert side.ids is not None, "a table that is used whole is updated whole"
         used[tower.id_position] = take_rows(used[tower.id_position], side.ids)
     return used
 
 
 def _loss(
     used: Weights,
-    plan: tuple[TowerPlan, TowerPlan],
+    plan: EpochPlan,
+    knobs: Knobs,
     tables: tuple[FeatureRows, FeatureRows],
     batch: Batches,
+    number: jax.Array,
 ) -> jax.Array:
     sides = (batch.users, batch.movies)
-    queries, candidates = map(_embed_used, plan, used, tables, sides)
-    scores = dot_products(
-        take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
+    queries, candidates = map(_embed_used, plan.towers, used, tables, sides)
+    if plan.loss == "rating":
+        scores = dot_products(
+            take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
+        )
+        return rating_loss(scores, batch.ratings, batch.sizes)
+    ranking = _ranking_loss(plan.loss, knobs, batch, number, queries, candidates)
+    penalty = sum(jnp.sum(jnp.square(weight)) for weight in jax.tree.leaves(used))
+    return ranking + knobs.l2 * penalty
+
+
+def _ranking_loss(
+    loss: LossName,
+    knobs: Knobs,
+    batch: Batches,
+    number: jax.Array,
+    queries: jax.Array,
+    candidates: jax.Array,
+) -> jax.Array:
+    of_queries, of_candidates = jax.random.split(
+        jax.random.fold_in(jax.random.key(knobs.seed), number)
     )
-    return rating_loss(scores, batch.ratings, batch.sizes)
+    queries = _dropped(queries, knobs.dropout, of_queries)
+    candidates = _dropped(candidates, knobs.dropout, of_candidates)
+    scores = queries @ candidates.T / knobs.temperature
+    weights = rating_weights(batch.ratings, knobs.rating_power)
+    positions = (batch.users.positions, batch.movies.positions)
+    if loss == "softmax":
+        return softmax_loss(scores, *positions, weights)
+    assert batch.movies.ids is not None
+    assert knobs.log_probabilities is not None
+    log_probabilities = take_rows(knobs.log_probabilities, batch.movies.ids)
+    return in_batch_softmax_loss(scores, *positions, weights, log_probabilities)
+
+
+def _dropped(embeddings: jax.Array, share: jax.Array, key: jax.Array) -> jax.Array:
+    """Without some of the elements, the others larger: the expected score stays the same."""
+    kept = jax.random.bernoulli(key, 1 - share, embeddings.shape)
+    return jnp.where(kept, embeddings / (1 - share), 0.0)
 
 
 def _embed_used(tower: TowerPlan, used: TowerWeights, table: FeatureRows, side: Side) -> jax.Array:
+    if side.ids is None:
+        return embed(tower.shape, used, table)
     rows = table.take(side.ids, side.places)
-    return embed(tower.schema, used, rows._replace(ids=None) if tower.updates_rows else rows)
+    return embed(tower.shape, used, rows._replace(ids=None) if tower.updates_rows else rows)
 
 
 def _updated(
+    optimizer: Optimizer,
     rate: jax.Array,
+    number: jax.Array,
     tower: TowerPlan,
     weights: TowerWeights,
-    accumulators: TowerWeights,
+    slots: list[Slots],
     gradients: TowerWeights,
     side: Side,
-) -> tuple[TowerWeights, TowerWeights]:
-    """The weights and accumulators of a tower after a step."""
-    pairs = []
-    for position, of_weight in enumerate(zip(weights, accumulators, gradients, strict=True)):
-        weight, accumulator, gradient = of_weight
+) -> tuple[TowerWeights, list[Slots]]:
+    """The weights and slots of a tower after a step."""
+    updated = []
+    for position, of_weight in enumerate(zip(weights, slots, gradients, strict=True)):
+        weight, kept, gradient = of_weight
         if tower.updates_rows and position == tower.id_position:
-            pairs.append(adagrad_rows(weight, accumulator, side.ids, gradient, rate))
+            assert side.ids is not None
+            new = update_rows(optimizer.update, weight, kept, side.ids, gradient, rate, number)
         else:
-            pairs.append(adagrad(weight, accumulator, gradient, rate))
-    new_weights, new_accumulators = zip(*pairs, strict=True)
-    return list(new_weights), list(new_accumulators)
+            new = optimizer.update(weight, kept, gradient, rate, number)
+        updated.append(new)
+    new_weights, new_slots = zip(*updated, strict=True)
+    return list(new_weights), list(new_slots)

@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deeprec.config import TrainingConfig
 from deeprec.device_tables import FeatureRows, places_of, rows_of, take_rows
 from deeprec.errors import NonFiniteError
-from deeprec.forward import Weights, dot_products, embed, weights_of
-from deeprec.losses import rating_loss
-from deeprec.metrics import LikedRows, top_k_accuracy
+from deeprec.forward import TowerShape, Weights, dot_products, embed, weights_of
+from deeprec.losses import rating_loss, surprises
+from deeprec.metrics import LikedRows, means_over_liked, ranks
 from deeprec.programs import QUICK_TO_COMPILE, compiled
 from deeprec.retrieval import RetrievalModel
-from deeprec.tables import FeatureSchema, FeatureTable, Interactions
+from deeprec.tables import FeatureTable, Interactions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,8 @@ class Evaluation:
     """What a model reaches on some rows.
 
     Attributes:
-        loss: the mean squared error over all rows.
+        loss: for the rating loss the mean squared error over all rows; for a ranking loss the
+            mean cross-entropy of a softmax over all candidates, over the five-star rows.
         top_100_accuracy: the share of five-star rows retrieved, in 0..1.
     """
 
@@ -88,6 +90,7 @@ class Evaluator:
         movies: features of every movie, on the device; all are candidates.
         rows: the interactions.
         split: what these rows are called in an error: ``val`` or ``test``.
+        config: says which loss, at which temperature.
     """
 
     def __init__(
@@ -98,10 +101,16 @@ class Evaluator:
         rows: EvaluationRows,
         *,
         split: str,
+        config: TrainingConfig,
     ) -> None:
         self.split = split
-        self.plan = _Plan(model.query_model.schema, model.candidate_model.schema, model.retrieval_k)
-        self.on_device = (users, movies, rows)
+        self.plan = _Plan(
+            TowerShape.of(model.query_model),
+            TowerShape.of(model.candidate_model),
+            config.loss == "rating",
+            model.retrieval_k,
+        )
+        self.on_device = (np.float32(config.temperature), users, movies, rows)
 
     def evaluate(self, weights: Weights, *, epoch: int) -> Evaluation:
         """Evaluates the weights; what comes back from the device comes in one transfer.
@@ -120,25 +129,41 @@ class Evaluator:
 class _Plan(NamedTuple):
     """What the program depends on, beside the shapes of its arguments."""
 
-    query: FeatureSchema
-    candidate: FeatureSchema
+    query: TowerShape
+    candidate: TowerShape
+    rates: bool
     k: int
 
 
 def _evaluate(
-    plan: _Plan, weights: Weights, users: FeatureRows, movies: FeatureRows, rows: EvaluationRows
+    plan: _Plan,
+    weights: Weights,
+    temperature: jax.Array,
+    users: FeatureRows,
+    movies: FeatureRows,
+    rows: EvaluationRows,
 ) -> jax.Array:
     """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
     queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
     candidates = embed(plan.candidate, weights.candidate, movies)
-    own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
-    loss = rating_loss(own, rows.ratings, len(own))
-    accuracy, finite = top_k_accuracy(
-        lambda users: take_rows(queries, users) @ candidates.T, rows.liked, plan.k
+
+    def measure(scores: jax.Array, movie_ids: jax.Array) -> tuple[jax.Array, ...]:
+        hits = ranks(scores, movie_ids) < plan.k
+        if plan.rates:
+            return (hits,)
+        return hits, surprises(scores / temperature, movie_ids)
+
+    means, finite = means_over_liked(
+        lambda of: take_rows(queries, of) @ candidates.T, rows.liked, measure
     )
+    if plan.rates:
+        own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
+        loss = rating_loss(own, rows.ratings, len(own))
+    else:
+        loss = means[1]
     for embeddings in (queries, candidates):
         finite &= jnp.isfinite(embeddings).all()
-    return jnp.stack([loss, accuracy, (finite & jnp.isfinite(loss)).astype(loss.dtype)])
+    return jnp.stack([loss, means[0], (finite & jnp.isfinite(loss)).astype(loss.dtype)])
 
 
 def evaluate_model(
@@ -148,9 +173,9 @@ def evaluate_model(
     interactions: Interactions,
     *,
     split: str,
-    epoch: int,
+    config: TrainingConfig,
 ) -> Evaluation:
-    """Evaluates the model's present weights once; ``epoch`` is named if a score is not finite."""
+    """Evaluates the weights that a training of ``config`` left in the model, once."""
     rows = EvaluationRows.of(interactions, users, movies)
-    evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split)
-    return evaluator.evaluate(weights_of(model), epoch=epoch)
+    evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split, config=config)
+    return evaluator.evaluate(weights_of(model), epoch=config.epochs)

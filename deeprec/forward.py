@@ -7,7 +7,7 @@ occupations instead of 500 users. Tests hold every tower equal to its Keras mode
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from deeprec.device_tables import (
 )
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Feature, FeatureSchema
+from deeprec.towers import Tower
+
+SMALLEST_SQUARES = 1e-24
 
 TowerWeights = Sequence[jax.Array]
 """Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer."""
@@ -62,11 +65,28 @@ def dot_products(queries: jax.Array, candidates: jax.Array) -> jax.Array:
     return (queries * candidates) @ jnp.ones(queries.shape[-1], queries.dtype)
 
 
-def embed(schema: FeatureSchema, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
+class TowerShape(NamedTuple):
+    """What decides a tower's function, beside the shapes of its weights.
+
+    Attributes:
+        schema: its features.
+        normalize: whether its embeddings have length 1.
+    """
+
+    schema: FeatureSchema
+    normalize: bool
+
+    @classmethod
+    def of(cls, tower: Tower) -> Self:
+        """The shape of a Keras model."""
+        return cls(tower.schema, tower.normalize)
+
+
+def embed(tower: TowerShape, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
     """The final embeddings of some rows.
 
     Args:
-        schema: features of the tower.
+        tower: which function of the weights.
         weights: of the tower.
         rows: features of the rows. Where ``rows.ids`` is None, the embeddings of the id feature
             are those of the rows already, in their order.
@@ -74,15 +94,22 @@ def embed(schema: FeatureSchema, weights: TowerWeights, rows: FeatureRows) -> ja
     Returns:
         float ``[rows, dimension]``.
     """
-    count = len(schema.features)
+    features = tower.schema.features
+    count = len(features)
     embeddings, dense = weights[:count], weights[count:]
     kernels = jnp.split(dense[0], count)
     hidden: Any = dense[1]
-    for feature, embedding, kernel in zip(schema.features, embeddings, kernels, strict=True):
+    for feature, embedding, kernel in zip(features, embeddings, kernels, strict=True):
         hidden = hidden + _through_first_layer(feature, embedding, kernel, rows)
     for kernel, bias in zip(dense[2::2], dense[3::2], strict=True):
         hidden = jax.nn.relu(hidden) @ kernel + bias
-    return hidden
+    return _of_length_one(hidden) if tower.normalize else hidden
+
+
+def _of_length_one(rows: jax.Array) -> jax.Array:
+    """As Keras's ``UnitNormalization`` has it; a row of zeros stays one."""
+    squares = jnp.sum(jnp.square(rows), axis=-1, keepdims=True)
+    return rows * jax.lax.rsqrt(jnp.maximum(squares, SMALLEST_SQUARES))
 
 
 def _through_first_layer(

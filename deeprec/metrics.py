@@ -1,7 +1,7 @@
 """Metrics of retrieval: pure functions on JAX arrays, used for every model and reference alike."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +57,7 @@ def top_k_accuracy(
     """The share of liked interactions whose movie is among the k highest scores of its user.
 
     The tutorial's metric: ``keras.metrics.SparseTopKCategoricalAccuracy(k, from_sorted_ids=True)``
-    on the retrieved ids of five-star rows. The scores are computed block by block.
+    on the retrieved ids of five-star rows.
 
     Args:
         score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.
@@ -68,34 +68,57 @@ def top_k_accuracy(
         The accuracy, float ``[]`` in 0..1, 0 where nothing is liked; and whether all scores are
         finite, bool ``[]``: if not, the accuracy means nothing.
     """
-
-    def count(so_far: tuple[jax.Array, jax.Array], block: LikedRows) -> tuple[Any, None]:
-        hits, finite = so_far
-        scores = score(block.users)
-        hit = retrieved(scores, block.movies, k) & block.is_row
-        return (hits + jnp.sum(hit), finite & jnp.isfinite(scores).all()), None
-
-    start = (jnp.zeros((), jnp.int32), jnp.ones((), jnp.bool_))
-    (hits, finite), _ = jax.lax.scan(count, start, liked)
-    return hits / jnp.maximum(jnp.sum(liked.is_row), 1), finite
+    (accuracy,), finite = means_over_liked(
+        score, liked, lambda scores, movies: (ranks(scores, movies) < k,)
+    )
+    return accuracy, finite
 
 
-def retrieved(scores: jax.Array, movie_ids: ArrayLike, k: int) -> jax.Array:
-    """Whether a movie is among the k candidates with the highest scores.
+def means_over_liked(
+    score: Callable[[jax.Array], jax.Array],
+    liked: LikedRows,
+    measure: Callable[[jax.Array, jax.Array], tuple[jax.Array, ...]],
+) -> tuple[tuple[jax.Array, ...], jax.Array]:
+    """Means over the liked interactions of what is measured on the scores of their users.
 
-    Of equal scores the candidate with the lower id comes first. Nothing is sorted: a movie is
-    retrieved if fewer than k candidates come before it.
+    The scores are computed block by block; those of all users never exist at once.
 
     Args:
-        scores: float ``[n, candidates]``, finite.
-        movie_ids: int ``[n]``, the candidate asked about in each row.
-        k: at least 1.
+        score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.
+        liked: the interactions that count.
+        measure: maps scores ``[rows, candidates]`` and movie ids ``[rows]`` to numbers, each
+            ``[rows]``.
 
     Returns:
-        bool ``[n]``.
+        The mean of each, float ``[]``, 0 where nothing is liked; and whether all scores are
+        finite, bool ``[]``.
+    """
+
+    def add(so_far: jax.Array, block: LikedRows) -> tuple[jax.Array, jax.Array]:
+        scores = score(block.users)
+        measured = measure(scores, block.movies)
+        sums = [jnp.sum(jnp.where(block.is_row, part, 0.0)) for part in measured]
+        return so_far & jnp.isfinite(scores).all(), jnp.stack(sums)
+
+    finite, sums = jax.lax.scan(add, jnp.ones((), jnp.bool_), liked)
+    means = sums.sum(axis=0) / jnp.maximum(jnp.sum(liked.is_row), 1)
+    return tuple(means), finite
+
+
+def ranks(scores: jax.Array, movie_ids: ArrayLike) -> jax.Array:
+    """How many candidates come before a movie, in the order of their scores.
+
+    Of equal scores the candidate with the lower id comes first. Nothing is sorted.
+
+    Args:
+        scores: float ``[n, candidates]``, without NaN; what is no candidate has ``-inf``.
+        movie_ids: int ``[n]``, the candidate asked about in each row.
+
+    Returns:
+        int ``[n]``: 0 for the best candidate; below k for those that are retrieved.
     """
     asked = jnp.asarray(movie_ids)[:, None]
     own = jnp.take_along_axis(scores, asked, axis=-1)
     comes_first = jnp.arange(scores.shape[-1]) < asked
     before = (scores > own) | ((scores == own) & comes_first)
-    return jnp.sum(before, axis=-1) < k
+    return jnp.sum(before, axis=-1)

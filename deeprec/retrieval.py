@@ -33,6 +33,7 @@ class RetrievalModel(keras.Model):
         layer_sizes: widths of the dense layers of each tower, input to output.
         embedding_dimension: dimension of the embedding of every feature.
         retrieval_k: candidates to retrieve for a user.
+        normalize: whether final embeddings are scaled to length 1.
         seed: origin of the initial weights; None draws one, as ``keras.utils.set_random_seed``
             decides.
     """
@@ -46,6 +47,7 @@ class RetrievalModel(keras.Model):
         embedding_dimension: int = 32,
         retrieval_k: int = 100,
         *,
+        normalize: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -54,12 +56,18 @@ class RetrievalModel(keras.Model):
         self.retrieval_k = int(retrieval_k)
         self.seed = seed
         self.query_model = QueryModel(
-            query_schema, layer_sizes, embedding_dimension, seed=seed, name="query_model"
+            query_schema,
+            layer_sizes,
+            embedding_dimension,
+            normalize=normalize,
+            seed=seed,
+            name="query_model",
         )
         self.candidate_model = CandidateModel(
             candidate_schema,
             layer_sizes,
             embedding_dimension,
+            normalize=normalize,
             seed=None if seed is None else seed + 1,
             name="candidate_model",
         )
@@ -102,6 +110,7 @@ class RetrievalModel(keras.Model):
             config.layer_sizes,
             config.embedding_dimension,
             config.retrieval_k,
+            normalize=config.normalize,
             seed=seed,
         )
         model.set_candidates(movies)
@@ -198,6 +207,7 @@ class RetrievalModel(keras.Model):
             "layer_sizes": list(self.query_model.layer_sizes),
             "embedding_dimension": self.query_model.embedding_dimension,
             "retrieval_k": self.retrieval_k,
+            "normalize": self.query_model.normalize,
             "seed": self.seed,
         }
 

@@ -166,8 +166,8 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user_id)
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> Self:
-        """The given rows, in the given order."""
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer | np.bool_]) -> Self:
+        """The given rows, in the given order; or those where a mask is true."""
         return type(self)(
             user_id=self.user_id[rows],
             movie_id=self.movie_id[rows],

@@ -116,6 +116,7 @@ class Tower(keras.Model):
         schema: the features, in the order of concatenation.
         layer_sizes: widths of the dense layers, input to output.
         embedding_dimension: dimension of every feature's embedding.
+        normalize: whether the final embeddings are scaled to length 1.
         seed: origin of the initial weights; None draws one, as ``keras.utils.set_random_seed``
             decides.
     """
@@ -126,11 +127,13 @@ class Tower(keras.Model):
         layer_sizes: Sequence[int],
         embedding_dimension: int = 32,
         *,
+        normalize: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.schema = schema
+        self.normalize = bool(normalize)
         self.layer_sizes = tuple(int(size) for size in layer_sizes)
         self.embedding_dimension = int(embedding_dimension)
         self.seed = seed
@@ -188,7 +191,7 @@ class Tower(keras.Model):
         )
         for dense in self.dense_layers:
             hidden = dense(hidden)
-        return hidden
+        return keras.ops.normalize(hidden, axis=-1, epsilon=1e-12) if self.normalize else hidden
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values."""
@@ -197,6 +200,7 @@ class Tower(keras.Model):
             "schema": self.schema.to_config(),
             "layer_sizes": list(self.layer_sizes),
             "embedding_dimension": self.embedding_dimension,
+            "normalize": self.normalize,
             "seed": self.seed,
         }
 

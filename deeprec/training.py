@@ -10,14 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 
 from deeprec.config import TrainingConfig
 from deeprec.device_data import DeviceData
-from deeprec.epoch import TowerPlan, TrainingState, run_epoch
+from deeprec.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, run_epoch
 from deeprec.errors import NonFiniteError
 from deeprec.evaluation import Evaluator
 from deeprec.forward import assign_weights, weights_of
+from deeprec.optimizers import OPTIMIZERS
 from deeprec.programs import compiled
 from deeprec.retrieval import RetrievalModel
 
@@ -70,7 +72,7 @@ def train(
             weights it had before.
     """
     trainer = _Trainer(model, data, config)
-    evaluator = _validator(model, data)
+    evaluator = _validator(model, data, config)
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
     for epoch in range(1, config.epochs + 1):
         metrics = trainer.train_epoch(epoch)
@@ -88,10 +90,10 @@ def train(
     )
 
 
-def _validator(model: RetrievalModel, data: DeviceData) -> Evaluator | None:
+def _validator(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> Evaluator | None:
     if data.validation is None:
         return None
-    return Evaluator(model, data.users, data.movies, data.validation, split="val")
+    return Evaluator(model, data.users, data.movies, data.validation, split="val", config=config)
 
 
 class _Trainer:
@@ -102,14 +104,16 @@ class _Trainer:
     """
 
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
-        batches = data.batches(config.batch_size)
-        self.state = TrainingState.start(weights_of(model))
-        self.plan = (
-            TowerPlan.for_side(model.query_model.schema, batches.users),
-            TowerPlan.for_side(model.candidate_model.schema, batches.movies),
+        batches = data.batches(config.loss, config.batch_size)
+        optimizer = OPTIMIZERS[config.optimizer]
+        self.state = TrainingState.start(weights_of(model), optimizer)
+        towers = (
+            TowerPlan.of(model.query_model, batches.users, optimizer),
+            TowerPlan.of(model.candidate_model, batches.movies, optimizer),
         )
         self.sizes = np.asarray(batches.sizes)
-        self.constants = (np.float32(config.learning_rate), (data.users, data.movies), batches)
+        self.constants = (_knobs(config, data), (data.users, data.movies), batches)
+        self.plan = EpochPlan(config.loss, config.optimizer, towers)
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
@@ -120,3 +124,18 @@ class _Trainer:
         if not finite.all():
             raise NonFiniteError("train_loss", epoch, int(finite.argmin()) + 1)
         return {"train_loss": float(np.average(by_step, weights=self.sizes))}
+
+
+def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
+    in_batch = config.loss == "in_batch_softmax"
+    return Knobs(
+        rate=jnp.float32(config.learning_rate),
+        temperature=jnp.float32(config.temperature),
+        dropout=jnp.float32(config.dropout),
+        l2=jnp.float32(config.l2),
+        rating_power=jnp.float32(config.rating_power),
+        seed=jnp.uint32(config.seed),
+        log_probabilities=(
+            jnp.asarray(data.log_probabilities(config.batch_size)) if in_batch else None
+        ),
+    )

@@ -106,7 +106,7 @@ def train_and_test(
     started_ms = _now_ms()
     train(model, DeviceData(data), config, on_epoch=keep)
     evaluation = evaluate_model(
-        model, dataset.users, dataset.movies, splits.test, split="test", epoch=trial.best_epoch
+        model, dataset.users, dataset.movies, splits.test, split="test", config=config
     )
     popularity = popularity_accuracy(rows, splits.test, dataset.movies.rows)
     record = RetrainRecord(

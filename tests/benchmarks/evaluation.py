@@ -31,6 +31,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         rows_of(dataset.movies),
         EvaluationRows.of(rows, dataset.users, dataset.movies),
         split="test",
+        config=TrainingConfig(),
     )
     # Copies, because Keras's evaluate reuses the memory of the model's own.
     weights = jax.tree.map(jnp.copy, weights_of(model))

@@ -78,7 +78,9 @@ def run(*, ratings: int, users: int, movies: int, batch_size: int) -> dict[str, 
     )
     peak = peak_bytes() or 0
     evaluated = EvaluationRows.of(rows[:EVALUATED_ROWS], user_table, movie_table)
-    evaluator = Evaluator(model, data.users, data.movies, evaluated, split="val")
+    evaluator = Evaluator(
+        model, data.users, data.movies, evaluated, split="val", config=TrainingConfig()
+    )
     return {
         "epoch_seconds": (ended[-1] - ended[0]) / WARM_EPOCHS,
         "bytes": float(peak - before),

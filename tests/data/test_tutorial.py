@@ -98,6 +98,6 @@ def test_popularity_on_the_test_rows(dataset: Dataset, splits: Splits) -> None:
 def test_an_untrained_model_is_no_better_than_chance(dataset: Dataset, splits: Splits) -> None:
     model = RetrievalModel.for_tables(dataset.users, dataset.movies, ModelConfig(), seed=1)
     evaluation = evaluate_model(
-        model, dataset.users, dataset.movies, splits.test, split="test", epoch=0
+        model, dataset.users, dataset.movies, splits.test, split="test", config=TrainingConfig()
     )
     assert evaluation.top_100_accuracy < 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deeprec.config import ModelConfig
+from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.evaluation import evaluate_model
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import FeatureTable, Interactions
@@ -14,7 +14,9 @@ def test_equals_every_row_scored_by_itself(
 ) -> None:
     config = ModelConfig(layer_sizes=(8,), embedding_dimension=4, retrieval_k=7)
     model = RetrievalModel.for_tables(users, movies, config, seed=1)
-    evaluation = evaluate_model(model, users, movies, validation_rows, split="val", epoch=1)
+    evaluation = evaluate_model(
+        model, users, movies, validation_rows, split="val", config=TrainingConfig()
+    )
 
     queries = np.asarray(model.query_model(users.take(validation_rows.user_id)))
     scores = queries @ np.asarray(model.candidate_model(movies.columns)).T

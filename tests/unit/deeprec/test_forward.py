@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deeprec.config import ModelConfig
 from deeprec.device_tables import places_of, rows_of, take_rows
-from deeprec.forward import assign_weights, embed, weights_of
+from deeprec.forward import TowerShape, assign_weights, embed, weights_of
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Feature, FeatureSchema, FeatureTable
 from deeprec.towers import QueryModel
@@ -35,23 +35,26 @@ schemas = st.lists(single_valued | multivalued, max_size=4).flatmap(
 
 
 @settings(max_examples=30, deadline=None)
-@given(schema=schemas, depth=st.integers(1, 3), seed=st.integers(0, 99))
+@given(schema=schemas, depth=st.integers(1, 3), normalize=st.booleans(), seed=st.integers(0, 99))
 def test_a_tower_of_any_schema_equals_its_keras_model(
-    schema: FeatureSchema, depth: int, seed: int
+    schema: FeatureSchema, depth: int, normalize: bool, seed: int
 ) -> None:
     table = random_table(schema, np.random.default_rng(seed))
-    tower = QueryModel(schema, (6, 5, 4)[:depth], embedding_dimension=3, seed=seed)
+    tower = QueryModel(
+        schema, (6, 5, 4)[:depth], embedding_dimension=3, normalize=normalize, seed=seed
+    )
     for layer in tower.dense_layers:  # a bias of zero would hide one that is not added
         layer.bias.assign(np.random.default_rng(seed).normal(size=layer.bias.shape))
     weights = [variable.value for variable in tower.trainable_variables]
     expected = np.asarray(tower(table.columns))
 
-    everything = embed(schema, weights, rows_of(table))
+    shape = TowerShape(schema, normalize)
+    everything = embed(shape, weights, rows_of(table))
     np.testing.assert_allclose(everything, expected, atol=1e-6)
 
     some = np.array([5, 0, 19, 7], np.int32)
     taken = rows_of(table).take(jnp.asarray(some), places_of(table, some))
-    np.testing.assert_allclose(embed(schema, weights, taken), expected[some], atol=1e-6)
+    np.testing.assert_allclose(embed(shape, weights, taken), expected[some], atol=1e-6)
 
 
 def test_embeddings_of_the_id_may_be_looked_up_already(users: FeatureTable) -> None:
@@ -60,8 +63,9 @@ def test_embeddings_of_the_id_may_be_looked_up_already(users: FeatureTable) -> N
     ids = jnp.array([3, 1, 30])
     rows = rows_of(users).take(ids, {})
     looked_up = [take_rows(weights[0], ids), *weights[1:]]
+    shape = TowerShape.of(tower)
     np.testing.assert_array_equal(
-        embed(users.schema, looked_up, rows._replace(ids=None)), embed(users.schema, weights, rows)
+        embed(shape, looked_up, rows._replace(ids=None)), embed(shape, weights, rows)
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeprec.metrics import SCORES_IN_A_BLOCK, LikedRows, retrieved, top_k_accuracy
+from deeprec.metrics import SCORES_IN_A_BLOCK, LikedRows, ranks, top_k_accuracy
 
 SCORES = jnp.array([[0.1, 0.9, 0.5, 0.3], [0.4, 0.2, 0.1, 0.8]])
 CANDIDATES = 4
@@ -44,7 +44,7 @@ def test_without_liked_rows_it_is_zero() -> None:
 
 
 def test_of_equal_scores_the_lower_id_comes_first() -> None:
-    hits = retrieved(jnp.zeros((4, 4)), jnp.arange(4), 2)
+    hits = ranks(jnp.zeros((4, 4)), jnp.arange(4)) < 2
     assert hits.tolist() == [True, True, False, False]
 
 

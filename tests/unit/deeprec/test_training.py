@@ -1,13 +1,14 @@
 """train(): the same mathematics as fit, the seam, the best epoch, numbers that are not finite."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
 
-from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.config import LossName, ModelConfig, OptimizerName, TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.errors import NonFiniteError
@@ -47,7 +48,7 @@ def trained(
 )
 def test_train_is_the_same_mathematics_as_fit(data: TrainingData, batch_size: int) -> None:
     config = TrainingConfig(learning_rate=0.1, epochs=6, validate_every=2, batch_size=batch_size)
-    plans = _Trainer(build(data), DeviceData(data), config).plan
+    plans = _Trainer(build(data), DeviceData(data), config).plan.towers
     assert [plan.updates_rows for plan in plans] == [batch_size == 4] * 2
     _, epochs = trained(data, config)
 
@@ -102,7 +103,7 @@ def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData
     assert result.best_epoch == 1 + int(np.argmax(accuracies)) < config.epochs
     assert data.validation is not None
     evaluation = evaluate_model(
-        model, data.users, data.movies, data.validation, split="val", epoch=1
+        model, data.users, data.movies, data.validation, split="val", config=config
     )
     assert evaluation.top_100_accuracy == pytest.approx(result.best_accuracy)
 
@@ -155,8 +156,89 @@ def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingD
     kernel.assign(jnp.full(kernel.shape, jnp.inf))
     assert data.validation is not None
     with pytest.raises(NonFiniteError, match="val_score is not finite at epoch 7"):
-        evaluate_model(model, data.users, data.movies, data.validation, split="val", epoch=7)
+        evaluate_model(
+            model,
+            data.users,
+            data.movies,
+            data.validation,
+            split="val",
+            config=TrainingConfig(epochs=7),
+        )
 
 
 def test_the_search_and_the_training_mean_the_same_metric() -> None:
     assert trials.OBJECTIVE_METRIC == OBJECTIVE_METRIC
+
+
+RANKING: tuple[LossName, ...] = ("softmax", "in_batch_softmax")
+
+
+@pytest.mark.parametrize("loss", RANKING)
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
+def test_ranking_losses_learn(data: TrainingData, loss: LossName, optimizer: OptimizerName) -> None:
+    rate = {"adagrad": 0.1, "adam": 0.03}[optimizer]
+    config = TrainingConfig(
+        loss=loss, optimizer=optimizer, learning_rate=rate, epochs=20, batch_size=16
+    )
+    _, epochs = trained(data, config)
+    losses = [metrics["train_loss"] for _, metrics in epochs]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_first_softmax_loss_is_what_the_keras_towers_give(data: TrainingData) -> None:
+    model = build(data)
+    queries = np.asarray(model.query_model(data.users.columns))
+    candidates = np.asarray(model.candidate_model(data.movies.columns))
+    shares = np.exp(queries @ candidates.T / 0.5)
+    shares /= shares.sum(axis=1, keepdims=True)
+    rows = data.train
+    weights = rows.rating.astype(np.float64) ** 2
+    surprise = -np.log(shares[rows.user_id, rows.movie_id])
+    everybody = data.users.rows  # in one batch, so that the loss is that of the first weights
+    config = TrainingConfig(
+        loss="softmax", epochs=1, batch_size=everybody, temperature=0.5, rating_power=2.0
+    )
+    _, epochs = trained(data, config)
+    assert epochs[0][1]["train_loss"] == pytest.approx(
+        np.average(surprise, weights=weights), rel=1e-5
+    )
+
+
+def test_ranking_validates_by_the_cross_entropy_of_liked_rows(data: TrainingData) -> None:
+    config = TrainingConfig(loss="softmax", epochs=1, batch_size=16, temperature=0.5)
+    model = build(data)
+    train(model, DeviceData(data), config)
+    rows = data.validation
+    assert rows is not None
+    queries = np.asarray(model.query_model(data.users.columns))
+    candidates = np.asarray(model.candidate_model(data.movies.columns))
+    shares = np.exp(queries @ candidates.T / 0.5)
+    shares /= shares.sum(axis=1, keepdims=True)
+    liked = rows[rows.liked]
+    expected = -np.log(shares[liked.user_id, liked.movie_id]).mean()
+    evaluation = evaluate_model(model, data.users, data.movies, rows, split="val", config=config)
+    assert evaluation.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_dropout_depends_on_the_seed_and_on_nothing_else(data: TrainingData) -> None:
+    config = TrainingConfig(loss="softmax", epochs=2, batch_size=16, dropout=0.5, seed=3)
+    assert trained(data, config)[1] == trained(data, config)[1]
+    assert trained(data, config)[1] != trained(data, replace(config, seed=4))[1]
+
+
+def test_a_penalty_makes_weights_smaller(data: TrainingData) -> None:
+    config = TrainingConfig(loss="softmax", epochs=5, batch_size=16)
+
+    def size(l2: float) -> float:
+        model = build(data)
+        train(model, DeviceData(data), replace(config, l2=l2))
+        return float(sum(np.square(v.value).sum() for v in model.query_model.trainable_variables))
+
+    assert size(0.1) < size(0.0)
+
+
+def test_one_program_serves_every_number_of_a_training(data: TrainingData) -> None:
+    config = TrainingConfig(loss="softmax", epochs=1, batch_size=16)
+    other = replace(config, learning_rate=0.2, temperature=2.0, dropout=0.3, l2=0.01, seed=5)
+    first, second = (_Trainer(build(data), DeviceData(data), each) for each in (config, other))
+    assert first.program is second.program
