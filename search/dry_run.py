@@ -11,6 +11,7 @@ from search.cores import cores_each
 from search.grid import ListSampler
 from search.order import enqueue_next
 from search.samplers import make_pruner, make_sampler
+from search.sections import RANKING_DIMENSIONS
 from search.seeds import derive_seed
 from search.session import Session
 from search.space import Configuration, data_config, suggest
@@ -84,6 +85,10 @@ def _space(spec: StudySpec) -> Table:
     table.add_row("embedding_dimension", _listed(space.embedding_dimension.values))
     rates = space.learning_rate
     table.add_row("learning_rate", f"{rates.low:g} to {rates.high:g}, logarithmic")
+    if space.normalize is not None:
+        table.add_row("normalize", " or ".join(str(choice).lower() for choice in space.normalize))
+    for name, values in space.ranking.items():
+        table.add_row(name, f"{values.low:g} to {values.high:g}, {RANKING_DIMENSIONS[name]}")
     table.add_row("architectures", f"{space.architectures:,}")
     return table
 

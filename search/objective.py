@@ -114,7 +114,7 @@ class Objective:
         record = record_of(_frozen(trial))
         for watcher in self.watchers:
             watcher.trial_started(record)
-        config = configuration.training_config(self.spec)
+        config = configuration.training_config(self.spec, seed)
         seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop, watch)
         with seam, watch.running():
             result = train(model, self.device_data, config, on_epoch=seam.on_epoch)

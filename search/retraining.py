@@ -97,7 +97,7 @@ def train_and_test(
     model = RetrievalModel.for_tables(
         dataset.users, dataset.movies, configuration.model_config(), seed=seed
     )
-    config = replace(configuration.training_config(session.spec), epochs=trial.best_epoch)
+    config = replace(configuration.training_config(session.spec, seed), epochs=trial.best_epoch)
     curve: list[CurvePoint] = []
 
     def keep(epoch: int, metrics: Mapping[str, float]) -> None:

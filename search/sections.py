@@ -9,7 +9,8 @@ This module imports neither deeprec nor optuna, so that a file is checked before
 
 import math
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -28,6 +29,20 @@ Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 EmbeddingDimension = Annotated[int, Field(ge=1, le=MAX_EMBEDDING_DIMENSION)]
 LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 Epochs = Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
+Temperature = Annotated[float, Field(gt=0, le=1000)]
+Dropout = Annotated[float, Field(ge=0, le=0.99)]
+Penalty = Annotated[float, Field(gt=0, le=1000)]
+RatingPower = Annotated[float, Field(gt=0, le=100)]
+
+Scale = Literal["linear", "logarithmic"]
+
+RANKING_DIMENSIONS: Mapping[str, Scale] = {
+    "temperature": "logarithmic",
+    "dropout": "linear",
+    "l2": "logarithmic",
+    "rating_power": "linear",
+}
+"""What a study may vary of the ranking losses, and the scale each is sampled on."""
 
 
 class Section(BaseModel):
@@ -80,6 +95,9 @@ class DataSection(Section):
 class TrainingSection(Section):
     """``[training]``: what every trial has in common."""
 
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer")
+    """Where these have their defaults, trials are comparable with those of older studies."""
+
     epochs: Epochs = 30
     """Passes over the training rows of a trial that is not pruned."""
 
@@ -87,7 +105,14 @@ class TrainingSection(Section):
     """Epochs between two validations; the pruner decides after each of them."""
 
     batch_size: int = Field(default=1000, ge=1, le=1_000_000)
-    """Rows of a batch."""
+    """Rows of a batch; for the loss ``softmax`` users of a batch, each with all of its rows."""
+
+    loss: Literal["rating", "softmax", "in_batch_softmax"] = "rating"
+    """``rating``: squared error, the tutorial's. ``softmax``: over the whole catalog.
+    ``in_batch_softmax``: over the movies of a batch, for catalogs too large for that."""
+
+    optimizer: Literal["adagrad", "adam"] = "adagrad"
+    """What turns gradients into steps."""
 
     @model_validator(mode="after")
     def _check_validations(self) -> Self:
@@ -179,18 +204,70 @@ class LearningRateRange(Range):
     high: LearningRate
 
 
+class TemperatureRange(Range):
+    """By how much scores are divided before a softmax; sampled on a logarithmic scale."""
+
+    low: Temperature
+    high: Temperature
+
+
+class DropoutRange(Range):
+    """Which share of the final embeddings' elements a step may leave out."""
+
+    low: Dropout
+    high: Dropout
+
+
+class PenaltyRange(Range):
+    """Times the sum of squares of the weights; sampled on a logarithmic scale."""
+
+    low: Penalty
+    high: Penalty
+
+
+class RatingPowerRange(Range):
+    """Powers of the rating (in 0..1) that an interaction weighs in a softmax."""
+
+    low: RatingPower
+    high: RatingPower
+
+
 class SpaceSection(Section):
     """``[space]``: what the search varies.
 
-    A dimension that is added later (a loss, an optimizer) is an optional field that defaults
-    to None, "not searched": None is left out of what makes trials comparable, so the studies
-    that exist can still be resumed. :mod:`search.space` says where else it appears.
+    A dimension beyond the tutorial's is an optional field that defaults to None, "not searched":
+    None is left out of what makes trials comparable, so the studies that exist can still be
+    resumed. :mod:`search.space` says where else it appears.
     """
 
     depth: DepthRange = DepthRange(low=1, high=4)
     width: WidthRange = WidthRange(low=16, high=256)
     embedding_dimension: EmbeddingRange = EmbeddingRange(low=16, high=128)
     learning_rate: LearningRateRange = LearningRateRange(low=0.005, high=1.0)
+    normalize: tuple[bool, ...] | None = Field(default=None, min_length=1, strict=False)
+    temperature: TemperatureRange | None = None
+    dropout: DropoutRange | None = None
+    l2: PenaltyRange | None = None
+    rating_power: RatingPowerRange | None = None
+
+    @field_validator("normalize")
+    @classmethod
+    def _check_choices(cls, choices: tuple[bool, ...] | None) -> tuple[bool, ...] | None:
+        if choices is not None and len(set(choices)) < len(choices):
+            raise ValueError(f"must name each choice once but got {list(choices)}")
+        return choices
+
+    @property
+    def ranking(self) -> dict[str, Range]:
+        """The dimensions of the ranking losses that the study varies, by name."""
+        ranges = {name: getattr(self, name) for name in RANKING_DIMENSIONS}
+        return {name: values for name, values in ranges.items() if values is not None}
+
+    @property
+    def open_dimensions(self) -> list[str]:
+        """The dimensions beyond the tutorial's that have more than one value."""
+        choices = ["normalize"] if self.normalize and len(self.normalize) > 1 else []
+        return choices + [name for name, values in self.ranking.items() if values.low < values.high]
 
     @property
     def architectures(self) -> int:
@@ -220,6 +297,21 @@ class EnqueuedSection(Section):
     learning_rate: LearningRate
     """Learning rate of the optimizer."""
 
+    normalize: bool | None = None
+    """Whether final embeddings have length 1; given where the space varies it, like all below."""
+
+    temperature: Temperature | None = None
+    """Scores are divided by it before a softmax."""
+
+    dropout: Dropout | None = None
+    """Share of the final embeddings' elements that a step leaves out."""
+
+    l2: Penalty | None = None
+    """Times the sum of squares of the weights."""
+
+    rating_power: RatingPower | None = None
+    """An interaction weighs its rating to this power."""
+
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
@@ -240,7 +332,31 @@ class EnqueuedSection(Section):
                 f"learning_rate must lie in {space.learning_rate.low} to "
                 f"{space.learning_rate.high} (the space) but got {self.learning_rate}"
             )
+        return problems + self._problems_of_ranking(space)
+
+    def _problems_of_ranking(self, space: SpaceSection) -> list[str]:
+        problems = []
+        choices = space.normalize or (None,)
+        if self.normalize not in choices:
+            problems.append(
+                f"normalize must be {' or '.join(map(_in_toml, choices))} (the space) "
+                f"but got {_in_toml(self.normalize)}"
+            )
+        for name in RANKING_DIMENSIONS:
+            values, given = space.ranking.get(name), getattr(self, name)
+            if values is None and given is not None:
+                problems.append(f"{name} must be left out (not in the space) but got {given}")
+            elif values is not None and (given is None or not values.contains(given)):
+                problems.append(
+                    f"{name} must lie in {values.low} to {values.high} (the space) "
+                    f"but got {_in_toml(given)}"
+                )
         return problems
+
+
+def _in_toml(value: bool | float | None) -> str:
+    """A value as a study file has it."""
+    return "nothing" if value is None else str(value).lower()
 
 
 def _problems_of_layers(layer_sizes: tuple[int, ...], space: SpaceSection) -> list[str]:

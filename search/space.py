@@ -14,24 +14,32 @@ parameter                  ``(128, 64, 32)`` has stands for
 ``learning_rate``          0.05                  itself
 ========================== ===================== ==========================
 
+The dimensions of the ranking losses (:data:`search.sections.RANKING_DIMENSIONS`) and ``normalize``
+stand for themselves; a study that does not vary one has no such parameter.
+
 Widths are integer exponents: a sampler sees their order, and every value is a power of two. A
 layer is at least as wide as the one after it, so the lower end of its range is that width.
 
-To add a dimension: an optional field of :class:`search.sections.SpaceSection`, a field of
-:class:`Configuration`, and a line each in :func:`suggest`, :func:`parameters_of`,
-:func:`common_distributions` and :func:`enumerate_configurations`.
+To add a number: an entry of ``RANKING_DIMENSIONS``, an optional field each of ``SpaceSection`` and
+``EnqueuedSection``, and a field of :class:`Configuration`.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
+from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import BaseTrial
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
-from search.sections import LearningRateRange, SpaceSection, WidthRange
+from search.sections import RANKING_DIMENSIONS, LearningRateRange, SpaceSection, WidthRange
 from search.spec import StudySpec
 
 EXPONENT_SUFFIX = "_log2"
@@ -50,19 +58,48 @@ class Configuration:
     learning_rate: float
     """Learning rate of the optimizer."""
 
+    normalize: bool | None = None
+    """Whether final embeddings have length 1; None, here and below, is the default of
+    :mod:`deeprec.config`: the study does not vary it."""
+
+    temperature: float | None = None
+    """Scores are divided by it before a softmax."""
+
+    dropout: float | None = None
+    """Share of the final embeddings' elements that a step leaves out."""
+
+    l2: float | None = None
+    """Times the sum of squares of the weights."""
+
+    rating_power: float | None = None
+    """An interaction weighs its rating to this power."""
+
+    @property
+    def ranking(self) -> dict[str, Any]:
+        """What is set of the dimensions of the ranking losses, by name."""
+        values = {name: getattr(self, name) for name in RANKING_DIMENSIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
     def model_config(self) -> ModelConfig:
         """The architecture of both towers."""
         return ModelConfig(
-            layer_sizes=self.layer_sizes, embedding_dimension=self.embedding_dimension
+            layer_sizes=self.layer_sizes,
+            embedding_dimension=self.embedding_dimension,
+            normalize=bool(self.normalize),
         )
 
-    def training_config(self, spec: StudySpec) -> TrainingConfig:
-        """How it is trained: its learning rate, and what all trials of the study share."""
+    def training_config(self, spec: StudySpec, seed: int) -> TrainingConfig:
+        """How it is trained: what is its own, and what all trials of the study share.
+
+        Args:
+            spec: the study.
+            seed: origin of what the training draws at random.
+        """
         return TrainingConfig(
+            **spec.training.model_dump(),
             learning_rate=self.learning_rate,
-            epochs=spec.training.epochs,
-            validate_every=spec.training.validate_every,
-            batch_size=spec.training.batch_size,
+            seed=seed,
+            **self.ranking,
         )
 
 
@@ -74,12 +111,7 @@ def data_config(spec: StudySpec) -> DataConfig:
 def enqueued_configurations(spec: StudySpec) -> dict[str, Configuration]:
     """The configurations to try first, by name, in the order of the file."""
     return {
-        entry.name: Configuration(
-            layer_sizes=entry.layer_sizes,
-            embedding_dimension=entry.embedding_dimension,
-            learning_rate=entry.learning_rate,
-        )
-        for entry in spec.enqueue
+        entry.name: Configuration(**entry.model_dump(exclude={"name"})) for entry in spec.enqueue
     }
 
 
@@ -93,7 +125,22 @@ def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
         layer_sizes=layer_sizes,
         embedding_dimension=2**embedding,
         learning_rate=trial.suggest_float("learning_rate", rates.low, rates.high, log=True),
+        normalize=_suggest_normalize(trial, space),
+        **{
+            name: trial.suggest_float(name, values.low, values.high, log=_is_log(name))
+            for name, values in space.ranking.items()
+        },
     )
+
+
+def _suggest_normalize(trial: BaseTrial, space: SpaceSection) -> bool | None:
+    if space.normalize is None:
+        return None
+    return bool(trial.suggest_categorical("normalize", space.normalize))
+
+
+def _is_log(name: str) -> bool:
+    return RANKING_DIMENSIONS[name] == "logarithmic"
 
 
 def _suggest_layers(trial: BaseTrial, depth: int, widths: WidthRange) -> tuple[int, ...]:
@@ -125,6 +172,8 @@ def parameters_of(configuration: Configuration) -> dict[str, int | float]:
         **{name: _exponent(width) for name, width in widths},
         "embedding_dimension_log2": _exponent(configuration.embedding_dimension),
         "learning_rate": configuration.learning_rate,
+        **({} if configuration.normalize is None else {"normalize": configuration.normalize}),
+        **configuration.ranking,
     }
 
 
@@ -155,16 +204,24 @@ def common_distributions(space: SpaceSection) -> dict[str, BaseDistribution]:
     the widths after them.
     """
     rates = space.learning_rate
+    choices = {} if space.normalize is None else {"normalize": space.normalize}
     return {
         "depth": IntDistribution(space.depth.low, space.depth.high),
         "output_width_log2": IntDistribution(*space.width.exponents),
         "embedding_dimension_log2": IntDistribution(*space.embedding_dimension.exponents),
         "learning_rate": FloatDistribution(rates.low, rates.high, log=True),
+        **{name: CategoricalDistribution(values) for name, values in choices.items()},
+        **{
+            name: FloatDistribution(values.low, values.high, log=_is_log(name))
+            for name, values in space.ranking.items()
+        },
     }
 
 
 def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[Configuration]:
     """Every architecture of the space with a few learning rates; shallow and narrow first.
+
+    Every other dimension has one value, which a study file is checked for.
 
     Args:
         space: the search space.
@@ -176,8 +233,11 @@ def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[C
         space.embedding_dimension.values,
         _rates(space.learning_rate, learning_rates),
     )
+    fixed: dict[str, Any] = {name: values.low for name, values in space.ranking.items()}
+    if space.normalize is not None:
+        fixed["normalize"] = space.normalize[0]
     return [
-        Configuration(layer_sizes=stack, embedding_dimension=dimension, learning_rate=rate)
+        Configuration(layer_sizes=stack, embedding_dimension=dimension, learning_rate=rate, **fixed)
         for stack, dimension, rate in grid
     ]
 

@@ -67,11 +67,24 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        checks = (self._enqueue_problems, self._pruner_problems, self._sampler_problems)
+        checks = (
+            self._loss_problems,
+            self._enqueue_problems,
+            self._pruner_problems,
+            self._sampler_problems,
+        )
         problems = [problem for check in checks for problem in check()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _loss_problems(self) -> Iterator[str]:
+        if self.training.loss == "rating":
+            for name in self.space.ranking:
+                yield (
+                    f"space.{name} must be left out where training.loss is 'rating': it belongs "
+                    "to the losses softmax and in_batch_softmax"
+                )
 
     def _enqueue_problems(self) -> Iterator[str]:
         names: dict[str, int] = {}
@@ -82,7 +95,7 @@ class StudySpec(Section):
             first = names.setdefault(entry.name, index)
             if first != index:
                 yield f"enqueue[{index}].name must be unique but {entry.name!r} is enqueue[{first}]"
-            key = (entry.layer_sizes, entry.embedding_dimension, entry.learning_rate)
+            key = entry.model_dump_json(exclude={"name"})
             first = configurations.setdefault(key, index)
             if first != index:
                 yield f"enqueue[{index}] must differ from the others but repeats enqueue[{first}]"
@@ -103,6 +116,12 @@ class StudySpec(Section):
     def _sampler_problems(self) -> Iterator[str]:
         if not isinstance(self.sampler, GridOptions):
             return
+        if self.space.open_dimensions:
+            yield (
+                "sampler 'grid' tries architectures and learning rates, so "
+                f"space.{self.space.open_dimensions[0]} must be one value or left out "
+                "(or choose another sampler)"
+            )
         size = self.space.architectures * self.sampler.learning_rates
         if size > MAX_GRID:
             yield (
@@ -131,6 +150,9 @@ class StudySpec(Section):
         sections = self.model_dump(
             mode="json", include={"data", "training", "space"}, exclude_none=True
         )
+        for name in TrainingSection.ADDED_LATER:
+            if sections["training"][name] == TrainingSection.model_fields[name].default:
+                del sections["training"][name]
         return {"direction": DIRECTION, "metric": METRIC, **sections}
 
     @property

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +12,18 @@ from optuna.trial import FixedTrial
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
 from search.sections import (
+    RANKING_DIMENSIONS,
     DataSection,
     DepthRange,
+    DropoutRange,
     EmbeddingRange,
     EnqueuedSection,
     LearningRateRange,
+    PenaltyRange,
+    RatingPowerRange,
     SpaceSection,
     StudySection,
+    TemperatureRange,
     TrainingSection,
     WidthRange,
 )
@@ -189,10 +195,65 @@ def test_a_configuration_becomes_what_the_recommender_takes() -> None:
         training=TrainingSection(epochs=20, validate_every=4, batch_size=500),
     )
     assert DEEPEST.model_config() == ModelConfig(layer_sizes=(128, 64, 32), embedding_dimension=32)
-    assert DEEPEST.training_config(spec) == TrainingConfig(
-        learning_rate=0.05, epochs=20, validate_every=4, batch_size=500
+    assert DEEPEST.training_config(spec, seed=7) == TrainingConfig(
+        learning_rate=0.05, epochs=20, validate_every=4, batch_size=500, seed=7
     )
     assert data_config(spec) == DataConfig(split="temporal")
+
+
+RANKING = SpaceSection(
+    depth=DepthRange(low=1, high=1),
+    normalize=(False, True),
+    temperature=TemperatureRange(low=0.1, high=1.0),
+    dropout=DropoutRange(low=0.0, high=0.5),
+    l2=PenaltyRange(low=1e-6, high=1e-3),
+    rating_power=RatingPowerRange(low=1.0, high=5.0),
+)
+
+
+def test_the_dimensions_of_ranking_are_sampled_where_the_space_has_them() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    trial = study.ask()
+    configuration = suggest(trial, RANKING)
+    assert parameters_of(configuration) == trial.params
+    assert set(trial.params) >= {"normalize", *RANKING_DIMENSIONS}
+    logarithmic = {
+        name for name in RANKING_DIMENSIONS if getattr(trial.distributions[name], "log", False)
+    }
+    assert logarithmic == {"temperature", "l2"}
+    for name, distribution in common_distributions(RANKING).items():
+        assert trial.distributions[name] == distribution
+
+    plain = study.ask()
+    assert suggest(plain, SpaceSection()).ranking == {}
+    assert not set(plain.params) & {"normalize", *RANKING_DIMENSIONS}
+
+
+def test_a_ranking_configuration_becomes_what_the_recommender_takes() -> None:
+    configuration = Configuration(
+        layer_sizes=(32,),
+        embedding_dimension=16,
+        learning_rate=0.01,
+        normalize=True,
+        temperature=0.2,
+        dropout=0.3,
+    )
+    spec = StudySpec(
+        study=StudySection(name="x"),
+        training=TrainingSection(loss="softmax", optimizer="adam", batch_size=64),
+    )
+    assert configuration.model_config() == ModelConfig(
+        layer_sizes=(32,), embedding_dimension=16, normalize=True
+    )
+    assert configuration.training_config(spec, seed=2) == TrainingConfig(
+        learning_rate=0.01,
+        loss="softmax",
+        optimizer="adam",
+        batch_size=64,
+        temperature=0.2,
+        dropout=0.3,
+        seed=2,
+    )
 
 
 def test_enqueued_configurations_keep_names_and_order() -> None:

@@ -187,6 +187,8 @@ def test_a_file_whose_name_is_no_study_name_needs_one(tmp_path: Path) -> None:
 
 # --- bad files: one line that names the key, what it must be and what it was ------------------
 
+SOFTMAX = "[training]\nloss = 'softmax'\n"
+
 BAD_FILES = {
     "not UTF-8": (b"[study]\nname = '\xff'", ["must be UTF-8", "line 2", "0xff"]),
     "no value": ("[study]\ntrials =", ["not valid TOML at line 2, column 9: Invalid value"]),
@@ -359,6 +361,46 @@ BAD_FILES = {
         entry(name="'a'") + entry(name="'b'"),
         ["enqueue[1] must differ from the others but repeats enqueue[0]"],
     ),
+    "unknown loss": (
+        "[training]\nloss = 'sofmax'",
+        ["training.loss must be 'rating', 'softmax' or 'in_batch_softmax' but got 'sofmax'"],
+    ),
+    "unknown optimizer": (
+        "[training]\noptimizer = 'sgd'",
+        ["training.optimizer must be 'adagrad' or 'adam' but got 'sgd'"],
+    ),
+    "temperature of the rating loss": (
+        "[space]\ntemperature = { low = 0.1, high = 1.0 }",
+        ["space.temperature must be left out where training.loss is 'rating'"],
+    ),
+    "dropout of everything": (
+        SOFTMAX + "[space]\ndropout = { low = 0.0, high = 1.0 }",
+        ["space.dropout.high must be at most 0.99 but got 1.0"],
+    ),
+    "no penalty on a logarithmic scale": (
+        SOFTMAX + "[space]\nl2 = { low = 0, high = 0.1 }",
+        ["space.l2.low must be greater than 0"],
+    ),
+    "one choice twice": (
+        "[space]\nnormalize = [true, true]",
+        ["space.normalize must name each choice once but got [True, True]"],
+    ),
+    "no choice": ("[space]\nnormalize = []", ["space.normalize must have at least 1 entries"]),
+    "grid of temperatures": (
+        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n[sampler]\nname = 'grid'",
+        ["sampler 'grid' tries architectures and learning rates, so space.temperature must be one"],
+    ),
+    "enqueued without its temperature": (
+        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n" + entry(),
+        ["enqueue[0].temperature must lie in 0.1 to 1.0 (the space) but got nothing"],
+    ),
+    "enqueued with what is not searched": (
+        entry() + "\ndropout = 0.5\nnormalize = true",
+        [
+            "enqueue[0].normalize must be nothing (the space) but got true",
+            "enqueue[0].dropout must be left out (not in the space) but got 0.5",
+        ],
+    ),
 }
 
 
@@ -450,6 +492,8 @@ COMPARABLE = {
     "space": "[space]\ndepth = { low = 1, high = 5 }",
     "data": "[data]\nsplit = 'temporal'",
     "training": "[training]\nepochs = 40",
+    "loss": SOFTMAX,
+    "another dimension": "[space]\nnormalize = [true]",
 }
 BESIDE = {
     "sampler": "[sampler]\nname = 'random'",
