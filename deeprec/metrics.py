@@ -1,13 +1,12 @@
 """Metrics of retrieval: pure functions on JAX arrays, used for every model and reference alike."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jax.typing import ArrayLike
 
 from deeprec.tables import IntArray
 
@@ -105,10 +104,11 @@ def means_over_liked(
     return tuple(means), finite
 
 
-def ranks(scores: jax.Array, movie_ids: ArrayLike) -> jax.Array:
+def ranks(scores: Any, movie_ids: Any) -> Any:
     """How many candidates come before a movie, in the order of their scores.
 
-    Of equal scores the candidate with the lower id comes first. Nothing is sorted.
+    Of equal scores the candidate with the lower id comes first. Nothing is sorted. Both arguments
+    are arrays of JAX or both of NumPy, and so is the result.
 
     Args:
         scores: float ``[n, candidates]``, without NaN; what is no candidate has ``-inf``.
@@ -117,8 +117,9 @@ def ranks(scores: jax.Array, movie_ids: ArrayLike) -> jax.Array:
     Returns:
         int ``[n]``: 0 for the best candidate; below k for those that are retrieved.
     """
-    asked = jnp.asarray(movie_ids)[:, None]
-    own = jnp.take_along_axis(scores, asked, axis=-1)
-    comes_first = jnp.arange(scores.shape[-1]) < asked
+    library = scores.__array_namespace__()
+    asked = movie_ids[:, None]
+    own = library.take_along_axis(scores, asked, axis=-1)
+    comes_first = library.arange(scores.shape[-1]) < asked
     before = (scores > own) | ((scores == own) & comes_first)
-    return jnp.sum(before, axis=-1)
+    return library.sum(before, axis=-1)

@@ -6,20 +6,22 @@ from typing import Literal
 
 import optuna
 
-from deeprec.references import popularity_accuracy
 from search.background import Background
 from search.claim import SharedClaim, within
 from search.cores import available_cores, shared_accelerator, worker_environment
 from search.errors import InputError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
+from search.ledger import Ledger
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.progress import make_progress
+from search.reference_results import are_measured, measured_references
 from search.session import Session
 from search.storage import close_stale, close_study, only_run, open_study, records
 from search.summary import print_summary
 from search.tracking import Tracker
+from search.trials import OBJECTIVE_METRIC
 
 FAILED = 1
 
@@ -51,8 +53,6 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """
     if session.workers > 1:
         _prepare_for_workers(session)
-    splits = session.splits
-    popularity = popularity_accuracy(splits.train, splits.validation, session.dataset.movies.rows)
     tracker = session.open_tracker()
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     with only_run(session.workspace.studies, session.spec.name):
@@ -61,13 +61,28 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         )
         outcome, exit_code = _run_trials(session, study, tracker, timeout_seconds)
         trials = records(study)
+        references = _references(session, study, tracker, outcome)
         close_study(study)
-    print_summary(session.console, trials, popularity=popularity, commands=session.commands())
+    print_summary(session.console, trials, references=references, commands=session.commands())
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
         budget = session.spec.study.trials
         session.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
     return FAILED if outcome.state == "failing" else exit_code
+
+
+def _references(
+    session: Session, study: optuna.Study, tracker: Tracker, outcome: Outcome
+) -> Mapping[str, float]:
+    """Validation accuracies of the references; a search that was stopped does not wait for them."""
+    ledger = Ledger(study)
+    if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
+        return {}
+    found = measured_references(session, ledger, test=False)
+    tracker.log_references(found)
+    return {
+        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC] for reference in found
+    }
 
 
 def _run_trials(

@@ -1,4 +1,4 @@
-"""``python -m search.retrain``: train the best trial again, and test it once."""
+"""``python -m search.retrain``: confirm the best trials, test the winner."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,28 +21,30 @@ def main(
     ] = "tutorial",
     trial: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="A finished trial.", show_default="the best"),
-    ] = None,
-    seed: Annotated[
-        int | None,
         typer.Option(
-            min=0,
-            max=2**31 - 1,
-            metavar="S",
-            help="Seed of the weights.",
-            show_default="the trial's",
+            min=0, metavar="N", help="This finished trial alone.", show_default="the best ones"
         ),
     ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="How many of the best trials compete.")
+    ] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
+    ] = 5,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
 ) -> int:
-    """Trains the best trial of a study again, and evaluates it once on the test rows.
+    """Confirms the best trials of a study over several seeds, and tests the winner.
 
-    It is trained on training and validation rows together, for as many epochs as its best
-    validation took, and logged as a run of the study's MLflow experiment, with its towers.
+    The trials, and the tutorial's own model, are trained with every seed on the training rows and
+    compared on the validation rows. The best on average is trained on both with every seed, and
+    evaluated once on the test rows, beside references that any model should beat.
+
+    What was computed is kept: an interrupted confirmation goes on, and a second one does nothing
+    twice.
 
     Example: python -m search.retrain --study tutorial
     """
@@ -66,7 +68,7 @@ def main(
         data_dir=data_dir,
         quiet=quiet,
     )
-    return retrain(session, trial_number=trial, seed=seed)
+    return retrain(session, trial_number=trial, top=top, seeds=seeds)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,7 @@ class RetrainRecord:
         epochs: passes over the rows trained on.
         seed: the seed of this training.
         curve: the epochs, in order, with ``train_loss``.
-        metrics: of the test rows: ``test_top_100_accuracy``, ``test_loss``.
-        references: the same metrics of what any model must beat, by a name of their own, such as
-            ``popularity_test_top_100_accuracy``.
+        metrics: of the test rows, see :class:`deeprec.ranking.RankingMetrics`.
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970.
     """
@@ -31,7 +29,6 @@ class RetrainRecord:
     seed: int
     curve: tuple[CurvePoint, ...] = ()
     metrics: Mapping[str, float]
-    references: Mapping[str, float] = field(default_factory=dict)
     started_ms: int
     ended_ms: int
 
@@ -39,3 +36,39 @@ class RetrainRecord:
     def layer_sizes(self) -> str:
         """The widths as text, such as ``(64, 32)``; empty where unknown."""
         return str(self.derived.get("layer_sizes", ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRecord:
+    """What any model should beat, measured like a model.
+
+    Attributes:
+        name: such as ``popularity``.
+        parameters: what was chosen for it on the validation rows.
+        metrics: of validation rows and, once a model was tested, of test rows.
+        measured_ms: milliseconds since 1970.
+    """
+
+    name: str
+    parameters: Mapping[str, float]
+    metrics: Mapping[str, float]
+    measured_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationRecord:
+    """What a confirmation found, in numbers and words.
+
+    Attributes:
+        trial: number of the winner.
+        name: what people call it, such as ``trial 12 (64, 32)``.
+        metrics: by name: means and standard deviations over the seeds, and the references'.
+        lines: the verdict in words.
+        confirmed_ms: milliseconds since 1970.
+    """
+
+    trial: int
+    name: str
+    metrics: Mapping[str, float]
+    lines: tuple[str, ...]
+    confirmed_ms: int

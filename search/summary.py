@@ -1,6 +1,6 @@
 """The end of a search: the best trials, the references beside them, and what it means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -27,7 +27,7 @@ def print_summary(
     console: Console,
     trials: Sequence[TrialRecord],
     *,
-    popularity: float,
+    references: Mapping[str, float],
     commands: NextCommands,
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
@@ -35,13 +35,14 @@ def print_summary(
     Args:
         console: where to.
         trials: all trials of the study.
-        popularity: validation top-100 accuracy of recommending the most popular movies.
+        references: validation top-100 accuracies of what any model should beat, by name; empty
+            where they were not measured.
         commands: what to do next.
     """
     best = best_of(trials)
     if best is not None:
-        console.print(leaderboard(trials, popularity))
-    for line in verdict(trials, popularity):
+        console.print(leaderboard(trials, references))
+    for line in verdict(trials, references):
         console.print(line, markup=False, highlight=False)
     console.print()
     steps = {"compare trials": commands.compare, "search on": commands.more}
@@ -52,8 +53,8 @@ def print_summary(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def leaderboard(trials: Sequence[TrialRecord], popularity: float) -> Table:
-    """The best complete trials, every enqueued reference, and popularity."""
+def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> Table:
+    """The best complete trials, every enqueued configuration, and the references."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for header in ("", "layers"):
         table.add_column(header)  # these may wrap in a narrow terminal, the numbers not
@@ -65,13 +66,14 @@ def leaderboard(trials: Sequence[TrialRecord], popularity: float) -> Table:
         (trial for trial in trials if trial.state == "complete" and trial.value is not None),
         key=lambda trial: (-(trial.value or 0.0), trial.number),
     )
-    references = [trial for trial in ranked[TOP:] if trial.reference]
+    enqueued = [trial for trial in ranked[TOP:] if trial.reference]
     for trial in ranked[:TOP]:
         table.add_row(*_row(trial), style="green" if trial is ranked[0] else None)
     table.add_section()
-    for trial in references:
+    for trial in enqueued:
         table.add_row(*_row(trial))
-    table.add_row("popularity", "", "", "", "", f"{popularity:.4f}", "")
+    for name, accuracy in references.items():
+        table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
     return table
 
 
@@ -98,22 +100,31 @@ def _name(trial: TrialRecord) -> Text:
     return Text(name)  # as it is: a name in a file may hold what Rich takes for markup
 
 
-def verdict(trials: Sequence[TrialRecord], popularity: float) -> list[str]:
+def verdict(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> list[str]:
     """What the search reached, in words: counts, the best, and where it stands."""
     counts = _counts(trials)
     best = best_of(trials)
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
-    better = best.value > popularity
     return [
         f"{counts}. The best, trial {best.number}, retrieves {best.value:.1%} of the five-star "
-        f"validation ratings in the top 100{_against_references(trials, best)}.",
-        f"The 100 most popular movies, the same for everybody, retrieve {popularity:.1%}: "
-        + ("the model ranks better than popularity." if better else _NOT_BETTER),
+        f"validation ratings in the top 100{_against_enqueued(trials, best)}.",
+        *_against_references(best.value, references),
     ]
 
 
-_NOT_BETTER = "this model predicts ratings and does not yet rank better than popularity."
+def _against_references(value: float, references: Mapping[str, float]) -> list[str]:
+    """Whether the best beats what needs no search; nothing where that was not measured."""
+    if not references:
+        return []
+    not_beaten = {name: other for name, other in references.items() if other >= value}
+    if not_beaten:
+        return [f"It does NOT rank better than {_listed(not_beaten)}, which need no search."]
+    return [f"It ranks better than every reference: {_listed(references)}."]
+
+
+def _listed(references: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} ({accuracy:.1%})" for name, accuracy in references.items())
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:
@@ -128,7 +139,7 @@ def _counts(trials: Sequence[TrialRecord]) -> str:
     return f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(named)}"
 
 
-def _against_references(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
+def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
     """Where the best stands among the configurations that the study file enqueues."""
     reference = best_of(trial for trial in trials if trial.reference)
     if reference is None or reference.value is None:

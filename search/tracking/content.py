@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from search.retrained import RetrainRecord
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.context import StudyContext
 from search.trials import CurvePoint, TrialRecord, TrialState, best_of
 
@@ -17,6 +17,7 @@ BEST = "best_val_top_100_accuracy"
 """The metric that trials are compared by, on child runs and on the parent."""
 
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
+SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 TOWERS_FOLDER = "towers"
 
@@ -144,7 +145,6 @@ def retrain_content(
     record: RetrainRecord, context: StudyContext, *, user: str, has_towers: bool
 ) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
-    finals = {**record.metrics, **record.references}
     return RunContent(
         name=f"re-trained trial {record.trial:03d} {record.layer_sizes}".rstrip(),
         status="FINISHED",
@@ -157,15 +157,60 @@ def retrain_content(
             }
         ),
         curve=curve_measurements(record.curve),
-        finals=_measurements(finals, record.ended_ms),
+        finals=_measurements(record.metrics, record.ended_ms),
         tags={
             **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
-            "deeprec.source_trial": str(record.trial),
+            **retrain_key(record),
             NOTE: _retrain_note(record, context),
             **({TOWERS: TOWERS_FOLDER} if has_towers else {}),
         },
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,
+    )
+
+
+def retrain_key(record: RetrainRecord) -> Mapping[str, str]:
+    """The tags that tell a re-training from the others of its study."""
+    return {
+        SOURCE_TRIAL: str(record.trial),
+        "deeprec.seed": str(record.seed),
+        "deeprec.epochs": str(record.epochs),
+    }
+
+
+def reference_content(record: ReferenceRecord, context: StudyContext, *, user: str) -> RunContent:
+    """The run of a reference: what any model should beat, measured like a model."""
+    return RunContent(
+        name=f"reference {record.name.replace('_', ' ')}",
+        status="FINISHED",
+        params=_texts(record.parameters),
+        finals=_measurements(record.metrics, record.measured_ms),
+        tags={
+            **_common_tags(context, kind="reference", user=user, source="search.run"),
+            REFERENCE: record.name,
+            NOTE: f"`{record.name}`, a reference of study `{context.name}`: fitted on the rows "
+            "that a model learns from, measured by the same code. A model should beat it.",
+        },
+        started_ms=record.measured_ms,
+        ended_ms=record.measured_ms,
+    )
+
+
+def confirmation_content(
+    record: ConfirmationRecord, context: StudyContext, *, user: str
+) -> RunContent:
+    """The run that sums up a confirmation: means and standard deviations over the seeds."""
+    return RunContent(
+        name=f"confirmation of {record.name}",
+        status="FINISHED",
+        finals=_measurements(record.metrics, record.confirmed_ms),
+        tags={
+            **_common_tags(context, kind="confirmation", user=user, source="search.retrain"),
+            SOURCE_TRIAL: str(record.trial),
+            NOTE: "\n\n".join(record.lines),
+        },
+        started_ms=record.confirmed_ms,
+        ended_ms=record.confirmed_ms,
     )
 
 

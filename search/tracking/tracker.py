@@ -3,24 +3,30 @@
 import getpass
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from search.errors import InputError
-from search.retrained import RetrainRecord
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.circuit import Circuit
 from search.tracking.content import (
     KIND,
+    REFERENCE,
+    SOURCE_TRIAL,
     STUDY,
+    TOWERS,
     TRIAL,
     RunContent,
     StudyState,
     best_measurement,
     best_tags,
+    confirmation_content,
+    reference_content,
     retrain_content,
+    retrain_key,
     study_content,
     trial_content,
 )
@@ -168,7 +174,7 @@ class Tracker:
         self._circuit.attempt(partial(self._finish_study, trials, state), None)
 
     def log_retrain(self, record: RetrainRecord, towers: Path | None) -> str | None:
-        """Make the run of a re-trained model, in the same experiment.
+        """Make the run of a re-trained model, in the same experiment; once, however often asked.
 
         Args:
             record: the training and its test.
@@ -180,6 +186,24 @@ class Tracker:
         return self._circuit.attempt(
             partial(self._log_retrain, record, towers), None, even_if_open=True
         )
+
+    def log_references(self, references: Sequence[ReferenceRecord]) -> None:
+        """Make a run for every reference, or bring it up to date, in the same experiment."""
+        for reference in references:
+            content = reference_content(reference, self._writer.context, user=self._user)
+            wanted = {KIND: "reference", REFERENCE: reference.name}
+            self._circuit.attempt(partial(self._log, content, wanted), None)
+
+    def log_confirmation(self, record: ConfirmationRecord) -> str | None:
+        """Make the run that sums up a confirmation, or bring it up to date.
+
+        Returns:
+            The run's id; None when MLflow failed (after a warning).
+        """
+        content = confirmation_content(record, self._writer.context, user=self._user)
+        wanted = {KIND: "confirmation", SOURCE_TRIAL: str(record.trial)}
+        action = partial(self._log, content, wanted)
+        return self._circuit.attempt(action, None, even_if_open=True)
 
     def _start(self, trial: TrialRecord) -> None:
         if not self._is_running:
@@ -241,8 +265,20 @@ class Tracker:
         content = retrain_content(
             record, self._writer.context, user=self._user, has_towers=towers is not None
         )
-        run = self._writer.begin(content)
-        self._writer.finish(run, content, pictures={}, towers=towers)
+        return self._log(content, {KIND: "retrain", **retrain_key(record)}, towers)
+
+    def _log(
+        self, content: RunContent, wanted: Mapping[str, str], towers: Path | None = None
+    ) -> str:
+        """A finished run of the study, apart from its trials: the one with these tags, or new."""
+        found = self._store.find_runs(
+            self.experiment_id, {STUDY: self._writer.context.key, **wanted}
+        )
+        run = held(found[0]) if found else self._writer.begin(content)
+        has_towers = TOWERS in run.tags
+        self._writer.finish(
+            run, content, pictures={}, towers=None if has_towers and found else towers
+        )
         return run.run_id
 
     def _content_of(self, trial: TrialRecord) -> RunContent:

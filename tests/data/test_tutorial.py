@@ -8,7 +8,6 @@ from deeprec.config import DataConfig, ModelConfig, TrainingConfig
 from deeprec.dataset import Dataset, Splits, TrainingData, split
 from deeprec.device_data import DeviceData
 from deeprec.evaluation import evaluate_model
-from deeprec.references import popularity_accuracy
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import train
@@ -87,12 +86,6 @@ def test_train_and_fit_agree_on_the_real_data(dataset: Dataset, splits: Splits) 
         history["val_top_100_accuracy"],
         atol=0.001,
     )
-
-
-def test_popularity_on_the_test_rows(dataset: Dataset, splits: Splits) -> None:
-    rows = splits.train.followed_by(splits.validation)
-    accuracy = popularity_accuracy(rows, splits.test, dataset.movies.rows)
-    assert accuracy == pytest.approx(0.46, abs=0.005)
 
 
 def test_an_untrained_model_is_no_better_than_chance(dataset: Dataset, splits: Splits) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.retrained import RetrainRecord
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking import Tracker, open_tracker
 from search.trials import CurvePoint, TrialRecord
 from tests.unit.search.records import START_MS, curve, save_towers, started, trial
@@ -190,7 +190,6 @@ def test_a_retrained_model_is_a_run_beside_the_parent(
         seed=3,
         curve=tuple(replace(point, metrics={"train_loss": 0.1}) for point in curve(25)),
         metrics={"test_top_100_accuracy": 0.34, "test_loss": 0.057},
-        references={"popularity_test_top_100_accuracy": 0.46},
         started_ms=START_MS,
         ended_ms=START_MS + 9000,
     )
@@ -205,8 +204,44 @@ def test_a_retrained_model_is_a_run_beside_the_parent(
         "train_loss": 0.1,
         "test_top_100_accuracy": 0.34,
         "test_loss": 0.057,
-        "popularity_test_top_100_accuracy": 0.46,
     }
     assert len(reader.history(run, "train_loss")) == 25
     assert len(reader.artifacts(run, "towers")) == 2
     assert reader.children == {}
+
+    assert tracker.log_retrain(record, None) == run_id  # asked again, it makes no second run
+    tracker.log_retrain(replace(record, seed=4), None)
+    assert {run.data.params["seed"] for run in reader.runs("retrain")} == {"3", "4"}
+
+
+def test_references_are_runs_that_are_brought_up_to_date(tracker: Tracker, reader: Reader) -> None:
+    record = ReferenceRecord(
+        name="ease",
+        parameters={"lambda": 500.0},
+        metrics={"val_top_100_accuracy": 0.55},
+        measured_ms=START_MS,
+    )
+    tracker.log_references([record, replace(record, name="popularity", parameters={})])
+    tested = {**record.metrics, "test_top_100_accuracy": 0.57}
+    tracker.log_references([replace(record, metrics=tested, measured_ms=START_MS + 1)])
+    runs = {run.info.run_name: run for run in reader.runs("reference")}
+    assert set(runs) == {"reference ease", "reference popularity"}
+    assert runs["reference ease"].data.params == {"lambda": "500.0"}
+    assert runs["reference ease"].data.metrics == tested
+    assert runs["reference ease"].info.status == "FINISHED"
+
+
+def test_a_confirmation_is_one_run_with_means_and_words(tracker: Tracker, reader: Reader) -> None:
+    record = ConfirmationRecord(
+        trial=7,
+        name="trial 7 (64, 32)",
+        metrics={"test_top_100_accuracy_mean": 0.6, "test_top_100_accuracy_std": 0.01},
+        lines=("It beats the runner-up.", "It beats every reference."),
+        confirmed_ms=START_MS,
+    )
+    run_id = tracker.log_confirmation(record)
+    assert tracker.log_confirmation(record) == run_id
+    (run,) = reader.runs("confirmation")
+    assert run.info.run_name == "confirmation of trial 7 (64, 32)"
+    assert run.data.metrics == record.metrics
+    assert run.data.tags["mlflow.note.content"] == "\n\n".join(record.lines)

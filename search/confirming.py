@@ -1,0 +1,174 @@
+"""Training contenders with several seeds: on validation to choose, on test to know.
+
+Everything computed here is kept in the study's ledger, so an interrupted confirmation goes on
+where it was, and one that is run again computes nothing and tests nothing twice.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deeprec.ranking import model_scores, rank_all
+
+from deeprec.config import TrainingConfig
+from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
+from deeprec.evaluation import evaluate_model
+from deeprec.retrieval import RetrievalModel
+from deeprec.tables import Interactions
+from deeprec.training import train
+from search.contenders import Contender
+from search.ledger import Ledger
+from search.objective import free_memory
+from search.retrained import RetrainRecord
+from search.seeds import derive_seed
+from search.session import Session
+from search.storage import curve_from_json, curve_to_json
+from search.towers import find_towers, save_towers
+from search.trials import OBJECTIVE_METRIC, CurvePoint
+
+Result = Mapping[str, Any]
+
+
+class Confirming:
+    """Trains contenders of one study.
+
+    Args:
+        session: the study and its data.
+        ledger: where results are kept.
+    """
+
+    def __init__(self, session: Session, ledger: Ledger) -> None:
+        self._session = session
+        self._ledger = ledger
+
+    def validate(self, contender: Contender, number: int) -> float:
+        """Validation top-100 accuracy after training on the training rows with a seed.
+
+        The epochs are those of the contender, so unlike the value of a trial this is no best of
+        several validations.
+
+        Args:
+            contender: what is trained.
+            number: of the seed, from 0; a number is the same seed for every contender.
+
+        Raises:
+            NonFiniteError: a loss or a score is not finite.
+        """
+        name = f"validation:{contender.key}:{contender.training.epochs}:{number}"
+        result = self._ledger.computed(name, lambda: self._validated(contender, number))
+        return float(result[OBJECTIVE_METRIC])
+
+    def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
+        """Trains on training and validation rows with a seed, and looks at the test rows once.
+
+        Args:
+            contender: a trial.
+            number: of the seed, from 0; the towers of the first are kept.
+
+        Returns:
+            What was measured, and where the towers lie if they were kept.
+
+        Raises:
+            NonFiniteError: a loss or a score is not finite.
+        """
+        name = f"test:{contender.key}:{contender.training.epochs}:{number}"
+        result = self._ledger.computed(name, lambda: self._tested(contender, number))
+        return _record_of(result), find_towers(
+            self._session.towers_folder, _folder_name(contender, number)
+        )
+
+    def _validated(self, contender: Contender, number: int) -> Result:
+        self._say(contender, number, "training rows, validated")
+        model, config, _ = self._trained(contender, number, self._train_only)
+        dataset, rows = self._session.dataset, self._session.splits.validation
+        evaluation = evaluate_model(
+            model, dataset.users, dataset.movies, rows, split="val", config=config
+        )
+        free_memory()
+        return {"seed": config.seed, **evaluation.named("val")}
+
+    def _tested(self, contender: Contender, number: int) -> Result:
+        self._say(contender, number, "training and validation rows, tested once")
+        started_ms = _now_ms()
+        model, config, curve = self._trained(contender, number, self._all_but_test)
+        dataset = self._session.dataset
+        metrics = rank_all(
+            model_scores(model, dataset.users, dataset.movies),
+            self.rows_before_test,
+            self._session.splits.test,
+            dataset.movies.rows,
+        )
+        if number == 0:
+            save_towers(model, self._session.towers_folder, _folder_name(contender, number))
+        free_memory()
+        assert contender.trial is not None, "only a trial is tested"
+        derived = {k: v for k, v in contender.trial.derived.items() if k != "seed"}
+        record = RetrainRecord(
+            trial=contender.trial.number,
+            parameters=contender.trial.parameters,
+            derived=derived,
+            epochs=config.epochs,
+            seed=config.seed,
+            curve=tuple(curve),
+            metrics=metrics.named("test"),
+            started_ms=started_ms,
+            ended_ms=_now_ms(),
+        )
+        return asdict(record) | {"curve": curve_to_json(curve)}
+
+    def _trained(
+        self, contender: Contender, number: int, data: DeviceData
+    ) -> tuple[RetrievalModel, TrainingConfig, list[CurvePoint]]:
+        seed = derive_seed(self._session.spec.study.seed, "confirmation", number)
+        config = replace(contender.training, seed=seed)
+        dataset = self._session.dataset
+        model = RetrievalModel.for_tables(dataset.users, dataset.movies, contender.model, seed=seed)
+        curve: list[CurvePoint] = []
+
+        def keep(epoch: int, metrics: Mapping[str, float]) -> None:
+            curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
+
+        train(model, data, config, on_epoch=keep)
+        return model, config, curve
+
+    @cached_property
+    def rows_before_test(self) -> Interactions:
+        """The rows that a model may learn from before it is tested."""
+        splits = self._session.splits
+        return splits.train.followed_by(splits.validation)
+
+    @cached_property
+    def _train_only(self) -> DeviceData:
+        return self._device_data(self._session.splits.train)
+
+    @cached_property
+    def _all_but_test(self) -> DeviceData:
+        return self._device_data(self.rows_before_test)
+
+    def _device_data(self, rows: Interactions) -> DeviceData:
+        dataset = self._session.dataset
+        return DeviceData(
+            TrainingData(users=dataset.users, movies=dataset.movies, train=rows, validation=None)
+        )
+
+    def _say(self, contender: Contender, number: int, on_what: str) -> None:
+        epochs = contender.training.epochs
+        self._session.announce(
+            f"training {contender.name} with seed {number + 1} for {epochs} epochs: {on_what}"
+        )
+
+
+def _folder_name(contender: Contender, number: int) -> str:
+    return f"confirmed-{contender.key}-seed-{number}"
+
+
+def _record_of(result: Result) -> RetrainRecord:
+    return RetrainRecord(**{**result, "curve": curve_from_json(result["curve"])})
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

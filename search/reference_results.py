@@ -1,0 +1,89 @@
+"""What any model should beat, measured once a study: on validation rows and on test rows."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from deeprec.ranking import rank_all
+from deeprec.references import ReferenceName, ReferenceSettings, choose_references, fit_reference
+from deeprec.tables import Interactions
+from search.ledger import Ledger
+from search.retrained import ReferenceRecord
+from search.session import Session
+
+NAME = "references"
+
+
+def measured_references(session: Session, ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
+    """The references of a study, by the metrics of its models.
+
+    What is chosen for them is chosen on the validation rows. They are fitted on the rows a model
+    learns from: the training rows for validation, those and the validation rows for the test.
+
+    Args:
+        session: the study and its data.
+        ledger: where results are kept.
+        test: whether to look at the test rows as well.
+    """
+    validated = ledger.computed(f"{NAME}:validation", lambda: _validated(session))
+    if not test:
+        return _records(validated)
+    tested = ledger.computed(f"{NAME}:test", lambda: _tested(session, validated))
+    both = {
+        name: {**of_one, "metrics": {**of_one["metrics"], **tested[name]["metrics"]}}
+        for name, of_one in validated.items()
+    }
+    return _records(both)
+
+
+def are_measured(ledger: Ledger) -> bool:
+    """Whether asking for the references on the validation rows takes no time."""
+    return ledger.get(f"{NAME}:validation") is not None
+
+
+def _validated(session: Session) -> dict[str, Any]:
+    splits = session.splits
+    session.announce("measuring the references on the validation rows, once")
+    users, movies = session.dataset.users.rows, session.dataset.movies.rows
+    chosen = choose_references(splits.train, splits.validation, users, movies)
+    return {
+        settings.name: _measured(session, settings, splits.train, splits.validation, "val")
+        for settings in chosen
+    }
+
+
+def _tested(session: Session, validated: Mapping[str, Any]) -> dict[str, Any]:
+    splits = session.splits
+    session.announce("measuring the references on the test rows, once")
+    rows = splits.train.followed_by(splits.validation)
+    return {
+        name: _measured(
+            session,
+            ReferenceSettings(name=cast("ReferenceName", name), parameters=of_one["parameters"]),
+            rows,
+            splits.test,
+            "test",
+        )
+        for name, of_one in validated.items()
+    }
+
+
+def _measured(
+    session: Session,
+    settings: ReferenceSettings,
+    rows: Interactions,
+    evaluated: Interactions,
+    split: str,
+) -> dict[str, Any]:
+    users, movies = session.dataset.users.rows, session.dataset.movies.rows
+    score = fit_reference(settings, rows, users, movies)
+    metrics = rank_all(score, rows, evaluated, movies)
+    return {
+        "parameters": dict(settings.parameters),
+        "metrics": metrics.named(split),
+        "measured_ms": round(time.time() * 1000),
+    }
+
+
+def _records(results: Mapping[str, Any]) -> list[ReferenceRecord]:
+    return [ReferenceRecord(name=name, **of_one) for name, of_one in results.items()]

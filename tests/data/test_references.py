@@ -1,0 +1,54 @@
+"""The references on the real data."""
+
+import pytest
+
+from deeprec.config import DataConfig
+from deeprec.dataset import Dataset, split
+from deeprec.ranking import RankingMetrics, rank_all
+from deeprec.references import ReferenceSettings, choose_references, fit_reference
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def chosen(dataset: Dataset) -> dict[str, ReferenceSettings]:
+    splits = split(dataset, DataConfig())
+    counts = (dataset.users.rows, dataset.movies.rows)
+    settings = choose_references(splits.train, splits.validation, *counts)
+    return {each.name: each for each in settings}
+
+
+def on_validation(dataset: Dataset, settings: ReferenceSettings) -> RankingMetrics:
+    splits = split(dataset, DataConfig())
+    score = fit_reference(settings, splits.train, dataset.users.rows, dataset.movies.rows)
+    return rank_all(score, splits.train, splits.validation, dataset.movies.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "unseen"),
+    [
+        ("popularity", 0.435, 0.53),
+        ("damped_mean", 0.396, 0.48),
+        ("ease", 0.510, 0.690),
+        ("ease_unseen", 0.417, 0.702),
+    ],
+)
+def test_references_reach_what_they_reached_when_they_were_written(
+    dataset: Dataset,
+    chosen: dict[str, ReferenceSettings],
+    name: str,
+    kept: float,
+    unseen: float,
+) -> None:
+    metrics = on_validation(dataset, chosen[name])
+    assert metrics.top_100_accuracy == pytest.approx(kept, abs=0.005)
+    assert metrics.top_100_accuracy_unseen == pytest.approx(unseen, abs=0.02)
+
+
+def test_popularity_on_the_test_rows(dataset: Dataset) -> None:
+    splits = split(dataset, DataConfig())
+    rows = splits.train.followed_by(splits.validation)
+    counts = (dataset.users.rows, dataset.movies.rows)
+    score = fit_reference(ReferenceSettings(name="popularity"), rows, *counts)
+    metrics = rank_all(score, rows, splits.test, dataset.movies.rows)
+    assert metrics.top_100_accuracy == pytest.approx(0.46, abs=0.005)

@@ -1,0 +1,34 @@
+"""Results that are computed once."""
+
+import optuna
+import pytest
+
+from search.ledger import Ledger
+
+
+def test_a_result_is_computed_once_whoever_asks(tmp_path: object) -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="s")
+    calls = []
+
+    def compute() -> dict[str, float]:
+        calls.append(1)
+        return {"accuracy": 0.5}
+
+    assert Ledger(study).get("a") is None
+    assert Ledger(study).computed("a", compute) == {"accuracy": 0.5}
+    again = optuna.load_study(storage=storage, study_name="s")
+    assert Ledger(again).computed("a", compute) == {"accuracy": 0.5}
+    assert Ledger(again).get("a") == {"accuracy": 0.5}
+    assert len(calls) == 1
+
+
+def test_what_fails_leaves_no_result() -> None:
+    ledger = Ledger(optuna.create_study())
+
+    def fail() -> dict[str, float]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ledger.computed("a", fail)
+    assert ledger.get("a") is None
