@@ -104,6 +104,10 @@ class TrainingConfig:
     """A row weighs ``rating ** rating_power`` in a softmax, with ratings in 0..1: at 4, four stars
     weigh 0.32 of five, three stars 0.06, and one star nothing."""
 
+    averaging: float = 0.0
+    """What is validated and kept is an average of the weights after the epochs, in which each epoch
+    weighs this share of the next, in ``[0, 1)``; 0 is the weights of the last epoch alone."""
+
     seed: int = 0
     """Origin of what training draws at random: which elements are dropped."""
 
@@ -120,6 +124,8 @@ class TrainingConfig:
         )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1) but got {self.dropout}")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging must lie in [0, 1) but got {self.averaging}")
         if not self.l2 >= 0:
             raise ValueError(f"l2 must not be negative but got {self.l2}")
 

@@ -55,11 +55,13 @@ class EpochPlan(NamedTuple):
         loss: which.
         optimizer: which.
         towers: the query tower and the candidate tower.
+        averages: whether weights are averaged over the epochs.
     """
 
     loss: LossName
     optimizer: OptimizerName
     towers: tuple[TowerPlan, TowerPlan]
+    averages: bool
 
 
 class Knobs(NamedTuple):
@@ -71,6 +73,7 @@ class Knobs(NamedTuple):
         dropout: share of the elements of final embeddings that a step leaves out.
         l2: times the sum of squares of the weights that a step uses.
         rating_power: weights of interactions are ratings to this power.
+        averaging: in the average of the weights each epoch weighs this share of the next.
         seed: origin of what is drawn at random, uint32.
         log_probabilities: float ``[candidates]``, of a candidate to occur in a batch; None but
             for the loss that needs it.
@@ -81,6 +84,7 @@ class Knobs(NamedTuple):
     dropout: jax.Array
     l2: jax.Array
     rating_power: jax.Array
+    averaging: jax.Array
     seed: jax.Array
     log_probabilities: jax.Array | None
 
@@ -92,15 +96,28 @@ class TrainingState(NamedTuple):
         weights: of both towers.
         slots: the optimizer's, for each weight.
         steps: how many there were, int32 ``[]``.
+        averages: of the weights after the epochs; None where nothing is averaged.
     """
 
     weights: Weights
     slots: tuple[list[Slots], list[Slots]]
     steps: jax.Array
+    averages: Weights | None
+
+    @property
+    def results(self) -> Weights:
+        """The weights that count: the averages, where there are any."""
+        return self.weights if self.averages is None else self.averages
 
     @classmethod
-    def start(cls, weights: Weights, optimizer: Optimizer) -> Self:
-        """The given weights and a fresh optimizer."""
+    def start(cls, weights: Weights, optimizer: Optimizer, *, averages: bool) -> Self:
+        """The given weights and a fresh optimizer.
+
+        Args:
+            weights: of both towers.
+            optimizer: which.
+            averages: whether weights are to be averaged over the epochs.
+        """
 
         def of_tower(tower: TowerWeights) -> list[Slots]:
             return [
@@ -109,7 +126,8 @@ class TrainingState(NamedTuple):
             ]
 
         slots = (of_tower(weights.query), of_tower(weights.candidate))
-        return cls(weights, jax.device_put(slots), jax.device_put(np.int32(0)))
+        slots, steps = jax.device_put((slots, np.int32(0)))
+        return cls(weights, slots, steps, weights if averages else None)
 
 
 def run_epoch(
@@ -141,9 +159,19 @@ def run_epoch(
         update = partial(_updated, optimizer, knobs.rate, number)
         towers = map(update, plan.towers, state.weights, state.slots, gradients, sides)
         weights, slots = zip(*towers, strict=True)
-        return TrainingState(Weights(*weights), slots, number), loss
+        return TrainingState(Weights(*weights), slots, number, None), loss
 
-    return jax.lax.scan(step, state, batches)
+    after, losses = jax.lax.scan(step, state._replace(averages=None), batches)
+    if state.averages is None:
+        return after, losses
+    return after._replace(averages=_averaged(state.averages, after, knobs, len(losses))), losses
+
+
+def _averaged(averages: Weights, after: TrainingState, knobs: Knobs, steps: int) -> Weights:
+    """The averages with one more epoch in them: its own share, the rest to those before it."""
+    epoch = after.steps // steps
+    share = (1 - knobs.averaging) / (1 - knobs.averaging**epoch)
+    return jax.tree.map(lambda old, new: old + share * (new - old), averages, after.weights)
 
 
 def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:

@@ -77,12 +77,12 @@ def train(
     for epoch in range(1, config.epochs + 1):
         metrics = trainer.train_epoch(epoch)
         if evaluator is not None and config.validates_after(epoch):
-            metrics |= evaluator.evaluate(trainer.state.weights, epoch=epoch).named("val")
+            metrics |= evaluator.evaluate(trainer.state.results, epoch=epoch).named("val")
             if metrics[OBJECTIVE_METRIC] > best_accuracy:
                 best_epoch, best_accuracy = epoch, metrics[OBJECTIVE_METRIC]
-                best_weights = trainer.state.weights
+                best_weights = trainer.state.results
         on_epoch(epoch, metrics)
-    assign_weights(model, trainer.state.weights if best_weights is None else best_weights)
+    assign_weights(model, trainer.state.results if best_weights is None else best_weights)
     return TrainingResult(
         epochs=config.epochs,
         best_epoch=best_epoch or config.epochs,
@@ -106,14 +106,15 @@ class _Trainer:
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
         batches = data.batches(config.loss, config.batch_size)
         optimizer = OPTIMIZERS[config.optimizer]
-        self.state = TrainingState.start(weights_of(model), optimizer)
+        averages = config.averaging > 0
+        self.state = TrainingState.start(weights_of(model), optimizer, averages=averages)
         towers = (
             TowerPlan.of(model.query_model, batches.users, optimizer),
             TowerPlan.of(model.candidate_model, batches.movies, optimizer),
         )
         self.sizes = np.asarray(batches.sizes)
         self.constants = (_knobs(config, data), (data.users, data.movies), batches)
-        self.plan = EpochPlan(config.loss, config.optimizer, towers)
+        self.plan = EpochPlan(config.loss, config.optimizer, towers, averages)
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
@@ -134,6 +135,7 @@ def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
         dropout=jnp.float32(config.dropout),
         l2=jnp.float32(config.l2),
         rating_power=jnp.float32(config.rating_power),
+        averaging=jnp.float32(config.averaging),
         seed=jnp.uint32(config.seed),
         log_probabilities=(
             jnp.asarray(data.log_probabilities(config.batch_size)) if in_batch else None

@@ -25,6 +25,9 @@ from search.trials import OBJECTIVE_METRIC
 
 FAILED = 1
 
+FOR_OTHER_METRICS = ("ease_unseen",)
+"""References whose choices were made for another metric than the one that trials have."""
+
 CLAIM_SECONDS = 30.0
 """How long a worker that was left over may hold its claim."""
 
@@ -81,7 +84,9 @@ def _references(
     found = measured_references(session, ledger, test=False)
     tracker.log_references(found)
     return {
-        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC] for reference in found
+        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC]
+        for reference in found
+        if reference.name not in FOR_OTHER_METRICS
     }
 
 

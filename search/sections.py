@@ -95,7 +95,7 @@ class DataSection(Section):
 class TrainingSection(Section):
     """``[training]``: what every trial has in common."""
 
-    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer")
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer", "averaging")
     """Where these have their defaults, trials are comparable with those of older studies."""
 
     epochs: Epochs = 30
@@ -113,6 +113,10 @@ class TrainingSection(Section):
 
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     """What turns gradients into steps."""
+
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    """What is validated is an average of the weights after the epochs, in which each epoch weighs
+    this share of the next; 0 is the last epoch alone."""
 
     @model_validator(mode="after")
     def _check_validations(self) -> Self:

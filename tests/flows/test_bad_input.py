@@ -170,7 +170,9 @@ def test_a_changed_direction_is_refused(folder: Folder) -> None:
         (["--trial", "99"], "--trial must be a trial of the study (0 to 3) but got 99"),
         (["--trial", "-1"], "--trial"),
         (["--trial", "best"], "--trial"),
-        (["--seed", "1.5"], "--seed"),
+        (["--seeds", "1.5"], "--seeds"),
+        (["--seeds", "0"], "--seeds"),
+        (["--top", "0"], "--top"),
     ],
 )
 def test_retraining(searched: Folder, arguments: list[str], message: str) -> None:

@@ -94,24 +94,6 @@ def test_all_of_mlflow_can_be_made_again(
     assert bare.runs("study")[0].data.metrics == searched.runs("study")[0].data.metrics
 
 
-def test_retrain_tests_the_best_trial_once_and_logs_it(searched: Folder) -> None:
-    done = searched.run("search.retrain", "--study", "tiny", "--seed", "5")
-    assert done.returncode == 0, done.stderr
-    [run] = searched.runs("retrain")
-    assert 0.0 < run.data.metrics["test_top_100_accuracy"] < 1.0
-    assert f"{run.data.metrics['test_top_100_accuracy']:.4f}" in done.stdout
-    assert run.data.params["seed"] == "5"
-    artifacts = {item.path for item in searched.client.list_artifacts(run.info.run_id, "towers")}
-    assert artifacts == {"towers/query_model.keras", "towers/candidate_model.keras"}
-
-
-def test_retrain_is_reproducible(searched: Folder) -> None:
-    for _ in range(2):
-        assert searched.run("search.retrain", "--study", "tiny", "--trial", "0").returncode == 0
-    first, second = searched.runs("retrain")[-2:]
-    assert first.data.metrics == second.data.metrics
-
-
 def test_one_seed_gives_one_search_in_any_folder(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -242,3 +242,30 @@ def test_one_program_serves_every_number_of_a_training(data: TrainingData) -> No
     other = replace(config, learning_rate=0.2, temperature=2.0, dropout=0.3, l2=0.01, seed=5)
     first, second = (_Trainer(build(data), DeviceData(data), each) for each in (config, other))
     assert first.program is second.program
+
+
+def test_averages_are_of_the_weights_after_the_epochs(data: TrainingData) -> None:
+    unvalidated = replace(data, validation=None)
+    config = TrainingConfig(learning_rate=0.1, epochs=3, batch_size=50)
+
+    def weights(epochs: int, averaging: float) -> list[np.ndarray]:
+        model = build(data)
+        train(model, DeviceData(unvalidated), replace(config, epochs=epochs, averaging=averaging))
+        return [np.asarray(variable.value) for variable in model.trainable_variables]
+
+    single = [weights(epochs, 0.0) for epochs in (1, 2, 3)]
+    averaged = weights(3, 0.5)
+    for first, second, third, average in zip(*single, averaged, strict=True):
+        np.testing.assert_allclose(average, (first + 2 * second + 4 * third) / 7, atol=1e-6)
+
+
+def test_the_average_is_what_is_validated(data: TrainingData) -> None:
+    config = TrainingConfig(learning_rate=0.1, epochs=2, validate_every=2, batch_size=50)
+    averaged = replace(config, averaging=0.9)
+    model, epochs = trained(data, averaged)
+    assert data.validation is not None
+    evaluation = evaluate_model(
+        model, data.users, data.movies, data.validation, split="val", config=averaged
+    )
+    assert evaluation.loss == pytest.approx(epochs[-1][1]["val_loss"], rel=1e-6)
+    assert epochs[-1][1]["val_loss"] != trained(data, config)[1][-1][1]["val_loss"]

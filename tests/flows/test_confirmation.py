@@ -1,0 +1,133 @@
+"""search.retrain: over seeds, once, whatever happens to it on the way."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from deeprec.dataset import Dataset
+from tests.flows.conftest import Folder
+
+pytestmark = pytest.mark.data
+
+ARGUMENTS = ("--study", "tiny", "--top", "2", "--seeds", "2")
+TRAININGS = 3 * 2 + 2  # two trials and the tutorial's model, then the winner's tests
+METRICS = {
+    "test_top_100_accuracy",
+    "test_top_100_accuracy_unseen",
+    "test_recall_at_10",
+    "test_ndcg_at_10",
+}
+
+
+def trainings(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("training ")]
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> tuple[Folder, str]:
+    """A folder whose study was searched and confirmed, and what the confirmation printed."""
+    folder = Folder(tmp_path_factory.mktemp("confirmed"))
+    assert folder.search().returncode == 0
+    done = folder.run("search.retrain", *ARGUMENTS)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_everybody_is_validated_before_the_winner_is_tested(
+    confirmed: tuple[Folder, str],
+) -> None:
+    lines = trainings(confirmed[1])
+    assert len(lines) == TRAININGS
+    assert all("validated" in line for line in lines[:6])
+    assert all("tested once" in line for line in lines[6:])
+    assert sum("the tutorial's (32,)" in line for line in lines) == 2
+
+
+def test_each_seed_is_a_run_and_their_means_are_one_more(confirmed: tuple[Folder, str]) -> None:
+    folder, output = confirmed
+    tests = folder.runs("retrain")
+    assert len({run.data.params["seed"] for run in tests}) == len(tests) == 2
+    assert all(set(run.data.metrics) >= METRICS for run in tests)
+    [summary] = folder.runs("confirmation")
+    for name in METRICS:
+        values = [run.data.metrics[name] for run in tests]
+        assert summary.data.metrics[f"{name}_mean"] == pytest.approx(sum(values) / 2)
+    assert f"{summary.data.metrics['test_top_100_accuracy_mean']:.4f} ±" in output
+    assert "in the search" in output
+    assert "The search saw" in summary.data.tags["mlflow.note.content"]
+
+
+def test_references_are_runs_of_the_experiment(confirmed: tuple[Folder, str]) -> None:
+    runs = {run.data.tags["deeprec.reference_name"]: run for run in confirmed[0].runs("reference")}
+    assert set(runs) == {"popularity", "damped_mean", "ease", "ease_unseen"}
+    for run in runs.values():
+        assert set(run.data.metrics) >= METRICS | {"val_top_100_accuracy"}
+
+
+def test_the_towers_of_the_first_seed_are_kept(confirmed: tuple[Folder, str]) -> None:
+    folder, _ = confirmed
+    kept = [path.name for path in (folder.path / "studies" / "tiny").glob("confirmed-*")]
+    assert len(kept) == 1
+    assert kept[0].endswith("-seed-0")
+    with_towers = [
+        run for run in folder.runs("retrain") if folder.client.list_artifacts(run.info.run_id)
+    ]
+    assert len(with_towers) == 1
+
+
+def test_run_again_it_computes_nothing_and_shows_the_same(confirmed: tuple[Folder, str]) -> None:
+    folder, output = confirmed
+    done = folder.run("search.retrain", *ARGUMENTS, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert trainings(done.stdout) == []
+    shown = [line for line in output.splitlines() if "±" in line]
+    assert [line for line in done.stdout.splitlines() if "±" in line] == shown
+    assert [len(folder.runs(kind)) for kind in ("retrain", "confirmation", "reference")] == [
+        2,
+        1,
+        4,
+    ]
+
+
+def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) -> None:
+    folder, _ = confirmed
+    done = folder.run("search.retrain", "--study", "tiny", "--top", "1", "--seeds", "3")
+    assert done.returncode == 0, done.stderr
+    missing = trainings(done.stdout)
+    assert all(" with seed 3 " in line for line in missing if "tested" not in line)
+    assert len([line for line in missing if "tested" not in line]) == 2
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
+def test_what_was_computed_before_it_was_killed_is_not_computed_again(
+    folder: Folder, with_signal: signal.Signals
+) -> None:
+    assert folder.search().returncode == 0
+    process = folder.start("search.retrain", *ARGUMENTS)
+    assert process.stdout is not None
+    seen: list[str] = []
+    for line in process.stdout:
+        seen += trainings(line)
+        if len(seen) == 4:
+            os.killpg(process.pid, with_signal)
+            break
+    assert process.wait(timeout=60) == {signal.SIGKILL: -9, signal.SIGINT: 130}[with_signal]
+    process.stdout.close()
+    done = folder.run("search.retrain", *ARGUMENTS)
+    assert done.returncode == 0, done.stderr
+    assert trainings(done.stdout)[0] == seen[3]
+    assert len(trainings(done.stdout)) == TRAININGS - 3
+
+
+def test_towers_that_were_lost_do_not_stop_it(confirmed: tuple[Folder, str]) -> None:
+    folder, _ = confirmed
+    [kept] = (folder.path / "studies" / "tiny").glob("confirmed-*")
+    moved = Path(f"{kept}.away")
+    kept.rename(moved)
+    try:
+        assert folder.run("search.retrain", *ARGUMENTS).returncode == 0
+    finally:
+        moved.rename(kept)
