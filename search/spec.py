@@ -174,12 +174,25 @@ def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
         InputError: the study is unknown, or its file cannot be read or is not valid.
     """
     path = _find(study, folders)
-    text = _read(path)
-    content = _parse(text, path)
+    return spec_of_text(_read(path), name=path.stem, source=str(path))
+
+
+def spec_of_text(text: str, *, name: str, source: str) -> StudySpec:
+    """Check the text of a study file.
+
+    Args:
+        text: TOML.
+        name: of the study, unless the text names it.
+        source: where the text is from, for errors.
+
+    Raises:
+        InputError: it is not valid.
+    """
+    content = _parse(text, source)
     section = content.setdefault("study", {})
     if isinstance(section, dict):
-        section.setdefault("name", path.stem)
-    return _checked(content, text=text, source=str(path))
+        section.setdefault("name", name)
+    return _checked(content, text=text, source=source)
 
 
 def override(
@@ -314,7 +327,7 @@ def _read(path: Path) -> str:
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
 
 
-def _parse(text: str, path: Path) -> Content:
+def _parse(text: str, path: str) -> Content:
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -11,13 +11,15 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.writing`: content -> MLflow
 - :mod:`~search.tracking.reconciliation`: what is missing is made, what is stale is closed
 - :mod:`~search.tracking.tracker`: what the search calls
+- :mod:`~search.tracking.reading`: a run read back, to be trained again
 
 Importing this package is cheap: mlflow itself is imported by :func:`open_tracker`.
 """
 
 from search.tracking.context import StudyContext
 from search.tracking.destination import resolve_uri
+from search.tracking.reading import read_run
 from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker, open_tracker
 
-__all__ = ["Reconciled", "StudyContext", "Tracker", "open_tracker", "resolve_uri"]
+__all__ = ["Reconciled", "StudyContext", "Tracker", "open_tracker", "read_run", "resolve_uri"]

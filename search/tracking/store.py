@@ -98,6 +98,25 @@ class Store:
             },
         )
 
+    def get_run(self, run_id: str) -> StoredRun:
+        """A run by its id."""
+        return _stored(self._client.get_run(run_id))
+
+    def experiment_of(self, run_id: str) -> tuple[str, str]:
+        """The id and the name of a run's experiment."""
+        experiment_id = self._client.get_run(run_id).info.experiment_id
+        return experiment_id, self._client.get_experiment(experiment_id).name
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """The last step of a metric; 0 where it has none."""
+        return max((m.step for m in self._client.get_metric_history(run_id, metric)), default=0)
+
+    def text_of(self, run_id: str, artifact: str) -> str:
+        """A small text file among the artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._client.download_artifacts(run_id, artifact, folder)
+            return Path(path).read_text(encoding="utf-8")
+
     def find_runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[StoredRun]:
         """The runs with these tags, oldest first: a request for every thousand."""
         wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())

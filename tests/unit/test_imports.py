@@ -17,12 +17,13 @@ from search.workspace import PROJECT
 OPTUNA_MODULES = {
     "search.claim",
     "search.conduct",
+    "search.contenders",
     "search.dry_run",
     "search.grid",
     "search.launch",
+    "search.ledger",
     "search.objective",
     "search.order",
-    "search.retraining",
     "search.samplers",
     "search.session",
     "search.space",
@@ -35,6 +36,7 @@ SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
 QUICK_MODULES = [
     "search.run",
     "search.retrain",
+    "search.reproduce",
     "search.cli",
     "search.spec",
     "search.sections",

@@ -1,0 +1,55 @@
+"""``python -m search.reproduce``: does a logged number come out again?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli import run_command
+from search.options import CompilationCacheOption, DataDirOption, TrackingUriOption
+from search.runtime import prepare_runtime
+
+
+def main(
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN_ID", help="MLflow's id of a trial or a re-training.")
+    ],
+    tracking_uri: TrackingUriOption = None,
+    data_dir: DataDirOption = None,
+    compilation_cache: CompilationCacheOption = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
+) -> int:
+    """Trains a logged run again, from what MLflow holds of it, and compares the numbers.
+
+    Parameters, seed, epochs, study file and the data set's fingerprint are read from MLflow. A data
+    set, a library or a split that is not as it was is named. Exit code 1 where a number differs.
+
+    Example: python -m search.reproduce 3f2c9d0e8b7a4c51a6d0e9b8c7f61234
+    """
+    # Imported here, so that --help and most errors of the command line answer at once.
+    from search.spec import spec_of_text
+    from search.tracking import read_run
+    from search.workspace import Workspace
+
+    workspace = Workspace(Path.cwd())
+    run = read_run(tracking_uri, run_id, folder=workspace.mlruns)
+    source = f"the study file of run {run_id}"
+    spec = spec_of_text(run.spec_text, name=run.study, source=source)
+
+    prepare_runtime(compilation_cache=compilation_cache)
+    from search.reproducing import reproduce
+    from search.session import Session
+
+    session = Session(
+        spec=spec,
+        study_argument=spec.name,
+        workspace=workspace,
+        tracking_uri=tracking_uri,
+        data_dir=data_dir,
+        quiet=quiet,
+    )
+    return reproduce(session, run)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,165 @@
+"""Training a logged run again, from what MLflow holds of it, and comparing the numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from deeprec.config import TrainingConfig
+from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
+from deeprec.errors import NonFiniteError
+from deeprec.ranking import model_scores, rank_all
+from deeprec.retrieval import RetrievalModel
+from deeprec.training import train
+from search.data import training_data
+from search.errors import InputError
+from search.logged import LoggedRun
+from search.provenance import library_versions
+from search.sections import RANKING_DIMENSIONS
+from search.session import Session
+from search.space import Configuration
+from search.trials import OBJECTIVE_METRIC
+
+DIFFERENT = 1
+LOGGED_BEST = "best_val_top_100_accuracy"
+
+TOLERANCE = 1e-6
+"""Accuracies this close are the same number: they are shares of some thousand rows."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric, as it was logged and as it came out now."""
+
+    metric: str
+    logged: float
+    now: float
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is the same number."""
+        return abs(self.logged - self.now) <= TOLERANCE
+
+
+def reproduce(session: Session, run: LoggedRun) -> int:
+    """Trains the run again and says whether its numbers come out.
+
+    Args:
+        session: the run's study and its data.
+        run: as it is logged.
+
+    Returns:
+        The exit code: 0 where every number is the same, 1 where one differs.
+
+    Raises:
+        InputError: the run lacks what it takes.
+    """
+    changed = run.changes(session.dataset.fingerprint, library_versions())
+    for change in changed:
+        session.warn(change)
+    session.announce(
+        f"training {run.name} again: {run.epochs} epochs, seed {run.seed}, "
+        + ("validated" if run.kind == "trial" else "tested")
+    )
+    try:
+        now = _validated(session, run) if run.kind == "trial" else _tested(session, run)
+    except NonFiniteError as error:
+        session.warn(f"it does not come out again: {error}")
+        return DIFFERENT
+    compared = [
+        Comparison(name, run.metrics[name], now[name]) for name in now if name in run.metrics
+    ]
+    session.console.print(_table(compared))
+    session.show(verdict(compared, changed))
+    return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
+
+
+def configuration_of(run: LoggedRun) -> Configuration:
+    """What was trained, from the run's parameters.
+
+    Raises:
+        InputError: a parameter is missing or is not what a run of ours has.
+    """
+    params = run.params
+    try:
+        ranking: dict[str, Any] = {
+            name: float(params[name]) for name in RANKING_DIMENSIONS if name in params
+        }
+        if "normalize" in params:
+            ranking["normalize"] = {"True": True, "False": False}[params["normalize"]]
+        return Configuration(
+            layer_sizes=tuple(map(int, re.findall(r"\d+", params["layer_sizes"]))),
+            embedding_dimension=int(params["embedding_dimension"]),
+            learning_rate=float(params["learning_rate"]),
+            **ranking,
+        )
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"run {run.run_id} cannot be reproduced: its parameters are not those of a trial "
+            f"({error})"
+        ) from None
+
+
+def verdict(compared: list[Comparison], changed: list[str]) -> str:
+    """Whether the numbers came out again, and if not, what may be why."""
+    if not compared:
+        return "Nothing to compare: the run has none of the metrics that a training gives."
+    different = [each for each in compared if not each.is_same]
+    if not different:
+        return "Reproduced: every number is the same."
+    largest = max(abs(each.logged - each.now) for each in different)
+    why = (
+        f"since then {'; '.join(changed)}"
+        if changed
+        else "data and libraries are the same: another processor rounds differently"
+    )
+    return f"NOT reproduced: numbers differ by up to {largest:.4f}; {why}."
+
+
+def _validated(session: Session, run: LoggedRun) -> Mapping[str, float]:
+    model, data = _built(session, run), training_data(session.dataset, session.splits)
+    accuracies = []
+
+    def keep(_epoch: int, metrics: Mapping[str, float]) -> None:
+        if OBJECTIVE_METRIC in metrics:
+            accuracies.append(metrics[OBJECTIVE_METRIC])
+
+    train(model, DeviceData(data), _config(session, run), on_epoch=keep)
+    return {LOGGED_BEST: max(accuracies)}
+
+
+def _tested(session: Session, run: LoggedRun) -> Mapping[str, float]:
+    dataset, splits = session.dataset, session.splits
+    rows = splits.train.followed_by(splits.validation)
+    model = _built(session, run)
+    data = TrainingData(users=dataset.users, movies=dataset.movies, train=rows, validation=None)
+    train(model, DeviceData(data), _config(session, run))
+    score = model_scores(model, dataset.users, dataset.movies)
+    return rank_all(score, rows, splits.test, dataset.movies.rows).named("test")
+
+
+def _built(session: Session, run: LoggedRun) -> RetrievalModel:
+    dataset = session.dataset
+    return RetrievalModel.for_tables(
+        dataset.users, dataset.movies, configuration_of(run).model_config(), seed=run.seed
+    )
+
+
+def _config(session: Session, run: LoggedRun) -> TrainingConfig:
+    config = configuration_of(run).training_config(session.spec, run.seed)
+    return replace(config, epochs=run.epochs)
+
+
+def _table(compared: list[Comparison]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    for header in ("logged", "now"):
+        table.add_column(header, justify="right")
+    for each in compared:
+        style = "green" if each.is_same else "red"
+        table.add_row(each.metric, f"{each.logged:.6f}", f"{each.now:.6f}", style=style)
+    return table
