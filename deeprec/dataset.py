@@ -17,6 +17,7 @@ from deeprec.config import DataConfig
 from deeprec.errors import DataError
 from deeprec.pace import in_words
 from deeprec.preparation import fingerprint_of, prepare, seconds_of
+from deeprec.profiles import ProfileEncoder
 from deeprec.releases import Release, release_named
 from deeprec.sources import default_sources, read_first, source_at
 from deeprec.tables import FeatureSchema, FeatureTable, IntArray, Interactions
@@ -38,6 +39,8 @@ class Dataset:
         titles: by row of the movie table; the first is empty.
         fingerprint: hexadecimal SHA-256 of all that decides the contents.
         source: in words, where the raw data came from.
+        profiles: computes the features of users who are not in the table; None where the data set
+            says nothing of its users.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Dataset:
     titles: tuple[str, ...]
     fingerprint: str
     source: str
+    profiles: ProfileEncoder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +203,7 @@ def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, sourc
         titles=tuple(about["titles"]),
         fingerprint=fingerprint,
         source=source,
+        profiles=ProfileEncoder.from_config(about["encodings"]) if about["encodings"] else None,
     )
 
 

@@ -8,6 +8,13 @@ class DataError(Exception):
     """
 
 
+class RequestError(ValueError):
+    """A recommender cannot answer what it was asked.
+
+    The message is for people: what was given, and what is allowed.
+    """
+
+
 class NonFiniteError(ArithmeticError):
     """A loss or a score was NaN or infinite.
 

@@ -6,7 +6,7 @@ once a user and once a movie, however many ratings there are. Everything runs in
 the CPU, whatever backend Keras uses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,15 @@ class FeatureSet:
         movies: ``[movies + 1]`` rows; row 0 has an empty title and no genre.
         user_numbers: from published user ids to rows of ``users``.
         movie_numbers: from published movie ids to rows of ``movies``.
+        encodings: how the features of a user follow from its columns, as plain values, see
+            :class:`deeprec.profiles.ProfileEncoder`; none where there are no columns.
     """
 
     users: FeatureTable
     movies: FeatureTable
     user_numbers: Numbering
     movie_numbers: Numbering
+    encodings: Sequence[Mapping[str, Any]] = ()
 
 
 def build_features(tables: RawTables, release: Release) -> FeatureSet:
@@ -75,11 +78,13 @@ def build_features(tables: RawTables, release: Release) -> FeatureSet:
     movies = Numbering.of("movie", np.array([movie.id for movie in tables.movies], np.int32))
     if movies.rows != len(tables.movies) + 1:
         raise DataError("ids of movies must be distinct but are not")
+    user_table, encodings = _user_table(tables, release, users)
     return FeatureSet(
-        users=_user_table(tables, release, users),
+        users=user_table,
         movies=_movie_table(tables, movies),
         user_numbers=users,
         movie_numbers=movies,
+        encodings=encodings,
     )
 
 
@@ -89,11 +94,13 @@ def rescaled(stars: FloatArray, release: Release) -> FloatArray:
     return (stars - lowest) / (highest - lowest)
 
 
-def _user_table(tables: RawTables, release: Release, users: Numbering) -> FeatureTable:
+def _user_table(
+    tables: RawTables, release: Release, users: Numbering
+) -> tuple[FeatureTable, list[dict[str, Any]]]:
     ids = Feature(name="user_id", kind="id", vocabulary_size=users.rows)
     columns = {"user_id": np.arange(users.rows, dtype=np.int32)}
     if not release.user_recipe:
-        return FeatureTable(FeatureSchema((ids,)), columns)
+        return FeatureTable(FeatureSchema((ids,)), columns), []
     rows = users.rows_of("user", tables.user_id)
     by_user = {
         name: one_row_each(name, rows, values)[1:] for name, values in tables.user_columns.items()
@@ -105,7 +112,8 @@ def _user_table(tables: RawTables, release: Release, users: Numbering) -> Featur
         nobody_first = np.concatenate([[0], computed[name][:, 0]])
         columns[name] = nobody_first.astype(np.int32)
     features = [_user_feature(name, recipe, space) for name, recipe in release.user_recipe.items()]
-    return FeatureTable(FeatureSchema((ids, *features)), columns)
+    table = FeatureTable(FeatureSchema((ids, *features)), columns)
+    return table, _encodings(space, release, by_user)
 
 
 def _feature_space(release: Release) -> Any:
@@ -144,6 +152,54 @@ def _user_feature(name: str, recipe: Mapping[str, Any], space: Any) -> Feature:
         case _:
             size = space.crossers[name].num_bins
     return Feature(name=name, kind=recipe["kind"], vocabulary_size=size)
+
+
+def _encodings(
+    space: Any, release: Release, by_user: Mapping[str, npt.NDArray[Any]]
+) -> list[dict[str, Any]]:
+    """What was learned, as plain values from which NumPy computes the same features."""
+    encodings: dict[str, dict[str, Any]] = {}
+    for name, recipe in release.user_recipe.items():
+        learned: dict[str, Any]
+        if recipe["kind"] == "discretized":
+            learned = {"boundaries": [float(b) for b in space.preprocessors[name].bin_boundaries]}
+        elif recipe["kind"] == "categorical":
+            vocabulary = space.preprocessors[name].get_vocabulary()
+            learned = {"values": [int(value) for value in vocabulary]}
+        else:
+            one, other = name.split(CROSS)
+            table = _cross_table(space, name, encodings[one], encodings[other], by_user)
+            learned = {"of": [one, other], "table": table}
+        encodings[name] = {"name": name, "kind": recipe["kind"], **learned}
+    return list(encodings.values())
+
+
+def _cross_table(
+    space: Any,
+    name: str,
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    by_user: Mapping[str, npt.NDArray[Any]],
+) -> list[list[int]]:
+    """The hash of every pair of values of two features: found by hashing one of each kind."""
+    first, second = _one_of_each(one), _one_of_each(other)
+    pairs = len(first) * len(second)
+    columns = {column: np.repeat(values[:1], pairs) for column, values in by_user.items()}
+    for feature, values in (
+        (one, np.repeat(first, len(second))),
+        (other, np.tile(second, len(first))),
+    ):
+        columns[feature["name"]] = values.astype(by_user[feature["name"]].dtype)
+    hashed = _transform(space, columns, rows=pairs)[name][:, 0]
+    return hashed.reshape(len(first), len(second)).astype(int).tolist()
+
+
+def _one_of_each(encoding: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """A raw value for each value of a feature, in order."""
+    if encoding["kind"] == "categorical":
+        return np.array(encoding["values"])
+    boundaries = encoding["boundaries"]  # each is the lowest value of the bin above it
+    return np.array([boundaries[0] - 1, *boundaries])
 
 
 def _transform(layer: Any, inputs: Any, *, rows: int) -> Any:

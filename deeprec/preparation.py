@@ -19,7 +19,7 @@ from deeprec.numbering import Numbering
 from deeprec.quiet_tensorflow import import_tensorflow
 from deeprec.releases import Release
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever prepared arrays of an older version must not be read."""
 
 LIBRARIES = ("keras", "tensorflow", "tensorflow-datasets")
@@ -78,6 +78,7 @@ def prepare(release: Release, tables: RawTables, source: str) -> Entry:
         "name": release.name,
         "users": computed.users.schema.to_config(),
         "movies": computed.movies.schema.to_config(),
+        "encodings": list(computed.encodings),
         "titles": _titles(tables, computed.movie_numbers),
     }
     arrays: dict[str, npt.NDArray[Any]] = {

@@ -6,10 +6,14 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.context`: what runs carry about their study
 - :mod:`~search.tracking.destination`: the tracking URI, checked before any work
 - :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
-- :mod:`~search.tracking.store`: the only module that imports mlflow
+- :mod:`~search.tracking.store`: the only module that imports mlflow for runs
 - :mod:`~search.tracking.circuit`: a dead server costs one warning, never a trial
 - :mod:`~search.tracking.writing`: content -> MLflow
 - :mod:`~search.tracking.reconciliation`: what is missing is made, what is stale is closed
+- :mod:`~search.tracking.model_content`: what the registry holds of a model (pure functions)
+- :mod:`~search.tracking.model_store`, :mod:`~search.tracking.serving_model`: the modules that
+  import mlflow for models; the latter is the code that a served model runs
+- :mod:`~search.tracking.models`: models logged, registered, promoted, and found again
 - :mod:`~search.tracking.tracker`: what the search calls
 - :mod:`~search.tracking.reading`: a run read back, to be trained again
 
@@ -18,8 +22,19 @@ Importing this package is cheap: mlflow itself is imported by :func:`open_tracke
 
 from search.tracking.context import StudyContext
 from search.tracking.destination import resolve_uri
+from search.tracking.models import Models, Published, published_folder
 from search.tracking.reading import read_run
 from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker, open_tracker
 
-__all__ = ["Reconciled", "StudyContext", "Tracker", "open_tracker", "read_run", "resolve_uri"]
+__all__ = [
+    "Models",
+    "Published",
+    "Reconciled",
+    "StudyContext",
+    "Tracker",
+    "open_tracker",
+    "published_folder",
+    "read_run",
+    "resolve_uri",
+]

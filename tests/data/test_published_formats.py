@@ -19,6 +19,7 @@ from deeprec.dataset import Dataset, TrainingData, load_dataset, split
 from deeprec.device_data import DeviceData
 from deeprec.errors import DataError
 from deeprec.preparation import permutation
+from deeprec.profiles import OCCUPATIONS, Profile
 from deeprec.quiet_tensorflow import import_tfds
 from deeprec.retrieval import RetrievalModel
 from deeprec.sources import UNVERIFIED
@@ -200,6 +201,21 @@ def test_cross_tells_every_pair_of_gender_and_age_from_every_other(loaded: Loade
 
 
 # --- the order of the rows --------------------------------------------------------------------
+
+
+def test_features_of_a_described_user_are_those_in_the_table(loaded: Loaded) -> None:
+    profiles = loaded.dataset.profiles
+    if not loaded.published.users:
+        assert profiles is None
+        return
+    assert profiles is not None
+    raw = tfds_tables.read(loaded.published.release, loaded.cache / "tensorflow_datasets")
+    labels = dict(zip(raw.user_id, raw.user_columns["user_occupation_label"], strict=True))
+    for user in loaded.published.users:
+        profile = Profile(user.age + 1.5, user.gender, OCCUPATIONS[labels[user.id]])
+        columns = loaded.dataset.users.columns
+        row = {name: int(column[user.id]) for name, column in columns.items()}
+        assert {"user_id": user.id, **profiles.features_of(profile)} == row
 
 
 def test_rows_are_shuffled_as_a_whole_and_always_alike(loaded: Loaded, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ QUICK_MODULES = [
     "search.run",
     "search.retrain",
     "search.reproduce",
+    "search.recommend",
     "search.cli",
     "search.spec",
     "search.sections",
@@ -99,8 +100,17 @@ def test_the_recommender_knows_neither_search_nor_optuna_nor_mlflow() -> None:
             assert not packages(module) & {"search", "optuna", "mlflow"}, module
 
 
-def test_only_one_module_imports_mlflow() -> None:
-    assert importers("mlflow") == {"search.tracking.store"}
+def test_the_modules_that_import_mlflow_are_known() -> None:
+    assert importers("mlflow") == {
+        "search.tracking.model_store",
+        "search.tracking.serving_model",
+        "search.tracking.store",
+    }
+
+
+def test_a_served_model_needs_nothing_of_the_search() -> None:
+    assert "search" not in packages("search.tracking.serving_model")
+    assert not packages("search.promotion") - {"dataclasses", "math"}
 
 
 def test_the_modules_that_import_optuna_are_known() -> None:

@@ -1,0 +1,57 @@
+"""``python -m search.recommend``: what the champion recommends to a user."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli import run_command
+from search.errors import InputError
+from search.options import TrackingUriOption
+from search.runtime import prepare_runtime
+
+
+def main(
+    user: Annotated[
+        int | None, typer.Argument(metavar="[USER]", help="A user of the data set.")
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, metavar="K", help="How many titles.")] = 10,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI", help="A model in MLflow.", show_default="models:/deep-retrieval@champion"
+        ),
+    ] = None,
+    age: Annotated[
+        float | None, typer.Option(metavar="YEARS", help="Of a user nobody knows.")
+    ] = None,
+    gender: Annotated[str | None, typer.Option(metavar="F|M", help="Of such a user.")] = None,
+    occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
+    tracking_uri: TrackingUriOption = None,
+) -> int:
+    """Recommends titles to a user, and shows what the user liked.
+
+    A user whom nobody knows is described by --age, --gender and --occupation instead. Neither the
+    data set nor a study is needed.
+
+    Examples: python -m search.recommend 42
+    python -m search.recommend --age 30 --gender F --occupation writer
+    """
+    if user is None and age is None and gender is None and occupation is None:
+        raise InputError("give a USER, or --age, --gender and --occupation of one nobody knows")
+    # Imported here, so that --help and most errors of the command line answer at once.
+    from search.tracking.models import published_folder
+    from search.workspace import Workspace
+
+    with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
+        prepare_runtime()
+        from deeprec.profiles import Profile
+        from search.recommending import load, recommend
+
+        recommender = load(folder)
+    recommend(recommender, user, Profile(age, gender, occupation), k)
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

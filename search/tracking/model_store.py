@@ -1,0 +1,188 @@
+"""MLflow's models and its registry, reduced to what is needed; like the store, without globals.
+
+A model is text, arrays and Keras's own format: nothing of it is pickled.
+:func:`search.tracking.environment.prepare_environment` comes before the import of this module.
+"""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types.schema import ColSpec, DataType, Schema
+
+import deeprec
+from deeprec.recommender import ARRAYS_FILE
+from search.tracking.destination import Destination
+from search.tracking.model_content import RECOMMENDER_FOLDER, ModelVersion, confirmed_of
+
+REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
+"""What a served model needs, at the versions it was made with."""
+
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says of a model that does not exist: the latter of an alias."""
+
+SERVING_CODE = Path(__file__).with_name("serving_model.py")
+
+SIGNATURE = ModelSignature(
+    inputs=Schema(
+        [
+            ColSpec(DataType.long, "user_id", required=False),
+            ColSpec(DataType.long, "k", required=False),
+            ColSpec(DataType.double, "age", required=False),
+            ColSpec(DataType.string, "gender", required=False),
+            ColSpec(DataType.string, "occupation", required=False),
+        ]
+    ),
+    outputs=Schema(
+        [
+            ColSpec(DataType.long, "user_id"),
+            ColSpec(DataType.long, "rank"),
+            ColSpec(DataType.long, "movie_id"),
+            ColSpec(DataType.string, "title"),
+            ColSpec(DataType.double, "score"),
+        ]
+    ),
+)
+
+
+class ModelStore:
+    """The models of one MLflow server or database; every method may raise what mlflow raises."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._uri = destination.uri
+        self._is_server = destination.database is None
+        self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
+
+    def log_model(self, run_id: str, folder: Path, name: str) -> str:
+        """Makes a model of a recommender's folder and links it to a run; returns its URI."""
+        experiment_id = self._client.get_run(run_id).info.experiment_id
+        model = self._client.create_logged_model(experiment_id, name, source_run_id=run_id)
+        with tempfile.TemporaryDirectory() as place:
+            about = Model(
+                artifact_path=model.artifact_location,
+                model_uuid=model.model_id,
+                run_id=run_id,
+                model_id=model.model_id,
+            )
+            _save(Path(place), folder, about)
+            self._client.log_model_artifacts(model.model_id, str(Path(place, "model")))
+        self._client.finalize_logged_model(model.model_id, "READY")
+        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        return f"models:/{model.model_id}"
+
+    def register(self, model_uri: str, name: str, tags: Mapping[str, str]) -> str:
+        """Makes a version of the registered model of that name; returns its number."""
+        with suppress(MlflowException):  # it exists
+            self._client.create_registered_model(name)
+        model = self._client.get_logged_model(model_uri.removeprefix("models:/"))
+        # A database would look the URI up in MLflow's global one; a server looks in its own.
+        source = model_uri if self._is_server else model.artifact_location
+        made = self._client.create_model_version(
+            name, source, run_id=model.source_run_id, tags=dict(tags), model_id=model.model_id
+        )
+        return str(made.version)
+
+    def version_at(self, name: str, alias: str) -> ModelVersion | None:
+        """What an alias points to; None where there is no such model or alias."""
+        try:
+            aliases = self._client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        if alias not in aliases:
+            return None
+        return _version(self._client.get_model_version(name, str(aliases[alias])))
+
+    def version_of(self, name: str, run_id: str) -> ModelVersion | None:
+        """The latest version that was made of a run; None where there is none."""
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        return max(map(_version, found), key=lambda made: int(made.version), default=None)
+
+    def tag(self, name: str, number: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of a version."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, number, key, value)
+
+    def point(self, name: str, alias: str, number: str) -> None:
+        """Makes an alias point to a version."""
+        self._client.set_registered_model_alias(name, alias, number)
+
+    def download(self, model_uri: str, into: Path) -> Path | None:
+        """A copy of a model's recommender, made in the folder ``into``.
+
+        Returns:
+            None where there is no such model.
+        """
+        try:
+            location = self._location(model_uri.removeprefix("models:/"))
+        except MlflowException as error:
+            if error.error_code in _NOT_THERE:
+                return None
+            raise
+        files = f"{location}/artifacts/{RECOMMENDER_FOLDER}"
+        return Path(
+            download_artifacts(artifact_uri=files, dst_path=str(into), tracking_uri=self._uri)
+        )
+
+    def _location(self, model: str) -> str:
+        """Where the files of ``NAME@ALIAS``, ``NAME/VERSION`` or a model's id are.
+
+        MLflow's own way from a URI to its files leads through the global tracking URI.
+        """
+        name, at, alias = model.partition("@")
+        if at:
+            number = self._client.get_model_version_by_alias(name, alias).version
+            return str(self._client.get_model_version_download_uri(name, str(number)))
+        name, slash, number = model.partition("/")
+        if slash:
+            return str(self._client.get_model_version_download_uri(name, number))
+        return str(self._client.get_logged_model(model).artifact_location)
+
+
+def _version(found: RegisteredVersion) -> ModelVersion:
+    return ModelVersion(
+        name=found.name,
+        version=str(found.version),
+        run_id=found.run_id,
+        confirmed=confirmed_of(found.tags),
+    )
+
+
+def _save(place: Path, folder: Path, about: Model) -> None:
+    """Writes MLflow's model into ``place/model``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MLflow warns of its own type hints
+        from mlflow.pyfunc import save_model
+
+    shutil.copytree(folder, place / RECOMMENDER_FOLDER)
+    save_model(
+        place / "model",
+        mlflow_model=about,
+        python_model=str(SERVING_CODE),
+        artifacts={"recommender": str(place / RECOMMENDER_FOLDER)},
+        code_paths=[str(Path(deeprec.__file__).parent)],
+        signature=SIGNATURE,
+        input_example=pd.DataFrame({"user_id": [_some_user(folder)], "k": [5]}),
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )
+    for cache in (place / "model").rglob("__pycache__"):
+        shutil.rmtree(cache)
+
+
+def _some_user(folder: Path) -> int:
+    """A user that the recommender knows."""
+    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+        return int(arrays["user_ids"][1])

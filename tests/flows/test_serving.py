@@ -1,0 +1,271 @@
+"""The champion in use: recommended from on the command line, and served over HTTP."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deeprec.recommender import Recommender
+from search.promotion import Confirmed
+from search.retrained import RetrainRecord
+from search.tracking import open_tracker
+from search.workspace import PROJECT
+from tests.tiny_recommender import FINGERPRINT, tiny_recommender
+from tests.unit.search.tracking.support import CONTEXT, free_port
+
+WRITER: dict[str, Any] = {"age": 30, "gender": "F", "occupation": "writer"}
+RETRAINED = RetrainRecord(
+    trial=3, parameters={}, epochs=5, seed=1, metrics={"test_loss": 0.1}, started_ms=1, ended_ms=2
+)
+NOT_PICKLED = {"", ".json", ".keras", ".npz", ".py", ".txt", ".yaml", ".toml", ".db", ".lock"}
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return tiny_recommender()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender) -> Path:
+    """A folder with a champion in its MLflow, and nothing else."""
+    folder = tmp_path_factory.mktemp("workspace")
+    made = tmp_path_factory.mktemp("made") / "recommender"
+    recommender.save(made)
+    warned: list[str] = []
+    tracker = open_tracker(None, CONTEXT, folder=folder / "mlruns", warn=warned.append)
+    run_id = tracker.log_retrain(RETRAINED, None)
+    assert run_id is not None
+    worth = Confirmed(
+        mean=0.3, deviation=0.01, seeds=3, data_fingerprint=FINGERPRINT, split="random"
+    )
+    published = tracker.publish(run_id, made, worth)
+    assert published is not None, warned
+    assert published.decision.promote
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """Of commands: the packages of this checkout, the programs of this Python, no pickles."""
+    programs = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+# --- python -m search.recommend ---------------------------------------------------------------
+
+
+def recommend(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "search.recommend", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_known_user_is_shown_what_to_watch_and_what_was_liked(
+    workspace: Path, recommender: Recommender
+) -> None:
+    done = recommend(workspace, "1", "--k", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    titles = [movie.title for movie in recommender.recommend(1, 3)]
+    titles += [movie.title for movie in recommender.liked_by(1)]
+    lines = done.stdout.splitlines()
+    found = [title for line in lines for title in titles if title in line]
+    assert found == titles  # in this order
+    assert "liked by user 1" in done.stdout
+
+
+def test_a_user_nobody_knows_is_shown_what_to_watch(
+    workspace: Path, recommender: Recommender
+) -> None:
+    arguments = ("--age", "30", "--gender", "F", "--occupation", "writer", "--k", "2")
+    done = recommend(workspace, *arguments, "--model", "models:/deep-retrieval/1")
+    assert done.returncode == 0, done.stderr
+    for movie in recommender.recommend(None, 2, **WRITER):
+        assert movie.title in done.stdout
+    assert "liked" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a USER, or --age, --gender and --occupation"),
+        (["9"], "user must be one of the 5 of movielens/100k (1 to 8) but got 9"),
+        (["one"], "USER"),
+        (["1", "--k", "0"], "--k"),
+        (["1", "--age", "30"], "either a user or age but not both"),
+        (["--age", "30"], "gender, occupation is missing"),
+        (
+            ["--age", "30", "--gender", "F", "--occupation", "wizard"],
+            "occupation must be one of student, technician/engineer, writer but got 'wizard'",
+        ),
+        (
+            ["1", "--model", "models:/deep-retrieval/9"],
+            "there is no model models:/deep-retrieval/9",
+        ),
+        (["1", "--model", "nothing"], "--model must look like models:/NAME@ALIAS"),
+        (["1", "--tracking-uri", "nowhere"], "the tracking URI must be"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(
+    workspace: Path, arguments: list[str], message: str
+) -> None:
+    refused(recommend(workspace, *arguments), message)
+
+
+def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(tmp_path: Path) -> None:
+    refused(recommend(tmp_path, "1"), "yet; make one with python -m search.retrain")
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+# --- mlflow models serve ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served champion."""
+
+    uri: str
+    pid: int
+
+    def ask(self, *rows: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the body of the answer to a request of these rows."""
+        request = urllib.request.Request(
+            f"{self.uri}/invocations",
+            json.dumps({"dataframe_records": list(rows)}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)["predictions"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)["message"]
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        try:
+            with urllib.request.urlopen(f"{self.uri}/ping", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def served(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The real server, in an empty folder: it has the model and the packages, nothing else."""
+    folder, port = tmp_path_factory.mktemp("served"), free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["-m", "models:/deep-retrieval@champion", "--host", "127.0.0.1", "-p", str(port)]
+    tracking = {"MLFLOW_TRACKING_URI": f"sqlite:///{workspace / 'mlruns' / 'mlflow.db'}"}
+    variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=variables | tracking,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    served = Served(f"http://127.0.0.1:{port}", process.pid)
+    try:
+        deadline = time.monotonic() + 120
+        while not served.answers():
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield served
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_known_user_is_answered(served: Served, recommender: Recommender) -> None:
+    status, rows = served.ask({"user_id": 2, "k": 3})
+    assert status == 200
+    assert [tuple(row) for row in rows] == [("user_id", "rank", "movie_id", "title", "score")] * 3
+    assert [(row["user_id"], row["rank"], row["movie_id"], row["title"]) for row in rows] == [
+        (2, rank, movie.movie_id, movie.title)
+        for rank, movie in enumerate(recommender.recommend(2, 3), start=1)
+    ]
+
+
+def test_a_user_nobody_knows_is_answered(served: Served, recommender: Recommender) -> None:
+    status, rows = served.ask(WRITER)
+    assert status == 200
+    expected = recommender.recommend(None, **WRITER)
+    assert [row["movie_id"] for row in rows] == [movie.movie_id for movie in expected]
+    assert [row["score"] for row in rows] == pytest.approx([movie.score for movie in expected])
+
+
+def test_several_users_are_answered_at_once(served: Served) -> None:
+    status, rows = served.ask({"user_id": 2, "k": 1}, {"user_id": 0, "k": 2, **WRITER})
+    assert status == 200
+    assert [(row["user_id"], row["rank"]) for row in rows] == [(2, 1), (0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"user_id": 77}, "row 0: user must be one of the 5 of movielens/100k (1 to 8) but got 77"),
+        ({"user_id": 1, "k": 0}, "row 0: k must be at least 1 but got 0"),
+        ({"user_id": "one"}, "Failed to convert column user_id"),
+        ({"user": 1}, "a request needs a row with some of user_id, k, age, gender, occupation"),
+        ({**WRITER, "occupation": "wizard"}, "occupation must be one of student, technician"),
+        ({**WRITER, "gender": 7}, "gender must be one of F, M but got '7'"),
+        ({"age": 30}, "gender, occupation is missing"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_the_reason(
+    served: Served, row: dict[str, Any], reason: str
+) -> None:
+    status, message = served.ask(row)
+    assert status == 400
+    assert reason in message
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_the_server_has_not_loaded_tensorflow(served: Served) -> None:
+    served.ask({"user_id": 2})
+    session = [
+        path
+        for path in Path("/proc").glob("[0-9]*")
+        if path.name == str(served.pid) or f" {served.pid} " in (path / "stat").read_text()
+    ]
+    maps = [(path / "maps").read_text() for path in session]
+    assert any("jaxlib" in text for text in maps)
+    assert not any("tensorflow" in text for text in maps)
+
+
+def test_nothing_among_the_artifacts_is_a_pickle(workspace: Path) -> None:
+    files = [path for path in (workspace / "mlruns").rglob("*") if path.is_file()]
+    assert any(path.name == "query_model.keras" for path in files)
+    assert {path.suffix for path in files} <= NOT_PICKLED

@@ -1,0 +1,305 @@
+"""Models in MLflow's registry: logged whole, promoted for a reason, found again."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deeprec.recommender import Recommender
+from search.errors import InputError
+from search.promotion import Confirmed, Decision
+from search.retrained import RetrainRecord
+from search.tracking import Published, Tracker, open_tracker, published_folder
+from tests.tiny_recommender import tiny_recommender
+from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings
+
+RETRAINED = RetrainRecord(
+    trial=3, parameters={}, epochs=5, seed=1, metrics={"test_loss": 0.1}, started_ms=1, ended_ms=2
+)
+
+
+def confirmed(mean: float, data: str = CONTEXT.data_fingerprint) -> Confirmed:
+    return Confirmed(mean=mean, deviation=0.002, seeds=3, data_fingerprint=data, split="random")
+
+
+@pytest.fixture(scope="module")
+def recommender_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "any name"
+    tiny_recommender().save(folder)
+    return folder
+
+
+@pytest.fixture
+def run_id(tracker: Tracker) -> str:
+    return new_run(tracker, seed=1)
+
+
+def new_run(tracker: Tracker, seed: int) -> str:
+    made = tracker.log_retrain(replace(RETRAINED, seed=seed), None)
+    assert made is not None
+    return made
+
+
+def published(
+    tracker: Tracker, run_id: str, folder: Path, mean: float = 0.3, **options: Any
+) -> Published:
+    made = tracker.publish(run_id, folder, confirmed(mean), **options)
+    assert made is not None
+    return made
+
+
+# --- what MLflow holds ------------------------------------------------------------------------
+
+
+def test_a_registry_without_a_champion_says_so(tracker: Tracker) -> None:
+    assert tracker.models.champion() is None
+
+
+def test_the_first_model_becomes_the_champion(
+    tracker: Tracker, run_id: str, recommender_folder: Path, warnings: Warnings
+) -> None:
+    made = published(tracker, run_id, recommender_folder)
+    assert made.decision == Decision(True, "there was no champion")
+    champion = tracker.models.champion()
+    assert champion is not None
+    assert (champion.name, champion.version) == ("deep-retrieval", made.version)
+    assert champion.run_id == run_id
+    assert champion.confirmed == confirmed(0.3)
+    assert warnings == []
+
+
+def test_a_version_carries_what_it_is_worth_and_why_it_was_promoted(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    made = published(tracker, run_id, recommender_folder, 0.25)
+    found = reader.client.get_model_version("deep-retrieval", made.version)
+    assert found.tags == {
+        "deeprec.test_accuracy_mean": "0.25",
+        "deeprec.test_accuracy_deviation": "0.002",
+        "deeprec.seeds": "3",
+        "deeprec.data_fingerprint": CONTEXT.data_fingerprint,
+        "deeprec.split": "random",
+        "deeprec.promoted_because": "there was no champion",
+    }
+    assert found.run_id == run_id
+
+
+def test_the_champion_changes_only_for_a_better_one(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    made = [
+        published(tracker, new_run(tracker, seed), recommender_folder, mean)
+        for seed, mean in enumerate([0.3, 0.301, 0.31, 0.305], start=10)
+    ]
+    assert [each.version for each in made] == ["1", "2", "3", "4"]
+    assert [each.decision.promote for each in made] == [True, False, True, False]
+    champion = tracker.models.champion()
+    assert champion is not None
+    assert champion.version == "3"
+    tags = reader.client.get_model_version("deep-retrieval", "2").tags
+    assert "not better by more than the noise" in tags["deeprec.not_promoted_because"]
+
+
+def test_the_user_decides_where_a_choice_is_given(
+    tracker: Tracker, run_id: str, recommender_folder: Path
+) -> None:
+    published(tracker, run_id, recommender_folder, 0.3, choice=False)
+    assert tracker.models.champion() is None
+    published(tracker, run_id, recommender_folder, 0.3)
+    published(tracker, new_run(tracker, 2), recommender_folder, 0.2, choice=True)
+    champion = tracker.models.champion()
+    assert champion is not None
+    assert champion.version == "2"
+
+
+def test_a_run_is_published_once_however_often_asked(
+    tracker: Tracker, run_id: str, recommender_folder: Path
+) -> None:
+    first = published(tracker, run_id, recommender_folder)
+    again = published(tracker, run_id, recommender_folder)
+    assert first.version == again.version == "1"
+    assert again.decision == Decision(True, "it is the champion")
+
+
+def test_a_champion_that_somebody_else_registered_is_not_comparable(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    for tag in ("test_accuracy_mean", "test_accuracy_deviation", "data_fingerprint"):
+        reader.client.delete_model_version_tag("deep-retrieval", "1", f"deeprec.{tag}")
+    made = published(tracker, new_run(tracker, 2), recommender_folder, 0.9)
+    assert not made.decision.promote
+    assert "not comparable: the champion was tested on other data" in made.decision.reason
+
+
+def test_a_run_shows_its_model(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    model = model_of(reader, run_id)
+    assert str(model.status) == "READY"
+    assert model.source_run_id == run_id
+
+
+def test_nothing_is_written_but_where_mlflow_is(
+    tracker: Tracker,
+    run_id: str,
+    recommender_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere = tmp_path / "working directory"  # where MLflow's global database would be made
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    published(tracker, run_id, recommender_folder)
+    assert list(elsewhere.iterdir()) == []
+
+
+# --- its files --------------------------------------------------------------------------------
+
+
+def model_of(reader: Reader, run_id: str) -> Any:
+    outputs = reader.client.get_run(run_id).outputs
+    assert outputs is not None
+    (output,) = outputs.model_outputs
+    return reader.client.get_logged_model(output.model_id)
+
+
+def files_of(reader: Reader, run_id: str) -> Path:
+    return Path(model_of(reader, run_id).artifact_location.removeprefix("file://"))
+
+
+def test_nothing_is_pickled_and_requirements_are_pinned(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    model = files_of(reader, run_id)
+    files = {path for path in model.rglob("*") if path.is_file()}
+    assert {path.suffix for path in files} == {
+        "",
+        ".json",
+        ".keras",
+        ".npz",
+        ".py",
+        ".txt",
+        ".yaml",
+    }
+    assert {path.name for path in files if not path.suffix} == {"MLmodel"}
+    requirements = (model / "requirements.txt").read_text().split()
+    assert all("==" in line for line in requirements)
+    assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "keras", "jax", "numpy"}
+    example = json.loads((model / "serving_input_example.json").read_text())
+    assert example == {"dataframe_split": {"columns": ["user_id", "k"], "data": [[1, 5]]}}
+
+
+ANYWHERE = """
+import json, sys
+import mlflow.pyfunc
+import pandas as pd
+
+sys.modules["search"] = None  # an import of it fails
+model = mlflow.pyfunc.load_model(sys.argv[1])
+found = model.predict(pd.DataFrame({"user_id": [2, 3], "k": [1, 2]}))
+import deeprec
+print(json.dumps([deeprec.__file__, found.to_dict("records")]))
+assert not {"tensorflow", "optuna"} & set(sys.modules)
+"""
+
+
+def test_it_runs_where_nothing_but_the_model_is(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path, tmp_path: Path
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    model = files_of(reader, run_id).rename(tmp_path / "elsewhere")
+    settings = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", ANYWHERE, str(model)],
+        cwd=tmp_path,
+        env=environment | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    package, rows = json.loads(done.stdout.splitlines()[-1])
+    assert Path(package).is_relative_to(model)
+    recommended = [
+        (user, rank, movie)
+        for user, k in ((2, 1), (3, 2))
+        for rank, movie in enumerate(tiny_recommender().recommend(user, k), start=1)
+    ]
+    assert [(row["user_id"], row["rank"], row["movie_id"]) for row in rows] == [
+        (user, rank, movie.movie_id) for user, rank, movie in recommended
+    ]
+    assert [row["title"] for row in rows] == [movie.title for _, _, movie in recommended]
+    assert [row["score"] for row in rows] == pytest.approx([m.score for _, _, m in recommended])
+
+
+# --- found again ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["alias", "version", "id"])
+def test_a_model_is_found_by_alias_version_and_id(
+    tracker: Tracker,
+    reader: Reader,
+    folder: Path,
+    run_id: str,
+    recommender_folder: Path,
+    how: str,
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    model_id = f"models:/{model_of(reader, run_id).model_id}"
+    uri = {"alias": None, "version": "models:/deep-retrieval/1", "id": model_id}[how]
+    with published_folder(None, uri, folder=folder) as found:
+        assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        (None, "there is no champion at sqlite:///.* yet; make one with python -m search.retrain"),
+        ("models:/deep-retrieval/7", "there is no model models:/deep-retrieval/7 at sqlite:///"),
+        ("models:/other@champion", "there is no model models:/other@champion at"),
+        ("models:/m-0123", "there is no model models:/m-0123 at"),
+        (
+            "runs:/0123/model",
+            "--model must look like models:/NAME@ALIAS, .* but got 'runs:/0123/mo",
+        ),
+        ("models:/", "--model must look like"),
+        ("models:/a/b", "--model must look like"),
+    ],
+)
+def test_what_is_not_there_is_refused(folder: Path, uri: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message), published_folder(None, uri, folder=folder):
+        pass
+
+
+def test_looking_for_a_model_makes_no_database(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="there is no champion"),
+        published_folder(None, None, folder=tmp_path / "mlruns"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_goes_wrong_with_the_files_is_not_blamed_on_mlflow(
+    tracker: Tracker, folder: Path, run_id: str, recommender_folder: Path
+) -> None:
+    published(tracker, run_id, recommender_folder)
+    with pytest.raises(ZeroDivisionError), published_folder(None, None, folder=folder):
+        raise ZeroDivisionError
+
+
+def test_mlflow_that_fails_costs_a_warning(
+    folder: Path, recommender_folder: Path, warnings: Warnings
+) -> None:
+    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    assert tracker.publish("no such run", recommender_folder, confirmed(0.3)) is None
+    assert len(warnings) == 1
