@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeprec.ranking import model_scores, rank_all
-
 from deeprec.config import TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.evaluation import evaluate_model
+from deeprec.ranking import model_scores, rank_all
+from deeprec.recommender import Recommender
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import train
@@ -27,7 +27,7 @@ from search.retrained import RetrainRecord
 from search.seeds import derive_seed
 from search.session import Session
 from search.storage import curve_from_json, curve_to_json
-from search.towers import find_towers, save_towers
+from search.towers import find_towers, tower_folder
 from search.trials import OBJECTIVE_METRIC, CurvePoint
 
 Result = Mapping[str, Any]
@@ -70,16 +70,27 @@ class Confirming:
             number: of the seed, from 0; the towers of the first are kept.
 
         Returns:
-            What was measured, and where the towers lie if they were kept.
+            What was measured, and where the recommender made of the towers lies if it was kept.
 
         Raises:
             NonFiniteError: a loss or a score is not finite.
         """
         name = f"test:{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._tested(contender, number))
-        return _record_of(result), find_towers(
-            self._session.towers_folder, _folder_name(contender, number)
-        )
+        return _record_of(result), self._towers(contender) if number == 0 else None
+
+    def _towers(self, contender: Contender) -> Path:
+        """The recommender of the first seed; one that was lost is trained again, not tested."""
+        folder = self._session.towers_folder
+        found = find_towers(folder, _folder_name(contender))
+        if found is None:
+            self._say(contender, 0, "training and validation rows, as its towers were lost")
+            self._keep(contender, self._trained(contender, 0, self._all_but_test)[0])
+        return found or tower_folder(folder, _folder_name(contender))
+
+    def _keep(self, contender: Contender, model: RetrievalModel) -> None:
+        place = tower_folder(self._session.towers_folder, _folder_name(contender))
+        Recommender.of(model, self._session.dataset, self.rows_before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
         self._say(contender, number, "training rows, validated")
@@ -103,7 +114,7 @@ class Confirming:
             dataset.movies.rows,
         )
         if number == 0:
-            save_towers(model, self._session.towers_folder, _folder_name(contender, number))
+            self._keep(contender, model)
         free_memory()
         assert contender.trial is not None, "only a trial is tested"
         derived = {k: v for k, v in contender.trial.derived.items() if k != "seed"}
@@ -162,8 +173,8 @@ class Confirming:
         )
 
 
-def _folder_name(contender: Contender, number: int) -> str:
-    return f"confirmed-{contender.key}-seed-{number}"
+def _folder_name(contender: Contender) -> str:
+    return f"confirmed-{contender.key}-{contender.training.epochs}-epochs"
 
 
 def _record_of(result: Result) -> RetrainRecord:

@@ -53,11 +53,19 @@ class Sample:
 def beats(one: Sample, other: Sample) -> bool | None:
     """Whether the mean of one is higher by more than the noise.
 
-    The difference must exceed :data:`ERRORS_APART` times ``sqrt(error1 ** 2 + error2 ** 2)``.
-
     Returns:
         None where a single seed leaves the noise unknown.
     """
-    if one.error is None or other.error is None:
-        return None
-    return one.mean - other.mean > ERRORS_APART * math.hypot(one.error, other.error)
+    apart = noise_of(one.error, other.error)
+    return None if apart is None else one.mean - other.mean > apart
+
+
+def noise_of(error: float | None, other: float | None) -> float | None:
+    """What a difference of two means must exceed, given their standard errors.
+
+    :data:`ERRORS_APART` times the standard error of the difference, ``sqrt(e1 ** 2 + e2 ** 2)``.
+
+    Returns:
+        None where an error is not known.
+    """
+    return None if error is None or other is None else ERRORS_APART * math.hypot(error, other)

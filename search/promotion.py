@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-ERRORS_APART = 2.0
-"""A difference of means counts when it exceeds so many of its standard errors."""
+from search.noise import noise_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +64,9 @@ def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
     if other := _other_test(new, champion):
         return Decision(False, f"not comparable: the champion was tested on {other}")
     both = f"mean test accuracy {new.mean:.4f} against the champion's {champion.mean:.4f}"
-    if new.error is None or champion.error is None:
+    noise = noise_of(new.error, champion.error)
+    if noise is None:
         return Decision(False, f"{both}; with a single seed nobody can tell that from noise")
-    noise = ERRORS_APART * math.hypot(new.error, champion.error)
     if new.mean - champion.mean > noise:
         return Decision(True, f"{both}: more than the noise ({noise:.4f})")
     return Decision(False, f"{both}: not better by more than the noise ({noise:.4f})")

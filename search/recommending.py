@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from deeprec.errors import DataError, RequestError
 from deeprec.profiles import Profile
 from deeprec.recommender import Liked, Recommended, Recommender
+from search.console import make_console
 from search.errors import InputError
-
-PIPE_COLUMNS = 120
 
 
 def load(folder: Path) -> Recommender:
@@ -40,7 +38,7 @@ def recommend(recommender: Recommender, user: int | None, profile: Profile, k: i
         )
     except RequestError as error:
         raise InputError(str(error)) from error
-    console = _console()
+    console = make_console()
     console.print(recommended_table(movies))
     if user is None:
         return
@@ -72,9 +70,3 @@ def _table(number: str, title: str, value: str) -> Table:
     table.add_column(title)
     table.add_column(value, justify="right")
     return table
-
-
-def _console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS)

@@ -31,6 +31,14 @@ def main(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
     ] = 5,
+    promote: Annotated[
+        bool | None,
+        typer.Option(
+            "--promote/--no-promote",
+            help="Whether the model becomes the champion.",
+            show_default="if its test is better by more than the noise",
+        ),
+    ] = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
@@ -41,7 +49,8 @@ def main(
 
     The trials, and the tutorial's own model, are trained with every seed on the training rows and
     compared on the validation rows. The best on average is trained on both with every seed, and
-    evaluated once on the test rows, beside references that any model should beat.
+    evaluated once on the test rows, beside references that any model should beat. The model of the
+    first seed is registered in MLflow; it becomes the champion if it is better than the present.
 
     What was computed is kept: an interrupted confirmation goes on, and a second one does nothing
     twice.
@@ -68,7 +77,7 @@ def main(
         data_dir=data_dir,
         quiet=quiet,
     )
-    return retrain(session, trial_number=trial, top=top, seeds=seeds)
+    return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,32 @@ import time
 from collections.abc import Sequence
 
 from deeprec.errors import NonFiniteError
-from search.confirmation import Confirmation, ranked
+from search.confirmation import TEST_METRIC, Confirmation, ranked
 from search.confirmation_report import results_table, validation_table, verdict
 from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
 from search.ledger import Ledger
 from search.noise import Sample
+from search.promotion import Confirmed
 from search.reference_results import measured_references
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.session import Session
 from search.storage import close_study, load_study, only_run, records, refuse_other_study
 from search.tracking import Tracker
+from search.tracking.model_content import MODEL_NAME
+from search.tracking.models import Published
 
 FAILED = 1
 
 
-def retrain(session: Session, *, trial_number: int | None, top: int, seeds: int) -> int:
+def retrain(
+    session: Session,
+    *,
+    trial_number: int | None,
+    top: int,
+    seeds: int,
+    promote: bool | None = None,
+) -> int:
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
     Args:
@@ -27,6 +37,7 @@ def retrain(session: Session, *, trial_number: int | None, top: int, seeds: int)
         trial_number: the only trial to confirm; the best ones when None.
         top: how many of the best trials compete.
         seeds: how many trainings of each.
+        promote: whether the model becomes the champion; None to compare it with the present one.
 
     Returns:
         The exit code.
@@ -47,8 +58,10 @@ def retrain(session: Session, *, trial_number: int | None, top: int, seeds: int)
             session.warn(f"the confirmation failed: {error}; name another trial with --trial")
             return FAILED
         _log(tracker, confirmation, measured_references(session, ledger, test=True))
+        published = _publish(session, tracker, confirmation, promote)
         close_study(study)
     _show(session, confirmation)
+    _show_next(session, confirmation, published)
     return 0
 
 
@@ -77,7 +90,7 @@ def _confirmed(
 def _log(
     tracker: Tracker, confirmation: Confirmation, references: Sequence[ReferenceRecord]
 ) -> None:
-    for record, towers in confirmation.tested:
+    for record, towers in confirmation.tested[1:]:
         tracker.log_retrain(record, towers)
     tracker.log_references(references)
     assert confirmation.winner.trial is not None
@@ -92,10 +105,38 @@ def _log(
     )
 
 
+def _publish(
+    session: Session, tracker: Tracker, confirmation: Confirmation, promote: bool | None
+) -> Published | None:
+    """The model of the first seed, in MLflow's registry with what all seeds say it is worth."""
+    record, folder = confirmation.tested[0]
+    run_id = tracker.log_retrain(record, folder)
+    if run_id is None or folder is None:
+        return None
+    sample = confirmation.test[TEST_METRIC]
+    worth = Confirmed(
+        mean=sample.mean,
+        deviation=sample.deviation,
+        seeds=len(sample.values),
+        data_fingerprint=session.dataset.fingerprint,
+        split=session.spec.data.split,
+    )
+    return tracker.publish(run_id, folder, worth, choice=promote)
+
+
 def _show(session: Session, confirmation: Confirmation) -> None:
     session.console.print(validation_table(confirmation))
     session.console.print(results_table(confirmation))
     for line in verdict(confirmation):
         session.console.print(line, markup=False, highlight=False)
-    session.show(f"\ntowers:  {confirmation.towers}")
-    session.show(f"compare: {session.commands().compare}")
+
+
+def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:
+    if published is not None:
+        standing = "is the champion" if published.decision.promote else "is NOT the champion"
+        session.show(
+            f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
+        )
+    session.show(f"\nmodel:     {confirmation.towers}")
+    session.show("recommend: python -m search.recommend 42")
+    session.show(f"compare:   {session.commands().compare}")

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 import optuna
-from rich.console import Console
 
 from deeprec.dataset import Dataset, Splits, split
+from search.console import make_console
 from search.data import load_data
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
@@ -20,14 +20,6 @@ from search.summary import NextCommands
 from search.towers import find_towers
 from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri
 from search.workspace import Workspace
-
-PIPE_COLUMNS = 120
-
-
-def make_console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
 
 
 class Session:
