@@ -1,4 +1,4 @@
-"""Training at scale: made-up data with the shape of MovieLens 20M, the rating loss.
+"""Training at scale: made-up data with the shape of MovieLens 20M, both losses that fit it.
 
 Every measurement has a process of its own. Memory is what the process takes at its peak beyond
 what it held before any rating: the ratings themselves (16 bytes each), the batches, the model, the
@@ -9,7 +9,7 @@ with 1 million and with 20: the difference is what a rating takes, and that has 
 import time
 from typing import Any
 
-from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.config import LossName, ModelConfig, TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.evaluation import EvaluationRows, Evaluator
@@ -31,6 +31,8 @@ TIMES_PER_RATING = 1.3
 TIMES_PER_STEP = 1.5
 BYTES_PER_RATING = 48.0
 WARM_EPOCHS = 2
+RANKING_LOSS: LossName = "in_batch_softmax"
+"""The only ranking loss whose step does not grow with the catalog."""
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
@@ -46,8 +48,19 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         for ratings, batch_size in [*sizes, (20 * unit, LARGE_BATCH_SIZE)]
     }
     few, many = sizes[0], sizes[-1]
+    ranking = {
+        ratings: call(
+            "scale:run",
+            {"ratings": ratings, "batch_size": BATCH_SIZE, "loss": RANKING_LOSS, **whole},
+        )
+        for ratings, _ in (few, many)
+    }
     results = [
         *(_speed(*size, measured) for size, measured in runs.items()),
+        *(
+            _speed(ratings, BATCH_SIZE, measured, RANKING_LOSS)
+            for ratings, measured in ranking.items()
+        ),
         _per_rating(few[0], many[0], runs[few], runs[many]),
         _per_step(unit, tenth, whole, repeats=1 if quick else 3),
         _memory_per_rating(few[0], many[0], runs[few], runs[many]),
@@ -57,7 +70,9 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     return [result.to_json() for result in results]
 
 
-def run(*, ratings: int, users: int, movies: int, batch_size: int) -> dict[str, float]:
+def run(
+    *, ratings: int, users: int, movies: int, batch_size: int, loss: LossName = "rating"
+) -> dict[str, float]:
     """Trains a first epoch, which compiles, and then warm ones; evaluates some of the rows."""
     size = Size(ratings=ratings, users=users, movies=movies)
     user_table, movie_table = make_users(size), make_movies(size)
@@ -73,7 +88,7 @@ def run(*, ratings: int, users: int, movies: int, batch_size: int) -> dict[str, 
     train(
         model,
         data,
-        TrainingConfig(epochs=1 + WARM_EPOCHS, batch_size=batch_size),
+        TrainingConfig(epochs=1 + WARM_EPOCHS, batch_size=batch_size, loss=loss),
         on_epoch=lambda *_: ended.append(time.perf_counter()),
     )
     peak = peak_bytes() or 0
@@ -99,10 +114,12 @@ def _warm_evaluation(evaluator: Evaluator, model: RetrievalModel) -> float:
     return min(seconds)
 
 
-def _speed(ratings: int, batch_size: int, measured: dict[str, float]) -> Result:
+def _speed(
+    ratings: int, batch_size: int, measured: dict[str, float], loss: LossName = "rating"
+) -> Result:
     seconds = measured["epoch_seconds"] / (ratings / MILLION)
     return Result(
-        what=f"{ratings:,} ratings, batch {batch_size:,}: a million ratings and epoch",
+        what=f"{ratings:,} ratings, {loss}, batch {batch_size:,}: a million ratings and epoch",
         ours=Quantity(value=seconds, unit="s"),
     )
 
