@@ -3,11 +3,14 @@
 import os
 import shutil
 import signal
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deeprec.dataset import Dataset
 from tests.flows.conftest import Folder
+from tests.flows.outsider import accuracies
 
 pytestmark = pytest.mark.data
 
@@ -147,3 +150,25 @@ def test_the_model_is_registered_once_and_recommends(confirmed: tuple[Folder, st
     [summary] = folder.runs("confirmation")
     mean = summary.data.metrics["test_top_100_accuracy_mean"]
     assert float(version.tags["deeprec.test_accuracy_mean"]) == pytest.approx(mean)
+
+
+def test_numpy_alone_finds_the_same_accuracies_in_the_registered_model(
+    confirmed: tuple[Folder, str], dataset: Dataset, tmp_path: Path
+) -> None:
+    folder, _ = confirmed
+    version = folder.client.get_model_version_by_alias("deep-retrieval", "champion")
+    [run] = [run for run in folder.runs("retrain") if run.info.run_id == version.run_id]
+    uri = f"sqlite:///{folder.path / 'mlruns' / 'mlflow.db'}"
+    champion = ("--artifact-uri", "models:/deep-retrieval@champion", "--dst-path", str(tmp_path))
+    done = folder.run("mlflow", "artifacts", "download", *champion, MLFLOW_TRACKING_URI=uri)
+    assert done.returncode == 0, done.stderr
+    [files] = tmp_path.rglob("arrays.npz")
+    ratings = dataset.interactions
+    found = accuracies(
+        files.parent,
+        dataset.user_ids[ratings.user_id],
+        dataset.movie_ids[ratings.movie_id],
+        np.round(ratings.rating * 4) + 1,
+    )
+    # A last-bit difference of a score may move one of 4,200 rows across rank 100.
+    assert found == pytest.approx({name: run.data.metrics[name] for name in found}, abs=0.0005)
