@@ -50,7 +50,7 @@ def retrain(
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
     tracker = session.open_tracker()
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
-    with only_run(session.workspace.studies, f"{session.spec.name}.retrain"):
+    with only_run(session.workspace.studies, session.spec.name, doing="confirmed"):
         ledger = Ledger(study)
         try:
             confirmation = _confirmed(session, ledger, contenders, seeds)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import sqlalchemy
@@ -43,21 +43,29 @@ def safe_url(url: str) -> str:
 
 
 @contextmanager
-def only_run(folder: Path, study_name: str) -> Iterator[None]:
+def only_run(
+    folder: Path, study_name: str, *, doing: Literal["searched", "confirmed"] = "searched"
+) -> Iterator[None]:
     """Holds the study for this process; the operating system frees it when the process dies.
 
-    A trial found RUNNING while the study is held was therefore left by a dead process.
+    A trial found RUNNING while the study is held for a search was therefore left by a dead process.
+
+    Args:
+        folder: of the lock.
+        study_name: of the study.
+        doing: what it is held for; a study may be searched and confirmed at the same time.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds it for the same.
     """
-    lock = FileLock(folder / f"{study_name}.lock", timeout=0)
+    suffix = "" if doing == "searched" else f".{doing}"
+    lock = FileLock(folder / f"{study_name}{suffix}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"study {study_name!r} is being searched by another process; wait for it, stop it, "
-            "or give this search a study file of another name"
+            f"study {study_name!r} is being {doing} by another process; wait for it, stop it, "
+            "or copy the study file under another name"
         ) from None
     try:
         yield

@@ -70,10 +70,18 @@ def test_the_tutorial_study_searches_the_tutorials_space_from_its_three_models()
     }
 
 
-def test_the_tutorial_study_opens_with_command_cost_and_result() -> None:
-    opening = load_spec("tutorial", folders=[STUDIES]).text.split("\n\n")[0]
+def test_the_ranking_study_ranks_in_the_tutorials_four_parameters_and_what_pays() -> None:
+    spec = load_spec("ranking", folders=[STUDIES])
+    assert (spec.training.loss, spec.training.optimizer) == ("softmax", "adam")
+    assert set(spec.space.ranking) == {"temperature", "dropout", "l2", "rating_power"}
+    assert spec.space.open_dimensions == ["temperature", "dropout", "l2", "rating_power"]
+
+
+@pytest.mark.parametrize("name", ["tutorial", "ranking"])
+def test_a_study_of_ours_opens_with_command_cost_and_result(name: str) -> None:
+    opening = load_spec(name, folders=[STUDIES]).text.split("\n\n")[0]
     assert all(line.startswith("#") for line in opening.splitlines())
-    assert "python -m search.run --study tutorial" in opening
+    assert f"python -m search.run --study {name}" in opening
     assert "COST" in opening
     assert "RESULT" in opening
 

@@ -119,6 +119,18 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_study_may_be_searched_and_confirmed_at_once_but_not_confirmed_twice(
+    tmp_path: Path,
+) -> None:
+    with (
+        only_run(tmp_path, "small"),
+        only_run(tmp_path, "small", doing="confirmed"),
+        pytest.raises(InputError, match="is being confirmed by another process"),
+        only_run(tmp_path, "small", doing="confirmed"),
+    ):
+        pass
+
+
 def test_passwords_are_not_shown() -> None:
     shown = safe_url("postgresql+psycopg://user:secret@host/name")
     assert shown == "postgresql+psycopg://user:***@host/name"
