@@ -5,7 +5,7 @@ where it was, and one that is run again computes nothing and tests nothing twice
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,11 +39,19 @@ class Confirming:
     Args:
         session: the study and its data.
         ledger: where results are kept.
+        stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
     """
 
-    def __init__(self, session: Session, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        session: Session,
+        ledger: Ledger,
+        *,
+        stop_reason: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._session = session
         self._ledger = ledger
+        self._stop_reason = stop_reason
 
     def validate(self, contender: Contender, number: int) -> float:
         """Validation top-100 accuracy after training on the training rows with a seed.
@@ -142,6 +150,8 @@ class Confirming:
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
+            if reason := self._stop_reason():
+                raise KeyboardInterrupt(reason)
 
         train(model, data, config, on_epoch=keep)
         return model, config, curve

@@ -8,6 +8,7 @@ from search.confirmation import TEST_METRIC, Confirmation, ranked
 from search.confirmation_report import results_table, validation_table, verdict
 from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
+from search.interrupt import StopRequest
 from search.ledger import Ledger
 from search.noise import Sample
 from search.promotion import Confirmed
@@ -40,7 +41,7 @@ def retrain(
         promote: whether the model becomes the champion; None to compare it with the present one.
 
     Returns:
-        The exit code.
+        The exit code: 128 plus the signal's number when it was interrupted.
 
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.
@@ -50,13 +51,20 @@ def retrain(
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
     tracker = session.open_tracker()
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
-    with only_run(session.workspace.studies, session.spec.name, doing="confirmed"):
+    with (
+        only_run(session.workspace.studies, session.spec.name, doing="confirmed"),
+        StopRequest(session.show) as stop,
+    ):
         ledger = Ledger(study)
+        confirming = Confirming(session, ledger, stop_reason=lambda: stop.reason)
         try:
-            confirmation = _confirmed(session, ledger, contenders, seeds)
+            confirmation = _confirmed(session, ledger, confirming, contenders, seeds)
         except NonFiniteError as error:
             session.warn(f"the confirmation failed: {error}; name another trial with --trial")
             return FAILED
+        except KeyboardInterrupt as interrupt:
+            session.show(f"stopped: {interrupt}; the same command goes on from here")
+            return stop.exit_code
         _log(tracker, confirmation, measured_references(session, ledger, test=True))
         published = _publish(session, tracker, confirmation, promote)
         close_study(study)
@@ -66,10 +74,13 @@ def retrain(
 
 
 def _confirmed(
-    session: Session, ledger: Ledger, contenders: Sequence[Contender], seeds: int
+    session: Session,
+    ledger: Ledger,
+    confirming: Confirming,
+    contenders: Sequence[Contender],
+    seeds: int,
 ) -> Confirmation:
     """Everybody is validated before anybody is tested."""
-    confirming = Confirming(session, ledger)
     validated = tuple(
         (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
         for contender in (*contenders, tutorial_contender())

@@ -103,21 +103,24 @@ def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) ->
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
-def test_what_was_computed_before_it_was_killed_is_not_computed_again(
-    folder: Folder, with_signal: signal.Signals
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_what_was_computed_before_it_was_stopped_is_not_computed_again(
+    folder: Folder, number: signal.Signals, exit_code: int
 ) -> None:
     assert folder.search().returncode == 0
     process = folder.start("search.retrain", *ARGUMENTS)
     assert process.stdout is not None
     seen: list[str] = []
-    for line in process.stdout:
-        seen += trainings(line)
-        if len(seen) == 4:
-            os.killpg(process.pid, with_signal)
-            break
-    assert process.wait(timeout=60) == {signal.SIGKILL: -9, signal.SIGINT: 130}[with_signal]
-    process.stdout.close()
+    with process.stdout:
+        for line in process.stdout:
+            seen += trainings(line)
+            if len(seen) == 4:
+                os.killpg(process.pid, number)
+                break
+        process.stdout.read()
+    assert process.wait(timeout=60) == exit_code
     done = folder.run("search.retrain", *ARGUMENTS)
     assert done.returncode == 0, done.stderr
     assert trainings(done.stdout)[0] == seen[3]

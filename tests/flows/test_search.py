@@ -148,7 +148,7 @@ def test_neither_a_dry_run_nor_a_refusal_makes_a_cache(folder: Folder, tmp_path:
 
 
 def test_no_trial_starts_after_the_timeout(folder: Folder) -> None:
-    done = folder.search("--timeout", "0.001")
+    done = folder.search("--timeout", "0.000001")
     assert done.returncode == 0
     assert "stopped with 0 of 4 trials: the time of --timeout is over" in done.stdout
     assert folder.trials == []
