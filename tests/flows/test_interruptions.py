@@ -103,10 +103,11 @@ def test_ctrl_c_records_the_trial_and_its_configuration_runs_first(folder: Folde
 
 
 def test_ctrl_c_twice_ends_at_once_in_the_middle_of_an_epoch(folder: Folder) -> None:
-    # 70,000 steps an epoch: it is still running when the second signal comes.
+    # 70,000 steps that update all titles' words: the epoch takes a minute, whatever the machine.
     text = folder.study_file.read_text(encoding="utf-8")
     slow = text.replace("validate_every = 1", "validate_every = 1\nbatch_size = 1")
-    slow = slow.replace("layer_sizes = [16]", "layer_sizes = [32, 32]")
+    slow = slow.replace("{ low = 16, high = 16 }", "{ low = 16, high = 128 }")
+    slow = slow.replace("embedding_dimension = 16", "embedding_dimension = 128")
     folder.study_file.write_text(slow, encoding="utf-8")
     process = folder.start("search.run", "--study", "tiny", "--trials", "1")
     wait_for_running_trial(folder, process, validated=False)
