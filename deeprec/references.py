@@ -5,7 +5,7 @@ the penalty of EASE, is chosen on the validation rows, as it is for a model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -50,7 +50,7 @@ class ReferenceSettings:
 
 def choose_references(
     train: Interactions, validation: Interactions, user_count: int, candidate_count: int
-) -> list[ReferenceSettings]:
+) -> list[tuple[ReferenceSettings, RankingMetrics]]:
     """The references for some data, what there is to choose chosen on the validation rows.
 
     Args:
@@ -59,30 +59,30 @@ def choose_references(
         user_count: rows of the user table, row 0 included.
         candidate_count: rows of the movie table, row 0 included. EASE is left out where there
             are more than :data:`MOST_MOVIES_FOR_EASE`.
+
+    Returns:
+        Each with its metrics on the validation rows.
     """
 
-    def measured(name: ReferenceName, parameter: str, values: Sequence[float]) -> _Measured:
-        settings = {v: ReferenceSettings(name=name, parameters={parameter: v}) for v in values}
-        return {
-            value: rank_all(
-                fit_reference(each, train, user_count, candidate_count),
-                train,
-                validation,
-                candidate_count,
-            )
-            for value, each in settings.items()
-        }
+    def measured(settings: ReferenceSettings) -> tuple[ReferenceSettings, RankingMetrics]:
+        score = fit_reference(settings, train, user_count, candidate_count)
+        return settings, rank_all(score, train, validation, candidate_count)
 
-    damping = _best(measured("damped_mean", "damping", DAMPINGS), _seen_kept)
+    def each(name: ReferenceName, parameter: str, values: Sequence[float]) -> list[_Measured]:
+        return [
+            measured(ReferenceSettings(name=name, parameters={parameter: value}))
+            for value in values
+        ]
+
     chosen = [
-        ReferenceSettings(name="popularity"),
-        ReferenceSettings(name="damped_mean", parameters={"damping": damping}),
+        measured(ReferenceSettings(name="popularity")),
+        _best(each("damped_mean", "damping", DAMPINGS), _seen_kept),
     ]
     if candidate_count <= MOST_MOVIES_FOR_EASE:
-        penalties = measured("ease", "penalty", PENALTIES)
+        penalized = each("ease", "penalty", PENALTIES)
         for name, by in _EASE_BY.items():
-            best = {"penalty": _best(penalties, by)}
-            chosen.append(ReferenceSettings(name=name, parameters=best))
+            settings, metrics = _best(penalized, by)
+            chosen.append((replace(settings, name=name), metrics))
     return chosen
 
 
@@ -180,7 +180,7 @@ def _same_for_all(scores: FloatArray) -> Score:
     return score
 
 
-_Measured = Mapping[float, RankingMetrics]
+_Measured = tuple[ReferenceSettings, RankingMetrics]
 _By = Callable[[RankingMetrics], float]
 
 
@@ -195,6 +195,6 @@ def _seen_removed(metrics: RankingMetrics) -> float:
 _EASE_BY: Mapping[ReferenceName, _By] = {"ease": _seen_kept, "ease_unseen": _seen_removed}
 
 
-def _best(measured: _Measured, by: _By) -> float:
-    """The value whose metrics are best, the first of equals."""
-    return max(measured, key=lambda value: by(measured[value]))
+def _best(measured: Sequence[_Measured], by: _By) -> _Measured:
+    """The one whose metrics are best, the first of equals."""
+    return max(measured, key=lambda pair: by(pair[1]))

@@ -15,6 +15,9 @@ UNSEEN_METRIC = "test_top_100_accuracy_unseen"
 Results = Mapping[str, Mapping[str, float]]
 """Metrics by name, of each reference by its name."""
 
+Validated = tuple[tuple[Contender, Sample], ...]
+Tested = tuple[tuple[RetrainRecord, Path | None], ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
@@ -28,8 +31,8 @@ class Confirmation:
         references: metrics of the test rows, of what any model should beat.
     """
 
-    validated: tuple[tuple[Contender, Sample], ...]
-    tested: tuple[tuple[RetrainRecord, Path | None], ...]
+    validated: Validated
+    tested: Tested
     references: Results
 
     @property
@@ -97,9 +100,7 @@ class Confirmation:
         }
 
 
-def ranked(
-    validated: tuple[tuple[Contender, Sample], ...],
-) -> list[tuple[Contender, Sample]]:
+def ranked(validated: Validated) -> list[tuple[Contender, Sample]]:
     """The trials among contenders, the highest mean first, of equals the search's favorite."""
     trials = [pair for pair in validated if pair[0].trial is not None]
     return sorted(trials, key=lambda pair: -pair[1].mean)

@@ -4,9 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, cast
 
-from deeprec.ranking import rank_all
+from deeprec.ranking import RankingMetrics, rank_all
 from deeprec.references import ReferenceName, ReferenceSettings, choose_references, fit_reference
-from deeprec.tables import Interactions
 from search.ledger import Ledger
 from search.retrained import ReferenceRecord
 from search.session import Session
@@ -44,40 +43,27 @@ def are_measured(ledger: Ledger) -> bool:
 def _validated(session: Session) -> dict[str, Any]:
     splits = session.splits
     session.announce("measuring the references on the validation rows, once")
-    users, movies = session.dataset.users.rows, session.dataset.movies.rows
-    chosen = choose_references(splits.train, splits.validation, users, movies)
-    return {
-        settings.name: _measured(session, settings, splits.train, splits.validation, "val")
-        for settings in chosen
-    }
+    counts = (session.dataset.users.rows, session.dataset.movies.rows)
+    chosen = choose_references(splits.train, splits.validation, *counts)
+    return {settings.name: _result(settings, metrics, "val") for settings, metrics in chosen}
 
 
 def _tested(session: Session, validated: Mapping[str, Any]) -> dict[str, Any]:
     splits = session.splits
     session.announce("measuring the references on the test rows, once")
     rows = splits.train.followed_by(splits.validation)
-    return {
-        name: _measured(
-            session,
-            ReferenceSettings(name=cast("ReferenceName", name), parameters=of_one["parameters"]),
-            rows,
-            splits.test,
-            "test",
-        )
-        for name, of_one in validated.items()
-    }
-
-
-def _measured(
-    session: Session,
-    settings: ReferenceSettings,
-    rows: Interactions,
-    evaluated: Interactions,
-    split: str,
-) -> dict[str, Any]:
     users, movies = session.dataset.users.rows, session.dataset.movies.rows
-    score = fit_reference(settings, rows, users, movies)
-    metrics = rank_all(score, rows, evaluated, movies)
+    results = {}
+    for name, of_one in validated.items():
+        settings = ReferenceSettings(
+            name=cast("ReferenceName", name), parameters=of_one["parameters"]
+        )
+        score = fit_reference(settings, rows, users, movies)
+        results[name] = _result(settings, rank_all(score, rows, splits.test, movies), "test")
+    return results
+
+
+def _result(settings: ReferenceSettings, metrics: RankingMetrics, split: str) -> dict[str, Any]:
     return {
         "parameters": dict(settings.parameters),
         "metrics": metrics.named(split),

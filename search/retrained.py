@@ -54,6 +54,11 @@ class ReferenceRecord:
     metrics: Mapping[str, float]
     measured_ms: int
 
+    @property
+    def test_metrics(self) -> Mapping[str, float]:
+        """Those of the test rows alone."""
+        return {name: each for name, each in self.metrics.items() if name.startswith("test_")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationRecord:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from deeprec.errors import NonFiniteError
-from search.confirmation import TEST_METRIC, Confirmation, ranked
+from search.confirmation import TEST_METRIC, Confirmation, Tested, Validated, ranked
 from search.confirmation_report import results_table, validation_table, verdict
 from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
@@ -58,14 +58,20 @@ def retrain(
         ledger = Ledger(study)
         confirming = Confirming(session, ledger, stop_reason=lambda: stop.reason)
         try:
-            confirmation = _confirmed(session, ledger, confirming, contenders, seeds)
+            validated, tested = _confirmed(confirming, contenders, seeds)
         except NonFiniteError as error:
             session.warn(f"the confirmation failed: {error}; name another trial with --trial")
             return FAILED
         except KeyboardInterrupt as interrupt:
             session.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
-        _log(tracker, confirmation, measured_references(session, ledger, test=True))
+        references = measured_references(session, ledger, test=True)
+        confirmation = Confirmation(
+            validated=validated,
+            tested=tested,
+            references={each.name: each.test_metrics for each in references},
+        )
+        _log(tracker, confirmation, references)
         published = _publish(session, tracker, confirmation, promote)
         close_study(study)
     _show(session, confirmation)
@@ -74,28 +80,15 @@ def retrain(
 
 
 def _confirmed(
-    session: Session,
-    ledger: Ledger,
-    confirming: Confirming,
-    contenders: Sequence[Contender],
-    seeds: int,
-) -> Confirmation:
+    confirming: Confirming, contenders: Sequence[Contender], seeds: int
+) -> tuple[Validated, Tested]:
     """Everybody is validated before anybody is tested."""
     validated = tuple(
         (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
         for contender in (*contenders, tutorial_contender())
     )
     winner = ranked(validated)[0][0]
-    return Confirmation(
-        validated=validated,
-        tested=tuple(confirming.test(winner, number) for number in range(seeds)),
-        references={
-            reference.name: {
-                name: value for name, value in reference.metrics.items() if name.startswith("test_")
-            }
-            for reference in measured_references(session, ledger, test=True)
-        },
-    )
+    return validated, tuple(confirming.test(winner, number) for number in range(seeds))
 
 
 def _log(

@@ -44,3 +44,14 @@ def random_interactions(rows: int, seed: int) -> Interactions:
         rating=rng.choice(np.array([0.0, 0.5, 0.75, 1.0], np.float32), rows),
         timestamp=np.arange(rows, dtype=np.uint32),
     )
+
+
+def interactions_of(*triples: tuple[int, int, float]) -> Interactions:
+    """Ratings written out: user, movie, rating in 0..1."""
+    users, movies, ratings = zip(*triples, strict=True)
+    return Interactions(
+        user_id=np.array(users, np.int32),
+        movie_id=np.array(movies, np.int32),
+        rating=np.array(ratings, np.float32),
+        timestamp=np.zeros(len(triples), np.uint32),
+    )

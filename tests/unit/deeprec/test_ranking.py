@@ -9,8 +9,8 @@ from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.evaluation import evaluate_model
 from deeprec.ranking import RankingMetrics, model_scores, rank_all
 from deeprec.retrieval import RetrievalModel
-from deeprec.tables import FeatureTable, IntArray, Interactions
-from tests.synthetic import MOVIES, USERS, random_interactions
+from deeprec.tables import FeatureTable, IntArray
+from tests.synthetic import MOVIES, USERS, interactions_of, random_interactions
 
 CANDIDATES = 13
 SCORES = np.zeros((4, CANDIDATES), np.float32)
@@ -23,18 +23,8 @@ def by_table(users: IntArray) -> np.ndarray:
     return SCORES[users]
 
 
-def rows(*triples: tuple[int, int, float]) -> Interactions:
-    users, movies, ratings = zip(*triples, strict=True)
-    return Interactions(
-        user_id=np.array(users, np.int32),
-        movie_id=np.array(movies, np.int32),
-        rating=np.array(ratings, np.float32),
-        timestamp=np.zeros(len(triples), np.uint32),
-    )
-
-
-TRAIN = rows((1, 0, 0.5), (1, 1, 0.5), (2, 12, 1.0))
-EVALUATED = rows((1, 4, 1.0), (1, 11, 1.0), (1, 2, 0.75), (2, 11, 1.0), (3, 1, 1.0))
+TRAIN = interactions_of((1, 0, 0.5), (1, 1, 0.5), (2, 12, 1.0))
+EVALUATED = interactions_of((1, 4, 1.0), (1, 11, 1.0), (1, 2, 0.75), (2, 11, 1.0), (3, 1, 1.0))
 """Ranks, seen kept: 4 and 11, 1, 1; seen removed: 2 and 9, 0, 1. Four stars are not liked."""
 
 
@@ -56,14 +46,14 @@ def test_recall_and_ndcg_are_means_over_users() -> None:
 
 
 def test_a_user_who_likes_more_than_fits_can_still_have_a_gain_of_one() -> None:
-    many = rows(*[(2, movie, 1.0) for movie in range(CANDIDATES)])
-    metrics = rank_all(by_table, rows((1, 1, 1.0)), many, CANDIDATES)
+    many = interactions_of(*[(2, movie, 1.0) for movie in range(CANDIDATES)])
+    metrics = rank_all(by_table, interactions_of((1, 1, 1.0)), many, CANDIDATES)
     assert metrics.ndcg_at_10 == pytest.approx(1.0)
     assert metrics.recall_at_10 == pytest.approx(10 / CANDIDATES)
 
 
 def test_where_nobody_likes_anything_there_is_nothing_to_find() -> None:
-    metrics = rank_all(by_table, TRAIN, rows((1, 4, 0.75)), CANDIDATES)
+    metrics = rank_all(by_table, TRAIN, interactions_of((1, 4, 0.75)), CANDIDATES)
     assert metrics == RankingMetrics(
         top_100_accuracy=0.0, top_100_accuracy_unseen=0.0, recall_at_10=0.0, ndcg_at_10=0.0
     )

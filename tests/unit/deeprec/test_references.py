@@ -15,21 +15,11 @@ from deeprec.references import (
     fit_reference,
     popularity_scores,
 )
-from deeprec.tables import Interactions
-from tests.synthetic import MOVIES, USERS, random_interactions
+from tests.synthetic import MOVIES, USERS, interactions_of, random_interactions
 
-
-def interactions(*rows: tuple[int, int, float]) -> Interactions:
-    users, movies, ratings = zip(*rows, strict=True)
-    return Interactions(
-        user_id=np.array(users, np.int32),
-        movie_id=np.array(movies, np.int32),
-        rating=np.array(ratings, np.float32),
-        timestamp=np.zeros(len(rows), np.uint32),
-    )
-
-
-TRAIN = interactions((1, 1, 1.0), (2, 1, 1.0), (1, 2, 1.0), (1, 3, 0.75), (2, 3, 0.0), (3, 2, 0.5))
+TRAIN = interactions_of(
+    (1, 1, 1.0), (2, 1, 1.0), (1, 2, 1.0), (1, 3, 0.75), (2, 3, 0.0), (3, 2, 0.5)
+)
 
 
 def test_popularity_counts_five_star_ratings() -> None:
@@ -71,7 +61,7 @@ def test_ease_never_recommends_a_movie_for_itself(seed: int, penalty: float) -> 
 
 def test_ease_scores_what_others_liked_as_well() -> None:
     rows = [(user, movie, 1.0) for user in range(1, 6) for movie in (1, 2)]
-    train = interactions(*rows, (6, 1, 1.0), (7, 3, 0.5))
+    train = interactions_of(*rows, (6, 1, 1.0), (7, 3, 0.5))
     settings = ReferenceSettings(name="ease", parameters={"penalty": 1.0})
     scores = np.asarray(fit_reference(settings, train, 8, 5)(np.array([6, 7], np.int32)))
     assert scores[0].argmax() == 2
@@ -87,13 +77,15 @@ def test_popularity_is_the_same_for_everybody() -> None:
 def test_what_there_is_to_choose_is_chosen_on_the_validation_rows() -> None:
     train, validation = random_interactions(400, seed=1), random_interactions(100, seed=2)
     chosen = choose_references(train, validation, USERS, MOVIES)
-    assert [each.name for each in chosen] == ["popularity", "damped_mean", "ease", "ease_unseen"]
+    names = [settings.name for settings, _ in chosen]
+    assert names == ["popularity", "damped_mean", "ease", "ease_unseen"]
 
     def accuracy(settings: ReferenceSettings) -> float:
         score = fit_reference(settings, train, USERS, MOVIES)
         return rank_all(score, train, validation, MOVIES).top_100_accuracy
 
-    ease = next(each for each in chosen if each.name == "ease")
+    ease, metrics = chosen[2]
+    assert metrics.top_100_accuracy == accuracy(ease)
     for penalty in (100.0, 2000.0):
         other = ReferenceSettings(name="ease", parameters={"penalty": penalty})
         assert accuracy(ease) >= accuracy(other)
@@ -103,7 +95,7 @@ def test_a_catalog_too_large_for_ease_goes_without(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("deeprec.references.MOST_MOVIES_FOR_EASE", 100)
     train = random_interactions(400, seed=1)
     chosen = choose_references(train, random_interactions(100, seed=2), USERS, MOVIES)
-    assert [each.name for each in chosen] == ["popularity", "damped_mean"]
+    assert [settings.name for settings, _ in chosen] == ["popularity", "damped_mean"]
 
 
 def test_an_unknown_reference_is_refused() -> None:
