@@ -18,7 +18,8 @@ from search.pool import Pool
 from search.progress import make_progress
 from search.reference_results import are_measured, measured_references
 from search.session import Session
-from search.storage import close_stale, close_study, only_run, open_study, records
+from search.storage import close_stale, close_study, only_run, open_study
+from search.stored_trials import records
 from search.summary import print_summary
 from search.tracking import Tracker
 from search.trials import OBJECTIVE_METRIC

@@ -26,7 +26,7 @@ from search.objective import free_memory
 from search.retrained import RetrainRecord
 from search.seeds import derive_seed
 from search.session import Session
-from search.storage import curve_from_json, curve_to_json
+from search.stored_trials import curve_from_json, curve_to_json
 from search.towers import find_towers, tower_folder
 from search.trials import OBJECTIVE_METRIC, CurvePoint
 

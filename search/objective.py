@@ -20,7 +20,8 @@ from search.seeds import derive_seed
 from search.space import Configuration, suggest
 from search.spec import StudySpec
 from search.stopwatch import Stopwatch
-from search.storage import curve_to_json, mark_interrupted, record_of
+from search.storage import mark_interrupted
+from search.stored_trials import curve_to_json, record_of
 from search.towers import save_towers
 from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 

@@ -15,7 +15,8 @@ from search.promotion import Confirmed
 from search.reference_results import measured_references
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.session import Session
-from search.storage import close_study, load_study, only_run, records, refuse_other_study
+from search.storage import close_study, load_study, only_run, refuse_other_study
+from search.stored_trials import records
 from search.tracking import Tracker
 from search.tracking.model_content import MODEL_NAME
 from search.tracking.models import Published

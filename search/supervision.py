@@ -18,7 +18,8 @@ from search.messages import (
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool, Worker
 from search.spec import StudySpec
-from search.storage import close_stale, records
+from search.storage import close_stale
+from search.stored_trials import records
 from search.towers import find_towers
 
 if TYPE_CHECKING:

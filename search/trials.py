@@ -1,6 +1,6 @@
 """A trial as plain data: what tracking, progress and summaries know of it.
 
-Optuna's storage is the truth; :mod:`search.storage` reads these records from it. Everything
+Optuna's storage is the truth; :mod:`search.stored_trials` reads these records from it. Everything
 MLflow shows of a trial is in its record (the towers excepted), so it can be rebuilt from there.
 """
 

@@ -14,7 +14,7 @@ from search.outcome import Outcome
 from search.samplers import make_sampler
 from search.seeds import derive_seed
 from search.spec import StudySpec
-from search.storage import record_of
+from search.stored_trials import record_of
 from search.towers import find_towers
 
 WAIT_SECONDS = 0.2

@@ -11,7 +11,7 @@ import pytest
 from mlflow.entities import Run
 
 from deeprec.dataset import Dataset
-from search.storage import records
+from search.stored_trials import records
 from search.trials import TrialRecord
 from search.workspace import PROJECT
 from tests.data.conftest import dataset as dataset  # the data is fetched before the commands run

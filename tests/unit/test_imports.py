@@ -28,6 +28,7 @@ OPTUNA_MODULES = {
     "search.session",
     "search.space",
     "search.storage",
+    "search.stored_trials",
     "search.supervision",
     "search.worker",
     "search.worker_process",

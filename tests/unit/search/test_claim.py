@@ -13,13 +13,8 @@ from optuna.trial import TrialState
 from search.claim import ALONE, WORKER, SharedClaim, within
 from search.outcome import Outcome
 from search.spec import StudySpec
-from search.storage import (
-    close_stale,
-    default_storage,
-    join_study,
-    open_study,
-    records,
-)
+from search.storage import close_stale, default_storage, join_study, open_study
+from search.stored_trials import records
 from search.worker import search
 from search.workspace import PROJECT
 from tests.unit.search.specs import small_spec

@@ -11,7 +11,7 @@ from deeprec.dataset import TrainingData
 from deeprec.saving import load_model
 from deeprec.tables import Interactions
 from search.objective import Objective
-from search.storage import record_of, records
+from search.stored_trials import record_of, records
 from search.towers import find_towers
 from search.trials import CurvePoint, TrialRecord
 from search.worker import search

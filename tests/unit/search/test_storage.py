@@ -11,8 +11,6 @@ import pytest
 from search.errors import InputError
 from search.storage import (
     close_study,
-    curve_from_json,
-    curve_to_json,
     default_storage,
     identity_of,
     join_study,
@@ -21,6 +19,7 @@ from search.storage import (
     open_study,
     safe_url,
 )
+from search.stored_trials import curve_from_json, curve_to_json
 from tests.unit.search.records import curve
 from tests.unit.search.specs import small_spec
 

@@ -12,7 +12,8 @@ from search.objective import TrialWatcher
 from search.outcome import Outcome
 from search.space import suggest
 from search.spec import StudySpec
-from search.storage import close_stale, mark_interrupted, record_of, records
+from search.storage import close_stale, mark_interrupted
+from search.stored_trials import record_of, records
 from search.trials import CurvePoint, TrialRecord
 from search.worker import search
 from tests.unit.search.specs import small_spec

@@ -1,0 +1,79 @@
+"""A trial as the study's database holds it, turned into plain data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.grid import tried_by
+from search.space import readable
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.trials import TrialState as RecordState
+
+
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """All trials of the study, in the order of their numbers."""
+    return [record_of(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """What the storage holds of a trial, as plain data."""
+    attributes = trial.user_attrs
+    curve = curve_from_json(attributes.get("curve", []))
+    best_epoch, value = _best_point(curve)
+    state = _state(trial)
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        parameters=readable(tried_by(trial)),
+        derived=attributes.get("derived", {}),
+        value=value,
+        best_epoch=best_epoch,
+        pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
+        reason=attributes.get("reason"),
+        reference=attributes.get("reference"),
+        retry_of=attributes.get("retry_of"),
+        curve=curve,
+        started_ms=_milliseconds(trial.datetime_start),
+        ended_ms=_milliseconds(trial.datetime_complete),
+        train_seconds=attributes.get("train_seconds"),
+    )
+
+
+def curve_to_json(curve: Iterable[CurvePoint]) -> list[list[Any]]:
+    """The curve as the trial attribute ``curve`` holds it."""
+    return [[point.epoch, point.timestamp_ms, dict(point.metrics)] for point in curve]
+
+
+def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
+    """The curve that :func:`curve_to_json` wrote."""
+    return tuple(
+        CurvePoint(epoch=epoch, timestamp_ms=timestamp, metrics=metrics)
+        for epoch, timestamp, metrics in rows
+    )
+
+
+def _state(trial: FrozenTrial) -> RecordState:
+    if trial.state == TrialState.FAIL:
+        return "interrupted" if trial.user_attrs.get("interrupted") else "failed"
+    states: Mapping[TrialState, RecordState] = {
+        TrialState.WAITING: "waiting",
+        TrialState.RUNNING: "running",
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+    }
+    return states[trial.state]
+
+
+def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None]:
+    """The epoch and value of the highest validation accuracy, the earliest of equals."""
+    validated = [point for point in curve if OBJECTIVE_METRIC in point.metrics]
+    if not validated:
+        return None, None
+    best = max(validated, key=lambda point: (point.metrics[OBJECTIVE_METRIC], -point.epoch))
+    return best.epoch, best.metrics[OBJECTIVE_METRIC]
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
