@@ -8,6 +8,7 @@ from rich.text import Text
 from deeprec.dataset import Dataset, load_prepared
 from deeprec.towers import parameter_count
 from search.cores import cores_each
+from search.databases import safe_url
 from search.grid import ListSampler
 from search.order import enqueue_next
 from search.samplers import make_pruner, make_sampler
@@ -16,7 +17,6 @@ from search.seeds import derive_seed
 from search.session import Session
 from search.space import Configuration, data_config, suggest
 from search.spec import StudySpec
-from search.storage import safe_url
 
 FIRST = 10
 

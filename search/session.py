@@ -11,11 +11,12 @@ import optuna
 from deeprec.dataset import Dataset, Splits, split
 from search.console import make_console
 from search.data import load_data
+from search.databases import default_storage, safe_url
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
 from search.space import data_config
 from search.spec import StudySpec
-from search.storage import default_storage, identity_of, safe_url
+from search.storage import identity_of
 from search.summary import NextCommands
 from search.towers import find_towers
 from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri

@@ -1,41 +1,21 @@
 """Optuna's storage, the truth about a study: opened once, checked, closed."""
 
-import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
-import sqlalchemy
 from filelock import FileLock, Timeout
 from optuna.pruners import BasePruner
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.claim import WORKER
+from search.databases import explained, holds_studies, log_ahead, open_storage, safe_url
 from search.errors import InputError
 from search.samplers import make_pruner
 from search.spec import StudySpec, differences
-
-CONNECT_SECONDS = 10
-"""How long a storage may take to answer at the start."""
-
-_SQLITE_BUSY_SECONDS = 60
-_READERS_SECONDS = 1
-
-
-def default_storage(folder: Path, study_name: str) -> str:
-    """The URL of the study's SQLite database under ``folder`` (``studies``)."""
-    return f"sqlite:///{folder.resolve() / study_name}.db"
-
-
-def safe_url(url: str) -> str:
-    """The URL as it may be shown: without its password."""
-    try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return "the given URL"
 
 
 @contextmanager
@@ -78,11 +58,11 @@ def identity_of(url: str, spec: StudySpec) -> str | None:
         InputError: the storage cannot be reached, or holds a study of this name that was made with
             another space, direction or seed.
     """
-    if not _holds_studies(url):
+    if not holds_studies(url):
         return None
     try:
-        with _explained(url):
-            study = optuna.load_study(storage=_open_storage(url), study_name=spec.name)
+        with explained(url):
+            study = optuna.load_study(storage=open_storage(url), study_name=spec.name)
     except KeyError:
         return None
     try:
@@ -105,10 +85,10 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
         InputError: the storage cannot be reached, or holds a study of this name that was made
             with another space, direction, seed or data set.
     """
-    with _explained(url):
-        _log_ahead(url)
+    with explained(url):
+        log_ahead(url)
         study = optuna.create_study(
-            storage=_open_storage(url),
+            storage=open_storage(url),
             study_name=spec.name,
             direction="maximize",
             pruner=make_pruner(spec),
@@ -145,11 +125,11 @@ def load_study(url: str, name: str, *, pruner: BasePruner | None = None) -> optu
     Raises:
         InputError: the storage cannot be reached or holds no such study.
     """
-    if not _holds_studies(url):
+    if not holds_studies(url):
         raise InputError(_no_study(name, url))
     try:
-        with _explained(url):
-            return optuna.load_study(storage=_open_storage(url), study_name=name, pruner=pruner)
+        with explained(url):
+            return optuna.load_study(storage=open_storage(url), study_name=name, pruner=pruner)
     except KeyError:
         raise InputError(_no_study(name, url)) from None
 
@@ -182,41 +162,6 @@ def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, rea
     storage.set_trial_user_attr(trial._trial_id, "reason", reason)
 
 
-def _open_storage(url: str) -> RDBStorage:
-    """Optuna's storage behind the URL; its tables are created where they are missing."""
-    with _explained(url):
-        return RDBStorage(url, engine_kwargs=_engine_arguments(_parsed(url)))
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that, where writes are logged ahead, does not wait for the disk each time.
-
-    A study has some fifteen transactions a trial, and a disk that is busy takes its time for each.
-    A killed process loses nothing. When the power fails, the last transactions may be missing
-    but the database is whole: what is missing runs again, with the same result.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        (mode,) = self.execute("PRAGMA journal_mode").fetchone()
-        if mode == "wal":
-            self.execute("PRAGMA synchronous = NORMAL")
-
-
-def _log_ahead(url: str) -> None:
-    """Has an SQLite database log writes ahead, so that workers that read and write never clash.
-
-    One that somebody is reading at this moment stays as it is, until the next start.
-    """
-    parsed = _parsed(url)
-    if parsed.get_backend_name() != "sqlite":
-        return
-    engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _READERS_SECONDS})
-    with suppress(sqlalchemy.exc.OperationalError), engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-    engine.dispose()
-
-
 def close_study(study: optuna.Study) -> None:
     """Closes the database; the log of an SQLite database goes into it."""
     storage = study._storage
@@ -224,82 +169,6 @@ def close_study(study: optuna.Study) -> None:
     if isinstance(backend, RDBStorage):
         backend.remove_session()
         backend.engine.dispose()
-
-
-def _holds_studies(url: str) -> bool:
-    """Whether the database exists and has Optuna's tables; nothing is written.
-
-    Raises:
-        InputError: it cannot be reached, or its folder does not exist.
-    """
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        path = _sqlite_path(parsed)
-        if not path.parent.is_dir() and path.parent.name != "studies":
-            raise InputError(f"the folder of --storage must exist but {path.parent} does not")
-        if not path.exists():
-            return False
-    with _explained(url):
-        engine = sqlalchemy.create_engine(parsed, **_engine_arguments(parsed))
-        try:
-            tables = set(sqlalchemy.inspect(engine).get_table_names())
-        finally:
-            engine.dispose()
-    if not tables & {"studies", "alembic_version"}:
-        return False
-    if not tables >= {"studies", "trials", "version_info"}:
-        raise InputError(
-            f"storage {safe_url(url)} is a database of something else, with tables such as "
-            f"{min(tables)!r}; Optuna needs a database of its own"
-        )
-    return True
-
-
-def _engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "factory": _Connection}}
-    if backend == "postgresql":
-        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
-    return {"pool_pre_ping": True}
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Turns what a database driver says into one line for people."""
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"storage {safe_url(url)} needs the package {error.name}, which is not installed"
-        ) from None
-    except sqlalchemy.exc.NoSuchModuleError as error:
-        raise InputError(f"storage {safe_url(url)} cannot be used: {_first_line(error)}") from None
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-        RuntimeError,
-    ) as error:
-        raise InputError(
-            f"storage {safe_url(url)} cannot be opened: {_first_line(error)}; "
-            "is the address right, and may this user read and write there?"
-        ) from None
-
-
-def _parsed(url: str) -> sqlalchemy.URL:
-    try:
-        return sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise InputError(
-            "--storage must be a database URL such as sqlite:///studies/name.db or "
-            "postgresql+psycopg://user@host/name"
-        ) from None
-
-
-def _sqlite_path(url: sqlalchemy.URL) -> Path:
-    if not url.database or url.database == ":memory:":
-        raise InputError("--storage must name a file, such as sqlite:///studies/name.db")
-    return Path(url.database)
 
 
 def refuse_other_study(
@@ -331,7 +200,3 @@ def _no_study(name: str, url: str) -> str:
         f"there is no study {name!r} in {safe_url(url)}; "
         f"search it first: python -m search.run --study {name}"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,6 +18,7 @@ OPTUNA_MODULES = {
     "search.claim",
     "search.conduct",
     "search.contenders",
+    "search.databases",
     "search.dry_run",
     "search.grid",
     "search.launch",

@@ -11,9 +11,10 @@ import optuna
 from optuna.trial import TrialState
 
 from search.claim import ALONE, WORKER, SharedClaim, within
+from search.databases import default_storage
 from search.outcome import Outcome
 from search.spec import StudySpec
-from search.storage import close_stale, default_storage, join_study, open_study
+from search.storage import close_stale, join_study, open_study
 from search.stored_trials import records
 from search.worker import search
 from search.workspace import PROJECT

@@ -8,16 +8,15 @@ from pathlib import Path
 import optuna
 import pytest
 
+from search.databases import default_storage, safe_url
 from search.errors import InputError
 from search.storage import (
     close_study,
-    default_storage,
     identity_of,
     join_study,
     load_study,
     only_run,
     open_study,
-    safe_url,
 )
 from search.stored_trials import curve_from_json, curve_to_json
 from tests.unit.search.records import curve
