@@ -97,6 +97,7 @@ def holds_studies(url: str) -> bool:
 
 
 def engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
+    """How SQLAlchemy shall connect, as arguments of ``create_engine``."""
     backend = url.get_backend_name()
     if backend == "sqlite":
         return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "factory": _Connection}}
@@ -128,6 +129,11 @@ def explained(url: str) -> Iterator[None]:
 
 
 def parse_url(url: str) -> sqlalchemy.URL:
+    """The parts of a URL.
+
+    Raises:
+        InputError: it is not one.
+    """
     try:
         return sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:
@@ -138,6 +144,11 @@ def parse_url(url: str) -> sqlalchemy.URL:
 
 
 def sqlite_path(url: sqlalchemy.URL) -> Path:
+    """The file of an SQLite database.
+
+    Raises:
+        InputError: the URL names none.
+    """
     if not url.database or url.database == ":memory:":
         raise InputError("--storage must name a file, such as sqlite:///studies/name.db")
     return Path(url.database)
