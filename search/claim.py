@@ -5,22 +5,29 @@ its parameters. So no two workers count the same trials, run the same enqueued c
 ask the sampler about the same state; the budget is met exactly.
 """
 
-import os
+import socket
 import time
+import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
 import optuna
-from filelock import FileLock, Timeout
+
+from search.locks import StopReason, StudyLock
 
 WORKER = "worker"
-"""Attribute of a trial that one of several workers runs: the worker's process id."""
+"""Attribute of a trial that was claimed: the name of the worker that runs it."""
 
-StopReason = Callable[[], str | None]
+UNUSUAL_SECONDS = 60.0
+"""Waiting for longer than this is worth a warning."""
 
-_LOOK_UP_SECONDS = 0.5
-_POLL_SECONDS = 0.005  # a claim takes a few hundredths of a second
+
+class ClaimLostError(Exception):
+    """The claim was taken from a worker that stood still: what it decided does not count."""
+
+
+def worker_name(pid: int) -> str:
+    """A name that no other worker has: its machine, its process id, and random digits."""
+    return f"{socket.gethostname()}/{pid}/{uuid.uuid4().hex[:8]}"
 
 
 def within(seconds: float) -> StopReason:
@@ -29,73 +36,48 @@ def within(seconds: float) -> StopReason:
     return lambda: None if time.monotonic() < deadline else f"{seconds:g} s are over"
 
 
-class Claim(Protocol):
-    """The right to decide what runs next."""
-
-    def take(self, stop_reason: StopReason) -> bool:
-        """Waits for the right; returns False once there is a reason to stop."""
-
-    def settle(self, trial: optuna.Trial) -> None:
-        """Gives it up: the trial is RUNNING and has its parameters."""
-
-    def release(self) -> None:
-        """Gives it up, whatever became of it; does nothing if that was done before."""
-
-
-class Unshared:
-    """The claim of a search that has its study to itself."""
-
-    def take(self, stop_reason: StopReason) -> bool:
-        """It is always there."""
-        return True
-
-    def settle(self, trial: optuna.Trial) -> None:
-        """Nobody waits for it."""
-
-    def release(self) -> None:
-        """Nobody waits for it."""
-
-
-ALONE = Unshared()
-
-
-class SharedClaim:
-    """The claim of several workers on one machine: a lock file beside the study.
-
-    The operating system frees the lock of a process that dies.
+class Claim:
+    """The right of one worker to decide what runs next.
 
     Args:
-        folder: where the lock file is, usually ``studies``.
-        study_name: of the study.
-
-    Attributes:
-        path: of the lock file.
+        lock: of the study, for this worker.
+        worker: its name.
+        warn: told in a line when another worker holds the claim for unusually long.
     """
 
-    def __init__(self, folder: Path, study_name: str) -> None:
-        self.path = folder / f"{study_name}.claim.lock"
-        self._lock = FileLock(self.path)
+    def __init__(
+        self, lock: StudyLock, worker: str, *, warn: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self.worker = worker
+        self._lock = lock
+        self._warn = warn
 
     def take(self, stop_reason: StopReason) -> bool:
         """Waits for the right; returns False once there is a reason to stop."""
-        while stop_reason() is None:
-            try:
-                self._lock.acquire(timeout=_LOOK_UP_SECONDS, poll_interval=_POLL_SECONDS)
-            except Timeout:
-                continue
+        unusual = within(UNUSUAL_SECONDS)
+        if self._lock.take(lambda: stop_reason() or unusual()):
             return True
-        return False
+        if stop_reason() is None:
+            self._warn(
+                f"another process has held {self._lock.name} for {UNUSUAL_SECONDS:g} s; "
+                "if it was stopped, let it go on or end it"
+            )
+        return self._lock.take(stop_reason)
 
     def settle(self, trial: optuna.Trial) -> None:
         """Notes who runs the trial, then lets the next worker decide.
 
-        So a RUNNING trial that names no living worker, seen while the claim is held, is left
-        over from a dead one.
+        So a RUNNING trial that names no worker, seen while the claim is held, is left over from a
+        dead one.
+
+        Raises:
+            ClaimLostError: somebody else may have decided meanwhile.
         """
-        trial.set_user_attr(WORKER, os.getpid())
+        trial.set_user_attr(WORKER, self.worker)
+        if not self._lock.is_held():
+            raise ClaimLostError(f"worker {self.worker} lost its claim to trial {trial.number}")
         self.release()
 
     def release(self) -> None:
         """Gives the right up; does nothing if that was done before."""
-        if self._lock.is_locked:
-            self._lock.release()
+        self._lock.release()

@@ -1,28 +1,34 @@
 """Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import optuna
+from optuna.trial import FrozenTrial
 
+from search.attendance import attending
 from search.background import Background
-from search.claim import SharedClaim, within
+from search.claim import within
 from search.cores import available_cores, shared_accelerator, worker_environment
-from search.errors import InputError
+from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
 from search.ledger import Ledger
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.progress import make_progress
+from search.pulse import Pulse
 from search.reference_results import are_measured, measured_references
 from search.session import Session
-from search.storage import close_stale, close_study, only_run, open_study
-from search.stored_trials import records
+from search.stale import Closed, close_stale, everybody_gone, gone
+from search.storage import close_study, open_study
+from search.stored_trials import record_of, records
 from search.summary import print_summary
 from search.tracking import Tracker
 from search.trials import OBJECTIVE_METRIC
+from search.worker import lost
 
 FAILED = 1
 
@@ -59,14 +65,15 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         _prepare_for_workers(session)
     tracker = session.open_tracker()
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
-    with only_run(session.workspace.studies, session.spec.name):
-        study = open_study(
-            session.storage_url, session.spec, session.dataset.fingerprint, session.identity
-        )
-        outcome, exit_code = _run_trials(session, study, tracker, timeout_seconds)
-        trials = records(study)
-        references = _references(session, study, tracker, outcome)
-        close_study(study)
+    try:
+        with _opened(session) as (study, stale):
+            outcome, exit_code = _run_trials(session, study, stale, tracker, timeout_seconds)
+            trials = records(study)
+            references = _references(session, study, tracker, outcome)
+            close_study(study)
+    except StorageLostError as error:
+        session.show(f"stopped: {lost(error, None).reason}")
+        return FAILED
     print_summary(session.console, trials, references=references, commands=session.commands())
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
@@ -92,11 +99,15 @@ def _references(
 
 
 def _run_trials(
-    session: Session, study: optuna.Study, tracker: Tracker, timeout_seconds: float | None
+    session: Session,
+    study: optuna.Study,
+    stale: Sequence[Closed],
+    tracker: Tracker,
+    timeout_seconds: float | None,
 ) -> tuple[Outcome, int]:
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
-    _announce_resumption(session, study, _close_stale(session, study))
+    _announce_resumption(session, study, stale)
     tracker.reconcile(records(study), session.towers_of)
     progress = make_progress(
         session.console,
@@ -105,16 +116,22 @@ def _run_trials(
         done=records(study),
         quiet=session.quiet,
     )
+
+    def show_others(trials: Sequence[FrozenTrial]) -> None:
+        progress.look(map(record_of, trials))
+
     with (
         Pool(worker_environment(session.workers, os.environ)) as pool,
         StopRequest(progress.announce, at_once=pool.kill) as stop,
         progress,
+        Pulse(study, grace_seconds=session.grace_seconds, on_look=show_others) as pulse,
     ):
         session.show = progress.announce
+        session.patience.stop_reason = lambda: stop.reason
         with Background(tracker, session.warn) as tracking:
             watchers = (tracking, progress)
             if session.workers == 1:
-                outcome = search_here(session, study, watchers, stop, timeout_seconds)
+                outcome = search_here(session, study, pulse, watchers, stop, timeout_seconds)
             else:
                 outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
         tracker.reconcile(records(study), session.towers_of)
@@ -133,31 +150,55 @@ def _prepare_for_workers(session: Session) -> None:
         os.environ.setdefault(name, value)
 
 
-def _close_stale(session: Session, study: optuna.Study) -> list[int]:
-    """Closes what a killed process left; a worker that outlived it may claim nothing meanwhile."""
-    claim = SharedClaim(session.workspace.studies, session.spec.name)
-    if not claim.take(within(CLAIM_SECONDS)):
-        raise InputError(
-            f"a worker of study {session.spec.name!r} that lost its search still holds "
-            f"{claim.path}; end that process, and start again"
-        )
-    try:
-        return close_stale(study)
-    finally:
-        claim.release()
+@contextmanager
+def _opened(session: Session) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
+    """The study, opened or created, and the trials that processes before this one left behind.
+
+    Whoever is alone with an SQLite study closes them at once. Elsewhere they are closed by whoever
+    has seen no sign of life for the grace period.
+    """
+    claim = session.claim()
+    with ExitStack() as attended:
+        if not claim.take(within(CLAIM_SECONDS)):
+            raise InputError(
+                f"another process has been deciding for {CLAIM_SECONDS:g} s what study "
+                f"{session.spec.name!r} runs next; if it was stopped, let it go on or end it"
+            )
+        try:
+            is_alone = attended.enter_context(attending(session.storage_url))
+            study = open_study(
+                session.storage_url,
+                session.spec,
+                session.dataset.fingerprint,
+                session.identity,
+                patience=session.patience,
+            )
+            is_gone = everybody_gone if is_alone else gone()
+            stale = close_stale(study, is_gone, reason="the process that ran it was killed")
+        finally:
+            claim.release()
+        yield study, stale
 
 
-def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[int]) -> None:
+def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[Closed]) -> None:
     trials = records(study)
     budget = session.spec.study.trials
     finished = sum(trial.is_finished for trial in trials)
-    if stale:
-        numbers = ", ".join(map(str, stale))
-        session.announce(f"a killed process left trial {numbers} unfinished; it runs again first")
+    for closed in stale:
+        if closed.is_given_up:
+            session.warn(closed.line)
+        else:
+            session.announce(
+                f"a killed process left trial {closed.number} unfinished; it runs again first"
+            )
+    running = sum(trial.state == "running" for trial in trials)
     if finished >= budget:
         session.announce(
             f"nothing is missing: study {session.spec.name} has {finished} finished trials of "
             f"{budget}; to search on, give a larger --trials"
         )
     elif trials:
-        session.announce(f"going on with study {session.spec.name}: {finished} of {budget} trials")
+        others = f", {running} under way elsewhere" if running else ""
+        session.announce(
+            f"going on with study {session.spec.name}: {finished} of {budget} trials{others}"
+        )

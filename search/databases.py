@@ -8,14 +8,22 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
 
-from search.errors import InputError
+from search.errors import InputError, StorageLostError
+from search.patience import Patience, PatientStorage, cause_of
 
 CONNECT_SECONDS = 10
 """How long a storage may take to answer at the start."""
 
 _SQLITE_BUSY_SECONDS = 60
+_POSTGRESQL_ARGUMENTS = {
+    "connect_timeout": CONNECT_SECONDS,
+    # A server whose machine is gone says nothing: a connection to it breaks after a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 _READERS_SECONDS = 1
 
 
@@ -32,10 +40,16 @@ def safe_url(url: str) -> str:
         return "the given URL"
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage behind the URL; its tables are created where they are missing."""
-    with explained(url):
-        return RDBStorage(url, engine_kwargs=engine_arguments(parse_url(url)))
+def open_storage(url: str, patience: Patience | None = None) -> PatientStorage:
+    """Optuna's storage behind the URL; its tables are created where they are missing.
+
+    Args:
+        url: of the database.
+        patience: with a server that is away later on; none when None.
+    """
+    storage = PatientStorage(url, engine_kwargs=engine_arguments(parse_url(url)))
+    storage.patience = patience or Patience(0)
+    return storage
 
 
 class _Connection(sqlite3.Connection):
@@ -102,7 +116,7 @@ def engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
     if backend == "sqlite":
         return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "factory": _Connection}}
     if backend == "postgresql":
-        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
+        return {"pool_pre_ping": True, "connect_args": _POSTGRESQL_ARGUMENTS}
     return {"pool_pre_ping": True}
 
 
@@ -116,14 +130,15 @@ def explained(url: str) -> Iterator[None]:
             f"storage {safe_url(url)} needs the package {error.name}, which is not installed"
         ) from None
     except sqlalchemy.exc.NoSuchModuleError as error:
-        raise InputError(f"storage {safe_url(url)} cannot be used: {_first_line(error)}") from None
+        raise InputError(f"storage {safe_url(url)} cannot be used: {cause_of(error)}") from None
     except (
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
+        StorageLostError,
         RuntimeError,
     ) as error:
         raise InputError(
-            f"storage {safe_url(url)} cannot be opened: {_first_line(error)}; "
+            f"storage {safe_url(url)} cannot be opened: {cause_of(error)}; "
             "is the address right, and may this user read and write there?"
         ) from None
 
@@ -152,7 +167,3 @@ def sqlite_path(url: sqlalchemy.URL) -> Path:
     if not url.database or url.database == ":memory:":
         raise InputError("--storage must name a file, such as sqlite:///studies/name.db")
     return Path(url.database)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

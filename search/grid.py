@@ -13,6 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from search.families import was_superseded
+
 RESERVED = "grid:parameters"
 """System attribute of a trial: the parameters that were chosen for it."""
 
@@ -93,7 +95,7 @@ class ListSampler(BaseSampler):
         return reserved[param_name]
 
     def _untried(self, trials: Iterable[FrozenTrial]) -> list[Parameters]:
-        tried = {_key(tried_by(trial)) for trial in trials}
+        tried = {_key(tried_by(trial)) for trial in trials if not was_superseded(trial)}
         return [parameters for parameters in self._ordered if _key(parameters) not in tried]
 
     @staticmethod

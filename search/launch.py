@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import optuna
 
-from search.claim import SharedClaim
 from search.data import training_data
 from search.interrupt import StopRequest
 from search.messages import Assignment
 from search.objective import Objective, TrialWatcher
 from search.outcome import Outcome
 from search.pool import Pool
+from search.pulse import Pulse
 from search.session import Session
 from search.supervision import Supervisor
 from search.worker import search
@@ -20,6 +20,7 @@ from search.worker import search
 def search_here(
     session: Session,
     study: optuna.Study,
+    pulse: Pulse,
     watchers: Sequence[TrialWatcher],
     stop: StopRequest,
     timeout_seconds: float | None,
@@ -29,20 +30,25 @@ def search_here(
     def stop_reason() -> str | None:
         return stop.reason
 
+    claim = session.claim()
     objective = Objective(
         session.spec,
         training_data(session.dataset, session.splits),
         towers_folder=session.towers_folder,
         watchers=watchers,
         should_stop=stop_reason,
+        on_claimed=claim.settle,
     )
     return search(
         study,
         session.spec,
         objective,
+        claim=claim,
+        pulse=pulse,
         watchers=watchers,
         stop_reason=stop_reason,
         timeout_seconds=timeout_seconds,
+        warn=session.warn,
     )
 
 
@@ -63,11 +69,10 @@ def search_with_workers(
         return Assignment(
             spec=session.spec,
             storage_url=session.storage_url,
-            folder=session.workspace.studies,
             towers_folder=session.towers_folder,
             data_dir=session.data_dir,
             data_fingerprint=session.dataset.fingerprint,
-            workers=session.workers,
+            grace_seconds=session.grace_seconds,
             first_number=first_number,
             seconds_left=None if timeout_seconds is None else timeout_seconds - passed,
         )
@@ -78,9 +83,10 @@ def search_with_workers(
         session.towers_folder,
         pool,
         assign,
-        claim=SharedClaim(session.workspace.studies, session.spec.name),
+        claim=session.claim(),
         watchers=watchers,
         stop_reason=lambda: stop.reason,
         warn=session.warn,
+        grace_seconds=session.grace_seconds,
     )
     return supervisor.run(session.workers)

@@ -19,24 +19,24 @@ class Assignment:
     Attributes:
         spec: the study file, the command line's choices included.
         storage_url: of the study, which exists.
-        folder: where the lock of the claim is.
         towers_folder: where towers are saved.
         data_dir: where the raw data is; looked for when None.
         data_fingerprint: of the data set that the study is searched on.
-        workers: how many there are.
+        grace_seconds: how long a worker may be silent.
         first_number: failures of trials before this number are not counted.
         seconds_left: no trial starts later than this; None without a limit.
+        worker: the name that the worker has, as no other; filled in once it is started.
     """
 
     spec: StudySpec
     storage_url: str
-    folder: Path
     towers_folder: Path
     data_dir: Path | None
     data_fingerprint: str
-    workers: int
+    grace_seconds: float
     first_number: int
     seconds_left: float | None
+    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """From a worker, all the time: it lives, whatever it is doing."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The last message of a worker that has nothing more to do."""
 
@@ -90,4 +95,4 @@ class Crashed:
     reason: str
 
 
-Event = TrialStarted | EpochFinished | TrialFinished | Warned | Ended | Crashed
+Event = TrialStarted | EpochFinished | TrialFinished | Warned | Alive | Ended | Crashed

@@ -1,32 +1,46 @@
 """One trial, from suggestion to value."""
 
+import errno
 import gc
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
 
 import jax
 import keras
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
+from search.claim import ClaimLostError
+from search.errors import DiskFullError, StorageLostError
 from search.order import place_of
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
 from search.spec import StudySpec
+from search.stale import mark_interrupted
 from search.stopwatch import Stopwatch
-from search.storage import mark_interrupted
 from search.stored_trials import curve_to_json, record_of
 from search.towers import save_towers
-from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.trials import OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
 
 STORE_EVERY_S = 2.0
 """Seconds between two updates of the curve of a running trial; more of it is lost by no kill."""
+
+
+NOT_OF_THE_TRIAL = (
+    optuna.TrialPruned,
+    ClaimLostError,
+    StorageLostError,
+    UpdateFinishedTrialError,
+)
+"""What ends a trial and is no failure of its configuration."""
 
 
 class TrialWatcher(Protocol):
@@ -83,25 +97,32 @@ class Objective:
         Raises:
             optuna.TrialPruned: the pruner gave it up.
             KeyboardInterrupt: it was interrupted; it is marked so, to be run again.
+            DiskFullError: its towers could not be saved; the same.
+            UpdateFinishedTrialError: it was closed by others, who took this process for dead.
+            StorageLostError: the study's database is lost.
             NonFiniteError: loss or score is not finite; any other error is a failure as well,
                 and its reason is kept with the trial.
         """
         watch = Stopwatch()
         try:
             return self._run(trial, watch)
-        except optuna.TrialPruned:
+        except NOT_OF_THE_TRIAL:
             raise
         except KeyboardInterrupt as interrupt:
             mark_interrupted(trial.study, trial, str(interrupt) or "interrupted from the keyboard")
             raise
         except Exception as error:
-            trial.set_user_attr("reason", _reason(error))
-            trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
+            if is_disk_full(error):
+                reason = f"the disk is full ({error}); make room, and start the same command again"
+                mark_interrupted(trial.study, trial, reason)
+                raise DiskFullError(reason) from error
+            _note_failure(trial, error)
             raise
         finally:
             with watch.running():
                 free_memory()
-            trial.set_user_attr("train_seconds", round(watch.seconds, 3))
+            with suppress(StorageLostError, UpdateFinishedTrialError):
+                trial.set_user_attr("train_seconds", round(watch.seconds, 3))
 
     def _run(self, trial: optuna.Trial, watch: Stopwatch) -> float:
         configuration = suggest(trial, self.spec.space)
@@ -216,6 +237,23 @@ def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     message = lines[0] if lines else ""
     return message if isinstance(error, ArithmeticError) else f"{type(error).__name__}: {message}"
+
+
+def _note_failure(trial: optuna.Trial, error: Exception) -> None:
+    trial.set_user_attr("reason", _reason(error))
+    trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
+    if is_out_of_memory(error):
+        trial.set_user_attr(OOM, True)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a trial failed because its configuration needs more memory than there is."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether nothing can be saved any more."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:

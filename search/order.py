@@ -13,9 +13,17 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.families import (
+    REFERENCE,
+    RETRY_OF,
+    superfluous,
+    to_run_again,
+    was_superseded,
+)
 from search.grid import tried_by
 from search.space import enqueued_configurations, parameters_of
 from search.spec import StudySpec
+from search.stale import supersede
 
 
 def enqueue_next(study: optuna.Study, trials: Sequence[FrozenTrial], spec: StudySpec) -> bool:
@@ -25,6 +33,8 @@ def enqueue_next(study: optuna.Study, trials: Sequence[FrozenTrial], spec: Study
     configurations that the study does not hold yet. One at a time, so that what was interrupted
     last runs next, and a killed process never leaves the same configuration in the queue twice.
     """
+    for trial in superfluous(trials):  # left by a process whose claim was taken from it
+        supersede(study, trial)
     if _waiting(trials) is not None:
         return True
     fixed = _interrupted_configuration(trials) or _reference_configuration(trials, spec)
@@ -36,7 +46,7 @@ def enqueue_next(study: optuna.Study, trials: Sequence[FrozenTrial], spec: Study
 
 def place_of_next(trials: Sequence[FrozenTrial]) -> int:
     """The place of the trial that runs after these: one that waits, a new try, or a new trial."""
-    known = _waiting(trials) or _to_run_again(trials)
+    known = _waiting(trials) or to_run_again(trials)
     return place_of(trials, len(trials) if known is None else known.number)
 
 
@@ -49,44 +59,37 @@ def place_of(trials: Sequence[FrozenTrial], number: int) -> int:
         number: of the trial.
     """
     if number < len(trials):
-        number = trials[number].user_attrs.get("retry_of", number)
-    return sum("retry_of" not in trial.user_attrs for trial in trials[:number])
+        number = trials[number].user_attrs.get(RETRY_OF, number)
+    return sum(RETRY_OF not in trial.user_attrs for trial in trials[:number])
 
 
 def _waiting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    return next((trial for trial in trials if trial.state == TrialState.WAITING), None)
-
-
-def _to_run_again(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """The first trial that was interrupted and has no new try yet."""
-    retried = {trial.user_attrs.get("retry_trial") for trial in trials}
-    for trial in trials:
-        if trial.user_attrs.get("interrupted") and trial.number not in retried:
-            return trial
-    return None
+    superseded = {trial.number for trial in superfluous(trials)}
+    waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
+    return next((trial for trial in waiting if trial.number not in superseded), None)
 
 
 def _interrupted_configuration(
     trials: Sequence[FrozenTrial],
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Parameters and attributes of a new try, which points to the first try of all."""
-    trial = _to_run_again(trials)
+    trial = to_run_again(trials)
     if trial is None:
         return None
     attributes = {
         "retry_trial": trial.number,
-        "retry_of": trial.user_attrs.get("retry_of", trial.number),
+        RETRY_OF: trial.user_attrs.get(RETRY_OF, trial.number),
     }
-    if "reference" in trial.user_attrs:
-        attributes["reference"] = trial.user_attrs["reference"]
+    if REFERENCE in trial.user_attrs:
+        attributes[REFERENCE] = trial.user_attrs[REFERENCE]
     return tried_by(trial), attributes
 
 
 def _reference_configuration(
     trials: Sequence[FrozenTrial], spec: StudySpec
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    held = {trial.user_attrs.get("reference") for trial in trials}
+    held = {trial.user_attrs.get(REFERENCE) for trial in trials if not was_superseded(trial)}
     for name, configuration in enqueued_configurations(spec).items():
         if name not in held:
-            return parameters_of(configuration), {"reference": name}
+            return parameters_of(configuration), {REFERENCE: name}
     return None

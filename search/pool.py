@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Self
 
+from search.claim import worker_name
 from search.interrupt import SIGNALS
 from search.messages import Assignment, Event, Stop
 
@@ -24,19 +26,20 @@ class Worker:
     Args:
         assignment: what it is to do.
         environment: its environment variables.
+
+    Attributes:
+        name: that no other worker has.
+        signs: how often it was heard.
     """
 
     def __init__(self, assignment: Assignment, environment: Mapping[str, str]) -> None:
+        self.signs = 0
         self.connection: Connection[Any, Any]
         self.connection, theirs = Pipe()
         with theirs:
             self._process = _start(theirs.fileno(), environment)
-        self._send(assignment)
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
+        self.name = worker_name(self._process.pid)
+        self._send(replace(assignment, worker=self.name))
 
     def receive(self) -> Event | None:
         """Its next event; None once it is gone and all it said was heard."""
@@ -44,6 +47,7 @@ class Worker:
             event: Event = self.connection.recv()
         except (EOFError, OSError):
             return None
+        self.signs += 1
         return event
 
     def stop(self, reason: str) -> None:
@@ -88,11 +92,6 @@ class Pool:
         self.kill()
         for worker in self.workers:
             worker.join()
-
-    @property
-    def living(self) -> set[int]:
-        """The process ids of the workers."""
-        return {worker.pid for worker in self.workers}
 
     def start(self, assignment: Assignment) -> None:
         """Starts one more worker."""

@@ -31,6 +31,9 @@ class Progress:
         """Shows a line of its own."""
         Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def look(self, trials: Iterable[TrialRecord]) -> None:
+        """Takes in how all trials stand, those of other processes included."""
+
     def trial_started(self, trial: TrialRecord) -> None:
         """A trial has its configuration and begins to train."""
 
@@ -79,11 +82,16 @@ class Tally:
     ) -> None:
         self.target = target
         self.epochs = epochs
-        self.trials = trials
+        self._trials = {trial.number: trial for trial in trials}
         self.running: dict[int, Running] = {}
         self._clock = clock
         self._started = clock()
         self._finished_before = self.finished
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """All trials that are known of; a copy, as several threads note them."""
+        return list(self._trials.values())
 
     @property
     def finished(self) -> int:
@@ -118,8 +126,14 @@ class Tally:
 
     def finish(self, trial: TrialRecord) -> None:
         """Notes how a trial ended."""
-        self.trials.append(trial)
+        self._trials[trial.number] = trial
         self.running.pop(trial.number, None)
+
+    def look(self, trials: Iterable[TrialRecord]) -> None:
+        """Notes trials that other processes finished."""
+        for trial in trials:
+            if trial.is_finished:
+                self._trials.setdefault(trial.number, trial)
 
 
 class Running:
@@ -155,6 +169,10 @@ class PlainProgress(Progress):
         """Prints the line."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def look(self, trials: Iterable[TrialRecord]) -> None:
+        """Counts what others finished."""
+        self._tally.look(trials)
+
     def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
         """Prints how the trial ended, and how far the study is."""
         self._tally.finish(trial)
@@ -185,6 +203,10 @@ class LiveProgress(Progress):
     def announce(self, line: str) -> None:
         """Prints the line above the view."""
         self._live.console.print(line, markup=False, highlight=False)
+
+    def look(self, trials: Iterable[TrialRecord]) -> None:
+        """Counts what others finished."""
+        self._tally.look(trials)
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Shows the trial as a running one."""

@@ -10,12 +10,13 @@ from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
 from search.interrupt import StopRequest
 from search.ledger import Ledger
+from search.locks import sole_holder
 from search.noise import Sample
 from search.promotion import Confirmed
 from search.reference_results import measured_references
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.session import Session
-from search.storage import close_study, load_study, only_run, refuse_other_study
+from search.storage import close_study, load_study, refuse_other_study
 from search.stored_trials import records
 from search.tracking import Tracker
 from search.tracking.model_content import MODEL_NAME
@@ -47,13 +48,13 @@ def retrain(
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.
     """
-    study = load_study(session.storage_url, session.spec.name)
+    study = load_study(session.storage_url, session.spec.name, patience=session.patience)
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
     tracker = session.open_tracker()
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     with (
-        only_run(session.workspace.studies, session.spec.name, doing="confirmed"),
+        sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
         StopRequest(session.show) as stop,
     ):
         ledger = Ledger(study)

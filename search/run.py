@@ -15,6 +15,7 @@ from search.options import (
     TrackingUriOption,
 )
 from search.runtime import prepare_runtime
+from search.watch import GRACE_SECONDS
 
 
 def main(
@@ -71,6 +72,16 @@ def main(
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
+    grace: Annotated[
+        float,
+        typer.Option(
+            "--grace",
+            min=1,
+            max=86_400,
+            metavar="SECONDS",
+            help="How long a worker may give no sign of life before its trial runs again.",
+        ),
+    ] = GRACE_SECONDS,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
     ] = False,
@@ -80,6 +91,7 @@ def main(
 
     Trials are pruned when they cannot win, and tracked in MLflow under mlruns/. Run again, the
     command finishes what is missing: nothing that is done is done twice. Ctrl-C stops it tidily.
+    Started again beside itself, here or on another machine, it joins the search.
 
     Example: python -m search.run --study tutorial --trials 50 --workers 2
     """
@@ -104,6 +116,7 @@ def main(
         tracking_uri=tracking_uri,
         data_dir=data_dir,
         workers=workers,
+        grace_seconds=grace,
         quiet=quiet,
     )
     if dry_run:

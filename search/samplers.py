@@ -51,21 +51,21 @@ from search.strategies import (
 )
 
 
-def make_sampler(spec: StudySpec, seed: int, *, workers: int = 1) -> BaseSampler:
+def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
     """The sampler of the study, for one trial.
 
     Args:
         spec: the study.
         seed: of this trial's draws, in ``[0, 2**31)``. The order of a grid does not depend on
             it but on the study's seed.
-        workers: how many processes search the study.
+        others_run: whether other trials are under way.
 
     Raises:
         InputError: the sampler needs a package that is not installed.
     """
     match spec.sampler:
         case TpeOptions() as options:
-            return _tpe(options, seed, running_matter=workers > 1)
+            return _tpe(options, seed, others_run=others_run)
         case RandomOptions():
             return RandomSampler(seed=seed)
         case GridOptions():
@@ -122,16 +122,15 @@ def make_pruner(spec: StudySpec) -> BasePruner:
             return NopPruner()
 
 
-def _tpe(options: TpeOptions, seed: int, *, running_matter: bool) -> BaseSampler:
+def _tpe(options: TpeOptions, seed: int, *, others_run: bool) -> BaseSampler:
     with _experimental():
         return TPESampler(
             n_startup_trials=options.startup_trials,
             n_ei_candidates=options.ei_candidates,
             multivariate=options.multivariate,
             group=options.group,
-            # Takes running trials for bad ones, so that workers do not all try the same. One worker
-            # has none, and several depend on timing anyway.
-            constant_liar=running_matter,
+            # Takes running trials for bad ones, so that workers do not all try the same.
+            constant_liar=others_run,
             seed=seed,
         )
 

@@ -1,5 +1,6 @@
 """One study in one folder: its file, its data, and where everything about it is kept."""
 
+import os
 import shlex
 import uuid
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from pathlib import Path
 import optuna
 
 from deeprec.dataset import Dataset, Splits, split
+from search.claim import Claim, worker_name
 from search.console import make_console
 from search.data import load_data
 from search.databases import default_storage, safe_url
+from search.locks import Purpose, StudyLock, lock_of
+from search.patience import Patience
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
 from search.space import data_config
@@ -20,6 +24,7 @@ from search.storage import identity_of
 from search.summary import NextCommands
 from search.towers import find_towers
 from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri
+from search.watch import GRACE_SECONDS
 from search.workspace import Workspace
 
 
@@ -34,6 +39,7 @@ class Session:
         tracking_uri: MLflow server; SQLite in the workspace when None.
         data_dir: where the raw data is; looked for when None.
         workers: how many processes run trials; with 1 it is this process.
+        grace_seconds: how long a worker may be silent before its trial runs again.
         quiet: announce nothing.
 
     Raises:
@@ -50,6 +56,7 @@ class Session:
         tracking_uri: str | None = None,
         data_dir: Path | None = None,
         workers: int = 1,
+        grace_seconds: float = GRACE_SECONDS,
         quiet: bool = False,
     ) -> None:
         self.spec = spec
@@ -61,9 +68,11 @@ class Session:
         self.destination = resolve_uri(tracking_uri, workspace.mlruns)
         self.data_dir = data_dir
         self.workers = workers
+        self.grace_seconds = grace_seconds
         self.quiet = quiet
         self.console = make_console()
         self.show: Callable[[str], None] = self._print
+        self.patience = Patience(warn=self.warn)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
         workspace.check_writable()
@@ -80,6 +89,14 @@ class Session:
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def lock(self, purpose: Purpose) -> StudyLock:
+        """A lock of the study, which all processes that use its storage see."""
+        return lock_of(self.storage_url, self.spec.name, purpose, patience=self.patience)
+
+    def claim(self) -> Claim:
+        """The right to decide what runs next, for this process."""
+        return Claim(self.lock("claim"), worker_name(os.getpid()), warn=self.warn)
 
     @cached_property
     def dataset(self) -> Dataset:

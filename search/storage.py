@@ -1,52 +1,13 @@
 """Optuna's storage, the truth about a study: opened once, checked, closed."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Literal
-
 import optuna
-from filelock import FileLock, Timeout
-from optuna.pruners import BasePruner
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
 
-from search.claim import WORKER
 from search.databases import explained, holds_studies, log_ahead, open_storage, safe_url
 from search.errors import InputError
+from search.patience import Patience
 from search.samplers import make_pruner
 from search.spec import StudySpec, differences
-
-
-@contextmanager
-def only_run(
-    folder: Path, study_name: str, *, doing: Literal["searched", "confirmed"] = "searched"
-) -> Iterator[None]:
-    """Holds the study for this process; the operating system frees it when the process dies.
-
-    A trial found RUNNING while the study is held for a search was therefore left by a dead process.
-
-    Args:
-        folder: of the lock.
-        study_name: of the study.
-        doing: what it is held for; a study may be searched and confirmed at the same time.
-
-    Raises:
-        InputError: another process holds it for the same.
-    """
-    suffix = "" if doing == "searched" else f".{doing}"
-    lock = FileLock(folder / f"{study_name}{suffix}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"study {study_name!r} is being {doing} by another process; wait for it, stop it, "
-            "or copy the study file under another name"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def identity_of(url: str, spec: StudySpec) -> str | None:
@@ -72,7 +33,14 @@ def identity_of(url: str, spec: StudySpec) -> str | None:
         close_study(study)
 
 
-def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) -> optuna.Study:
+def open_study(
+    url: str,
+    spec: StudySpec,
+    data_fingerprint: str,
+    identity: str,
+    *,
+    patience: Patience | None = None,
+) -> optuna.Study:
     """Opens the study, or creates it with the file's direction, space and seed.
 
     Args:
@@ -80,6 +48,7 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
         spec: the study file.
         data_fingerprint: of the data set it is searched on.
         identity: given to a new study; one that exists keeps its own.
+        patience: with a database that is away later on.
 
     Raises:
         InputError: the storage cannot be reached, or holds a study of this name that was made
@@ -88,7 +57,7 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
     with explained(url):
         log_ahead(url)
         study = optuna.create_study(
-            storage=open_storage(url),
+            storage=open_storage(url, patience),
             study_name=spec.name,
             direction="maximize",
             pruner=make_pruner(spec),
@@ -103,24 +72,32 @@ def open_study(url: str, spec: StudySpec, data_fingerprint: str, identity: str) 
     return study
 
 
-def join_study(url: str, spec: StudySpec, data_fingerprint: str) -> optuna.Study:
+def join_study(
+    url: str, spec: StudySpec, data_fingerprint: str, *, patience: Patience
+) -> optuna.Study:
     """Opens a study that another process has opened with :func:`open_study`, to run trials.
 
     Raises:
-        InputError: the storage cannot be reached, or the study is not this one.
+        InputError: the study is not this one.
+        StorageLostError: the database does not answer.
     """
-    study = load_study(url, spec.name, pruner=make_pruner(spec))
+
+    def load() -> optuna.Study:
+        storage = open_storage(url, patience)
+        return optuna.load_study(storage=storage, study_name=spec.name, pruner=make_pruner(spec))
+
+    study = patience.call(load)
     refuse_other_study(study, spec, data_fingerprint)
     return study
 
 
-def load_study(url: str, name: str, *, pruner: BasePruner | None = None) -> optuna.Study:
+def load_study(url: str, name: str, *, patience: Patience | None = None) -> optuna.Study:
     """Opens a study that exists.
 
     Args:
         url: of the storage.
         name: of the study.
-        pruner: needed where trials are run.
+        patience: with a database that is away later on.
 
     Raises:
         InputError: the storage cannot be reached or holds no such study.
@@ -129,37 +106,9 @@ def load_study(url: str, name: str, *, pruner: BasePruner | None = None) -> optu
         raise InputError(_no_study(name, url))
     try:
         with explained(url):
-            return optuna.load_study(storage=open_storage(url), study_name=name, pruner=pruner)
+            return optuna.load_study(storage=open_storage(url, patience), study_name=name)
     except KeyError:
         raise InputError(_no_study(name, url)) from None
-
-
-def close_stale(
-    study: optuna.Study,
-    *,
-    living: Collection[int] = (),
-    reason: str = "the process that ran it was killed",
-) -> list[int]:
-    """Records trials left RUNNING by a dead process as interrupted; returns their numbers.
-
-    Args:
-        study: held by this process (:func:`only_run`), as is the claim if there are workers.
-        living: process ids of the workers whose trials are under way.
-        reason: what became of the process.
-    """
-    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-    stale = [trial for trial in running if trial.user_attrs.get(WORKER) not in living]
-    for trial in stale:
-        mark_interrupted(study, trial, reason)
-        study.tell(trial.number, state=TrialState.FAIL)
-    return [trial.number for trial in stale]
-
-
-def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
-    """Notes, while the trial is unfinished, that it did not fail by itself: it will run again."""
-    storage = study._storage
-    storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
-    storage.set_trial_user_attr(trial._trial_id, "reason", reason)
 
 
 def close_study(study: optuna.Study) -> None:

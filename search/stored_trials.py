@@ -6,9 +6,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.families import was_interrupted, was_superseded
 from search.grid import tried_by
 from search.space import readable
-from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.trials import OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
 from search.trials import TrialState as RecordState
 
 
@@ -31,7 +32,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         value=value,
         best_epoch=best_epoch,
         pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
-        reason=attributes.get("reason"),
+        reason=attributes.get("reason") if trial.state == TrialState.FAIL else None,
+        out_of_memory=bool(attributes.get(OOM)),
         reference=attributes.get("reference"),
         retry_of=attributes.get("retry_of"),
         curve=curve,
@@ -55,13 +57,14 @@ def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
 
 
 def _state(trial: FrozenTrial) -> RecordState:
-    if trial.state == TrialState.FAIL:
-        return "interrupted" if trial.user_attrs.get("interrupted") else "failed"
+    if was_interrupted(trial) or was_superseded(trial):
+        return "interrupted"
     states: Mapping[TrialState, RecordState] = {
         TrialState.WAITING: "waiting",
         TrialState.RUNNING: "running",
         TrialState.COMPLETE: "complete",
         TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
     }
     return states[trial.state]
 

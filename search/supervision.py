@@ -1,11 +1,14 @@
 """A search with several workers: their events reach the watchers, the dead are replaced."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.claim import Claim, within
+from search.errors import StorageLostError
 from search.messages import (
+    Alive,
     Assignment,
     Crashed,
     Ended,
@@ -18,19 +21,23 @@ from search.messages import (
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool, Worker
 from search.spec import StudySpec
-from search.storage import close_stale
+from search.stale import Closed, close_stale, gone
 from search.stored_trials import records
 from search.towers import find_towers
+from search.watch import GRACE_SECONDS, Watch
+from search.worker import lost
 
 if TYPE_CHECKING:
     import optuna
 
     from search.objective import TrialWatcher
 
-MOST_DEATHS = 3
+MOST_DEATHS = 5
 """So many workers may die without a finished trial in between; then the search gives up."""
 
 _LOOK_UP_SECONDS = 0.1
+_LONGEST_STEP_SECONDS = 1.0  # a supervisor that slept has not watched
+_REPEAT_SECONDS = 30.0
 _CLAIM_SECONDS = 2.0
 _GRAVEST_FIRST: tuple[OutcomeState, ...] = ("failing", "interrupted", "timeout", "exhausted")
 
@@ -48,6 +55,7 @@ class Supervisor:
         watchers: told of the trials of all workers.
         stop_reason: asked all the time; a text stops the workers.
         warn: told in a line what went wrong.
+        grace_seconds: a worker that is silent for so long is killed, and another one started.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Supervisor:
         watchers: Sequence["TrialWatcher"],
         stop_reason: Callable[[], str | None],
         warn: Callable[[str], None],
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         self._study = study
         self._budget = spec.study.trials
@@ -73,8 +82,11 @@ class Supervisor:
         self._stop_reason = stop_reason
         self._warn = warn
         self._outcomes: list[Outcome] = []
-        self._crashes: dict[int, str] = {}
-        self._ended: set[int] = set()
+        self._crashes: dict[str, str] = {}
+        self._ended: set[str] = set()
+        self._dead: set[str] = set()
+        self._watch: Watch[str] = Watch(grace_seconds, _LONGEST_STEP_SECONDS)
+        self._warned_at: dict[str, float] = {}
         self._deaths = 0
         self._is_stopping = False
         self._has_stale = False
@@ -83,6 +95,14 @@ class Supervisor:
         """Runs so many workers until none has anything more to do; returns how the search ended."""
         for _ in range(workers):
             self._pool.start(self._assign())
+        try:
+            self._conduct()
+            return self._outcome()
+        except StorageLostError as error:
+            self._pool.kill()
+            return lost(error, self._stop_reason())
+
+    def _conduct(self) -> None:
         while self._pool.workers:
             if (reason := self._stop_reason()) is not None:
                 self._stop(reason)
@@ -91,9 +111,16 @@ class Supervisor:
                     self._bury(worker)
                 else:
                     self._hear(worker, event)
+            self._kill_silent()
             if self._has_stale:
                 self._close_stale()
-        return self._outcome()
+
+    def _kill_silent(self) -> None:
+        """Ends workers that stand still: one of them may hold the claim, and all wait for it."""
+        signs = {worker.name: worker.signs for worker in self._pool.workers}
+        for name in self._watch.look(signs, time.monotonic()):
+            self._crashes[name] = "it gave no sign of life"
+            next(worker for worker in self._pool.workers if worker.name == name).kill()
 
     def _stop(self, reason: str) -> None:
         if not self._is_stopping:
@@ -114,17 +141,19 @@ class Supervisor:
                 for watcher in self._watchers:
                     watcher.trial_finished(trial, towers)
             case Warned(line):
-                self._warn(line)
+                self._warn_once(line)
+            case Alive():
+                pass
             case Crashed(reason):
-                self._crashes[worker.pid] = reason
+                self._crashes[worker.name] = reason
             case Ended(outcome):
                 self._end(worker, outcome)
 
     def _end(self, worker: Worker, outcome: Outcome) -> None:
         if outcome.state == "interrupted" and not self._is_stopping and not self._stop_reason():
-            self._crashes[worker.pid] = outcome.reason  # somebody else stopped it: it is replaced
+            self._crashes[worker.name] = outcome.reason  # somebody else stopped it: it is replaced
             return
-        self._ended.add(worker.pid)
+        self._ended.add(worker.name)
         self._outcomes.append(outcome)
         if outcome.state == "failing":
             self._stop(outcome.reason)
@@ -132,14 +161,12 @@ class Supervisor:
     def _bury(self, worker: Worker) -> None:
         """Closes what a worker left behind, and starts another one if it died."""
         how = self._pool.remove(worker)
-        if worker.pid in self._ended:
+        if worker.name in self._ended:
             return
-        how = self._crashes.get(worker.pid, how)
+        how = self._crashes.get(worker.name, how)
+        self._dead.add(worker.name)
         self._has_stale = True
-        trials = ", ".join(f"trial {number}" for number in self._close_stale())
-        died = f"a worker died ({how})" + (
-            f" in {trials}, which runs again first" if trials else ""
-        )
+        died = _sentence(how, self._close_stale())
         if self._is_stopping or self._is_complete():
             self._warn(died)
             return
@@ -153,19 +180,26 @@ class Supervisor:
             self._outcomes.append(Outcome(state="failing", reason=reason))
             self._stop(reason)
 
-    def _close_stale(self) -> list[int]:
+    def _warn_once(self, line: str) -> None:
+        """Passes on a warning that several workers may give at the same time."""
+        now = time.monotonic()
+        if now - self._warned_at.get(line, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+            self._warned_at[line] = now
+            self._warn(line)
+
+    def _close_stale(self) -> list[Closed]:
         """Records what dead workers were at as interrupted; tries again later if it cannot."""
         if not self._claim.take(within(_CLAIM_SECONDS)):
             return []
         try:
-            stale = close_stale(
-                self._study, living=self._pool.living, reason="the worker that ran it died"
-            )
+            is_gone = gone(dead=self._dead)
+            stale = close_stale(self._study, is_gone, reason="the worker that ran it died")
         finally:
             self._claim.release()
         self._has_stale = False
+        numbers = {closed.number for closed in stale}
         for record in records(self._study):
-            if record.number in stale:
+            if record.number in numbers:
                 towers = find_towers(self._towers_folder, record.number)
                 for watcher in self._watchers:
                     watcher.trial_finished(record, towers)
@@ -185,3 +219,12 @@ class Supervisor:
                 if outcome.state == state:
                     return outcome
         return Outcome(state="interrupted", reason=self._stop_reason() or "the workers are gone")
+
+
+def _sentence(how: str, closed: Sequence[Closed]) -> str:
+    """How a worker died, and what that means for its trials."""
+    died = f"a worker died ({how})"
+    for trial in closed:
+        what = trial.line if trial.is_given_up else f"trial {trial.number} runs again first"
+        died += f"; {what}"
+    return died

@@ -13,6 +13,9 @@ TrialState = Literal["waiting", "running", "complete", "pruned", "failed", "inte
 OBJECTIVE_METRIC = "val_top_100_accuracy"
 """The metric whose best validated value is the value of a trial; higher is better."""
 
+OOM = "oom"
+"""Attribute, and tag in MLflow, of a trial that ran out of memory: it is not tried again."""
+
 FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned")
 """The states that count towards ``--trials``."""
 
@@ -46,6 +49,7 @@ class TrialRecord:
         best_epoch: the epoch of that value.
         pruned_at_epoch: where the pruner stopped it, if it did.
         reason: why it failed or was interrupted, if it was.
+        out_of_memory: whether it failed because it needs more memory than there is.
         reference: name of the enqueued configuration this is, such as ``tutorial (64, 32)``.
         retry_of: number of the interrupted trial whose configuration this one runs again.
         curve: the epochs, in order.
@@ -63,6 +67,7 @@ class TrialRecord:
     best_epoch: int | None = None
     pruned_at_epoch: int | None = None
     reason: str | None = None
+    out_of_memory: bool = False
     reference: str | None = None
     retry_of: int | None = None
     curve: tuple[CurvePoint, ...] = ()

@@ -4,16 +4,21 @@ import time
 from collections.abc import Callable, Sequence
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from search.claim import ALONE, WORKER, Claim
+from search.claim import Claim, ClaimLostError
+from search.errors import DiskFullError, StorageLostError
+from search.families import was_interrupted, was_superseded
 from search.grid import ListSampler
 from search.objective import Objective, TrialWatcher
 from search.order import enqueue_next, place_of_next
 from search.outcome import Outcome
+from search.pulse import Pulse
 from search.samplers import make_sampler
 from search.seeds import derive_seed
 from search.spec import StudySpec
+from search.stale import SILENT, close_stale, gone, supersede
 from search.stored_trials import record_of
 from search.towers import find_towers
 
@@ -26,43 +31,58 @@ def search(
     spec: StudySpec,
     objective: Objective,
     *,
+    claim: Claim,
+    pulse: Pulse,
     watchers: Sequence[TrialWatcher] = (),
     stop_reason: Callable[[], str | None] = lambda: None,
     timeout_seconds: float | None = None,
-    claim: Claim = ALONE,
-    workers: int = 1,
     first_number: int | None = None,
+    warn: Callable[[str], None] = lambda _line: None,
 ) -> Outcome:
     """Runs trials until the study holds ``spec.study.trials`` finished ones (complete or pruned).
 
+    Other processes may search the study at the same time, on this machine or others.
+
     Args:
-        study: held by this process alone (see :func:`search.storage.only_run`), or shared by
-            workers that have the same claim.
+        study: that is searched.
         spec: the study file, the command line's choices included.
         objective: runs one trial; it settles the claim.
-        watchers: told when a trial of this process is over.
+        claim: the right to decide what runs next.
+        pulse: gives signs of life, and knows whose trials gave none.
+        watchers: told when a trial of this process, or one that it closed, is over.
         stop_reason: asked between trials; a text ends the search.
         timeout_seconds: no trial starts later than this.
-        claim: the right to decide what runs next.
-        workers: how many processes search the study.
         first_number: failures of trials before this number are not counted; by default of those
             that the study holds already.
+        warn: told in a line what was not as it should be.
     """
     if first_number is None:
         first_number = len(study.get_trials(deepcopy=False))
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    loop = _Loop(study, spec, objective, claim, watchers=watchers, workers=workers)
-    while True:
-        if not claim.take(stop_reason):
-            return Outcome(state="interrupted", reason=stop_reason() or "interrupted")
-        try:
-            trials = study.get_trials(deepcopy=False)
-            outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
-            outcome = outcome or loop.run_next(trials)
-        finally:
-            claim.release()
-        if outcome is not None:
-            return outcome
+    loop = _Loop(study, spec, objective, claim, pulse, watchers=watchers, warn=warn)
+    try:
+        while True:
+            if not claim.take(stop_reason):
+                return Outcome(state="interrupted", reason=stop_reason() or "interrupted")
+            try:
+                loop.close_stale()
+                trials = study.get_trials(deepcopy=False)
+                outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
+                outcome = outcome or loop.run_next(trials)
+            finally:
+                claim.release()
+            if outcome is not None:
+                return outcome
+    except StorageLostError as error:
+        return lost(error, stop_reason())
+
+
+def lost(error: StorageLostError, stop_reason: str | None) -> Outcome:
+    """How a search ends whose database is lost; whoever stops it does not wait for that."""
+    if stop_reason is not None:
+        return Outcome(state="interrupted", reason=stop_reason)
+    reason = f"the study's database is lost ({error}); the same command goes on once it is back"
+    return Outcome(state="failing", reason=reason)
 
 
 class _Loop:
@@ -74,27 +94,37 @@ class _Loop:
         spec: StudySpec,
         objective: Objective,
         claim: Claim,
+        pulse: Pulse,
         *,
         watchers: Sequence[TrialWatcher],
-        workers: int,
+        warn: Callable[[str], None],
     ) -> None:
         self.study = study
         self.spec = spec
         self.objective = objective
         self.claim = claim
+        self.pulse = pulse
         self.watchers = watchers
-        self.workers = workers
+        self.warn = warn
+
+    def close_stale(self) -> None:
+        """Closes trials of processes that are gone; the claim is held."""
+        closed = close_stale(self.study, gone(silent=self.pulse.silent), reason=SILENT)
+        for trial in closed:
+            self.warn(trial.line)
+        if closed:
+            self._tell_ended([trial.number for trial in closed])
 
     def run_next(self, trials: Sequence[FrozenTrial]) -> Outcome | None:
         """Runs one trial, or waits a moment for those of others; an outcome ends the search."""
-        running = _running(trials)
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
             return None
         seed = derive_seed(self.spec.study.seed, "sampler", place_of_next(trials))
-        self.study.sampler = make_sampler(self.spec, seed, workers=self.workers)
+        self.study.sampler = make_sampler(self.spec, seed, others_run=running > 0)
         if enqueue_next(self.study, trials, self.spec) or not _is_exhausted(self.study):
-            return self._run_one()
+            return self._run_one(self.study.ask())
         if running:
             self._wait()
             return None
@@ -105,20 +135,56 @@ class _Loop:
         self.claim.release()
         time.sleep(WAIT_SECONDS)
 
-    def _run_one(self) -> Outcome | None:
-        ran: list[int] = []
-
-        def run(trial: optuna.Trial) -> float:
-            ran.append(trial.number)
-            return self.objective(trial)
-
+    def _run_one(self, trial: optuna.Trial) -> Outcome | None:
         try:
-            self.study.optimize(run, n_trials=1, catch=(Exception,))
-        except KeyboardInterrupt as interrupt:
-            return Outcome(state="interrupted", reason=str(interrupt) or "interrupted")
+            with self.pulse.beating(trial):
+                return self._tell(trial)
+        except ClaimLostError as error:
+            supersede(self.study, trial)
+            self.warn(f"{error}; the trial is left out")
+        except UpdateFinishedTrialError:
+            self.warn(
+                f"trial {trial.number} was taken for dead, as this process was silent for too "
+                "long; its result is dropped, and its configuration runs again"
+            )
         finally:
-            self._tell_ended(ran)
+            self._tell_ended([trial.number])
         return None
+
+    def _tell(self, trial: optuna.Trial) -> Outcome | None:
+        """Runs a trial and tells the study how it ended."""
+        state, value, outcome = TrialState.COMPLETE, None, None
+        try:
+            value = self.objective(trial)
+        except optuna.TrialPruned:
+            state = TrialState.PRUNED
+        except KeyboardInterrupt as interrupt:
+            state = TrialState.FAIL
+            outcome = Outcome(state="interrupted", reason=str(interrupt) or "interrupted")
+        except DiskFullError as error:
+            state, outcome = TrialState.FAIL, Outcome(state="failing", reason=str(error))
+        except (ClaimLostError, StorageLostError, UpdateFinishedTrialError):
+            raise
+        except Exception:  # the objective has noted it with the trial
+            state = TrialState.FAIL
+        self._end(trial, state, value)
+        return outcome
+
+    def _end(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
+        """Tells a state, once.
+
+        Raises:
+            UpdateFinishedTrialError: the trial was closed before, as if its process were dead.
+        """
+        try:
+            self.study.tell(trial, value, state)
+        except (UpdateFinishedTrialError, ValueError) as error:
+            # If an answer was lost on its way, what was asked may have been carried out.
+            stored = self.study.get_trials(deepcopy=False)[trial.number].state
+            if not stored.is_finished():
+                raise
+            if stored != state:
+                raise UpdateFinishedTrialError(str(error)) from error
 
     def _tell_ended(self, numbers: Sequence[int]) -> None:
         """Tells the watchers how the trials ended."""
@@ -131,11 +197,6 @@ class _Loop:
 
 def _finished(trials: Sequence[FrozenTrial]) -> int:
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
-
-
-def _running(trials: Sequence[FrozenTrial]) -> int:
-    """How many trials other workers run. One that names no worker belongs to nobody."""
-    return sum(trial.state == TrialState.RUNNING and WORKER in trial.user_attrs for trial in trials)
 
 
 def _is_exhausted(study: optuna.Study) -> bool:
@@ -171,6 +232,8 @@ def failures_in_a_row(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     for trial in trials:
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             failures.clear()
-        elif trial.state == TrialState.FAIL and not trial.user_attrs.get("interrupted"):
+        elif trial.state == TrialState.FAIL and not (
+            was_interrupted(trial) or was_superseded(trial)
+        ):
             failures.append(trial)
     return failures

@@ -8,13 +8,16 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.interrupt import StopRequest
 from search.messages import (
+    Alive,
     Assignment,
     Crashed,
     Ended,
@@ -27,6 +30,7 @@ from search.messages import (
 from search.outcome import Outcome
 from search.runtime import prepare_runtime
 from search.trials import CurvePoint, TrialRecord
+from search.watch import BEATS_IN_GRACE
 
 if TYPE_CHECKING:
     from deeprec.dataset import TrainingData
@@ -45,6 +49,7 @@ def main() -> int:
         try:
             assignment = parent.assignment()
             parent.listen()
+            parent.keep_telling(assignment.grace_seconds / BEATS_IN_GRACE)
             outcome = _search(assignment, parent, signals)
         except Exception as error:
             parent.tell(Crashed(_one_line(error)))
@@ -66,6 +71,7 @@ class Parent:
         self.stop_reason: str | None = None
         self._connection = connection
         self._process = os.getppid()
+        self._sending = threading.Lock()
 
     def assignment(self) -> Assignment:
         """Waits for the first message."""
@@ -77,10 +83,21 @@ class Parent:
         """From now on hears, in a thread, what the parent says, and when it dies."""
         threading.Thread(target=self._listen, daemon=True).start()
 
+    def keep_telling(self, every_seconds: float) -> None:
+        """From now on tells the parent, from a thread, that this worker lives."""
+
+        def tell() -> None:
+            while True:
+                self.tell(Alive())
+                time.sleep(every_seconds)
+
+        threading.Thread(target=tell, daemon=True).start()
+
     def tell(self, event: object) -> None:
         """Sends an event; a parent that is gone is a reason to stop, but no error."""
         try:
-            self._connection.send(event)
+            with self._sending:
+                self._connection.send(event)
         except OSError:
             self.stop_reason = self.stop_reason or PARENT_GONE
 
@@ -103,8 +120,8 @@ class Parent:
         self.tell(TrialFinished(trial, towers))
 
     def warn(self, message: Warning | str, *_details: Any, **_more: Any) -> None:
-        """Forwards a warning of Python's, in the place of ``warnings.showwarning``."""
-        self.tell(Warned(_one_line(message)))
+        """Forwards a warning; also one of Python's, in the place of ``warnings.showwarning``."""
+        self.tell(Warned(message if isinstance(message, str) else _one_line(message)))
 
     def _listen(self) -> None:
         try:
@@ -120,8 +137,12 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
     prepare_runtime()
     import optuna
 
-    from search.claim import SharedClaim
+    from search.attendance import attending
+    from search.claim import Claim
+    from search.locks import lock_of
     from search.objective import Objective
+    from search.patience import Patience
+    from search.pulse import Pulse
     from search.storage import join_study
     from search.worker import search
 
@@ -129,34 +150,40 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
         return parent.should_stop() or signals.reason
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    spec = assignment.spec
+    spec, url = assignment.spec, assignment.storage_url
     data = _training_data(assignment)
-    claim = SharedClaim(assignment.folder, spec.name)
-    if not claim.take(stop_reason):
-        return Outcome(state="interrupted", reason=stop_reason() or "")
-    try:
-        study = join_study(assignment.storage_url, spec, assignment.data_fingerprint)
-    finally:
-        claim.release()
-    objective = Objective(
-        spec,
-        data,
-        towers_folder=assignment.towers_folder,
-        watchers=(parent,),
-        should_stop=stop_reason,
-        on_claimed=claim.settle,
-    )
-    return search(
-        study,
-        spec,
-        objective,
-        watchers=(parent,),
-        stop_reason=stop_reason,
-        timeout_seconds=assignment.seconds_left,
-        claim=claim,
-        workers=assignment.workers,
-        first_number=assignment.first_number,
-    )
+    patience = Patience(warn=parent.warn, stop_reason=stop_reason)
+    lock = lock_of(url, spec.name, "claim", patience=patience)
+    claim = Claim(lock, assignment.worker, warn=parent.warn)
+    with ExitStack() as stack:
+        if not claim.take(stop_reason):
+            return Outcome(state="interrupted", reason=stop_reason() or "")
+        try:
+            stack.enter_context(attending(url))
+            study = join_study(url, spec, assignment.data_fingerprint, patience=patience)
+        finally:
+            claim.release()
+        pulse = stack.enter_context(Pulse(study, grace_seconds=assignment.grace_seconds))
+        objective = Objective(
+            spec,
+            data,
+            towers_folder=assignment.towers_folder,
+            watchers=(parent,),
+            should_stop=stop_reason,
+            on_claimed=claim.settle,
+        )
+        return search(
+            study,
+            spec,
+            objective,
+            claim=claim,
+            pulse=pulse,
+            watchers=(parent,),
+            stop_reason=stop_reason,
+            timeout_seconds=assignment.seconds_left,
+            first_number=assignment.first_number,
+            warn=parent.warn,
+        )
 
 
 def _training_data(assignment: Assignment) -> "TrainingData":

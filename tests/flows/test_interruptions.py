@@ -133,19 +133,30 @@ def test_a_terminated_search_goes_on_like_an_interrupted_one(folder: Folder) -> 
     assert folder.trials[-1].state == "interrupted"
 
 
-def test_a_second_search_of_the_study_is_refused_while_one_runs(folder: Folder) -> None:
+def test_a_second_search_of_the_study_joins_the_first(folder: Folder) -> None:
     make_long(folder)
-    first = folder.start("search.run", "--study", "tiny", "--trials", "3")
-    try:
-        assert first.stdout is not None
-        first.stdout.readline()
-        wait_for_running_trial(folder, first)
-        second = folder.search("--trials", "3")
-        assert second.returncode == 2
-        assert "is being searched by another process" in second.stderr
-    finally:
-        first.kill()
-        first.communicate()
+    first = folder.start("search.run", "--study", "tiny", "--trials", "6")
+    assert first.stdout is not None
+    first.stdout.readline()
+    wait_for_running_trial(folder, first)
+    second = folder.search("--trials", "6")
+    output, _ = first.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (0, 0), output + second.stdout + second.stderr
+    assert "1 under way elsewhere" in second.stdout
+    assert len({trial.user_attrs["worker"] for trial in folder.study.trials}) == 2
+    assert_whole(folder, 6)
+    assert {trial.state for trial in folder.trials} <= {"complete", "pruned"}
+
+
+def test_a_search_that_joins_leaves_the_trials_of_the_living_alone(folder: Folder) -> None:
+    make_long(folder)
+    first = folder.start("search.run", "--study", "tiny", "--trials", "2")
+    wait_for_running_trial(folder, first)
+    number = len(folder.trials) - 1
+    joined = folder.start("search.run", "--study", "tiny", "--trials", "2")
+    first.communicate(timeout=120)
+    joined.communicate(timeout=120)
+    assert folder.trials[number].is_finished
 
 
 def test_an_interrupted_search_reaches_the_numbers_of_an_undisturbed_one(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from search.supervision import MOST_DEATHS
 from tests.flows.conftest import Folder
 from tests.flows.test_interruptions import assert_whole, make_long
 
@@ -49,7 +50,7 @@ def running_workers(folder: Folder) -> dict[int, int]:
     )
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-            return {number: int(pid) for number, pid in connection.execute(query)}
+            return {n: int(worker.split("/")[1]) for n, worker in connection.execute(query)}
     except sqlite3.OperationalError:  # not there yet, or its tables are not
         return {}
 
@@ -108,7 +109,6 @@ def test_one_worker_runs_in_the_process_itself(folder: Folder) -> None:
         time.sleep(0.02)
     process.communicate()
     assert children == set()
-    assert "worker" not in folder.study.trials[0].user_attrs
 
 
 def test_each_worker_has_its_share_of_the_cores_and_no_secret_in_its_command(
@@ -133,7 +133,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_runs_again(folder: Folder) ->
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert (
-        f"warning: a worker died (signal SIGKILL) in trial {number}, which runs again first; "
+        f"warning: a worker died (signal SIGKILL); trial {number} runs again first; "
         "another one is started" in output
     )
     assert_whole(folder, 4)
@@ -149,16 +149,16 @@ def test_workers_that_keep_dying_end_the_search(folder: Folder) -> None:
     killed: set[int] = set()
     while process.poll() is None:
         for pid in workers_of(process):
-            if pid not in killed and len(killed) < 3:
+            if pid not in killed and len(killed) < MOST_DEATHS:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         time.sleep(0.05)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1, output
-    assert "3 workers died and no trial finished between; the last: signal SIGKILL" in output, (
+    assert "5 workers died and no trial finished between; the last: signal SIGKILL" in output, (
         output
     )
-    assert {trial.state for trial in folder.trials} == {"interrupted"}
+    assert {trial.state for trial in folder.trials} <= {"interrupted", "failed"}
     assert folder.runs("study")[0].info.status == "FAILED"
 
 

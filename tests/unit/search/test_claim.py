@@ -1,47 +1,56 @@
 """Claims: one worker at a time decides, and several workers meet the budget exactly."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import optuna
+import pytest
 from optuna.trial import TrialState
 
-from search.claim import ALONE, WORKER, SharedClaim, within
+from search.claim import WORKER, Claim, ClaimLostError, within
 from search.databases import default_storage
+from search.locks import StopReason, lock_of
 from search.outcome import Outcome
+from search.patience import Patience
 from search.spec import StudySpec
-from search.storage import close_stale, join_study, open_study
+from search.stale import close_stale, everybody_gone
+from search.storage import join_study, open_study
 from search.stored_trials import records
 from search.worker import search
-from search.workspace import PROJECT
+from tests.unit.search.claims import BrokenLock, NoLock, still, undisputed
 from tests.unit.search.specs import small_spec
 from tests.unit.search.test_worker import Behavior, FakeObjective, good
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from search.claim import SharedClaim
-claim = SharedClaim(Path(sys.argv[1]), "small")
-assert claim.take(lambda: None)
-print("held", flush=True)
-time.sleep(60)
-"""
+
+class Unreliable(NoLock):
+    """A lock that is taken away the first few times."""
+
+    def __init__(self, breaks: int) -> None:
+        self.breaks = breaks
+
+    def is_held(self) -> bool:
+        self.breaks -= 1
+        return self.breaks < 0
+
+
+class Occupied(NoLock):
+    """A lock that somebody else never gives up."""
+
+    def take(self, stop_reason: StopReason) -> bool:
+        while stop_reason() is None:
+            time.sleep(0.01)
+        return False
 
 
 class ClaimingObjective(FakeObjective):
     """Settles its claim once it has suggested, as the real one does."""
 
-    def __init__(
-        self, spec: StudySpec, behavior: Behavior, folder: Path, claim: SharedClaim
-    ) -> None:
+    def __init__(self, spec: StudySpec, behavior: Behavior, folder: Path, claim: Claim) -> None:
         super().__init__(spec, self._settled(behavior, claim), folder)
 
     @staticmethod
-    def _settled(behavior: Behavior, claim: SharedClaim) -> Behavior:
+    def _settled(behavior: Behavior, claim: Claim) -> Behavior:
         def run(trial: optuna.Trial) -> float:
             claim.settle(trial)
             return behavior(trial)
@@ -60,10 +69,11 @@ class Team:
         self.outcomes: list[Outcome] = []
 
     def work(self, behavior: Behavior) -> None:
-        claim = SharedClaim(self.folder, "small")
+        worker = threading.current_thread().name
+        claim = Claim(lock_of(self.url, "small", "claim"), worker)
         objective = ClaimingObjective(self.spec, behavior, self.folder, claim)
-        study = join_study(self.url, self.spec, "data")
-        outcome = search(study, self.spec, objective, claim=claim, workers=3)  # type: ignore[arg-type]
+        study = join_study(self.url, self.spec, "data", patience=Patience(0))
+        outcome = search(study, self.spec, objective, claim=claim, pulse=still(study))  # type: ignore[arg-type]
         self.outcomes.append(outcome)
 
     def run(self, *behaviors: Behavior) -> None:
@@ -126,52 +136,86 @@ def test_a_grid_is_exhausted_only_when_nothing_of_it_runs_any_more(tmp_path: Pat
     assert len(parameters) == len(set(parameters)) == 5 + 2
 
 
-def test_a_claim_that_another_holds_is_waited_for_until_there_is_a_reason_to_stop(
-    tmp_path: Path,
-) -> None:
-    claim = SharedClaim(tmp_path, "small")
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        assert not claim.take(within(0.1))
-        holder.kill()
-        assert claim.take(within(30)), "the operating system frees what a dead process held"
-    claim.release()
-    claim.release()
-    assert claim.take(lambda: None)
-    claim.release()
-
-
 def test_settling_notes_the_worker_and_lets_the_next_one_decide(tmp_path: Path) -> None:
-    claim, other = SharedClaim(tmp_path, "small"), SharedClaim(tmp_path, "small")
+    url = default_storage(tmp_path, "small")
+    claim = Claim(lock_of(url, "small", "claim"), "me")
+    other = Claim(lock_of(url, "small", "claim"), "the other")
     study = optuna.create_study()
     assert claim.take(lambda: None)
+    assert not other.take(within(0.1))
     trial = study.ask()
     claim.settle(trial)
-    assert study.trials[0].user_attrs[WORKER] == os.getpid()
+    assert study.trials[0].user_attrs[WORKER] == "me"
     assert other.take(within(5))
     other.release()
 
 
-def test_a_search_that_is_alone_has_its_claim_at_once(tmp_path: Path) -> None:
-    assert ALONE.take(lambda: "even if there is a reason to stop: the loop sees to that")
-
-
-def test_trials_of_living_workers_are_not_stale(tmp_path: Path) -> None:
+def test_a_claim_that_was_lost_is_not_settled() -> None:
     study = optuna.create_study()
-    for worker in (11, 12, None):
-        trial = study.ask()
-        if worker is not None:
-            trial.set_user_attr(WORKER, worker)
-    assert close_stale(study, living={11}, reason="the worker that ran it died") == [1, 2]
+    claim = Claim(BrokenLock(), "me")
+    with pytest.raises(ClaimLostError, match="worker me lost its claim to trial 0"):
+        claim.settle(study.ask())
+
+
+def test_a_trial_whose_claim_was_lost_is_left_out_and_does_not_run_again(tmp_path: Path) -> None:
+    spec = small_spec(tmp_path, ("trials = 6", "trials = 2"))
+    study = optuna.create_study(direction="maximize")
+    lock = Unreliable(breaks=1)
+    claim, warnings = Claim(lock, "me"), list[str]()
+    objective = ClaimingObjective(spec, good, tmp_path, claim)
+    outcome = search(
+        study,
+        spec,
+        objective,  # type: ignore[arg-type]
+        claim=claim,
+        pulse=still(study),
+        warn=warnings.append,
+    )
+    assert outcome.state == "complete"
     states = [record.state for record in records(study)]
-    assert states == ["running", "interrupted", "interrupted"]
-    assert records(study)[1].reason == "the worker that ran it died"
+    assert states == ["interrupted", "complete", "complete"]
+    references = [record.reference for record in records(study)]
+    assert references == ["reference (8,)", "reference (8,)", "reference (8, 4)"]
+    assert [record.retry_of for record in records(study)] == [None, None, None]
+    assert warnings == ["worker me lost its claim to trial 0; the trial is left out"]
+
+
+def test_an_unusually_long_wait_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.claim.UNUSUAL_SECONDS", 0.0)
+    warnings: list[str] = []
+    claim = Claim(Occupied(), "me", warn=warnings.append)
+    assert not claim.take(within(0.05))
+    assert len(warnings) == 1
+    assert "another process has held no lock for 0 s" in warnings[0]
+
+
+def test_a_result_that_comes_after_its_trial_was_closed_is_dropped(tmp_path: Path) -> None:
+    spec = small_spec(tmp_path, ("trials = 6", "trials = 2"))
+    study = optuna.create_study(direction="maximize")
+    slept: list[int] = []
+
+    def sleeps_too_long(trial: optuna.Trial) -> float:
+        if not slept:
+            slept.append(trial.number)
+            close_stale(study, everybody_gone, reason="silent")
+        return good(trial)
+
+    warnings: list[str] = []
+    objective = FakeObjective(spec, sleeps_too_long, tmp_path)
+    search(
+        study,
+        spec,
+        objective,  # type: ignore[arg-type]
+        claim=undisputed(),
+        pulse=still(study),
+        warn=warnings.append,
+    )
+    found = records(study)
+    assert [record.state for record in found] == ["interrupted", "complete", "complete"]
+    assert found[0].reason == "silent"
+    assert found[1].retry_of == 0
+    [warning] = warnings
+    assert warning.startswith("trial 0 was taken for dead")
 
 
 def test_a_running_trial_that_names_no_worker_is_waited_for_by_nobody(tmp_path: Path) -> None:
@@ -179,4 +223,4 @@ def test_a_running_trial_that_names_no_worker_is_waited_for_by_nobody(tmp_path: 
     team.study.ask()  # by hand: no worker will ever finish it
     team.run(good, good)
     finished = [record.state for record in records(team.study)]
-    assert finished.count("complete") == 2
+    assert finished == ["interrupted", "complete", "complete"]

@@ -15,6 +15,7 @@ from search.stored_trials import record_of, records
 from search.towers import find_towers
 from search.trials import CurvePoint, TrialRecord
 from search.worker import search
+from tests.unit.search.claims import still, undisputed
 from tests.unit.search.specs import small_spec
 
 
@@ -74,7 +75,7 @@ def test_watchers_see_the_start_and_every_epoch(study: optuna.Study, objective: 
 def test_the_towers_of_each_new_best_are_saved_and_give_its_accuracy(
     study: optuna.Study, objective: Objective, training_data: TrainingData
 ) -> None:
-    search(study, objective.spec, objective)
+    search(study, objective.spec, objective, claim=undisputed(), pulse=still(study))
     best_so_far = -1.0
     for record in records(study):
         towers = find_towers(objective.towers_folder, record.number)
@@ -216,13 +217,15 @@ def test_other_errors_name_their_type(study: optuna.Study, objective: Objective)
     objective.watchers = [Broken()]
     record = run_one(study, objective)
     assert record.reason == "MemoryError: out of memory while allocating"
+    assert record.out_of_memory
 
 
 def test_one_seed_gives_one_search(training_data: TrainingData, tmp_path: Path) -> None:
     def values() -> list[tuple[object, object]]:
         study = optuna.create_study(direction="maximize")
         spec = small_spec(tmp_path, ("trials = 6", "trials = 2"))
-        search(study, spec, Objective(spec, training_data, towers_folder=tmp_path / "towers"))
+        objective = Objective(spec, training_data, towers_folder=tmp_path / "towers")
+        search(study, spec, objective, claim=undisputed(), pulse=still(study))
         return [(record.parameters, record.value) for record in records(study)]
 
     assert values() == values()

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.order import enqueue_next, place_of, place_of_next
-from search.storage import mark_interrupted
+from search.stale import mark_interrupted
 from tests.unit.search.specs import small_spec
 
 

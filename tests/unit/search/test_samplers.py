@@ -351,31 +351,31 @@ def test_only_a_grid_study_has_a_grid() -> None:
 def test_one_worker_draws_the_same_whether_or_not_there_may_be_others(sampler: str) -> None:
     """What is set for several workers changes nothing while no other trial runs."""
 
-    def drawn(workers: int) -> list[dict[str, Any]]:
+    def drawn(*, others_run: bool) -> list[dict[str, Any]]:
         spec = override(TUTORIAL, sampler=sampler)
         study = optuna.create_study(direction="maximize")
         for number in range(16):
-            study.sampler = make_sampler(spec, derive_seed(1, number), workers=workers)
+            study.sampler = make_sampler(spec, derive_seed(1, number), others_run=others_run)
             trial = study.ask()
             study.tell(trial, accuracy(suggest(trial, spec.space), epoch=30))
         return [trial.params for trial in study.trials]
 
-    assert drawn(workers=2) == drawn(workers=1)
+    assert drawn(others_run=True) == drawn(others_run=False)
 
 
 def test_several_workers_do_not_all_try_what_looks_best() -> None:
     """TPE, with many trials running at the best point, goes elsewhere than it would without."""
 
-    def next_rate(workers: int) -> float:
+    def next_rate(*, others_run: bool) -> float:
         study = optuna.create_study(direction="maximize")
         for number in range(16):
-            study.sampler = make_sampler(TUTORIAL, derive_seed(1, number), workers=workers)
+            study.sampler = make_sampler(TUTORIAL, derive_seed(1, number), others_run=others_run)
             trial = study.ask()
             study.tell(trial, accuracy(suggest(trial, TUTORIAL.space), epoch=30))
         for _ in range(20):
             study.enqueue_trial(study.best_params)
             suggest(study.ask(), TUTORIAL.space)  # RUNNING from now on
-        study.sampler = make_sampler(TUTORIAL, 7, workers=workers)
+        study.sampler = make_sampler(TUTORIAL, 7, others_run=others_run)
         return suggest(study.ask(), TUTORIAL.space).learning_rate
 
-    assert next_rate(workers=2) != next_rate(workers=1)
+    assert next_rate(others_run=True) != next_rate(others_run=False)

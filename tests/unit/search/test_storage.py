@@ -10,12 +10,12 @@ import pytest
 
 from search.databases import default_storage, safe_url
 from search.errors import InputError
+from search.patience import Patience
 from search.storage import (
     close_study,
     identity_of,
     join_study,
     load_study,
-    only_run,
     open_study,
 )
 from search.stored_trials import curve_from_json, curve_to_json
@@ -106,29 +106,6 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_one_process_at_a_time(tmp_path: Path) -> None:
-    with (
-        only_run(tmp_path, "small"),
-        pytest.raises(InputError, match="by another process"),
-        only_run(tmp_path, "small"),
-    ):
-        pass
-    with only_run(tmp_path, "small"):
-        pass
-
-
-def test_a_study_may_be_searched_and_confirmed_at_once_but_not_confirmed_twice(
-    tmp_path: Path,
-) -> None:
-    with (
-        only_run(tmp_path, "small"),
-        only_run(tmp_path, "small", doing="confirmed"),
-        pytest.raises(InputError, match="is being confirmed by another process"),
-        only_run(tmp_path, "small", doing="confirmed"),
-    ):
-        pass
-
-
 def test_passwords_are_not_shown() -> None:
     shown = safe_url("postgresql+psycopg://user:secret@host/name")
     assert shown == "postgresql+psycopg://user:***@host/name"
@@ -153,7 +130,12 @@ def test_writes_are_logged_ahead_and_one_file_is_left_when_the_study_is_closed(
     close_study(study)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.db", "small.toml"]
     assert (
-        len(join_study(default_storage(tmp_path, "small"), small_spec(tmp_path), "f").trials) == 1
+        len(
+            join_study(
+                default_storage(tmp_path, "small"), small_spec(tmp_path), "f", patience=Patience(0)
+            ).trials
+        )
+        == 1
     )
 
 
@@ -184,8 +166,9 @@ def test_a_worker_joins_the_study_that_was_opened_and_no_other(tmp_path: Path) -
     study = opened(tmp_path)
     url = default_storage(tmp_path, "small")
     study.enqueue_trial({"learning_rate": 0.1})
-    assert len(join_study(url, small_spec(tmp_path), "f").trials) == 1
+    assert len(join_study(url, small_spec(tmp_path), "f", patience=Patience(0)).trials) == 1
     with pytest.raises(InputError, match="data set .* changed"):
-        join_study(url, small_spec(tmp_path), "another")
+        join_study(url, small_spec(tmp_path), "another", patience=Patience(0))
+    other = small_spec(tmp_path, ("seed = 3", "seed = 4"))
     with pytest.raises(InputError, match="seed was 3, is 4"):
-        join_study(url, small_spec(tmp_path, ("seed = 3", "seed = 4")), "f")
+        join_study(url, other, "f", patience=Patience(0))

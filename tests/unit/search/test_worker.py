@@ -12,10 +12,11 @@ from search.objective import TrialWatcher
 from search.outcome import Outcome
 from search.space import suggest
 from search.spec import StudySpec
-from search.storage import close_stale, mark_interrupted
+from search.stale import close_stale, everybody_gone, mark_interrupted
 from search.stored_trials import record_of, records
 from search.trials import CurvePoint, TrialRecord
 from search.worker import search
+from tests.unit.search.claims import still, undisputed
 from tests.unit.search.specs import small_spec
 
 Behavior = Callable[[optuna.Trial], float]
@@ -70,7 +71,15 @@ class Bench:
     def run(self, behavior: Behavior = good, **options: float | None) -> Outcome:
         watchers: list[TrialWatcher] = [self.recorder]
         objective = FakeObjective(self.spec, behavior, self.folder)
-        return search(self.study, self.spec, objective, watchers=watchers, **options)  # type: ignore[arg-type]
+        return search(
+            self.study,
+            self.spec,
+            objective,  # type: ignore[arg-type]
+            claim=undisputed(),
+            pulse=still(self.study),
+            watchers=watchers,
+            **options,  # type: ignore[arg-type]
+        )
 
     @property
     def states(self) -> list[str]:
@@ -156,8 +165,9 @@ def test_a_reference_keeps_its_name_when_it_runs_again(bench: Bench) -> None:
 def test_a_trial_of_a_killed_process_is_closed_and_runs_again(bench: Bench) -> None:
     killed = bench.study.ask()  # RUNNING for ever: nobody will tell its value
     suggest(killed, bench.spec.space)
-    assert close_stale(bench.study) == [0]
-    assert record_of(bench.study.trials[0]).reason == "the process that ran it was killed"
+    closed = close_stale(bench.study, everybody_gone, reason="it was killed")
+    assert [trial.line for trial in closed] == ["trial 0 lost its process and runs again"]
+    assert record_of(bench.study.trials[0]).reason == "it was killed"
     bench.run()
     assert bench.states == ["interrupted"] + ["complete"] * 6
     assert bench.parameters[1] == bench.parameters[0]
