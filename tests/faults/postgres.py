@@ -1,0 +1,255 @@
+"""A PostgreSQL server of the tests' own, on loopback, that can be stopped, killed and started."""
+
+import os
+import pwd
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+ADMIN = "admin"
+ROLE = "searcher"
+"""Whom the tests connect as: it owns its databases and nothing else, and has a password."""
+
+UNPRIVILEGED = "postgres"
+"""Whom the server runs as where the tests run as root, which PostgreSQL refuses to."""
+
+PORTS = range(20_000, 30_000)
+"""Not those that the system gives to clients: one that keeps trying while the server is down might
+be given the server's own port, connect to itself, and keep the server from starting again."""
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+
+class NotInstalledError(Exception):
+    """There is no PostgreSQL that could be started; the message says what is missing."""
+
+
+class PostgresServer:
+    """A cluster in a temporary folder; it keeps its port and its data from start to start.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+        password: of ``ROLE``: what must not be seen anywhere.
+        log: what the server says.
+
+    Raises:
+        NotInstalledError: PostgreSQL, or the user it would run as, is missing.
+    """
+
+    def __init__(self) -> None:
+        self._programs = find_programs()
+        self._user = unprivileged_user()
+        self.port = free_port()
+        self.password = secrets.token_hex(12)
+        self._admin_password = secrets.token_hex(12)
+        # Paths of sockets may have 107 bytes, and the folders of pytest are for root alone.
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.log = self._folder / "log"
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        try:
+            self._create_cluster()
+        except BaseException:
+            self.close()
+            raise
+
+    def _create_cluster(self) -> None:
+        password_file = self._folder / "password"
+        password_file.write_text(self._admin_password, encoding="utf-8")
+        if self._user is not None:
+            shutil.chown(self._folder, self._user, self._user)
+            shutil.chown(password_file, self._user, self._user)
+        options = (
+            f"--username={ADMIN}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--locale=C",
+        )
+        done = subprocess.run(
+            [self._programs / "initdb", self._folder / "data", "--encoding=UTF8", *options],
+            cwd=self._folder,
+            user=self._user,
+            group=self._user,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.start()
+        with self._connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(self.password)
+                )
+            )
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=ADMIN,
+            password=self._admin_password,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has been started, and is not gone."""
+        return self._postmaster is not None and self._postmaster.poll() is None
+
+    def start(self) -> None:
+        """Starts the server, if it does not run, and waits until it answers."""
+        if self.is_running:
+            return
+        # Flushing to disk stays on, as it is where studies are kept.
+        settings = (
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self._folder}",
+            "shared_buffers=32MB",
+        )
+        options = [part for setting in settings for part in ("-c", setting)]
+        with self.log.open("ab") as log:
+            self._postmaster = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._folder / "data", *options],
+                cwd=self._folder,
+                user=self._user,
+                group=self._user,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, START_SECONDS, "PostgreSQL does not answer")
+
+    def _answers(self) -> bool:
+        assert self.is_running, f"PostgreSQL ended: {self.log.read_text(encoding='utf-8')}"
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:  # not listening yet, or recovering
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Shuts the server down in order, without waiting for its clients to leave."""
+        if self._postmaster is not None:
+            self._postmaster.send_signal(signal.SIGINT)
+            self._postmaster.wait(STOP_SECONDS)
+
+    def restart(self) -> None:
+        """Stops the server and starts it: every connection is lost."""
+        self.stop()
+        self.start()
+
+    def kill(self) -> None:
+        """Kills the server with all its processes, and waits until nothing of them is left."""
+        assert self._postmaster is not None
+        pid = self._postmaster.pid
+        # Held still, it neither starts processes nor ends those that outlive their siblings.
+        os.kill(pid, signal.SIGSTOP)
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        for victim in (pid, *map(int, children)):
+            os.kill(victim, signal.SIGKILL)
+        self._postmaster.wait(STOP_SECONDS)
+        wait_until(
+            lambda: not any(is_alive(int(child)) for child in children),
+            STOP_SECONDS,
+            "a process of PostgreSQL lives on",
+        )
+
+    def create_database(self, name: str) -> str:
+        """Creates a database that belongs to ``ROLE``, and gives its URL with the password."""
+        with self._connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    sql.Identifier(name), sql.Identifier(ROLE)
+                )
+            )
+        return f"postgresql+psycopg://{ROLE}:{self.password}@127.0.0.1:{self.port}/{name}"
+
+    def close(self) -> None:
+        """Stops the server and removes all of it."""
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def find_programs() -> Path:
+    """The folder of ``initdb`` and ``postgres``: where PATH says, else Debian's newest.
+
+    Raises:
+        NotInstalledError: there is none.
+    """
+    if (found := shutil.which("initdb")) is not None:
+        candidates = [Path(found).resolve().parent]
+    else:
+        versions = Path("/usr/lib/postgresql").glob("*/bin")
+        candidates = sorted(versions, key=lambda path: _version(path.parent.name), reverse=True)
+    for folder in candidates:
+        if all((folder / name).is_file() for name in ("initdb", "postgres")):
+            return folder
+    raise NotInstalledError("PostgreSQL is not installed: neither PATH nor Debian's folder has it")
+
+
+def _version(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return 0.0
+
+
+def unprivileged_user() -> str | None:
+    """Whom the server must run as; None where that is whoever runs the tests.
+
+    Raises:
+        NotInstalledError: the tests run as root, and there is no such user.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam(UNPRIVILEGED)
+    except KeyError:
+        raise NotInstalledError(
+            f"PostgreSQL refuses to run as root, and there is no user {UNPRIVILEGED}"
+        ) from None
+    return UNPRIVILEGED
+
+
+def free_port() -> int:
+    """A port of ``PORTS`` on which nobody listens."""
+    for port in random.sample(PORTS, k=100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("none of 100 ports is free")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Waits until something is so, at most so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{otherwise} after {seconds:g} seconds"
+        time.sleep(0.05)
