@@ -11,6 +11,7 @@ import pytest
 from deeprec.dataset import Dataset
 from tests.data.conftest import dataset as dataset  # the small data is cut from it
 from tests.faults.postgres import NotInstalledError, PostgresServer
+from tests.faults.servers import MlflowServer
 from tests.faults.small_data import small_cache
 from tests.faults.tmpfs import CannotMountError, tmpfs
 
@@ -37,6 +38,17 @@ def database(postgres: PostgresServer) -> str:
     """The URL of an empty database, on a server that runs whatever the test before left."""
     postgres.start()
     return postgres.create_database(f"test_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A tracking server for all tests; each study has runs of its own there."""
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow-server"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+from tests.unit.search.tracking.test_faults import MlflowServer as MlflowServer
