@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# A process of tests for each core that has memory for it; a file is run by one of them, in the order
+# in which pytest would run them: the long ones come first.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup search test lint bench ui serve lock clean
 
 help:
@@ -11,7 +15,7 @@ help:
 	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/"
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make serve   the champion over HTTP, at http://127.0.0.1:5001/invocations"
-	@echo "make test    all tests but the slow ones; they use the real data"
+	@echo "make test    all tests but the slow ones, in parallel; they use the real data"
 	@echo "make lint    format, lint and type check"
 	@echo "make bench   every benchmark with its target, as one table; well over an hour"
 	@echo "make lock    the lock file again, from pyproject.toml"
@@ -29,7 +33,7 @@ search: setup
 	$(BIN)/python -m search.run --study tutorial
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -13,6 +13,22 @@ from deeprec.dataset import default_cache_dir
 settings.register_profile("deeprec", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("deeprec")
 
+MEMORY_EACH = 3 << 29
+"""What a process of tests may need at most, with the commands it starts: 1.5 GiB."""
+
+MOST_PROCESSES = 8
+"""With more of them the longest file decides how long all tests take."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """How many processes ``-n auto`` is: one a core, if there is memory for them."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # somebody says it
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(cores, memory // MEMORY_EACH, MOST_PROCESSES))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> None:

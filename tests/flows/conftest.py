@@ -1,6 +1,7 @@
 """Real commands in folders of their own, on the real data."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,12 @@ class Folder:
 
     def search(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("search.run", "--study", "tiny", *arguments)
+
+    def copy_of_study(self, path: Path) -> "Folder":
+        """Another folder with the study as it is now, of which MLflow knows nothing there."""
+        copy = Folder(path)
+        shutil.copytree(self.path / "studies", copy.path / "studies", dirs_exist_ok=True)
+        return copy
 
     @property
     def study(self) -> optuna.Study:

@@ -1,6 +1,5 @@
 """Bad input: one clear line, exit code 2, nothing written."""
 
-import shutil
 import socket
 import sqlite3
 import zipfile
@@ -143,8 +142,7 @@ def test_a_database_of_something_else(folder: Folder) -> None:
 
 
 def test_a_changed_study_is_refused_and_says_what_changed(searched: Folder, tmp_path: Path) -> None:
-    changed = Folder(tmp_path)
-    shutil.copytree(searched.path / "studies", changed.path / "studies", dirs_exist_ok=True)
+    changed = searched.copy_of_study(tmp_path)
     text = changed.study_file.read_text(encoding="utf-8")
     changed.study_file.write_text(text.replace("high = 32", "high = 64"), encoding="utf-8")
     assert_refused(
@@ -184,8 +182,7 @@ def test_retraining_a_study_that_was_not_searched(shared: Folder) -> None:
 
 
 def test_retraining_a_trial_that_did_not_finish(searched: Folder, tmp_path: Path) -> None:
-    other = Folder(tmp_path)
-    shutil.copytree(searched.path / "studies", other.path / "studies", dirs_exist_ok=True)
+    other = searched.copy_of_study(tmp_path)
     study = other.study
     study.ask()
     close_study(study)  # or its write would wait in the log for the next process that closes it

@@ -29,13 +29,17 @@ def trainings(output: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def confirmed(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> tuple[Folder, str]:
+def unconfirmed(searched: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A copy of the searched study, to be copied again by whoever confirms it."""
+    return searched.copy_of_study(tmp_path_factory.mktemp("unconfirmed"))
+
+
+@pytest.fixture(scope="module")
+def confirmed(searched: Folder, unconfirmed: Folder) -> tuple[Folder, str]:
     """A folder whose study was searched and confirmed, and what the confirmation printed."""
-    folder = Folder(tmp_path_factory.mktemp("confirmed"))
-    assert folder.search().returncode == 0
-    done = folder.run("search.retrain", *ARGUMENTS)
+    done = searched.run("search.retrain", *ARGUMENTS)
     assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    return searched, done.stdout
 
 
 def test_everybody_is_validated_before_the_winner_is_tested(
@@ -107,9 +111,9 @@ def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) ->
     ("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_what_was_computed_before_it_was_stopped_is_not_computed_again(
-    folder: Folder, number: signal.Signals, exit_code: int
+    unconfirmed: Folder, tmp_path: Path, number: signal.Signals, exit_code: int
 ) -> None:
-    assert folder.search().returncode == 0
+    folder = unconfirmed.copy_of_study(tmp_path)
     process = folder.start("search.retrain", *ARGUMENTS)
     assert process.stdout is not None
     seen: list[str] = []

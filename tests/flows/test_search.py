@@ -1,6 +1,5 @@
 """From the command to MLflow and back: search, resume, re-train."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -83,8 +82,7 @@ def test_a_run_that_mlflow_lacks_is_made_again(searched: Folder) -> None:
 def test_all_of_mlflow_can_be_made_again(
     searched: Folder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bare = Folder(tmp_path_factory.mktemp("bare"))
-    shutil.copytree(searched.path / "studies", bare.path / "studies", dirs_exist_ok=True)
+    bare = searched.copy_of_study(tmp_path_factory.mktemp("bare"))
     assert bare.search().returncode == 0
     before, after = (
         [(run.data.params, run.data.metrics, run.info.status) for run in folder.runs("trial")]

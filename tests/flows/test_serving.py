@@ -105,31 +105,67 @@ def test_a_user_nobody_knows_is_shown_what_to_watch(
     assert "liked" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "give a USER, or --age, --gender and --occupation"),
-        (["9"], "user must be one of the 5 of movielens/100k (1 to 8) but got 9"),
-        (["one"], "USER"),
-        (["1", "--k", "0"], "--k"),
-        (["1", "--age", "30"], "either a user or age but not both"),
-        (["--age", "30"], "gender, occupation is missing"),
-        (
-            ["--age", "30", "--gender", "F", "--occupation", "wizard"],
-            "occupation must be one of student, technician/engineer, writer but got 'wizard'",
-        ),
-        (
-            ["1", "--model", "models:/deep-retrieval/9"],
-            "there is no model models:/deep-retrieval/9",
-        ),
-        (["1", "--model", "nothing"], "--model must look like models:/NAME@ALIAS"),
-        (["1", "--tracking-uri", "nowhere"], "the tracking URI must be"),
-    ],
-)
+BAD_INPUT: list[tuple[list[str], str]] = [
+    ([], "give a USER, or --age, --gender and --occupation"),
+    (["9"], "user must be one of the 5 of movielens/100k (1 to 8) but got 9"),
+    (["one"], "USER"),
+    (["1", "--k", "0"], "--k"),
+    (["1", "--age", "30"], "either a user or age but not both"),
+    (["--age", "30"], "gender, occupation is missing"),
+    (
+        ["--age", "30", "--gender", "F", "--occupation", "wizard"],
+        "occupation must be one of student, technician/engineer, writer but got 'wizard'",
+    ),
+    (["1", "--model", "models:/deep-retrieval/9"], "there is no model models:/deep-retrieval/9"),
+    (["1", "--model", "nothing"], "--model must look like models:/NAME@ALIAS"),
+    (["1", "--tracking-uri", "nowhere"], "the tracking URI must be"),
+]
+
+IN_ONE_PROCESS = """if True:
+    import contextlib, io, json, sys
+    from search.cli import run_command
+    from search.recommend import main
+    answers = []
+    for arguments in json.loads(sys.argv.pop()):
+        sys.argv[1:] = arguments
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                run_command(main)
+            except SystemExit as exit:
+                answers.append([arguments, exit.code, out.getvalue(), err.getvalue()])
+    print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(workspace: Path) -> list[subprocess.CompletedProcess[str]]:
+    """What the command answers to each bad input; starting it for each takes most of the time."""
+    inputs = json.dumps([arguments for arguments, _ in BAD_INPUT])
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ONE_PROCESS, inputs],
+        cwd=workspace,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return [subprocess.CompletedProcess(*answer) for answer in json.loads(done.stdout)]
+
+
+@pytest.mark.parametrize("number", range(len(BAD_INPUT)), ids=[str(case[0]) for case in BAD_INPUT])
 def test_bad_input_is_answered_in_one_line(
-    workspace: Path, arguments: list[str], message: str
+    answers: list[subprocess.CompletedProcess[str]], number: int
 ) -> None:
-    refused(recommend(workspace, *arguments), message)
+    arguments, message = BAD_INPUT[number]
+    assert answers[number].args == arguments
+    refused(answers[number], message)
+
+
+def test_bad_input_ends_the_command_itself_with_the_same_line(workspace: Path) -> None:
+    refused(recommend(workspace, *BAD_INPUT[1][0]), BAD_INPUT[1][1])
 
 
 def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(tmp_path: Path) -> None:
