@@ -14,12 +14,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.claim import WORKER
 from search.families import DIED, INTERRUPTED, SUPERSEDED, family_of
+from search.trials import OOM
 
 MOST_DEATHS = 2
 """So many workers may die with a configuration; then it is given up."""
 
 SILENT = "its process gave no sign of life"
 """Why a trial is closed that a living worker may still be at."""
+
+OUT_OF_MEMORY = "the system ended its process for want of memory"
+"""Why a trial is closed whose configuration needs more memory than there is."""
 
 IsGone = Callable[[FrozenTrial], bool]
 
@@ -31,19 +35,23 @@ class Closed:
     Attributes:
         number: of the trial.
         deaths: numbers of the trials of its configuration whose processes died.
+        out_of_memory: whether the kernel ended its process for want of memory.
     """
 
     number: int
     deaths: Sequence[int]
+    out_of_memory: bool = False
 
     @property
     def is_given_up(self) -> bool:
         """Whether the configuration will not run again."""
-        return len(self.deaths) >= MOST_DEATHS
+        return self.out_of_memory or len(self.deaths) >= MOST_DEATHS
 
     @property
     def line(self) -> str:
         """What happened, for people."""
+        if self.out_of_memory:
+            return f"trial {self.number} failed: {OUT_OF_MEMORY}"
         if not self.is_given_up:
             return f"trial {self.number} lost its process and runs again"
         numbers = ", ".join(map(str, self.deaths))
@@ -73,20 +81,27 @@ def everybody_gone(_trial: FrozenTrial) -> bool:
 
 
 def close_stale(
-    study: optuna.Study, is_gone: IsGone, *, reason: str = "the process that ran it died"
+    study: optuna.Study,
+    is_gone: IsGone,
+    *,
+    reason: str = "the process that ran it died",
+    out_of_memory: bool = False,
 ) -> list[Closed]:
     """Records RUNNING trials that belong to nobody as interrupted, to run again.
 
-    One whose configuration took a second process with it is recorded as failed instead.
+    One whose configuration took a second process with it is recorded as failed instead, as is one
+    that ran out of memory.
 
     Args:
         study: whose claim is held.
         is_gone: whether a trial belongs to nobody.
         reason: what became of the process.
+        out_of_memory: whether the kernel ended it for want of memory.
     """
     trials = study.get_trials(deepcopy=False)
     stale = [trial for trial in trials if trial.state == TrialState.RUNNING and is_gone(trial)]
-    return [closed for trial in stale for closed in _close(study, trial, trials, reason)]
+    close = _close_out_of_memory if out_of_memory else _close
+    return [closed for trial in stale for closed in close(study, trial, trials, reason)]
 
 
 def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
@@ -117,6 +132,18 @@ def _close(
             mark_interrupted(study, trial, reason)
         _fail(study, trial)
         return [closed]
+    return []
+
+
+def _close_out_of_memory(
+    study: optuna.Study, trial: FrozenTrial, trials: Iterable[FrozenTrial], reason: str
+) -> list[Closed]:
+    if WORKER not in trial.user_attrs:  # it had not begun, so it was not the trial's memory
+        return _close(study, trial, trials, reason)
+    with suppress(UpdateFinishedTrialError):
+        _note(study, trial, **{OOM: True, DIED: True, "reason": OUT_OF_MEMORY})
+        _fail(study, trial)
+        return [Closed(trial.number, [trial.number], out_of_memory=True)]
     return []
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search.claim import Claim, within
 from search.errors import StorageLostError
+from search.memory import out_of_memory_kills
 from search.messages import (
     Alive,
     Assignment,
@@ -87,6 +88,7 @@ class Supervisor:
         self._dead: set[str] = set()
         self._watch: Watch[str] = Watch(grace_seconds, _LONGEST_STEP_SECONDS)
         self._warned_at: dict[str, float] = {}
+        self._memory_kills = out_of_memory_kills()
         self._deaths = 0
         self._is_stopping = False
         self._has_stale = False
@@ -193,7 +195,12 @@ class Supervisor:
             return []
         try:
             is_gone = gone(dead=self._dead)
-            stale = close_stale(self._study, is_gone, reason="the worker that ran it died")
+            stale = close_stale(
+                self._study,
+                is_gone,
+                reason="the worker that ran it died",
+                out_of_memory=self._memory_ran_out(),
+            )
         finally:
             self._claim.release()
         self._has_stale = False
@@ -204,6 +211,11 @@ class Supervisor:
                 for watcher in self._watchers:
                     watcher.trial_finished(record, towers)
         return stale
+
+    def _memory_ran_out(self) -> bool:
+        """Whether the system has ended a process for want of memory since this was asked last."""
+        before, self._memory_kills = self._memory_kills, out_of_memory_kills()
+        return self._memory_kills > before
 
     def _is_complete(self) -> bool:
         return sum(trial.is_finished for trial in records(self._study)) >= self._budget

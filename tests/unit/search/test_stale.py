@@ -70,6 +70,19 @@ def test_deaths_before_a_trial_began_and_tidy_ends_do_not_count(study: optuna.St
     assert again(study) == 2
 
 
+def test_what_the_system_ended_for_want_of_memory_fails_and_does_not_run_again(
+    study: optuna.Study,
+) -> None:
+    begin(study)
+    begin(study, worker=None)
+    first, second = close_stale(study, everybody_gone, out_of_memory=True)
+    assert first.line == "trial 0 failed: the system ended its process for want of memory"
+    assert not second.is_given_up, "it had not begun"
+    assert states(study) == ["failed", "interrupted"]
+    assert [record.out_of_memory for record in records(study)] == [True, False]
+    assert again(study) == 1
+
+
 def test_a_trial_that_was_told_meanwhile_stays_as_it_was_told(study: optuna.Study) -> None:
     trial = begin(study)
 
