@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_S = 30.0
 """Quiet time after a failure; it doubles with each further failure ..."""
-LONGEST_PAUSE_S = 300.0
+LONGEST_PAUSE_S = 60.0
 """... up to this."""
 SLOW_S = 10.0
 """An action that takes longer is a failure as well, even if it succeeds."""
