@@ -4,9 +4,11 @@ Training is one compiled call an epoch, which leaves Python's lock to others. So
 pictures cost is paid beside the training, not after it.
 """
 
-import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,26 +19,48 @@ if TYPE_CHECKING:
     from search.objective import TrialWatcher
 
 CAPACITY = 1000
-"""How many events may wait; then whoever tells the next one waits as well. None is dropped."""
+"""How many events may wait. Then epochs are dropped: the end of a trial tells its whole curve."""
+
+PATIENCE_S = 30.0
+"""Seconds that leaving takes at most; what was not passed on by then never is."""
+
+
+@dataclass(frozen=True)
+class _Event:
+    """Something to pass on."""
+
+    pass_on: Callable[[], None]
+    is_epoch: bool = False
 
 
 class Background:
     """Passes events on to another watcher, entered for as long as there are any.
 
-    When it is left, everything it was told has been passed on.
+    Whoever tells it something never waits. When it is left, everything it was told has been passed
+    on, unless the watcher is so slow that this would take too long.
 
     Args:
         watcher: called from one thread, in the order of the events.
         warn: told in one line, once, when the watcher raises; it is told later events all the same.
         capacity: how many events may wait.
+        patience_s: seconds that leaving may take.
     """
 
     def __init__(
-        self, watcher: "TrialWatcher", warn: Callable[[str], None], *, capacity: int = CAPACITY
+        self,
+        watcher: "TrialWatcher",
+        warn: Callable[[str], None],
+        *,
+        capacity: int = CAPACITY,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._watcher = watcher
         self._warn = warn
-        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(capacity)
+        self._capacity = capacity
+        self._patience_s = patience_s
+        self._waiting: deque[_Event] = deque()
+        self._change = threading.Condition()
+        self._is_left = False
         self._thread = threading.Thread(target=self._pass_on, name="tracking", daemon=True)
         self._has_warned = False
 
@@ -45,26 +69,46 @@ class Background:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Waits until all events were passed on."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Waits until all events were passed on, but not for longer than its patience."""
+        deadline = time.monotonic() + self._patience_s
+        with self._change:
+            self._is_left = True
+            self._change.notify()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._change:
+            self._waiting.clear()
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Passed on later."""
-        self._waiting.put(partial(self._watcher.trial_started, trial))
+        self._put(_Event(partial(self._watcher.trial_started, trial)))
 
     def epoch_finished(self, number: int, point: CurvePoint) -> None:
         """Passed on later."""
-        self._waiting.put(partial(self._watcher.epoch_finished, number, point))
+        self._put(_Event(partial(self._watcher.epoch_finished, number, point), is_epoch=True))
 
     def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
         """Passed on later."""
-        self._waiting.put(partial(self._watcher.trial_finished, trial, towers))
+        self._put(_Event(partial(self._watcher.trial_finished, trial, towers)))
+
+    def _put(self, event: _Event) -> None:
+        """Keeps the event if there is room; epochs make room for the beginnings and ends."""
+        with self._change:
+            if len(self._waiting) >= self._capacity and not event.is_epoch:
+                self._waiting = deque(each for each in self._waiting if not each.is_epoch)
+            if len(self._waiting) < self._capacity:
+                self._waiting.append(event)
+                self._change.notify()
+
+    def _next(self) -> _Event | None:
+        """The next event, as soon as there is one; None when there will be none."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._is_left)
+            return self._waiting.popleft() if self._waiting else None
 
     def _pass_on(self) -> None:
-        while (event := self._waiting.get()) is not None:
+        while event := self._next():
             try:
-                event()
+                event.pass_on()
             except Exception as error:
                 self._fail(error)
 

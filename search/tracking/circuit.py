@@ -1,5 +1,6 @@
-"""A circuit breaker: a tracking server that fails costs one warning, never a trial."""
+"""A circuit breaker: a tracking server that fails or is slow costs one warning, never a trial."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,17 +11,30 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_S = 30.0
 """Quiet time after a failure; it doubles with each further failure ..."""
-LONGEST_PAUSE_S = 300.0
+LONGEST_PAUSE_S = 60.0
 """... up to this."""
+SLOW_S = 10.0
+"""An action that takes longer is a failure as well, even if it succeeds."""
+TURN_S = 30.0
+"""Seconds to wait for the action of another thread."""
+
+GOES_ON = (
+    "The search goes on without it; what is missing there is added once it answers, at the latest "
+    "by the next run"
+)
 
 
 class Circuit:
     """Runs actions against the tracking server until one fails, then pauses.
 
+    One action at a time: a thread waits for the action of another one, but not forever.
+
     Args:
-        warn: told once, in one line, when the first action fails.
+        warn: told in one line when an action fails; once an outage.
         explain: an exception as a short cause for people.
         clock: seconds; for tests.
+        consequence: what a failure means, as the end of the warning.
+        turn_s: seconds to wait for the action of another thread.
     """
 
     def __init__(
@@ -28,49 +42,79 @@ class Circuit:
         warn: Callable[[str], None],
         explain: Callable[[Exception], str],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        consequence: str = GOES_ON,
+        turn_s: float = TURN_S,
     ) -> None:
         self._warn = warn
         self._explain = explain
         self._clock = clock
+        self._consequence = consequence
+        self._turn = threading.Lock()
+        self._turn_s = turn_s
         self._retry_at: float | None = None
         self._pause_s = FIRST_PAUSE_S
-        self._warned = False
+        self._has_warned = False
 
     @property
     def is_open(self) -> bool:
         """Whether actions are being skipped at this moment."""
         return self._retry_at is not None and self._clock() < self._retry_at
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the last action failed, however long ago."""
+        return self._retry_at is not None
+
     def attempt(
-        self, action: Callable[[], Result], otherwise: Result, *, even_if_open: bool = False
+        self,
+        action: Callable[[], Result],
+        otherwise: Result,
+        *,
+        even_if_open: bool = False,
+        slow_s: float = SLOW_S,
     ) -> Result:
         """Run an action unless the server failed a short while ago.
 
         Args:
-            action: may raise anything; what it raises ends here (Ctrl-C excepted).
+            action: may raise anything; what it raises ends here (Ctrl-C excepted). It must not
+                attempt another one.
             otherwise: what to return when the action was skipped or failed.
             even_if_open: try in any case, as at the end of a search.
+            slow_s: seconds that are a failure, though the action's result is returned.
 
         Returns:
             What the action returned, or ``otherwise``.
         """
-        if self.is_open and not even_if_open:
+        if (self.is_open and not even_if_open) or not self._turn.acquire(timeout=self._turn_s):
             return otherwise
         try:
-            result = action()
+            return self._run(action, slow_s)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
             return otherwise
-        self._retry_at = None
-        self._pause_s = FIRST_PAUSE_S
+        finally:
+            self._turn.release()
+
+    def fail(self, error: Exception) -> None:
+        """Note a failure: warn unless that was done, and pause."""
+        self._pause(self._explain(error))
+
+    def _run(self, action: Callable[[], Result], slow_s: float) -> Result:
+        begun = self._clock()
+        result = action()
+        took = self._clock() - begun
+        if took > slow_s:
+            self._pause(f"it is slow, an update took {took:.0f} s")
+        else:
+            self._retry_at = None
+            self._pause_s = FIRST_PAUSE_S
+            self._has_warned = False
         return result
 
-    def _fail(self, error: Exception) -> None:
+    def _pause(self, cause: str) -> None:
         self._retry_at = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        if not self._warned:
-            self._warned = True
-            self._warn(
-                f"MLflow: {mask(self._explain(error))}. The search goes on without it; "
-                "what is missing there is added once it answers, at the latest by the next run"
-            )
+        if not self._has_warned:
+            self._has_warned = True
+            self._warn(f"MLflow: {mask(cause)}. {self._consequence}")

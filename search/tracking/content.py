@@ -169,6 +169,11 @@ def retrain_content(
     )
 
 
+def is_provenance(tag: str) -> bool:
+    """Whether a tag says who wrote a run with what, which differs from process to process."""
+    return tag.startswith(("mlflow.user", "mlflow.source.", "deeprec.version."))
+
+
 def retrain_key(record: RetrainRecord) -> Mapping[str, str]:
     """The tags that tell a re-training from the others of its study."""
     return {
@@ -350,10 +355,10 @@ def _outcome(trial: TrialRecord) -> str:
 def _study_note(
     context: StudyContext, trials: Sequence[TrialRecord], state: StudyState | None
 ) -> str:
-    rows = ", ".join(f"{count:,} {part}" for part, count in context.rows.items())
+    rows = "".join(f", {count:,} {part} rows" for part, count in context.rows.items())
     return (
         f"Study `{context.name}`: a search over two-tower retrieval models on "
-        f"{context.data_name} ({context.split} split; rows: {rows}). Its trials are the child "
+        f"{context.data_name} ({context.split} split{rows}). Its trials are the child "
         f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}\n\n"
         f"Next: `{context.next_command}`"
     )

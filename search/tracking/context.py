@@ -18,7 +18,8 @@ class StudyContext:
         data_fingerprint: of the prepared data.
         data_source: where the data came from, in words or as an address.
         split: how the rows were divided.
-        rows: number of rows by part, such as ``{"train": 70000, "validation": 10000}``.
+        rows: number of rows by part, such as ``{"train": 70000, "validation": 10000}``; empty
+            where they are not known.
         git_commit: of the code; None outside of a repository.
         versions: version by library.
         next_command: what a person would run next, shown in the parent's note.

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -71,8 +72,16 @@ class Store:
         self._destination = destination
 
     def ping(self, name: str) -> None:
-        """Ask for an experiment, whether it exists or not, to see that MLflow answers."""
-        self._client.get_experiment_by_name(name)
+        """Ask for an experiment, whether it exists or not, to see that MLflow answers.
+
+        Raises:
+            InputError: it was deleted, and MLflow keeps its name.
+        """
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            _active(found, name)
+        else:  # which a server that is not MLflow's may have said as well
+            self._client.search_experiments(max_results=1)
 
     def experiment(self, name: str, note: str) -> str:
         """The id of the experiment of that name, made if there is none.
@@ -203,6 +212,21 @@ def explain(error: BaseException, destination: Destination) -> str:
             return f"{where} cannot be reached ({cause.strerror or 'the connection broke'})"
     first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     return mask(f"{where}: {first[:300]}")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a server answered that it will not do this, now or later."""
+    refusals = (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+    )
+    return isinstance(error, MlflowException) and _status_of(error) in refusals
+
+
+def _status_of(error: MlflowException) -> int:
+    return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:

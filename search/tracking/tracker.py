@@ -1,56 +1,37 @@
 """What the search calls to have its study tracked in MLflow."""
 
-import getpass
-import threading
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from search.errors import InputError
 from search.promotion import Confirmed
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.tracking.circuit import Circuit
-from search.tracking.content import (
-    KIND,
-    REFERENCE,
-    SOURCE_TRIAL,
-    STUDY,
-    TOWERS,
-    TRIAL,
-    RunContent,
-    StudyState,
-    best_measurement,
-    best_tags,
-    confirmation_content,
-    reference_content,
-    retrain_content,
-    retrain_key,
-    study_content,
-    trial_content,
-)
+from search.tracking.checking import check_mlflow
+from search.tracking.circuit import SLOW_S, Circuit
+from search.tracking.connection import Connection, Lock
+from search.tracking.content import StudyState
 from search.tracking.context import StudyContext
-from search.tracking.destination import Destination, check_writable, locked, resolve_uri
-from search.tracking.environment import prepare_environment
+from search.tracking.destination import resolve_uri
 from search.tracking.models import Models, Published
-from search.tracking.pictures import study_pictures, trial_pictures
-from search.tracking.reconciliation import Reconciled, Reconciliation, runs_of
-from search.tracking.writing import Held, Writer, held
-from search.trials import CurvePoint, TrialRecord, best_of
-
-if TYPE_CHECKING:
-    from search.tracking.store import Store
+from search.tracking.reconciliation import Reconciled, Reconciliation
+from search.tracking.result_runs import LoggedResult, ResultRuns, Results
+from search.tracking.study_runs import StudyRuns
+from search.trials import CurvePoint, TrialRecord
 
 Result = TypeVar("Result")
 
-STUDY_FILE = "study.toml"
-LIVE_EVERY_S = 2.0
-"""Seconds between two updates of a trial's live curve; an update costs 10 ms."""
+CATCH_UP_S = 2.0
+"""Seconds for what MLflow missed, after each live event that it took."""
 
-PATIENCE_S = 8.0
-"""Seconds a server has to give its first answer."""
+RECONCILE_S = 120.0
+"""Seconds after which a reconciliation starts on no further trial."""
+
+SLOW_PORTION_S = 30.0
+"""Seconds after which a portion of it, with its search for runs, is too slow."""
 
 
 def open_tracker(
@@ -59,92 +40,84 @@ def open_tracker(
     *,
     folder: Path,
     warn: Callable[[str], None],
+    announce: Callable[[str], None] = lambda _line: None,
+    circuit: Circuit | None = None,
+    lock: Lock | None = None,
 ) -> "Tracker":
-    """Connect to MLflow and find or make the study's experiment and parent run.
+    """The study in MLflow; its experiment and parent run are found or made on the first use.
 
     Args:
         uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
         context: what the runs carry about their study.
         folder: of the default database, its artifacts and the lock, usually ``mlruns``.
-        warn: told once, in one line, when MLflow fails later on.
+        warn: told in one line when MLflow fails; once an outage.
+        announce: told in one line when it answers again.
+        circuit: from :func:`~search.tracking.checking.check_mlflow`; MLflow is checked here when
+            there is none.
+        lock: held while experiment, parent and missing runs are found or made; the folder's when
+            None, which the processes of this machine share.
 
     Raises:
-        InputError: the URI is malformed, nothing answers there within ten seconds, a folder is
-            not writable, or the experiment was deleted. Nothing of the study was written.
+        InputError: there is no circuit, and MLflow cannot be used.
     """
-    destination = resolve_uri(uri, folder)
-    check_writable(destination, folder)
-    prepare_environment()
-    from search.tracking import store as mlflow_store  # here, for mlflow takes 1.5 s to import
-
-    try:
-        connect = partial(_connect, destination, mlflow_store.Store, context)
-        # A server that does not answer leaves no trace, not even the lock.
-        server = _within(PATIENCE_S, connect) if destination.database is None else None
-        with locked(folder):
-            store = server or connect()  # under the lock where it makes the database
-            writer = Writer(
-                store, store.experiment(context.name, _experiment_note(context)), context
-            )
-            parent = _find_or_make_parent(writer)
-    except InputError:
-        raise
-    except Exception as error:
-        cause = mlflow_store.explain(error, destination)
-        raise InputError(
-            f"MLflow must be usable before a search starts, but {cause}; check the tracking URI, "
-            "or leave it out to use the local database"
-        ) from error
-    circuit = Circuit(warn, partial(mlflow_store.explain, destination=destination))
-    return Tracker(writer, parent, circuit, destination=destination, folder=folder)
+    circuit = circuit or check_mlflow(uri, context.name, folder=folder, warn=warn)
+    connection = Connection(resolve_uri(uri, folder), context, folder=folder, lock=lock)
+    return Tracker(connection, circuit, announce=announce)
 
 
 class Tracker:
-    """The runs of one study. After :func:`open_tracker` no method raises for MLflow's sake.
+    """The runs of one study. No method raises for MLflow's sake; its properties do.
+
+    Args:
+        connection: to the study's experiment.
+        circuit: what MLflow does not take for a while.
+        announce: told in one line when MLflow answers again.
 
     Attributes:
         uri: the tracking URI for people and commands; user name and password are masked.
-        experiment_id: MLflow's.
-        parent_run_id: of the study's run.
         models: of the same MLflow; its methods do raise what mlflow raises.
     """
 
     def __init__(
         self,
-        writer: Writer,
-        parent: Held,
+        connection: Connection,
         circuit: Circuit,
         *,
-        destination: Destination,
-        folder: Path,
+        announce: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        self.uri = destination.shown
-        self.models = Models(destination, folder)
-        self.experiment_id = writer.experiment_id
-        self.parent_run_id = parent.run_id
-        self._writer = writer
-        self._store = writer.store
-        self._parent = parent
+        self.uri = connection.destination.shown
+        self.models = Models(connection.destination, connection.folder)
+        self._connection = connection
         self._circuit = circuit
-        self._folder = folder
-        self._user = _user()
-        self._live: dict[int, Held] = {}
-        self._run_ids: dict[int, str] = {}
-        self._is_running = False
+        self._announce = announce
+        self._runs = StudyRuns(connection)
+        self._results = ResultRuns(connection)
+        self._unstarted: dict[int, TrialRecord] = {}
+        self._missed: dict[int, tuple[TrialRecord, Path | None]] = {}
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the study's experiment."""
+        return self._connection.writer.experiment_id
+
+    @property
+    def parent_run_id(self) -> str:
+        """MLflow's id of the study's run."""
+        return self._connection.parent.run_id
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Make the run of a trial that just started, RUNNING, with what is known of it."""
-        self._circuit.attempt(partial(self._start, trial), None)
+        if not self._live(partial(self._runs.start, trial)):
+            self._unstarted[trial.number] = trial
 
     def epoch_finished(self, number: int, point: CurvePoint) -> None:
         """Take the next epoch of a trial; it is sent with a validated one, not too often."""
-        run = self._live.get(number)
-        if run is None:
-            return
-        run.waiting.append(point)
-        is_validated = any(name.startswith("val_") for name in point.metrics)
-        if is_validated and time.monotonic() - run.sent_at_s >= LIVE_EVERY_S:
-            self._circuit.attempt(partial(self._writer.send_epochs, run), None)
+        if number in self._unstarted and self._live(
+            partial(self._runs.start, self._unstarted[number], late=True)
+        ):
+            del self._unstarted[number]
+        if self._runs.is_live(number) and self._runs.take(number, point):
+            self._live(partial(self._runs.send, number))
 
     def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
         """Complete and close the run of a trial, whatever its end.
@@ -154,34 +127,72 @@ class Tracker:
             towers: a folder with ``query_model.keras`` and ``candidate_model.keras`` when this
                 trial improved the best; the parent then points to it.
         """
-        self._circuit.attempt(partial(self._finish, trial, towers), None)
-        self._live.pop(trial.number, None)
+        if not self._live(partial(self._runs.finish, trial, towers)):
+            self._missed[trial.number] = (trial, towers)
+        self._unstarted.pop(trial.number, None)
+        self._runs.forget(trial.number)
 
     def reconcile(
-        self, trials: Sequence[TrialRecord], towers_of: Callable[[int], Path | None]
+        self,
+        trials: Sequence[TrialRecord],
+        towers_of: Callable[[int], Path | None],
+        *,
+        within_s: float | None = RECONCILE_S,
+        even_if_open: bool = True,
     ) -> Reconciled:
         """Make MLflow agree with the study: at the start and the end of a search.
 
         Makes runs that are missing, closes runs left RUNNING, completes runs that lack
         something; of trials under way nothing is touched. One search when nothing is to do.
-        It tries even if MLflow failed a moment ago.
 
         Args:
             trials: all of the study.
             towers_of: the folder of a trial's saved towers, by number, or None.
+            within_s: seconds after which no further trial is started on; None for any time.
+            even_if_open: try even if MLflow failed a moment ago.
         """
-        unreached = Reconciled(reached=False)
-        action = partial(self._reconcile, trials, towers_of)
-        return self._circuit.attempt(action, unreached, even_if_open=True)
+        reconciliation = Reconciliation(self._runs.content_of, towers_of)
+        until = math.inf if within_s is None else time.monotonic() + within_s
+        portion = partial(self._runs.reconcile, reconciliation, trials, until=until)
+        slow_s = SLOW_PORTION_S if within_s is not None else math.inf
+        is_through: bool | None = False
+        while is_through is False and time.monotonic() < until:
+            is_through = self._attempt(portion, None, even_if_open=even_if_open, slow_s=slow_s)
+            if self._circuit.is_open:
+                break
+        self._runs.settled |= reconciliation.settled
+        for number in reconciliation.settled:
+            self._missed.pop(number, None)
+        return replace(
+            reconciliation.result,
+            lacking=() if is_through else self._lacking(trials),
+            reached=is_through is not None,
+        )
 
-    def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
-        """Bring the parent run up to date and close it.
+    def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
+        """Bring the parent run up to date and close it, unless other processes run trials.
 
         Args:
             trials: all of the study.
             state: ``complete`` (the budget is met), ``interrupted`` or ``failed``.
+
+        Returns:
+            Whether MLflow took it.
         """
-        self._circuit.attempt(partial(self._finish_study, trials, state), None)
+        if any(trial.state == "running" for trial in trials):
+            return True
+        return self._took(partial(self._runs.finish_study, trials, state))
+
+    def study_completed(self, trials: Sequence[TrialRecord], state: StudyState) -> bool | None:
+        """The same where the parent lacks something, even if MLflow failed a moment ago.
+
+        Returns:
+            Whether it lacked something; None when MLflow failed.
+        """
+        if any(trial.state == "running" for trial in trials):
+            return False
+        action: Callable[[], bool | None] = partial(self._runs.complete_study, trials, state)
+        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
     def log_retrain(self, record: RetrainRecord, towers: Path | None) -> str | None:
         """Make the run of a re-trained model, in the same experiment; once, however often asked.
@@ -193,16 +204,12 @@ class Tracker:
         Returns:
             The run's id; None when MLflow failed (after a warning).
         """
-        return self._circuit.attempt(
-            partial(self._log_retrain, record, towers), None, even_if_open=True
-        )
+        return self._logged(partial(self._results.log_retraining, record, towers))
 
     def log_references(self, references: Sequence[ReferenceRecord]) -> None:
         """Make a run for every reference, or bring it up to date, in the same experiment."""
         for reference in references:
-            content = reference_content(reference, self._writer.context, user=self._user)
-            wanted = {KIND: "reference", REFERENCE: reference.name}
-            self._circuit.attempt(partial(self._log, content, wanted), None)
+            self._took(partial(self._results.log_reference, reference))
 
     def log_confirmation(self, record: ConfirmationRecord) -> str | None:
         """Make the run that sums up a confirmation, or bring it up to date.
@@ -210,10 +217,16 @@ class Tracker:
         Returns:
             The run's id; None when MLflow failed (after a warning).
         """
-        content = confirmation_content(record, self._writer.context, user=self._user)
-        wanted = {KIND: "confirmation", SOURCE_TRIAL: str(record.trial)}
-        action = partial(self._log, content, wanted)
-        return self._circuit.attempt(action, None, even_if_open=True)
+        return self._logged(partial(self._results.log_confirmation, record))
+
+    def log_results(self, results: Results) -> list[LoggedResult] | None:
+        """Make or complete the runs of all results, however long it takes.
+
+        Returns:
+            What was done to each; None when MLflow failed (after a warning).
+        """
+        action: Callable[[], list[LoggedResult] | None] = partial(self._results.log, results)
+        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
     def publish(
         self, run_id: str, folder: Path, confirmed: Confirmed, *, choice: bool | None = None
@@ -229,149 +242,59 @@ class Tracker:
         Returns:
             What was made and decided; None when MLflow failed (after a warning).
         """
-        action = partial(self.models.publish, run_id, folder, confirmed, choice=choice)
-        return self._circuit.attempt(action, None, even_if_open=True)
+        action: Callable[[], Published | None] = partial(
+            self.models.publish, run_id, folder, confirmed, choice=choice
+        )
+        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
-    def _start(self, trial: TrialRecord) -> None:
-        if not self._is_running:
-            self._reopen_parent()
-        run = self._writer.begin(self._content_of(trial))
-        self._live[trial.number] = run
-        self._run_ids[trial.number] = run.run_id
+    def _live(self, action: Callable[[], object]) -> bool:
+        """Whether MLflow took it; if so, it is given some of what it missed as well."""
+        is_taken = self._took(action)
+        if is_taken and self._missed:
+            self._catch_up()
+        return is_taken
 
-    def _reopen_parent(self) -> None:
-        content = study_content(self._writer.context, user=self._user)
-        self._store.reopen(self.parent_run_id)
-        self._store.log(self.parent_run_id, tags=content.tags)
-        self._is_running = True
+    def _catch_up(self) -> None:
+        """Finish some of the trials that MLflow missed; the rest waits for the next live event."""
+        until = time.monotonic() + CATCH_UP_S
+        for number, (trial, towers) in list(self._missed.items()):
+            if not self._took(partial(self._runs.finish_missed, trial, towers)):
+                return
+            self._missed.pop(number, None)
+            if time.monotonic() >= until:
+                return
 
-    def _finish(self, trial: TrialRecord, towers: Path | None) -> None:
-        content = self._content_of(trial)
-        run = self._live.get(trial.number) or self._find(content) or self._writer.begin(content)
-        self._writer.finish(run, content, pictures=trial_pictures(trial), towers=towers)
-        self._run_ids[trial.number] = run.run_id
-        if towers is not None:
-            tags = best_tags(trial, run.run_id)
-            self._store.log(self.parent_run_id, metrics=best_measurement(trial), tags=tags)
+    def _took(self, action: Callable[[], object]) -> bool:
+        """Whether MLflow took what was to be written."""
+        return self._attempt(partial(_done, action), False)
 
-    def _find(self, content: RunContent) -> Held | None:
-        """The run of a trial that another process began, or this one with its answer lost."""
-        wanted = {**self._trial_filter, TRIAL: content.tags[TRIAL]}
-        runs = runs_of(content, self._store.find_runs(self.experiment_id, wanted))
-        return held(runs[0]) if runs else None
+    def _logged(self, action: Callable[[], LoggedResult]) -> str | None:
+        result = self._attempt(lambda: action(), None, even_if_open=True, slow_s=math.inf)
+        return result.run_id if result else None
 
-    def _reconcile(
-        self, trials: Sequence[TrialRecord], towers_of: Callable[[int], Path | None]
-    ) -> Reconciled:
-        with locked(self._folder):
-            stored = self._store.find_runs(self.experiment_id, self._trial_filter)
-            reconciliation = Reconciliation(self._writer, self._content_of, towers_of)
-            result = reconciliation.run(trials, stored)
-        self._run_ids.update(reconciliation.run_ids)
+    def _attempt(
+        self,
+        action: Callable[[], Result],
+        otherwise: Result,
+        *,
+        even_if_open: bool = False,
+        slow_s: float = SLOW_S,
+    ) -> Result:
+        was_broken = self._circuit.is_broken
+        result = self._circuit.attempt(action, otherwise, even_if_open=even_if_open, slow_s=slow_s)
+        if was_broken and not self._circuit.is_broken:
+            missed = len(self._missed)
+            trials = "a trial that ended" if missed == 1 else f"{missed} trials that ended"
+            adding = f"; adding {trials} meanwhile" if missed else ""
+            self._announce(f"MLflow answers again{adding}")
         return result
 
-    def _finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
-        best = best_of(trials)
-        content = study_content(
-            self._writer.context,
-            trials,
-            state=state,
-            user=self._user,
-            best_run_id=self._run_id_of(best) if best else None,
-        )
-        parent = replace(self._parent, tags={})  # other processes write the parent's tags, too
-        self._writer.finish(parent, content, pictures=study_pictures(trials))
-        self._is_running = False
-
-    def _run_id_of(self, trial: TrialRecord) -> str | None:
-        if trial.number not in self._run_ids and (found := self._find(self._content_of(trial))):
-            self._run_ids[trial.number] = found.run_id
-        return self._run_ids.get(trial.number)
-
-    def _log_retrain(self, record: RetrainRecord, towers: Path | None) -> str:
-        content = retrain_content(
-            record, self._writer.context, user=self._user, has_towers=towers is not None
-        )
-        return self._log(content, {KIND: "retrain", **retrain_key(record)}, towers)
-
-    def _log(
-        self, content: RunContent, wanted: Mapping[str, str], towers: Path | None = None
-    ) -> str:
-        """A finished run of the study, apart from its trials: the one with these tags, or new."""
-        found = self._store.find_runs(
-            self.experiment_id, {STUDY: self._writer.context.key, **wanted}
-        )
-        run = held(found[0]) if found else self._writer.begin(content)
-        has_towers = TOWERS in run.tags
-        self._writer.finish(
-            run, content, pictures={}, towers=None if has_towers and found else towers
-        )
-        return run.run_id
-
-    def _content_of(self, trial: TrialRecord) -> RunContent:
-        return trial_content(
-            trial, self._writer.context, parent_run_id=self.parent_run_id, user=self._user
-        )
-
-    @property
-    def _trial_filter(self) -> dict[str, str]:
-        return {STUDY: self._writer.context.key, KIND: "trial"}
+    def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
+        """Trials that ended, of which it is not known that MLflow holds them."""
+        ended = (trial for trial in trials if trial.state not in ("waiting", "running"))
+        return tuple(t.number for t in ended if t.number not in self._runs.settled)
 
 
-def _connect(
-    destination: Destination, connect: Callable[[Destination], "Store"], context: StudyContext
-) -> "Store":
-    """A store that has answered once."""
-    store = connect(destination)
-    store.ping(context.name)
-    return store
-
-
-def _within(seconds: float, action: Callable[[], Result]) -> Result:
-    """Run an action in a thread and wait for it, but not for longer than that.
-
-    The limits of HTTP do not cover the look-up of a host name, and the user may have raised them.
-
-    Raises:
-        TimeoutError: it takes longer.
-        Exception: whatever the action raises.
-    """
-    outcome: list[Result | Exception] = []
-
-    def run() -> None:
-        try:
-            outcome.append(action())
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
-
-
-def _find_or_make_parent(writer: Writer) -> Held:
-    context = writer.context
-    wanted = {STUDY: context.key, KIND: "study"}
-    found = writer.store.find_runs(writer.experiment_id, wanted)
-    parent = held(found[0]) if found else writer.begin(study_content(context, user=_user()))
-    writer.store.upload(parent.run_id, {STUDY_FILE: context.spec_text.encode()})
-    return parent
-
-
-def _experiment_note(context: StudyContext) -> str:
-    return (
-        f"Study `{context.name}`: open its parent run for the result, select its child runs and "
-        "press Compare for the trials."
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name
-        return "unknown"
+def _done(action: Callable[[], object]) -> bool:
+    action()
+    return True

@@ -17,6 +17,7 @@ from search.tracking.content import (
     Measurement,
     RunContent,
     curve_measurements,
+    is_provenance,
 )
 from search.tracking.context import StudyContext
 from search.trials import CurvePoint
@@ -37,6 +38,8 @@ class Held:
         has_inputs: whether the data set is logged.
         sent_epoch: up to which the curve is logged.
         waiting: epochs after it that came since.
+        last_epoch: the last that came.
+        has_gaps: whether epochs were left out before it.
         sent_at_s: when epochs were last sent, by the monotonic clock.
     """
 
@@ -47,7 +50,15 @@ class Held:
     has_inputs: bool = False
     sent_epoch: int = 0
     waiting: list[CurvePoint] = field(default_factory=list)
+    last_epoch: int = 0
+    has_gaps: bool = False
     sent_at_s: float = -math.inf
+
+    def take(self, point: CurvePoint) -> None:
+        """Keep an epoch until it is sent."""
+        self.has_gaps |= point.epoch != self.last_epoch + 1
+        self.last_epoch = point.epoch
+        self.waiting.append(point)
 
 
 def held(run: "StoredRun") -> Held:
@@ -101,20 +112,26 @@ class Writer:
         if towers is not None:
             self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER)
             tags[TOWERS] = TOWERS_FOLDER
+        sent = 0 if run.has_gaps else run.sent_epoch
         self.store.log(
             run.run_id,
             params={k: v for k, v in content.params.items() if k not in run.params},
-            metrics=[*_after(content.curve, run.sent_epoch), *content.finals],
-            tags={k: v for k, v in tags.items() if run.tags.get(k) != v},
+            metrics=[*_after(content.curve, sent), *content.finals],
+            tags={k: v for k, v in tags.items() if _is_news(k, v, run.tags)},
         )
         # A parent that is made again starts after the trials it is made of have ended.
         ended_ms = max(content.ended_ms or 0, run.started_ms)
         self.store.close(run.run_id, content.status, ended_ms)
 
     def _ensure_inputs(self, run: Held) -> None:
-        if not run.has_inputs:
+        if self.context.rows and not run.has_inputs:
             self.store.log_inputs(run.run_id, self.context)
             run.has_inputs = True
+
+
+def _is_news(name: str, value: str, stored: Mapping[str, str]) -> bool:
+    """Whether a tag is to be written: what a run came from is said once, by whoever made it."""
+    return name not in stored if is_provenance(name) else stored.get(name) != value
 
 
 def _after(curve: Iterable[Measurement], epoch: int) -> list[Measurement]:

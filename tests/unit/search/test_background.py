@@ -1,6 +1,7 @@
-"""Events that are passed on in a thread: all of them, in order, whatever happens."""
+"""Events that are passed on in a thread: in order, and nobody who tells them ever waits."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ class Slow:
     def __init__(self) -> None:
         self.told: list[object] = []
         self.threads: set[int] = set()
+        self.is_told = threading.Event()
         self.may_go_on = threading.Event()
 
     def keep(self, what: object) -> None:
+        self.is_told.set()
         assert self.may_go_on.wait(10)
         self.told.append(what)
         self.threads.add(threading.get_ident())
@@ -54,16 +57,38 @@ def test_whoever_tells_does_not_wait_and_all_is_passed_on_in_order_at_the_end() 
     assert threading.get_ident() not in slow.threads
 
 
-def test_when_too_many_wait_so_does_whoever_tells_and_nothing_is_dropped() -> None:
+def test_when_too_many_wait_epochs_are_dropped_and_whoever_tells_does_not_wait() -> None:
+    slow = Slow()
+    with Background(slow, warn=pytest.fail, capacity=3) as watcher:
+        watcher.trial_started(started(trial(2)))
+        assert slow.is_told.wait(10)  # it is being passed on, and waits no more
+        tell_all(watcher)
+        slow.may_go_on.set()
+    assert slow.told == [("started", 2), ALL[0], ALL[-1]]
+
+
+def test_when_too_many_wait_all_the_same_the_latest_are_dropped() -> None:
     slow = Slow()
     with Background(slow, warn=pytest.fail, capacity=2) as watcher:
-        teller = threading.Thread(target=tell_all, args=(watcher,))
-        teller.start()
-        teller.join(0.2)
-        assert teller.is_alive()
+        watcher.trial_started(started(trial(0)))
+        assert slow.is_told.wait(10)
+        for number in (1, 2, 3):
+            watcher.trial_started(started(trial(number)))
         slow.may_go_on.set()
-        teller.join(10)
-    assert slow.told == ALL
+    assert slow.told == [("started", 0), ("started", 1), ("started", 2)]
+
+
+def test_leaving_takes_a_bounded_time_and_then_nothing_more_is_passed_on() -> None:
+    slow = Slow()
+    begun = time.monotonic()
+    with Background(slow, warn=pytest.fail, patience_s=0.2) as watcher:
+        tell_all(watcher)
+        assert slow.is_told.wait(10)
+    assert 0.2 <= time.monotonic() - begun < 5
+    slow.may_go_on.set()
+    watcher._thread.join(10)
+    assert not watcher._thread.is_alive()
+    assert slow.told == ALL[:1]  # what was being passed on
 
 
 def test_an_error_is_warned_of_once_and_later_events_are_passed_on() -> None:

@@ -1,8 +1,11 @@
 """The circuit: MLflow never costs a trial."""
 
+import threading
+from functools import partial
+
 import pytest
 
-from search.tracking.circuit import FIRST_PAUSE_S, Circuit
+from search.tracking.circuit import FIRST_PAUSE_S, SLOW_S, Circuit
 from tests.unit.search.tracking.support import Warnings
 
 
@@ -19,13 +22,16 @@ class Clock:
 class Server:
     """An action that works or fails, and counts its calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.is_up = True
         self.calls = 0
+        self.clock = clock or Clock()
+        self.takes_s = 0.0
 
     def __call__(self) -> str:
         """Work, or fail when down."""
         self.calls += 1
+        self.clock.now += self.takes_s
         if not self.is_up:
             raise ConnectionRefusedError("down")
         return "done"
@@ -74,3 +80,59 @@ def test_ctrl_c_goes_through_the_circuit(circuit: Circuit) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         circuit.attempt(interrupted, None)
+
+
+def test_each_outage_is_warned_of_once(circuit: Circuit, clock: Clock, warnings: Warnings) -> None:
+    server = Server()
+    for outage in (1, 2):
+        server.is_up = False
+        for _ in range(3):
+            assert circuit.attempt(server, "nothing", even_if_open=True) == "nothing"
+        assert len(warnings) == outage
+        server.is_up = True
+        assert circuit.attempt(server, "nothing", even_if_open=True) == "done"
+        assert not circuit.is_broken
+
+
+def test_a_server_that_answers_slowly_is_left_alone_like_one_that_fails(
+    circuit: Circuit, clock: Clock, warnings: Warnings
+) -> None:
+    server = Server(clock)
+    server.takes_s = SLOW_S + 1
+    assert circuit.attempt(server, "nothing") == "done"  # what it did is done
+    assert circuit.is_open
+    assert circuit.attempt(server, "nothing") == "nothing"
+    assert server.calls == 1
+    clock.now += FIRST_PAUSE_S
+    assert circuit.attempt(server, "nothing") == "done"
+    clock.now += FIRST_PAUSE_S  # the second pause is longer
+    assert circuit.is_open
+    assert warnings == [warnings[0]]
+    assert "slow, an update took 11 s" in warnings[0]
+
+
+def test_what_is_known_to_take_long_may(circuit: Circuit, clock: Clock) -> None:
+    server = Server(clock)
+    server.takes_s = SLOW_S + 1
+    assert circuit.attempt(server, "nothing", slow_s=60) == "done"
+    assert not circuit.is_broken
+
+
+def test_threads_act_one_after_the_other_and_wait_for_a_bounded_time(warnings: Warnings) -> None:
+    circuit = Circuit(warnings, str, turn_s=0.1)
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def long() -> bool:
+        has_begun.set()
+        return may_end.wait(10)
+
+    other = threading.Thread(target=partial(circuit.attempt, long, None))
+    other.start()
+    assert has_begun.wait(10)
+    server = Server()
+    assert circuit.attempt(server, "nothing", even_if_open=True) == "nothing"
+    assert server.calls == 0
+    may_end.set()
+    other.join(10)
+    assert circuit.attempt(server, "nothing") == "done"
+    assert warnings == []

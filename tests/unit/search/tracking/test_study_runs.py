@@ -12,7 +12,7 @@ from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_tow
 
 
 def test_a_study_is_an_experiment_with_one_parent_run(tracker: Tracker, reader: Reader) -> None:
-    assert reader.experiment.experiment_id == tracker.experiment_id
+    assert tracker.experiment_id == reader.experiment.experiment_id
     parent = reader.parent
     assert parent.info.run_id == tracker.parent_run_id
     assert parent.info.run_name == "study tutorial"

@@ -1,0 +1,167 @@
+"""The study's place in MLflow, found or made when it is first needed."""
+
+import getpass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from search.tracking.content import KIND, STUDY, study_content
+from search.tracking.context import StudyContext
+from search.tracking.destination import Destination, locked
+from search.tracking.writing import Held, Writer, held
+
+if TYPE_CHECKING:
+    from search.tracking.store import Store
+
+Result = TypeVar("Result")
+
+Lock = Callable[[], AbstractContextManager[None]]
+"""Makes a lock that one process at a time holds; waiting for it ends, with an exception."""
+
+STUDY_FILE = "study.toml"
+
+PATIENCE_S = 8.0
+"""Seconds a server has to give its first answer."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An experiment and the study's run in it, both there."""
+
+    writer: Writer
+    parent: Held
+
+
+class Connection:
+    """Connects when it is first asked for something, and again later if that failed.
+
+    Its properties raise what mlflow raises.
+
+    Args:
+        destination: of the runs.
+        context: of the study.
+        folder: of the lock under which a database is made, usually ``mlruns``.
+        lock: held while experiment and parent run are found or made; the folder's when None,
+            which the processes of this machine share.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        context: StudyContext,
+        *,
+        folder: Path,
+        lock: Lock | None = None,
+    ) -> None:
+        self.destination = destination
+        self.context = context
+        self.folder = folder
+        self._lock: Lock = lock or partial(locked, folder)
+        self._opened: _Opened | None = None
+
+    @property
+    def writer(self) -> Writer:
+        """Writes into the study's experiment."""
+        return self._open().writer
+
+    @property
+    def parent(self) -> Held:
+        """The study's run."""
+        return self._open().parent
+
+    @contextmanager
+    def alone(self) -> Iterator[Writer]:
+        """The same while no other process makes runs that are missing."""
+        writer = self.writer
+        with self._lock():
+            yield writer
+
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            # A server that does not answer leaves no trace, not even the lock.
+            is_local = self.destination.database is not None
+            with locked(self.folder) if is_local else nullcontext():
+                store = connect(self.destination, self.context.name)
+            with self._lock():
+                experiment_id = store.experiment(self.context.name, _experiment_note(self.context))
+                writer = Writer(store, experiment_id, self.context)
+                self._opened = _Opened(writer, _find_or_make_parent(writer))
+        return self._opened
+
+
+def connect(destination: Destination, name: str) -> "Store":
+    """A store that has answered once; a database is made where there is none.
+
+    Args:
+        destination: of the runs.
+        name: of the experiment that is asked for, whether it exists or not.
+
+    Raises:
+        InputError: the experiment was deleted.
+        TimeoutError: a server does not answer in time.
+        Exception: whatever mlflow raises.
+    """
+    ask = partial(_ask, destination, name)
+    return ask() if destination.database is not None else _within(PATIENCE_S, ask)
+
+
+def user_name() -> str:
+    """Whose runs these are."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return "unknown"
+
+
+def _ask(destination: Destination, name: str) -> "Store":
+    from search.tracking.store import Store  # here, for mlflow takes 1.5 s to import
+
+    store = Store(destination)
+    store.ping(name)
+    return store
+
+
+def _within(seconds: float, action: Callable[[], Result]) -> Result:
+    """Run an action in a thread and wait for it, but not for longer than that.
+
+    The limits of HTTP do not cover the look-up of a host name, and the user may have raised them.
+
+    Raises:
+        TimeoutError: it takes longer.
+        Exception: whatever the action raises.
+    """
+    outcome: list[Result | Exception] = []
+
+    def run() -> None:
+        try:
+            outcome.append(action())
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _find_or_make_parent(writer: Writer) -> Held:
+    context = writer.context
+    found = writer.store.find_runs(writer.experiment_id, {STUDY: context.key, KIND: "study"})
+    parent = held(found[0]) if found else writer.begin(study_content(context, user=user_name()))
+    writer.store.upload(parent.run_id, {STUDY_FILE: context.spec_text.encode()})
+    return parent
+
+
+def _experiment_note(context: StudyContext) -> str:
+    return (
+        f"Study `{context.name}`: open its parent run for the result, select its child runs and "
+        "press Compare for the trials."
+    )
