@@ -1,5 +1,8 @@
 """What every command shares: how it ends, and what it says when it cannot."""
 
+import errno
+import inspect
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -9,20 +12,34 @@ import typer
 from typer.exceptions import TyperException
 
 from search.errors import InputError
+from search.masking import mask
+from search.secrets_in_arguments import hide_secrets
 
+FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_command(command: Callable[..., int | None]) -> NoReturn:
     """Runs a Typer command and exits: 0 when it worked, 2 with one line for bad input.
 
+    Whatever it writes belongs to its user alone, and its secrets are in no list of processes.
+
     Args:
         command: a function with Typer's annotations; it returns its exit code, or None for 0.
     """
+    hide_secrets([f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters])
+    _keep_to_owner()
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
     sys.exit(_exit_code(app))
+
+
+def _keep_to_owner() -> None:
+    """From now on files and folders are made for their owner alone."""
+    os.umask(os.umask(0o077) | 0o077)
 
 
 def _interruptible(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -44,13 +61,17 @@ def _exit_code(app: Any) -> int:
     except InputError as error:
         return _complain(str(error))
     except TyperException as error:
-        return _complain(error.format_message())
+        return _complain(mask(error.format_message()))
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        return _complain(f"{error.strerror}: {error.filename or 'a file'}", FAILED)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
 
 
-def _complain(message: str) -> int:
+def _complain(message: str, exit_code: int = BAD_INPUT) -> int:
     one_line = " ".join(message.split())
     print(f"error: {one_line}", file=sys.stderr)  # noqa: T201
-    return BAD_INPUT
+    return exit_code

@@ -10,6 +10,7 @@ import optuna
 import sqlalchemy
 
 from search.errors import InputError, StorageLostError
+from search.masking import mask_query
 from search.patience import Patience, PatientStorage, cause_of
 
 CONNECT_SECONDS = 10
@@ -33,10 +34,10 @@ def default_storage(folder: Path, study_name: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """The URL as it may be shown: without its password."""
+    """The URL as it may be shown: without its secrets."""
     try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
+        return mask_query(_unambiguous(url).render_as_string(hide_password=True))
+    except (ValueError, sqlalchemy.exc.ArgumentError):
         return "the given URL"
 
 
@@ -47,7 +48,10 @@ def open_storage(url: str, patience: Patience | None = None) -> PatientStorage:
         url: of the database.
         patience: with a server that is away later on; none when None.
     """
-    storage = PatientStorage(url, engine_kwargs=engine_arguments(parse_url(url)))
+    parsed = parse_url(url)
+    storage = PatientStorage(
+        parsed.render_as_string(hide_password=False), engine_kwargs=engine_arguments(parsed)
+    )
     storage.patience = patience or Patience(0)
     return storage
 
@@ -127,10 +131,9 @@ def explained(url: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise InputError(
-            f"storage {safe_url(url)} needs the package {error.name}, which is not installed"
+            f"storage {safe_url(url)} needs the package {error.name or 'psycopg'}, which is not "
+            "installed or does not work here; install it: pip install '.[postgres]'"
         ) from None
-    except sqlalchemy.exc.NoSuchModuleError as error:
-        raise InputError(f"storage {safe_url(url)} cannot be used: {cause_of(error)}") from None
     except (
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
@@ -144,18 +147,39 @@ def explained(url: str) -> Iterator[None]:
 
 
 def parse_url(url: str) -> sqlalchemy.URL:
+    """The parts of a URL; that of a PostgreSQL database names the driver.
+
+    Raises:
+        InputError: it is none, or one of a database that cannot be used.
+    """
+    try:
+        parsed = _unambiguous(url)
+    except (ValueError, sqlalchemy.exc.ArgumentError):
+        raise InputError(
+            "--storage must be a database URL such as sqlite:///studies/name.db or "
+            "postgresql://user@host/name; in a password, write %40 for @ and %2F for /"
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise InputError(
+            f"storage {safe_url(url)} cannot be used: a study is kept in SQLite "
+            "(sqlite:///studies/name.db) or PostgreSQL (postgresql://user@host/name, through "
+            f"psycopg), not in {parsed.drivername}"
+        )
+    return parsed
+
+
+def _unambiguous(url: str) -> sqlalchemy.URL:
     """The parts of a URL.
 
     Raises:
-        InputError: it is not one.
+        ValueError: it is none, or the end of its password would be taken for the host.
     """
-    try:
-        return sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise InputError(
-            "--storage must be a database URL such as sqlite:///studies/name.db or "
-            "postgresql+psycopg://user@host/name"
-        ) from None
+    parsed = sqlalchemy.make_url(url)
+    if "@" in (parsed.host or ""):
+        raise ValueError
+    return parsed
 
 
 def sqlite_path(url: sqlalchemy.URL) -> Path:

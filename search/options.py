@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from search.secrets_in_arguments import VARIABLES
+
 StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
+        envvar=VARIABLES["--storage"],
         metavar="URL",
-        help="Database of the study.",
+        help="Database of the study; or in DEEPREC_STORAGE.",
+        show_envvar=False,
         show_default="SQLite, studies/NAME.db",
     ),
 ]
@@ -18,8 +22,10 @@ TrackingUriOption = Annotated[
     str | None,
     typer.Option(
         "--tracking-uri",
+        envvar=VARIABLES["--tracking-uri"],
         metavar="URI",
-        help="MLflow server.",
+        help="MLflow server; or in MLFLOW_TRACKING_URI.",
+        show_envvar=False,
         show_default="SQLite, mlruns/mlflow.db",
     ),
 ]

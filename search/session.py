@@ -15,6 +15,7 @@ from search.console import make_console
 from search.data import load_data
 from search.databases import default_storage, safe_url
 from search.locks import Purpose, StudyLock, lock_of
+from search.masking import holds_secret
 from search.patience import Patience
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
@@ -152,12 +153,15 @@ class Session:
 
     def commands(self) -> NextCommands:
         """What to do next, with the flags that this command was given."""
-        flags = ["--study", self.study_argument]
+        study = shlex.join(["--study", self.study_argument])
         if not self.storage_is_default:
-            flags += ["--storage", safe_url(self.storage_url)]
+            url = self.storage_url
+            shown = '"$DEEPREC_STORAGE"' if holds_secret(url) else shlex.quote(safe_url(url))
+            study += f" --storage {shown}"
         if self.tracking_uri is not None:
-            flags += ["--tracking-uri", self.destination.shown]
-        study = shlex.join(flags)
+            uri = self.destination
+            shown = '"$MLFLOW_TRACKING_URI"' if uri.is_secret else shlex.quote(uri.shown)
+            study += f" --tracking-uri {shown}"
         return NextCommands(
             compare=self._compare_command(),
             retrain=f"python -m search.retrain {study}",

@@ -12,11 +12,13 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from search.errors import InputError
+from search.masking import holds_secret
+from search.masking import mask as mask
 
 _ALLOWED = "an http:// or https:// address of a server, or sqlite:///PATH"
 _FILE_STORE = (
     "the tracking URI must be {allowed}, but got {uri!r}: MLflow has given up its file store. "
-    "Leave --tracking-uri out for {default}, or give sqlite:///PATH"
+    "Leave --tracking-uri and MLFLOW_TRACKING_URI out for {default}, or give sqlite:///PATH"
 )
 
 
@@ -36,6 +38,11 @@ class Destination:
     def artifacts(self) -> Path | None:
         """The folder of the artifacts, beside the database; None where a server keeps them."""
         return None if self.database is None else self.database.parent / "artifacts"
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the URI holds what must not be shown."""
+        return holds_secret(self.uri)
 
     @property
     def shown(self) -> str:
@@ -80,12 +87,6 @@ def check_writable(destination: Destination, folder: Path) -> None:
         _check_folder(wanted)
     if destination.database is not None and destination.database.exists():
         _check_database(destination.database)
-
-
-def mask(text: str) -> str:
-    """The text with user names, passwords and query values of its URLs replaced by ``***``."""
-    text = re.sub(r"(?<=://)[^/\s'\"]+@", "***@", text)
-    return re.sub(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """How a command ends: its exit code, and one line for what was wrong."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -9,6 +12,8 @@ import typer
 
 from search.cli import run_command
 from search.errors import InputError
+from search.options import StorageOption, TrackingUriOption
+from search.secrets_in_arguments import VARIABLES
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +89,78 @@ def test_a_command_line_that_cannot_be_understood_is_answered_in_one_line(
     assert out == ""
     assert err.startswith(message)
     assert err.count("\n") == 1
+
+
+def test_an_argument_with_a_password_is_not_repeated(
+    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(count, "postgresql://me:secret@host/name") == 2
+    assert "(postgresql://***@host/name)" in capsys.readouterr().err
+
+
+def test_what_a_command_writes_is_for_its_user_alone(
+    exit_code: Callable[..., int], tmp_path: Path
+) -> None:
+    def write() -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+
+    os.umask(0o222)
+    assert exit_code(write) == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"folder": 0o500, "file": 0o400}
+
+
+def test_a_full_disk_is_one_line(
+    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "studies/x.lock")
+
+    assert exit_code(fill) == 1
+    assert capsys.readouterr().err == "error: No space left on device: studies/x.lock\n"
+
+
+def stored(storage: StorageOption = None, tracking_uri: TrackingUriOption = None) -> int:
+    sys.stdout.write(f"{storage} {tracking_uri}\n")
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "said"),
+    [
+        ({}, [], "None None"),
+        ({"DEEPREC_STORAGE": "a", "MLFLOW_TRACKING_URI": "b"}, [], "a b"),
+        ({"DEEPREC_STORAGE": "a", "MLFLOW_TRACKING_URI": "b"}, ["--storage", "c"], "c b"),
+        ({"MLFLOW_TRACKING_URI": "b"}, ["--tracking-uri", "c"], "None c"),
+        ({"DEEPREC_STORAGE": "", "MLFLOW_TRACKING_URI": ""}, [], "None None"),
+    ],
+)
+def test_variables_stand_for_flags_that_are_not_given(
+    exit_code: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert exit_code(stored, *arguments) == 0
+    assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_help_does_not_show_the_values_of_variables(
+    exit_code: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in VARIABLES.values():
+        monkeypatch.setenv(name, "hidden-value")
+    assert exit_code(stored, "--help") == 0
+    out = capsys.readouterr().out
+    assert "DEEPREC_STORAGE" in out
+    assert "hidden" not in out
 
 
 def test_bad_input_is_answered_in_one_line_even_if_its_message_has_several(

@@ -1,6 +1,7 @@
 """The storage: what is refused, what survives, what a record is read from."""
 
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.databases import default_storage, safe_url
+from search.databases import default_storage, parse_url, safe_url
 from search.errors import InputError
 from search.patience import Patience
 from search.storage import (
@@ -81,6 +82,10 @@ def test_sampler_pruner_and_budget_may_change(tmp_path: Path) -> None:
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:////no/such/folder/study.db", "folder of --storage must exist"),
         ("oracle9://host/name", "cannot be used"),
+        ("mysql://u:secret@host/name", r"SQLite .* or PostgreSQL .*, not in mysql$"),
+        ("postgresql+psycopg2://u:secret@host/name", r"not in postgresql\+psycopg2$"),
+        ("postgresql://u:secret@x@host/name", "write %40 for @"),
+        ("postgresql://u:secret@host:port/name", "must be a database URL such as"),
         ("postgresql+nodriver://u:secret@127.0.0.1:1/x", "cannot be used"),
     ],
 )
@@ -106,9 +111,45 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_passwords_are_not_shown() -> None:
-    shown = safe_url("postgresql+psycopg://user:secret@host/name")
-    assert shown == "postgresql+psycopg://user:***@host/name"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://user:secret@host/name", "postgresql+psycopg://user:***@host/name"),
+        ("postgresql://user:se%2Fcret%40@host/name", "postgresql://user:***@host/name"),
+        ("postgresql://user:se/cret@host/name", "postgresql://user:***@host/name"),
+        (
+            "postgresql://host/name?user=me&password=secret&sslmode=require",
+            "postgresql://host/name?password=***&sslmode=require&user=me",
+        ),
+        (
+            "postgresql://host/name?%73slpassword=secret&sslkey=/a.key",
+            "postgresql://host/name?sslkey=%2Fa.key&sslpassword=***",
+        ),
+        ("postgresql://user:se@cret@host/name", "the given URL"),
+        ("postgresql://user:secret@host:port/name", "the given URL"),
+        ("sqlite:////a/name.db", "sqlite:////a/name.db"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert safe_url(url) == shown
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgresql_is_reached_through_psycopg(scheme: str) -> None:
+    parsed = parse_url(f"{scheme}://user:se%2Fcret@host/name")
+    assert parsed.drivername == "postgresql+psycopg"
+    assert parsed.password == "se/cret"
+
+
+def test_a_driver_that_is_missing_is_named_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(
+        InputError, match=r"package psycopg, .*pip install '.\[postgres\]'$"
+    ) as caught:
+        identity_of("postgresql://user:secret@127.0.0.1:1/name", small_spec(tmp_path))
+    assert "secret" not in str(caught.value)
 
 
 def test_curves_survive_json() -> None:
