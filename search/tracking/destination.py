@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
+from search.addresses import check_address, check_names
 from search.errors import InputError
 
 _ALLOWED = "an http:// or https:// address of a server, or sqlite:///PATH"
@@ -55,6 +56,7 @@ def resolve_uri(uri: str | None, folder: Path) -> Destination:
     """
     if uri is None:
         return _sqlite(folder / "mlflow.db")
+    check_address(uri, "--tracking-uri")
     scheme = uri.partition(":")[0].lower() if re.match(r"[A-Za-z][\w+.-]+:", uri) else ""
     if scheme in ("http", "https"):
         return Destination(_checked_address(uri))
@@ -85,7 +87,7 @@ def check_writable(destination: Destination, folder: Path) -> None:
 def mask(text: str) -> str:
     """The text with user names, passwords and query values of its URLs replaced by ``***``."""
     text = re.sub(r"(?<=://)[^/\s'\"]+@", "***@", text)
-    return re.sub(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
+    return re.sub(r"(://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
 
 
 @contextmanager
@@ -123,6 +125,7 @@ def _database_path(uri: str) -> Path:
         raise InputError(
             f"the tracking URI must be sqlite:///PATH to a file, but got {mask(uri)!r}"
         )
+    check_names(path, "--tracking-uri")
     return Path(path)
 
 
