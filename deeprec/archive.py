@@ -1,6 +1,8 @@
 """The published files: copied out of an archive or a folder, and checked by size and SHA-256."""
 
 import hashlib
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -9,10 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 
 _CHUNK = 1 << 20
 """Bytes that are held at a time."""
+
+_NOT_A_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # encrypted, or compressed in a way that is not known
+    ValueError,
+)
+"""What reading a damaged archive raises."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +146,9 @@ def _chunks(path: Path, member: str) -> Iterator[bytes]:
                 yield chunk
     except KeyError:
         raise DataError(f"{path} must contain {member} but does not") from None
-    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError) as error:
-        raise DataError(f"{path} cannot be read as a zip archive: {error}") from error
+    except _NOT_A_ZIP as error:
+        reason = printable(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read as a zip archive: {reason}") from error
 
 
 def write_checked(

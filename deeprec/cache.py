@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 
 Announce = Callable[[str], None]
 
@@ -113,7 +113,9 @@ def read_entry(prepared: Path, fingerprint: str) -> Entry | None:
     try:
         manifest = json.loads(path.with_suffix(".json").read_bytes())
         expected = (manifest["fingerprint"], manifest["size"], manifest["sha256"])
-        notes = dict(manifest["notes"])
+        notes = manifest["notes"]
+        if not isinstance(notes, dict):
+            raise TypeError("notes must be an object")
         with path.open("rb") as file:
             # Only a verified file is parsed. It is read twice rather than held twice: entries
             # are replaced, never changed, so the open file stays the same.
@@ -123,8 +125,10 @@ def read_entry(prepared: Path, fingerprint: str) -> Entry | None:
                 return Entry(dict(stored), notes)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path.name} or its manifest cannot be read ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path.name} or its manifest cannot be read ({printable(error)})"
+        ) from error
 
 
 def _size_and_digest(file: IO[bytes]) -> tuple[int, str]:

@@ -183,7 +183,9 @@ def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Datas
 
 
 def _source_of(entry: Entry) -> str:
-    return str(entry.notes["source"])
+    """In words; what is no word of ours is not repeated."""
+    source = str(entry.notes.get("source", ""))
+    return source if source.isprintable() and source else "an unknown source"
 
 
 def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, source: str) -> Dataset:

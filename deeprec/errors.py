@@ -30,3 +30,15 @@ class NonFiniteError(ArithmeticError):
         self.step = step
         where = f"epoch {epoch}" if step is None else f"epoch {epoch}, step {step}"
         super().__init__(f"{metric} is not finite at {where}")
+
+
+def printable(text: object, limit: int = 300) -> str:
+    """What somebody gave, as part of a message: on one line, without what steers a terminal.
+
+    Args:
+        text: usually text or an exception; of several lines the first that is not empty.
+        limit: characters; what is longer is cut.
+    """
+    line = next((line for line in str(text).splitlines() if line.strip()), "").strip()
+    shown = line if len(line) <= limit else f"{line[:limit]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from deeprec.errors import RequestError
+from deeprec.errors import RequestError, printable
 
 Question = Literal["age", "gender", "occupation"]
 """What can be known of a user, and asked of one whom nobody knows."""
@@ -138,14 +138,18 @@ class ProfileEncoder:
             if wanted in (name.casefold(), *name.casefold().split("/")):
                 return OCCUPATIONS.index(name)
         raise RequestError(
-            f"occupation must be one of {', '.join(self.occupations)} but got {given!r}"
+            f"occupation must be one of {', '.join(self.occupations)} but got {_shown(given)}"
         )
+
+
+def _shown(given: str) -> str:
+    return printable(repr(given), 80)
 
 
 def _gender(given: str) -> int:
     wanted = given.strip().upper()
     if wanted not in GENDERS:
-        raise RequestError(f"gender must be one of {', '.join(GENDERS)} but got {given!r}")
+        raise RequestError(f"gender must be one of {', '.join(GENDERS)} but got {_shown(given)}")
     return GENDERS[wanted]
 
 

@@ -17,10 +17,11 @@ from deeprec.errors import RequestError
 from deeprec.history import History
 from deeprec.profiles import Profile, ProfileEncoder
 from deeprec.retrieval import RetrievalModel
-from deeprec.saving import load_model, save_model
+from deeprec.saving import load_model_of, save_model
+from deeprec.stored_arrays import check_arrays, read_arrays
 from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.towers import CandidateModel, QueryModel
-from deeprec.verified_files import check_folder, write_folder
+from deeprec.verified_files import check_folder, parsed, write_folder
 
 if TYPE_CHECKING:
     from deeprec.dataset import Dataset  # what prepares data is not needed to recommend
@@ -201,23 +202,30 @@ class Recommender:
             DataError: the folder does not hold one, or it is damaged.
         """
         check_folder(folder, FILES)
+        with parsed(folder):
+            return cls._parse(folder)
+
+    @classmethod
+    def _parse(cls, folder: Path) -> Self:
         about = json.loads((folder / CATALOG_FILE).read_bytes())
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        query_model = load_model(folder / QUERY_FILE)
+        arrays = read_arrays(folder / ARRAYS_FILE)
+        query_model = load_model_of(QueryModel, folder / QUERY_FILE)
         columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
+        users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
+        check_arrays(arrays, users.rows, len(titles))
+        lowest, highest = about["stars"]
         return cls(
-            data_name=about["data_name"],
+            data_name=str(about["data_name"]),
             query_model=query_model,
-            candidate_model=load_model(folder / CANDIDATE_FILE),
-            users=FeatureTable(query_model.schema, columns),
+            candidate_model=load_model_of(CandidateModel, folder / CANDIDATE_FILE),
+            users=users,
             user_ids=arrays["user_ids"],
             movie_ids=arrays["movie_ids"],
-            titles=tuple(about["titles"]),
+            titles=titles,
             candidates=arrays["candidates"],
             history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
             profiles=ProfileEncoder.from_config(about["encodings"]) if about["encodings"] else None,
-            stars=tuple(about["stars"]),
+            stars=(float(lowest), float(highest)),
         )
 
     def _fill(self, folder: Path) -> None:

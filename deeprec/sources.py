@@ -23,7 +23,7 @@ from deeprec.archive import (
 )
 from deeprec.cache import Announce
 from deeprec.download import archive_url, download
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 from deeprec.movielens import RawTables
 from deeprec.releases import Release
 from deeprec.tfds_store import OwnDirectory, VerifiedDirectories, read_checked, read_genuine
@@ -138,6 +138,7 @@ def source_at(release: Release, data_dir: Path, cache_dir: Path, announce: Annou
     Raises:
         DataError: it is none of these, or damaged; the message names the file.
     """
+    _check_name(data_dir)
     own = OwnDirectory(release, cache_dir, announce)
     spec = release.archive
     if (archive := _archive_in(data_dir, spec)) is not None:
@@ -190,6 +191,17 @@ def _extracted_in(data_dir: Path, spec: Archive) -> Path | None:
         if any((folder / name).exists() for name in spec.files):
             return folder
     return None
+
+
+def _check_name(data_dir: Path) -> None:
+    """Refuses what cannot be the name of a file, or cannot be shown."""
+    shown = printable(repr(str(data_dir)), 80)
+    if not str(data_dir).isprintable():
+        raise DataError(f"the data directory must have a printable name but got {shown}")
+    try:
+        data_dir.exists()
+    except OSError as error:
+        raise DataError(f"the data directory {shown} cannot be read: {error.strerror}") from error
 
 
 def _not_a_source(data_dir: Path, spec: Archive) -> str:

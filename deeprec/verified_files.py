@@ -1,16 +1,30 @@
 """Folders of files that are known by their SHA-256: written whole, checked before any is parsed."""
 
+import errno
 import hashlib
 import json
-import shutil
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 
 MANIFEST = "manifest.json"
 """Beside the files: the SHA-256 of each, by name."""
+
+LARGEST_MANIFEST = 1 << 20
+"""Bytes; a larger manifest is not read."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name can only be that of a file in the folder it is looked up in."""
+    return _PLAIN_NAME.fullmatch(name) is not None
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -28,7 +42,7 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         digests = {path.name: _digest(path) for path in sorted(new.iterdir())}
         (new / MANIFEST).write_text(json.dumps(digests, indent=1), encoding="utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(Path(place, "old"))
         new.rename(folder)
 
 
@@ -36,23 +50,78 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
     """Checks that a folder holds these files as they were written.
 
     Raises:
-        DataError: one is missing or differs.
+        DataError: one is missing or differs, or the manifest is none.
+    """
+    digests = _read_manifest(folder)
+    if missing := [name for name in names if name not in digests]:
+        raise _not_whole(folder, f"{MANIFEST} lacks {', '.join(missing)}")
+    damaged = [name for name in names if digests[name] != _checked_digest(folder, name)]
+    if damaged:
+        raise DataError(
+            f"{folder} is damaged: {', '.join(damaged)} differs from {MANIFEST}; make it again, "
+            "or copy it again from where it came"
+        )
+
+
+@contextmanager
+def parsed(folder: Path) -> Iterator[None]:
+    """Turns whatever a parser says of the files in a folder into one line for people.
+
+    A manifest proves that files are as they were written, not by whom: what they hold may still
+    be anything.
+
+    Raises:
+        DataError: the files could not be parsed.
     """
     try:
-        digests = json.loads((folder / MANIFEST).read_bytes())
-        damaged = [name for name in names if digests[name] != _digest(folder / name)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} does not hold a whole model ({_reason(error)})") from error
-    if damaged:
-        raise DataError(f"{folder} is damaged: {', '.join(damaged)} differs from {MANIFEST}")
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        reason = printable(error) or type(error).__name__
+        raise DataError(f"{folder} holds files that are no model of ours: {reason}") from error
+
+
+def _read_manifest(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file, by its name, which leads nowhere else."""
+    try:
+        with _open_regular(folder / MANIFEST) as file:
+            text = file.read(LARGEST_MANIFEST + 1)
+        if len(text) > LARGEST_MANIFEST:
+            raise _not_whole(folder, f"{MANIFEST} has more than {LARGEST_MANIFEST:,} bytes")
+        content = json.loads(text)
+    except OSError as error:
+        raise _not_whole(folder, f"{MANIFEST}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _not_whole(folder, f"{MANIFEST} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise _not_whole(folder, f"{MANIFEST} must be an object of names and SHA-256")
+    for name, digest in content.items():
+        if not is_plain_name(name):
+            raise _not_whole(folder, f"{MANIFEST} must name files of the folder, not {name[:80]!r}")
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise _not_whole(folder, f"{MANIFEST} must give {name} a SHA-256")
+    return content
+
+
+def _checked_digest(folder: Path, name: str) -> str:
+    try:
+        return _digest(folder / name)
+    except OSError as error:
+        raise _not_whole(folder, f"{name}: {error.strerror or error}") from error
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with _open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{Path(str(error.filename)).name}: {error.strerror}"
-    return f"{MANIFEST} cannot be read: {error}"
+def _open_regular(path: Path) -> BufferedReader:
+    """Opens a file to be read; a pipe or a device, which might never end, is none."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "must be a file but is not")
+    return path.open("rb")
+
+
+def _not_whole(folder: Path, reason: str) -> DataError:
+    return DataError(f"{folder} does not hold a whole model ({reason})")

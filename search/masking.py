@@ -12,7 +12,7 @@ _DATABASE_USER = re.compile(
 )
 _USER_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s'\":@]*:(?!\d+(?:[/?#]|$))[^\s'\"]*@")
 _USER = re.compile(r"(?<=://)[^/\s'\"]+@")
-_QUERY = re.compile(r"(\w+://[^\s?'\"]*\?)[^\s'\"]+")
+_QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]+")
 _QUERY_VALUE = re.compile(r"([?&])([^=&\s]+)=([^&#]*)")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from search.addresses import check_storage
 from search.cli import run_command
 from search.options import (
     CompilationCacheOption,
@@ -57,6 +58,7 @@ def main(
 
     Example: python -m search.retrain --study tutorial
     """
+    check_storage(storage)
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.spec import load_spec
     from search.workspace import Workspace

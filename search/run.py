@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from search.addresses import check_storage
 from search.cli import run_command
 from search.errors import InputError
 from search.options import (
@@ -40,7 +41,10 @@ def main(
     workers: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Processes that run trials, each with its share of the cores."
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Processes that run trials, each with its share of the cores.",
         ),
     ] = 1,
     seed: Annotated[
@@ -97,6 +101,7 @@ def main(
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
+    check_storage(storage)
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.spec import load_spec, override
     from search.workspace import Workspace

@@ -21,8 +21,9 @@ MAX_LEARNING_RATE = 100.0
 MAX_EPOCHS = 10_000
 MAX_TRIALS = 100_000
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Names of studies: they become names of files, of databases and of experiments."""
+SAFE_NAME = re.compile(r"(?i:(?!.*\.(?:db|toml)))[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names of studies: they become names of files, of databases, of folders and of experiments. The
+folder of a study ``x.db`` would be the database of a study ``x``."""
 
 Depth = Annotated[int, Field(ge=1, le=MAX_DEPTH)]
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
@@ -75,6 +76,7 @@ class StudySection(Section):
         if not SAFE_NAME.fullmatch(name):
             raise ValueError(
                 "must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, "
+                "without .db and .toml, "
                 f"but got {name!r} (rename the file or set name in [study])"
             )
         return name

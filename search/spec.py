@@ -40,6 +40,8 @@ SUFFIX = ".toml"
 DIRECTION = "maximize"
 METRIC = "val_top_100_accuracy"
 MAX_GRID = 100_000
+LARGEST_FILE = 1 << 20
+"""Bytes of a study file."""
 
 Content = dict[str, Any]
 
@@ -288,7 +290,7 @@ def _find(study: str, folders: Sequence[Path]) -> Path:
                 return folder / f"{study}{SUFFIX}"
     known = _known_studies(folders)
     raise InputError(
-        f"unknown study {study!r}: it must be the path of a {SUFFIX} file or one of "
+        f"unknown study {study[:80]!r}: it must be the path of a {SUFFIX} file or one of "
         f"{', '.join(known) or 'the studies, of which there is none'} "
         f"in {', '.join(map(str, folders)) or 'no folder'}{did_you_mean(study, known)}"
     )
@@ -311,9 +313,14 @@ def _known_studies(folders: Sequence[Path]) -> list[str]:
 
 def _read(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        if path.is_fifo() or path.is_char_device():  # which might never end
+            raise InputError(f"{path} must be a file but is not; name a {SUFFIX} file")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(data) > LARGEST_FILE:
+        raise InputError(f"{path} must have at most {LARGEST_FILE:,} bytes, as a study file has")
     try:
         return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:

@@ -1,11 +1,12 @@
 """The towers a study saves: which trial's lie where."""
 
-import os
 import shutil
 from pathlib import Path
 
 from deeprec.retrieval import RetrievalModel
-from deeprec.saving import save_model
+from deeprec.saving import load_model_of, save_model
+from deeprec.towers import CandidateModel, QueryModel
+from deeprec.verified_files import check_folder, parsed, write_folder
 
 TOWER_FILES = ("query_model.keras", "candidate_model.keras")
 
@@ -19,23 +20,53 @@ def save_towers(model: RetrievalModel, folder: Path, name: int | str) -> Path:
         name: the trial's number, or another name for the folder.
 
     Returns:
-        The folder with ``query_model.keras`` and ``candidate_model.keras``.
+        The folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
     """
+
+    def fill(new: Path) -> None:
+        towers = (model.query_model, model.candidate_model)
+        for tower, file in zip(towers, TOWER_FILES, strict=True):
+            save_model(tower, new / file)
+
     target = tower_folder(folder, name)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for tower, file in zip((model.query_model, model.candidate_model), TOWER_FILES, strict=True):
-        save_model(tower, partial / file)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    write_folder(target, fill)
     return target
 
 
 def find_towers(folder: Path, name: int | str) -> Path | None:
-    """The folder of the towers saved under that name, if both are there."""
+    """The folder of the towers saved under that name, if both are there; nothing is read."""
     target = tower_folder(folder, name)
     return target if all((target / file).is_file() for file in TOWER_FILES) else None
+
+
+def load_towers(folder: Path) -> tuple[QueryModel, CandidateModel]:
+    """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
+
+    Args:
+        folder: a trial's own, see :func:`find_towers`.
+
+    Raises:
+        DataError: the folder does not hold both as they were written.
+    """
+    check_folder(folder, TOWER_FILES)
+    query_file, candidate_file = TOWER_FILES
+    with parsed(folder):
+        query = load_model_of(QueryModel, folder / query_file)
+        return query, load_model_of(CandidateModel, folder / candidate_file)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Removes what killed processes left of towers they were saving; returns how many.
+
+    Only for a process that knows it is alone: another might be saving at this moment.
+
+    Args:
+        folder: where the study keeps its towers.
+    """
+    left = [path for path in folder.glob(".trial-*") if path.is_dir() and not path.is_symlink()]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)
 
 
 def tower_folder(folder: Path, name: int | str) -> Path:

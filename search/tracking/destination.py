@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
+from search.addresses import check_address, check_names
 from search.errors import InputError
 from search.masking import holds_secret
 from search.masking import mask as mask
@@ -62,6 +63,7 @@ def resolve_uri(uri: str | None, folder: Path) -> Destination:
     """
     if uri is None:
         return _sqlite(folder / "mlflow.db")
+    check_address(uri, "--tracking-uri")
     scheme = uri.partition(":")[0].lower() if re.match(r"[A-Za-z][\w+.-]+:", uri) else ""
     if scheme in ("http", "https"):
         return Destination(_checked_address(uri))
@@ -124,6 +126,7 @@ def _database_path(uri: str) -> Path:
         raise InputError(
             f"the tracking URI must be sqlite:///PATH to a file, but got {mask(uri)!r}"
         )
+    check_names(path, "--tracking-uri")
     return Path(path)
 
 

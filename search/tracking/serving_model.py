@@ -4,6 +4,7 @@
 Of this project it needs the package ``deeprec`` alone, which lies beside it.
 """
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from deeprec.errors import RequestError
+from deeprec.errors import RequestError, printable
 from deeprec.recommender import Recommender
 
 DEFAULT_K = 10
 COLUMNS = ("user_id", "rank", "movie_id", "title", "score")
+_LARGEST = 10**9  # numbers beyond it are all the same: too large
 INPUTS = ("user_id", "k", "age", "gender", "occupation")
 
 
@@ -51,17 +53,46 @@ class ServedRecommender(PythonModel):
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def _answer(self, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-        user_id, k = int(given.pop("user_id") or 0), given.pop("k")
-        words = {name: given[name] and str(given[name]) for name in ("gender", "occupation")}
+        user_id, k = _whole("user_id", given["user_id"]) or 0, _whole("k", given["k"])
         recommended = self._recommender.recommend(
-            user_id or None, DEFAULT_K if k is None else int(k), age=given["age"], **words
+            user_id or None,
+            DEFAULT_K if k is None else k,
+            age=_number("age", given["age"]),
+            gender=_text(given["gender"]),
+            occupation=_text(given["occupation"]),
         )
         return [(user_id, rank, *movie) for rank, movie in enumerate(recommended, start=1)]
 
 
 def _given(value: Any) -> Any | None:
     """A cell, or None where it is empty."""
-    return None if value is None or pd.isna(value) else value
+    return None if value is None or pd.isna(value) is True else value
+
+
+def _whole(name: str, value: Any | None) -> int | None:
+    if value is None or (isinstance(value, Integral) and not isinstance(value, bool)):
+        return None if value is None else int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise RequestError(f"{name} must be a whole number but got {_shown(value)}")
+
+
+def _number(name: str, value: Any | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral | float):
+        raise RequestError(f"{name} must be a number but got {_shown(value)}")
+    return float(
+        max(-_LARGEST, min(int(value), _LARGEST)) if isinstance(value, Integral) else value
+    )
+
+
+def _text(value: Any | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value), 80)
 
 
 def _refusal(reason: str) -> MlflowException:

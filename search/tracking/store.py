@@ -5,6 +5,7 @@ Everything goes through ``MlflowClient`` with an explicit URI: no global state, 
 """
 
 import json
+import re
 import socket
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,7 @@ from search.tracking.destination import Destination, mask
 
 _PAGE = 1000  # runs a request
 _LONGEST_DIGEST = 36  # MLflow's limit
+_LONGEST_NAME = 200  # of a file, in bytes; file systems allow 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,4 +286,6 @@ def _quoted(value: str) -> str:
 
 
 def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)
+    """A name for a file or a folder, which leads to no other folder and is not hidden."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", text)[:_LONGEST_NAME]
+    return re.sub(r"^\.*$|^\.+", lambda dots: "_" * max(1, len(dots[0])), safe)

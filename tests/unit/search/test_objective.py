@@ -8,11 +8,10 @@ import optuna
 import pytest
 
 from deeprec.dataset import TrainingData
-from deeprec.saving import load_model
 from deeprec.tables import Interactions
 from search.objective import Objective
 from search.stored_trials import record_of, records
-from search.towers import find_towers
+from search.towers import find_towers, load_towers
 from search.trials import CurvePoint, TrialRecord
 from search.worker import search
 from tests.unit.search.claims import still, undisputed
@@ -89,8 +88,9 @@ def test_the_towers_of_each_new_best_are_saved_and_give_its_accuracy(
 def accuracy_of(towers: Path, data: TrainingData) -> float:
     """Top-100 accuracy on the validation rows by NumPy alone."""
     assert data.validation is not None
-    queries = np.asarray(load_model(towers / "query_model.keras")(data.users.columns))
-    candidates = np.asarray(load_model(towers / "candidate_model.keras")(data.movies.columns))
+    query_model, candidate_model = load_towers(towers)
+    queries = np.asarray(query_model(data.users.columns))
+    candidates = np.asarray(candidate_model(data.movies.columns))
     top = np.argsort(-(queries @ candidates.T), axis=1, kind="stable")[:, :100]
     rows = data.validation
     hits = (top[rows.user_id] == rows.movie_id[:, None]).any(axis=1)

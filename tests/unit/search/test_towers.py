@@ -1,10 +1,22 @@
-"""The towers a study saves; that real ones can be loaded again is tested with the objective."""
+"""The towers a study saves: whole, found again, loaded only as they were saved."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from search.towers import TOWER_FILES, find_towers, save_towers, tower_folder
+from deeprec.errors import DataError
+from deeprec.verified_files import MANIFEST
+from search.towers import (
+    TOWER_FILES,
+    find_towers,
+    load_towers,
+    remove_leftovers,
+    save_towers,
+    tower_folder,
+)
+from tests.tiny_recommender import MOVIES, USERS, tiny_model
 
 
 class Tower:
@@ -88,3 +100,76 @@ def test_one_tower_alone_is_none(tmp_path: Path, missing: str) -> None:
 
 def test_a_trial_that_saved_none_has_none(tmp_path: Path) -> None:
     assert find_towers(tmp_path / "not there", 0) is None
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    return save_towers(tiny_model(), tmp_path, 3)
+
+
+def test_real_towers_come_back_as_they_were_saved(real: Path) -> None:
+    query, candidate = load_towers(real)
+    model = tiny_model()
+    for loaded, saved, table in (
+        (query, model.query_model, USERS),
+        (candidate, model.candidate_model, MOVIES),
+    ):
+        columns = dict(table.columns)
+        np.testing.assert_array_equal(np.asarray(loaded(columns)), np.asarray(saved(columns)))
+
+
+@pytest.mark.parametrize("name", TOWER_FILES)
+def test_a_changed_tower_is_refused_before_it_is_parsed(real: Path, name: str) -> None:
+    path = real / name
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match=f"is damaged: {name} differs from {MANIFEST}"):
+        load_towers(real)
+
+
+@pytest.mark.parametrize("name", [*TOWER_FILES, MANIFEST])
+def test_a_missing_file_is_named(real: Path, name: str) -> None:
+    (real / name).unlink()
+    with pytest.raises(DataError, match=f"does not hold a whole model .*{name}"):
+        load_towers(real)
+
+
+def test_towers_in_each_others_place_are_refused(real: Path) -> None:
+    query, candidate = (real / name for name in TOWER_FILES)
+    query.rename(real / "third")
+    candidate.rename(query)
+    (real / "third").rename(candidate)
+    digests = json.loads((real / MANIFEST).read_text())
+    swapped = dict(zip(TOWER_FILES, reversed([digests[name] for name in TOWER_FILES]), strict=True))
+    (real / MANIFEST).write_text(json.dumps(swapped))
+    with pytest.raises(DataError, match="must hold a QueryModel but holds a CandidateModel"):
+        load_towers(real)
+
+
+# --- what killed processes leave --------------------------------------------------------------
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = save(tmp_path, Tower("query"), Tower("candidate"))
+    for name in (".trial-0004.abc", ".trial-0005.xyz"):
+        (tmp_path / name / "new").mkdir(parents=True)
+        (tmp_path / name / "new" / TOWER_FILES[0]).touch()
+    elsewhere = tmp_path / ".confirmed-1.abc"
+    elsewhere.mkdir()
+    assert remove_leftovers(tmp_path) == 2
+    assert sorted(tmp_path.iterdir()) == [elsewhere, kept]
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "file").touch()
+    (tmp_path / "towers").mkdir()
+    (tmp_path / "towers" / ".trial-0001.link").symlink_to(tmp_path / "others")
+    assert remove_leftovers(tmp_path / "towers") == 0
+    assert (tmp_path / "others" / "file").exists()
+
+
+def test_without_a_folder_there_is_nothing_to_remove(tmp_path: Path) -> None:
+    assert remove_leftovers(tmp_path / "not there") == 0
