@@ -6,9 +6,11 @@ from typing import Literal
 
 import optuna
 
+from search.agreement import agree_after, agree_before
 from search.background import Background
 from search.claim import SharedClaim, within
 from search.cores import available_cores, shared_accelerator, worker_environment
+from search.described import identity_in, keep_description
 from search.errors import InputError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
@@ -57,12 +59,14 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """
     if session.workers > 1:
         _prepare_for_workers(session)
-    tracker = session.open_tracker()
+    circuit = session.check_tracking()
+    fingerprint = session.dataset.fingerprint  # loaded before anything is written
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     with only_run(session.workspace.studies, session.spec.name):
-        study = open_study(
-            session.storage_url, session.spec, session.dataset.fingerprint, session.identity
-        )
+        study = open_study(session.storage_url, session.spec, fingerprint, session.identity)
+        context = session.context(identity_in(study))
+        keep_description(study, context)
+        tracker = session.open_tracker(context, circuit)
         outcome, exit_code = _run_trials(session, study, tracker, timeout_seconds)
         trials = records(study)
         references = _references(session, study, tracker, outcome)
@@ -97,7 +101,7 @@ def _run_trials(
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
     _announce_resumption(session, study, _close_stale(session, study))
-    tracker.reconcile(records(study), session.towers_of)
+    agree_before(session, study, tracker)
     progress = make_progress(
         session.console,
         trials=spec.study.trials,
@@ -117,8 +121,7 @@ def _run_trials(
                 outcome = search_here(session, study, watchers, stop, timeout_seconds)
             else:
                 outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
-        tracker.reconcile(records(study), session.towers_of)
-        tracker.study_finished(records(study), _STUDY_STATES[outcome.state])
+        agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
 
 

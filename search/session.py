@@ -19,7 +19,9 @@ from search.spec import StudySpec
 from search.storage import identity_of
 from search.summary import NextCommands
 from search.towers import find_towers
-from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri
+from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker, resolve_uri
+from search.tracking.circuit import GOES_ON, Circuit
+from search.tracking.connection import Lock
 from search.workspace import Workspace
 
 
@@ -67,7 +69,9 @@ class Session:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
         workspace.check_writable()
-        self.identity = identity_of(self.storage_url, spec) or uuid.uuid4().hex
+        known = identity_of(self.storage_url, spec)
+        self.is_known = known is not None
+        self.identity = known or uuid.uuid4().hex
 
     def announce(self, line: str) -> None:
         """Shows a line, unless the session is quiet."""
@@ -104,17 +108,51 @@ class Session:
         """The saved towers of a trial, if it saved any."""
         return find_towers(self.towers_folder, number)
 
-    def open_tracker(self) -> Tracker:
-        """The study in MLflow.
+    def check_tracking(self, *, consequence: str = GOES_ON) -> Circuit:
+        """Checks that MLflow can be used, without writing.
+
+        A study that exists goes on with a warning where the server does not answer.
+
+        Args:
+            consequence: what it means that MLflow fails, as the end of the warning.
+
+        Returns:
+            What :meth:`open_tracker` takes.
 
         Raises:
             InputError: MLflow cannot be used.
         """
-        return open_tracker(
-            self.tracking_uri, self._context(), folder=self.workspace.mlruns, warn=self.warn
+        return check_mlflow(
+            self.tracking_uri,
+            self.spec.name,
+            folder=self.workspace.mlruns,
+            warn=self.warn,
+            must_answer=not self.is_known,
+            consequence=consequence,
         )
 
-    def _context(self) -> StudyContext:
+    def open_tracker(
+        self, context: StudyContext, circuit: Circuit, *, lock: Lock | None = None
+    ) -> Tracker:
+        """The study in MLflow, connected on the first use.
+
+        Args:
+            context: from :meth:`context`, with the identity that the stored study has.
+            circuit: from :meth:`check_tracking`.
+            lock: held while runs that are missing are made; this machine's when None.
+        """
+        return open_tracker(
+            self.tracking_uri,
+            context,
+            folder=self.workspace.mlruns,
+            warn=self.warn,
+            announce=self.announce,
+            circuit=circuit,
+            lock=lock,
+        )
+
+    def context(self, identity: str) -> StudyContext:
+        """What the study's runs carry about it; the data set is loaded for that."""
         spec, dataset, splits = self.spec, self.dataset, self.splits
         return StudyContext(
             name=spec.name,
@@ -130,7 +168,7 @@ class Session:
             git_commit=git_commit(),
             versions=library_versions(),
             next_command=self.commands().retrain,
-            identity=self.identity,
+            identity=identity,
         )
 
     def commands(self) -> NextCommands:
@@ -145,6 +183,7 @@ class Session:
             compare=self._compare_command(),
             retrain=f"python -m search.retrain {study}",
             more=f"python -m search.run {study} --trials {2 * self.spec.study.trials}",
+            sync=f"python -m search.sync {study}",
         )
 
     def _compare_command(self) -> str:
