@@ -8,10 +8,12 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial
 
+from search.agreement import agree_after, agree_before
 from search.attendance import attending
 from search.background import Background
 from search.claim import within
 from search.cores import available_cores, shared_accelerator, worker_environment
+from search.described import identity_in, keep_description
 from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
@@ -26,7 +28,9 @@ from search.stale import Closed, close_stale, everybody_gone, gone
 from search.storage import close_study, open_study
 from search.stored_trials import record_of, records
 from search.summary import print_summary
+from search.towers import remove_leftovers
 from search.tracking import Tracker
+from search.tracking.circuit import Circuit
 from search.trials import OBJECTIVE_METRIC
 from search.worker import lost
 
@@ -63,10 +67,12 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """
     if session.workers > 1:
         _prepare_for_workers(session)
-    tracker = session.open_tracker()
+    circuit = session.check_tracking()
+    fingerprint = session.dataset.fingerprint  # loaded before anything is written
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     try:
-        with _opened(session) as (study, stale):
+        with _opened(session, fingerprint) as (study, stale):
+            tracker = _tracker(session, study, circuit)
             outcome, exit_code = _run_trials(session, study, stale, tracker, timeout_seconds)
             trials = records(study)
             references = _references(session, study, tracker, outcome)
@@ -80,6 +86,13 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         budget = session.spec.study.trials
         session.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
     return FAILED if outcome.state == "failing" else exit_code
+
+
+def _tracker(session: Session, study: optuna.Study, circuit: Circuit) -> Tracker:
+    """The study in MLflow, under the identity it has; which whoever created it gave it."""
+    context = session.context(identity_in(study))
+    keep_description(study, context)
+    return session.open_tracker(context, circuit)
 
 
 def _references(
@@ -108,7 +121,7 @@ def _run_trials(
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
     _announce_resumption(session, study, stale)
-    tracker.reconcile(records(study), session.towers_of)
+    agree_before(session, study, tracker)
     progress = make_progress(
         session.console,
         trials=spec.study.trials,
@@ -134,8 +147,7 @@ def _run_trials(
                 outcome = search_here(session, study, pulse, watchers, stop, timeout_seconds)
             else:
                 outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
-        tracker.reconcile(records(study), session.towers_of)
-        tracker.study_finished(records(study), _STUDY_STATES[outcome.state])
+        agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
 
 
@@ -151,7 +163,7 @@ def _prepare_for_workers(session: Session) -> None:
 
 
 @contextmanager
-def _opened(session: Session) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
+def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
     """The study, opened or created, and the trials that processes before this one left behind.
 
     Whoever is alone with an SQLite study closes them at once. Elsewhere they are closed by whoever
@@ -169,10 +181,12 @@ def _opened(session: Session) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]
             study = open_study(
                 session.storage_url,
                 session.spec,
-                session.dataset.fingerprint,
+                fingerprint,
                 session.identity,
                 patience=session.patience,
             )
+            if is_alone:
+                remove_leftovers(session.towers_folder)
             is_gone = everybody_gone if is_alone else gone()
             stale = close_stale(study, is_gone, reason="the process that ran it was killed")
         finally:

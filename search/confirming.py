@@ -21,12 +21,13 @@ from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import train
 from search.contenders import Contender
+from search.kept_results import TEST, confirmed_folder, retraining_of
 from search.ledger import Ledger
 from search.objective import free_memory
 from search.retrained import RetrainRecord
 from search.seeds import derive_seed
 from search.session import Session
-from search.stored_trials import curve_from_json, curve_to_json
+from search.stored_trials import curve_to_json
 from search.towers import find_towers, tower_folder
 from search.trials import OBJECTIVE_METRIC, CurvePoint
 
@@ -83,9 +84,9 @@ class Confirming:
         Raises:
             NonFiniteError: a loss or a score is not finite.
         """
-        name = f"test:{contender.key}:{contender.training.epochs}:{number}"
+        name = f"{TEST}{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._tested(contender, number))
-        return _record_of(result), self._towers(contender) if number == 0 else None
+        return retraining_of(result), self._towers(contender) if number == 0 else None
 
     def _towers(self, contender: Contender) -> Path:
         """The recommender of the first seed; one that was lost is trained again, not tested."""
@@ -184,11 +185,7 @@ class Confirming:
 
 
 def _folder_name(contender: Contender) -> str:
-    return f"confirmed-{contender.key}-{contender.training.epochs}-epochs"
-
-
-def _record_of(result: Result) -> RetrainRecord:
-    return RetrainRecord(**{**result, "curve": curve_from_json(result["curve"])})
+    return confirmed_folder(contender.key, contender.training.epochs)
 
 
 def _now_ms() -> int:

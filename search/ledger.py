@@ -24,10 +24,24 @@ class Ledger:
         """The result, or None where it was not computed yet."""
         return self._study.user_attrs.get(PREFIX + name)
 
+    def starting_with(self, start: str) -> dict[str, Any]:
+        """All results whose names begin like this, by the rest of the name."""
+        start = PREFIX + start
+        attributes = self._study.user_attrs
+        return {
+            name.removeprefix(start): result
+            for name, result in attributes.items()
+            if name.startswith(start)
+        }
+
+    def keep(self, name: str, result: Mapping[str, Any]) -> None:
+        """Keeps a result, in the place of an earlier one."""
+        self._study.set_user_attr(PREFIX + name, dict(result))
+
     def computed(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The result; it is computed and kept the first time."""
         known = self.get(name)
         if known is None:
             known = dict(compute())
-            self._study.set_user_attr(PREFIX + name, known)
+            self.keep(name, known)
         return known

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from deeprec.ranking import RankingMetrics, rank_all
 from deeprec.references import ReferenceName, ReferenceSettings, choose_references, fit_reference
+from search.kept_results import REFERENCES as NAME
+from search.kept_results import kept_references
 from search.ledger import Ledger
 from search.retrained import ReferenceRecord
 from search.session import Session
-
-NAME = "references"
 
 
 def measured_references(session: Session, ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
@@ -25,14 +25,9 @@ def measured_references(session: Session, ledger: Ledger, *, test: bool) -> list
         test: whether to look at the test rows as well.
     """
     validated = ledger.computed(f"{NAME}:validation", lambda: _validated(session))
-    if not test:
-        return _records(validated)
-    tested = ledger.computed(f"{NAME}:test", lambda: _tested(session, validated))
-    both = {
-        name: {**of_one, "metrics": {**of_one["metrics"], **tested[name]["metrics"]}}
-        for name, of_one in validated.items()
-    }
-    return _records(both)
+    if test:
+        ledger.computed(f"{NAME}:test", lambda: _tested(session, validated))
+    return kept_references(ledger, test=test)
 
 
 def are_measured(ledger: Ledger) -> bool:
@@ -69,7 +64,3 @@ def _result(settings: ReferenceSettings, metrics: RankingMetrics, split: str) ->
         "metrics": metrics.named(split),
         "measured_ms": round(time.time() * 1000),
     }
-
-
-def _records(results: Mapping[str, Any]) -> list[ReferenceRecord]:
-    return [ReferenceRecord(name=name, **of_one) for name, of_one in results.items()]

@@ -8,7 +8,9 @@ from search.confirmation import TEST_METRIC, Confirmation, Tested, Validated, ra
 from search.confirmation_report import results_table, validation_table, verdict
 from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
+from search.described import identity_in
 from search.interrupt import StopRequest
+from search.kept_results import keep_confirmation
 from search.ledger import Ledger
 from search.locks import sole_holder
 from search.noise import Sample
@@ -23,6 +25,11 @@ from search.tracking.model_content import MODEL_NAME
 from search.tracking.models import Published
 
 FAILED = 1
+
+GOES_ON = (
+    "The confirmation goes on without it; the same command adds what is missing there once it "
+    "answers, and computes nothing twice"
+)
 
 
 def retrain(
@@ -51,7 +58,8 @@ def retrain(
     study = load_study(session.storage_url, session.spec.name, patience=session.patience)
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
-    tracker = session.open_tracker()
+    circuit = session.check_tracking(consequence=GOES_ON)
+    tracker = session.open_tracker(session.context(identity_in(study)), circuit)
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     with (
         sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
@@ -73,7 +81,7 @@ def retrain(
             tested=tested,
             references={each.name: each.test_metrics for each in references},
         )
-        _log(tracker, confirmation, references)
+        _log(tracker, ledger, confirmation, references)
         published = _publish(session, tracker, confirmation, promote)
         close_study(study)
     _show(session, confirmation)
@@ -94,21 +102,24 @@ def _confirmed(
 
 
 def _log(
-    tracker: Tracker, confirmation: Confirmation, references: Sequence[ReferenceRecord]
+    tracker: Tracker,
+    ledger: Ledger,
+    confirmation: Confirmation,
+    references: Sequence[ReferenceRecord],
 ) -> None:
     for record, towers in confirmation.tested[1:]:
         tracker.log_retrain(record, towers)
     tracker.log_references(references)
     assert confirmation.winner.trial is not None
-    tracker.log_confirmation(
-        ConfirmationRecord(
-            trial=confirmation.winner.trial.number,
-            name=confirmation.winner.name,
-            metrics=confirmation.metrics,
-            lines=tuple(verdict(confirmation)),
-            confirmed_ms=round(time.time() * 1000),
-        )
+    found = ConfirmationRecord(
+        trial=confirmation.winner.trial.number,
+        name=confirmation.winner.name,
+        metrics=confirmation.metrics,
+        lines=tuple(verdict(confirmation)),
+        confirmed_ms=round(time.time() * 1000),
     )
+    keep_confirmation(ledger, found)
+    tracker.log_confirmation(found)
 
 
 def _publish(

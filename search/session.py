@@ -3,14 +3,15 @@
 import os
 import shlex
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import optuna
 
 from deeprec.dataset import Dataset, Splits, split
-from search.claim import Claim, worker_name
+from search.claim import Claim, within, worker_name
 from search.console import make_console
 from search.data import load_data
 from search.databases import default_storage, safe_url
@@ -24,9 +25,13 @@ from search.spec import StudySpec
 from search.storage import identity_of
 from search.summary import NextCommands
 from search.towers import find_towers
-from search.tracking import StudyContext, Tracker, open_tracker, resolve_uri
+from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker, resolve_uri
+from search.tracking.circuit import GOES_ON, Circuit
 from search.watch import GRACE_SECONDS
 from search.workspace import Workspace
+
+TRACKING_LOCK_SECONDS = 60.0
+"""How long another process may make runs in MLflow."""
 
 
 class Session:
@@ -77,7 +82,9 @@ class Session:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
         workspace.check_writable()
-        self.identity = identity_of(self.storage_url, spec) or uuid.uuid4().hex
+        known = identity_of(self.storage_url, spec)
+        self.is_known = known is not None
+        self.identity = known or uuid.uuid4().hex
 
     def announce(self, line: str) -> None:
         """Shows a line, unless the session is quiet."""
@@ -122,17 +129,59 @@ class Session:
         """The saved towers of a trial, if it saved any."""
         return find_towers(self.towers_folder, number)
 
-    def open_tracker(self) -> Tracker:
-        """The study in MLflow.
+    def check_tracking(self, *, consequence: str = GOES_ON) -> Circuit:
+        """Checks that MLflow can be used, without writing.
+
+        A study that exists goes on with a warning where the server does not answer.
+
+        Args:
+            consequence: what it means that MLflow fails, as the end of the warning.
+
+        Returns:
+            What :meth:`open_tracker` takes.
 
         Raises:
             InputError: MLflow cannot be used.
         """
-        return open_tracker(
-            self.tracking_uri, self._context(), folder=self.workspace.mlruns, warn=self.warn
+        return check_mlflow(
+            self.tracking_uri,
+            self.spec.name,
+            folder=self.workspace.mlruns,
+            warn=self.warn,
+            must_answer=not self.is_known,
+            consequence=consequence,
         )
 
-    def _context(self) -> StudyContext:
+    def open_tracker(self, context: StudyContext, circuit: Circuit) -> Tracker:
+        """The study in MLflow, connected on the first use.
+
+        Args:
+            context: from :meth:`context`, with the identity that the stored study has.
+            circuit: from :meth:`check_tracking`.
+        """
+        return open_tracker(
+            self.tracking_uri,
+            context,
+            folder=self.workspace.mlruns,
+            warn=self.warn,
+            announce=self.announce,
+            circuit=circuit,
+            lock=None if self.destination.database is not None else self._tracking_lock,
+        )
+
+    @contextmanager
+    def _tracking_lock(self) -> Iterator[None]:
+        """Held while runs are made on a server, where other machines might make the same."""
+        lock = self.lock("tracking")
+        if not lock.take(within(TRACKING_LOCK_SECONDS)):
+            raise TimeoutError(f"{lock.name} is not given up")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def context(self, identity: str) -> StudyContext:
+        """What the study's runs carry about it; the data set is loaded for that."""
         spec, dataset, splits = self.spec, self.dataset, self.splits
         return StudyContext(
             name=spec.name,
@@ -148,7 +197,7 @@ class Session:
             git_commit=git_commit(),
             versions=library_versions(),
             next_command=self.commands().retrain,
-            identity=self.identity,
+            identity=identity,
         )
 
     def commands(self) -> NextCommands:
@@ -166,6 +215,7 @@ class Session:
             compare=self._compare_command(),
             retrain=f"python -m search.retrain {study}",
             more=f"python -m search.run {study} --trials {2 * self.spec.study.trials}",
+            sync=f"python -m search.sync {study}",
         )
 
     def _compare_command(self) -> str:

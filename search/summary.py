@@ -21,6 +21,7 @@ class NextCommands:
     compare: str
     retrain: str
     more: str
+    sync: str
 
 
 def print_summary(

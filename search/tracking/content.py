@@ -8,7 +8,7 @@ from typing import Literal
 
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.context import StudyContext
-from search.trials import CurvePoint, TrialRecord, TrialState, best_of
+from search.trials import OOM, CurvePoint, TrialRecord, TrialState, best_of
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 StudyState = Literal["complete", "interrupted", "failed"]
@@ -319,6 +319,7 @@ def _trial_tags(trial: TrialRecord) -> Mapping[str, str]:
         "deeprec.reason": _short(trial.reason),
         "deeprec.reference": trial.reference,
         "deeprec.retry_of": trial.retry_of,
+        OOM: "true" if trial.out_of_memory else None,
     }
     return {name: str(value) for name, value in tags.items() if value is not None}
 

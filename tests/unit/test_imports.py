@@ -15,10 +15,12 @@ from search.objective import Objective
 from search.workspace import PROJECT
 
 OPTUNA_MODULES = {
+    "search.agreement",
     "search.claim",
     "search.conduct",
     "search.contenders",
     "search.databases",
+    "search.described",
     "search.dry_run",
     "search.families",
     "search.grid",
@@ -35,6 +37,7 @@ OPTUNA_MODULES = {
     "search.storage",
     "search.stored_trials",
     "search.supervision",
+    "search.syncing",
     "search.worker",
     "search.worker_process",
 }
@@ -44,6 +47,7 @@ QUICK_MODULES = [
     "search.retrain",
     "search.reproduce",
     "search.recommend",
+    "search.sync",
     "search.cli",
     "search.spec",
     "search.sections",

@@ -14,6 +14,7 @@ COMMANDS = NextCommands(
     compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
     retrain="python -m search.retrain --study 'a [b]'",
     more="python -m search.run --study 'a [b]' --trials 100",
+    sync="python -m search.sync --study 'a [b]'",
 )
 TUTORIAL = "tutorial (64, 32)"
 POPULARITY = {"popularity": 0.3}

@@ -1,0 +1,40 @@
+"""A search and its MLflow: made to agree before and after the trials, or a word about it."""
+
+import optuna
+
+from search.described import keep_end
+from search.session import Session
+from search.stored_trials import records
+from search.tracking import Reconciled, Tracker
+from search.tracking.content import StudyState
+
+
+def agree_before(session: Session, study: optuna.Study, tracker: Tracker) -> None:
+    """Adds what MLflow lacks of the trials so far; one that just failed is left alone."""
+    done = tracker.reconcile(records(study), session.towers_of, even_if_open=False)
+    if done.reached:  # what was not is a warning already
+        _warn_of(session, done, is_closed=True)
+
+
+def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:
+    """Adds what MLflow lacks of the trials, and closes the study's run.
+
+    Args:
+        session: of the study.
+        study: whose trials are over.
+        tracker: of the study.
+        state: how the search ended.
+    """
+    keep_end(study, state)
+    trials = records(study)
+    done = tracker.reconcile(trials, session.towers_of)
+    _warn_of(session, done, is_closed=tracker.study_finished(trials, state))
+
+
+def _warn_of(session: Session, done: Reconciled, *, is_closed: bool) -> None:
+    count = len(done.lacking)
+    if not count and is_closed:
+        return
+    lacks = "the end of the study" if not count else f"{count} trials" if count > 1 else "a trial"
+    known = "MLflow lacks" if done.reached else "MLflow is not known to hold"
+    session.warn(f"{known} {lacks}; once it answers, add it with: {session.commands().sync}")

@@ -1,0 +1,72 @@
+"""What a study's ledger holds, as records: for whoever shows it and computes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from search.ledger import Ledger
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.stored_trials import curve_from_json
+from search.towers import find_towers
+
+REFERENCES = "references"
+TEST = "test:"
+CONFIRMATION = "confirmation:"
+
+
+def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
+    """The references that were measured on the validation rows.
+
+    Args:
+        ledger: of the study.
+        test: whether the metrics of the test rows are wanted, where they are known.
+    """
+    validated = ledger.get(f"{REFERENCES}:validation") or {}
+    tested = (ledger.get(f"{REFERENCES}:test") or {}) if test else {}
+    found = []
+    for name, of_one in validated.items():
+        metrics = of_one["metrics"] | tested.get(name, {}).get("metrics", {})
+        found.append(ReferenceRecord(name=name, **{**of_one, "metrics": metrics}))
+    return found
+
+
+def kept_retrainings(
+    ledger: Ledger, towers_folder: Path
+) -> list[tuple[RetrainRecord, Path | None]]:
+    """The re-trainings that were tested, each with the folder of its towers if they were kept.
+
+    Args:
+        ledger: of the study.
+        towers_folder: where the study keeps its towers.
+    """
+    found = []
+    for name, result in ledger.starting_with(TEST).items():
+        contender, epochs, number = name.split(":")
+        folder = confirmed_folder(contender, int(epochs))
+        towers = find_towers(towers_folder, folder) if number == "0" else None
+        found.append((retraining_of(result), towers))
+    return found
+
+
+def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
+    """What the last confirmation of every winner found."""
+    return [
+        ConfirmationRecord(**{**result, "lines": tuple(result["lines"])})
+        for result in ledger.starting_with(CONFIRMATION).values()
+    ]
+
+
+def keep_confirmation(ledger: Ledger, record: ConfirmationRecord) -> None:
+    """Keeps what a confirmation found, in the place of an earlier one of the same trial."""
+    ledger.keep(f"{CONFIRMATION}{record.trial}", asdict(record))
+
+
+def retraining_of(result: Mapping[str, Any]) -> RetrainRecord:
+    """A re-training, from the result of its test."""
+    return RetrainRecord(**{**result, "curve": curve_from_json(result["curve"])})
+
+
+def confirmed_folder(contender: str, epochs: int) -> str:
+    """The name of the folder of a confirmed model, by the contender's key."""
+    return f"confirmed-{contender}-{epochs}-epochs"
