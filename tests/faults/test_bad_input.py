@@ -53,7 +53,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NOT_WHOLE = st.one_of(
     TEXTS.filter(lambda text: not is_number(text)),
     st.floats().filter(lambda number: not number.is_integer()).map(str),
