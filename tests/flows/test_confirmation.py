@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from deeprec.dataset import Dataset
 from tests.flows.conftest import Folder
@@ -104,6 +105,50 @@ def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) ->
     missing = trainings(done.stdout)
     assert all(" with seed 3 " in line for line in missing if "tested" not in line)
     assert len([line for line in missing if "tested" not in line]) == 2
+
+
+def test_all_of_it_can_be_made_again_elsewhere_without_the_data_set(
+    confirmed: tuple[Folder, str], tmp_path: Path
+) -> None:
+    folder, _ = confirmed
+    elsewhere = f"sqlite:///{tmp_path}/mlflow.db"
+    done = folder.run(
+        "search.sync",
+        *("--study", "tiny", "--tracking-uri", elsewhere),
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "reference popularity" in done.stdout
+    assert not list((tmp_path / "cache").rglob("*.npz"))
+    for kind in ("study", "trial", "reference", "retrain", "confirmation"):
+        assert described_runs(MlflowClient(elsewhere), kind) == described_runs(folder.client, kind)
+    again = folder.run("search.sync", "--study", "tiny", "--quiet")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.startswith("nothing was missing")
+
+
+def described_runs(client: MlflowClient, kind: str) -> list[dict[str, object]]:
+    """The runs of a kind without what differs from MLflow to MLflow, by name."""
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    wanted = f"tags.`deeprec.kind` = '{kind}'"
+    found = client.search_runs([experiment.experiment_id], wanted)
+    ours = ("deeprec.kind", "deeprec.state", "deeprec.study", "deeprec.trial", "deeprec.towers")
+    return [
+        {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "tags": {tag: run.data.tags.get(tag) for tag in (*ours, "mlflow.note.content")},
+            "files": {info.path for info in client.list_artifacts(run.info.run_id)},
+            "losses": [
+                (m.step, m.value, m.timestamp)
+                for m in client.get_metric_history(run.info.run_id, "train_loss")
+            ],
+        }
+        for run in sorted(found, key=lambda run: (run.info.run_name, run.data.params.get("seed")))
+    ]
 
 
 @pytest.mark.faults

@@ -23,6 +23,14 @@ def test_a_result_is_computed_once_whoever_asks(tmp_path: object) -> None:
     assert len(calls) == 1
 
 
+def test_results_are_listed_by_how_their_names_start() -> None:
+    ledger = Ledger(optuna.create_study())
+    for name in ("test:a:0", "test:a:1", "validation:a:0"):
+        ledger.keep(name, {"name": name})
+    ledger.keep("test:a:1", {"name": "again"})
+    assert ledger.starting_with("test:") == {"a:0": {"name": "test:a:0"}, "a:1": {"name": "again"}}
+
+
 def test_what_fails_leaves_no_result() -> None:
     ledger = Ledger(optuna.create_study())
 

@@ -129,6 +129,27 @@ def test_a_hanging_server_holds_a_trial_up_for_seconds_only(
 
 
 @pytest.mark.faults
+def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
+    server: MlflowServer, tmp_path: Path, warnings: Warnings
+) -> None:
+    tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+    tracker.trial_started(started(trial(0)))
+    towers = save_towers(tmp_path / "towers-of-0")
+    for path in towers.iterdir():
+        path.write_bytes(bytes(30_000_000))  # more than any buffer on the way takes
+    store, run_id = tracker._connection.writer.store, tracker.parent_run_id
+    server.hang()
+    # The picture of the curve is the first that is sent when a trial ends.
+    assert seconds(lambda: tracker.trial_finished(trial(0), towers)) < 8
+    with pytest.raises(Exception, match="time"):
+        store.upload_towers(run_id, towers, "towers")
+    assert seconds(lambda: tracker.reconcile([trial(0)], lambda _: towers)) < 8
+    server.resume()
+    assert tracker.reconcile([trial(0)], lambda _: towers) == Reconciled(closed=(0,))
+    assert len(warnings) == 1
+
+
+@pytest.mark.faults
 def test_a_database_locked_by_another_program_costs_one_warning(
     folder: Path, tracker: Tracker, warnings: Warnings
 ) -> None:
