@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MOST_DEATHS = 5
 """So many workers may die without a finished trial in between; then the search gives up."""
 
+LEAST_PATIENCE_SECONDS = 30.0
+"""A worker that is busy importing on a busy machine may be silent for seconds."""
+
 _LOOK_UP_SECONDS = 0.1
 _LONGEST_STEP_SECONDS = 1.0  # a supervisor that slept has not watched
 _REPEAT_SECONDS = 30.0
@@ -86,7 +89,8 @@ class Supervisor:
         self._crashes: dict[str, str] = {}
         self._ended: set[str] = set()
         self._dead: set[str] = set()
-        self._watch: Watch[str] = Watch(grace_seconds, _LONGEST_STEP_SECONDS)
+        patience = max(grace_seconds, LEAST_PATIENCE_SECONDS)
+        self._watch: Watch[str] = Watch(patience, _LONGEST_STEP_SECONDS)
         self._warned_at: dict[str, float] = {}
         self._memory_kills = out_of_memory_kills()
         self._deaths = 0
