@@ -262,7 +262,7 @@ def test_failures_in_a_row_stop_all_workers(folder: Folder) -> None:
     (folder.path / "studies" / "tiny").write_text("a file")
     done = folder.search("--workers", "2", "--trials", "9")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "trials failed in a row; the last: NotADirectoryError" in done.stdout
+    assert "trials failed in a row; the last: FileExistsError" in done.stdout
     states = [trial.state for trial in folder.trials]
     assert set(states) <= {"failed", "interrupted"}
     assert states.count("failed") in (5, 6), "one more may have been under way"
