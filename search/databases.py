@@ -1,5 +1,6 @@
 """A database, named by a URL: understood, checked before any work, and opened for Optuna."""
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,8 +11,10 @@ import optuna
 import sqlalchemy
 
 from search.errors import InputError, StorageLostError
+from search.filesystems import refuse_network
 from search.masking import mask_query
 from search.patience import Patience, PatientStorage, cause_of
+from search.sqlite_files import DamagedError, tables_of
 
 CONNECT_SECONDS = 10
 """How long a storage may take to answer at the start."""
@@ -26,6 +29,8 @@ _POSTGRESQL_ARGUMENTS = {
     "tcp_user_timeout": 60_000,
 }
 _READERS_SECONDS = 1
+_DAMAGED = ("malformed", "not a database", "unsupported file format")
+_FULL = ("disk is full", "No space left on device")
 
 
 def default_storage(folder: Path, study_name: str) -> str:
@@ -96,14 +101,11 @@ def holds_studies(url: str) -> bool:
         path = sqlite_path(parsed)
         if not path.parent.is_dir() and path.parent.name != "studies":
             raise InputError(f"the folder of --storage must exist but {path.parent} does not")
+        refuse_network(path, "the study's database")
         if not path.exists():
             return False
     with explained(url):
-        engine = sqlalchemy.create_engine(parsed, **engine_arguments(parsed))
-        try:
-            tables = set(sqlalchemy.inspect(engine).get_table_names())
-        finally:
-            engine.dispose()
+        tables = _tables(parsed)
     if not tables & {"studies", "alembic_version"}:
         return False
     if not tables >= {"studies", "trials", "version_info"}:
@@ -112,6 +114,16 @@ def holds_studies(url: str) -> bool:
             f"{min(tables)!r}; Optuna needs a database of its own"
         )
     return True
+
+
+def _tables(url: sqlalchemy.URL) -> set[str]:
+    if url.get_backend_name() == "sqlite":
+        return tables_of(sqlite_path(url))
+    engine = sqlalchemy.create_engine(url, **engine_arguments(url))
+    try:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
 
 
 def engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
@@ -135,15 +147,50 @@ def explained(url: str) -> Iterator[None]:
             "installed or does not work here; install it: pip install '.[postgres]'"
         ) from None
     except (
+        DamagedError,
+        sqlite3.Error,
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
         StorageLostError,
         RuntimeError,
     ) as error:
-        raise InputError(
-            f"storage {safe_url(url)} cannot be opened: {cause_of(error)}; "
-            "is the address right, and may this user read and write there?"
-        ) from None
+        raise InputError(_what_to_do(url, error)) from None
+
+
+def _what_to_do(url: str, error: Exception) -> str:
+    """Why a storage cannot be opened, and the way out."""
+    cause, shown = cause_of(error), safe_url(url)
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and (
+        isinstance(error, DamagedError) or any(words in cause for words in _DAMAGED)
+    ):
+        file = sqlite_path(parsed)
+        old, new = (shlex.quote(str(path)) for path in (file, file.with_suffix(".recovered.db")))
+        return (
+            f"storage {shown} cannot be opened: the file is damaged ({cause}); recover what can "
+            f"be read (sqlite3 {old} .recover | sqlite3 {new}, with .dump where the program knows "
+            "no .recover; move that in its place), or move it away to start anew"
+        )
+    if any(words in cause for words in _FULL):
+        return (
+            f"storage {shown} cannot be opened: {cause}; make room on its disk, and give the same "
+            "command again"
+        )
+    if "optuna storage upgrade" in cause:
+        address = shlex.quote(safe_url(parsed.render_as_string(hide_password=False)))
+        return (
+            f"storage {shown} was made by an older Optuna; copy it, stop all that use it, and "
+            f"upgrade it: optuna storage upgrade --storage {address}"
+        )
+    if "updating optuna" in cause:
+        return (
+            f"storage {shown} was made by a newer Optuna than {optuna.__version__}; update this "
+            "one: pip install --upgrade optuna"
+        )
+    return (
+        f"storage {shown} cannot be opened: {cause}; is the address right, and may this user "
+        "read and write there?"
+    )
 
 
 def parse_url(url: str) -> sqlalchemy.URL:

@@ -4,7 +4,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,8 +13,10 @@ from filelock import FileLock
 
 from search.addresses import check_address, check_names
 from search.errors import InputError
+from search.filesystems import refuse_network
 from search.masking import holds_secret
 from search.masking import mask as mask
+from search.sqlite_files import DamagedError, tables_of
 
 _ALLOWED = "an http:// or https:// address of a server, or sqlite:///PATH"
 _FILE_STORE = (
@@ -77,7 +79,7 @@ def resolve_uri(uri: str | None, folder: Path) -> Destination:
 
 
 def check_writable(destination: Destination, folder: Path) -> None:
-    """Check that the folders can be written and that the database is MLflow's.
+    """Check that the folders can be written and that the database is whole, local and MLflow's.
 
     Nothing is written by the check itself.
 
@@ -87,6 +89,8 @@ def check_writable(destination: Destination, folder: Path) -> None:
     folders = {folder} if destination.database is None else {folder, destination.database.parent}
     for wanted in sorted(folders):
         _check_folder(wanted)
+    if destination.database is not None:
+        refuse_network(destination.database, "MLflow's database")
     if destination.database is not None and destination.database.exists():
         _check_database(destination.database)
 
@@ -164,31 +168,14 @@ def _check_database(path: Path) -> None:
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
         raise InputError(f"MLflow's database {path} must be a file that can be read and written")
     try:
-        tables = _tables(path)
-    except sqlite3.DatabaseError as error:
+        tables = tables_of(path)
+    except (DamagedError, sqlite3.Error) as error:
         raise InputError(
-            f"MLflow's database {path} cannot be read ({error}); move it away to start a new one"
+            f"MLflow's database {path} cannot be read ({error}); move it away: the next search or "
+            "confirmation makes its runs again from the study"
         ) from error
     if tables and "experiments" not in tables:
         raise InputError(
             f"{path} is a database of something else, with tables such as {min(tables)!r}; "
             "MLflow needs a database of its own"
         )
-
-
-def _tables(path: Path) -> set[str]:
-    """The tables of a database.
-
-    What a killed process left half written has to be rolled back before anybody can read, which
-    a connection that may only read is not able to.
-    """
-    try:
-        return _read_tables(path, "ro")
-    except sqlite3.OperationalError:
-        return _read_tables(path, "rw")
-
-
-def _read_tables(path: Path, mode: str) -> set[str]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return {str(name) for (name,) in rows}

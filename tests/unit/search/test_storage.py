@@ -98,7 +98,7 @@ def test_an_unusable_storage_is_one_clear_line(tmp_path: Path, url: str, message
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small.db").write_text("not a database, certainly " * 100)
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match=r"cannot be opened: the file is damaged \(file is not a"):
         identity_of(default_storage(tmp_path, "small"), small_spec(tmp_path))
 
 
@@ -213,3 +213,28 @@ def test_a_worker_joins_the_study_that_was_opened_and_no_other(tmp_path: Path) -
     other = small_spec(tmp_path, ("seed = 3", "seed = 4"))
     with pytest.raises(InputError, match="seed was 3, is 4"):
         join_study(url, other, "f", patience=Patience(0))
+
+
+def with_revision(folder: Path, revision: str) -> str:
+    """The URL of a study whose tables are said to be of another version of Optuna."""
+    close_study(opened(folder))
+    with closing(sqlite3.connect(folder / "small.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    return default_storage(folder, "small")
+
+
+def test_tables_of_an_older_optuna_are_named_with_the_way_to_upgrade_them(tmp_path: Path) -> None:
+    url = with_revision(tmp_path, "v3.0.0.d")
+    with pytest.raises(InputError, match="older Optuna") as caught:
+        identity_of(url, small_spec(tmp_path))
+    assert str(caught.value).endswith(f"optuna storage upgrade --storage {url}")
+    storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True)
+    storage.upgrade()
+    storage.engine.dispose()
+    assert identity_of(url, small_spec(tmp_path)) == "identity"
+
+
+def test_tables_of_a_newer_optuna_are_named(tmp_path: Path) -> None:
+    url = with_revision(tmp_path, "v9.0.0.a")
+    with pytest.raises(InputError, match="newer Optuna than .* pip install --upgrade optuna"):
+        identity_of(url, small_spec(tmp_path))

@@ -1,0 +1,70 @@
+"""An SQLite file, looked at before anybody uses it: nothing is changed by looking."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+_BUSY_SECONDS = 60
+_LOOKS = 3
+_PAUSE_SECONDS = 0.2
+# "unsupported file format" has no code of its own; text that is no text has none at all.
+_DAMAGE = (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class DamagedError(Exception):
+    """A file is no database, or not a whole one; the message is SQLite's."""
+
+
+def tables_of(path: Path) -> set[str]:
+    """The names of the tables of a database that is whole; none of an empty file.
+
+    Raises:
+        DamagedError: it is not whole. Its bytes are as they were.
+        sqlite3.OperationalError: it cannot be opened.
+    """
+    for look in range(_LOOKS):
+        is_last = look == _LOOKS - 1
+        try:
+            return _look(path)
+        except DamagedError:
+            if is_last:
+                raise
+        except UnicodeDecodeError as error:
+            if is_last:
+                raise DamagedError(str(error)) from None
+        time.sleep(_PAUSE_SECONDS)  # somebody may just have been writing
+    raise AssertionError
+
+
+def _look(path: Path) -> set[str]:
+    """One look.
+
+    A file without a log is read as one that nobody changes, for even a reader would otherwise leave
+    files beside it. What a killed process left half written has to be rolled back before anybody
+    can read, which a connection that may only read is not able to.
+    """
+    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+    try:
+        return _read(path, "mode=ro" if has_log else "mode=ro&immutable=1")
+    except sqlite3.OperationalError:
+        return _read(path, "mode=rw")
+
+
+def _read(path: Path, options: str) -> set[str]:
+    address = f"{path.absolute().as_uri()}?{options}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {str(name) for (name,) in rows}
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) not in _DAMAGE:
+            raise
+        raise DamagedError(str(error)) from None
+    if found != "ok":
+        raise DamagedError(" ".join(str(found).split()))
+    if path.stat().st_size % page_bytes:  # SQLite takes what is missing of a page for zeros
+        raise DamagedError("its last page is cut off")
+    return tables
