@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
+from deeprec.encodings import check_encodings
 from deeprec.errors import RequestError, printable
 
 Question = Literal["age", "gender", "occupation"]
@@ -84,7 +85,13 @@ class ProfileEncoder:
 
     @classmethod
     def from_config(cls, config: Sequence[Mapping[str, Any]]) -> Self:
-        """The encoder of some encodings, as they were read from JSON."""
+        """The encoder of some encodings, as they were read from JSON.
+
+        Raises:
+            ValueError: they are none.
+        """
+        labels = {"user_gender": len(GENDERS), "user_occupation_label": len(OCCUPATIONS)}
+        check_encodings(config, QUESTIONS, labels)
         return cls(tuple(config))
 
     @property

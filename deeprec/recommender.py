@@ -214,6 +214,7 @@ class Recommender:
         users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
         check_arrays(arrays, users.rows, len(titles))
         lowest, highest = about["stars"]
+        profiles = _profiles(about["encodings"], users)
         return cls(
             data_name=str(about["data_name"]),
             query_model=query_model,
@@ -224,7 +225,7 @@ class Recommender:
             titles=titles,
             candidates=arrays["candidates"],
             history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
-            profiles=ProfileEncoder.from_config(about["encodings"]) if about["encodings"] else None,
+            profiles=profiles,
             stars=(float(lowest), float(highest)),
         )
 
@@ -285,6 +286,17 @@ class Recommender:
 
     def _movie(self, row: int) -> tuple[int, str]:
         return int(self.movie_ids[row]), self.titles[row]
+
+
+def _profiles(encodings: Any, users: FeatureTable) -> ProfileEncoder | None:
+    """What computes the features of a user nobody knows: all but the id, or there is no such."""
+    if encodings == []:
+        return None
+    profiles = ProfileEncoder.from_config(encodings)
+    computed = {encoding["name"] for encoding in profiles.encodings}
+    if computed != users.columns.keys() - {users.schema.id_feature.name}:
+        raise ValueError("the encodings must be those of the features of a user")
+    return profiles
 
 
 def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:

@@ -183,26 +183,22 @@ def explained(url: str) -> Iterator[None]:
 
 def _what_to_do(url: str, error: Exception) -> str:
     """Why a storage cannot be opened, and the way out."""
-    cause, shown = cause_of(error), safe_url(url)
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite" and (
-        isinstance(error, DamagedError) or any(words in cause for words in _DAMAGED)
-    ):
-        file = sqlite_path(parsed)
-        old, new = (shlex.quote(str(path)) for path in (file, file.with_suffix(".recovered.db")))
-        return (
-            f"storage {shown} cannot be opened: the file is damaged ({cause}); recover what can "
-            f"be read (sqlite3 {old} .recover | sqlite3 {new}, with .dump where the program knows "
-            "no .recover; move that in its place), or move it away to start anew"
-        )
-    if any(words in cause for words in _FULL):
-        return (
-            f"storage {shown} cannot be opened: {cause}; make room on its disk, and give the same "
-            "command again"
-        )
+    cause, parsed = cause_of(error), parse_url(url)
+    is_damaged = isinstance(error, DamagedError) or any(words in cause for words in _DAMAGED)
+    if is_damaged and parsed.get_backend_name() == "sqlite":
+        cause, advice = f"the file is damaged ({cause})", _recovery(sqlite_path(parsed))
+    elif any(words in cause for words in _FULL):
+        advice = "make room on its disk, and give the same command again"
+    else:
+        advice = "is the address right, and may this user read and write there?"
+    return f"storage {safe_url(url)} cannot be opened: {cause}; {advice}"
+
+
+def _recovery(file: Path) -> str:
+    old, new = (shlex.quote(str(path)) for path in (file, file.with_suffix(".recovered.db")))
     return (
-        f"storage {shown} cannot be opened: {cause}; is the address right, and may this user "
-        "read and write there?"
+        f"recover what can be read (sqlite3 {old} .recover | sqlite3 {new}, with .dump where the "
+        "program knows no .recover; move that in its place), or move it away to start anew"
     )
 
 

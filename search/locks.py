@@ -121,6 +121,7 @@ class _AdvisoryLock:
         self._patience = patience
         self._idle_seconds = idle_seconds
         self._connection: sqlalchemy.Connection | None = None
+        self._is_taken = False
         self._engine = sqlalchemy.create_engine(
             url, poolclass=NullPool, isolation_level="AUTOCOMMIT", **engine_arguments(url)
         )
@@ -133,7 +134,7 @@ class _AdvisoryLock:
 
     def is_held(self) -> bool:
         """The server keeps the lock as long as it keeps the connection."""
-        if self._connection is None:
+        if self._connection is None or not self._is_taken:
             return False
         try:
             self._connection.execute(sqlalchemy.text("SELECT 1"))
@@ -159,6 +160,7 @@ class _AdvisoryLock:
         except BaseException:
             self._disconnect()
             raise
+        self._is_taken = True
         return True
 
     def _connect(self) -> sqlalchemy.Connection:
@@ -171,7 +173,7 @@ class _AdvisoryLock:
         return connection
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._is_taken = self._connection, None, False
         if connection is not None:
             with suppress(sqlalchemy.exc.SQLAlchemyError):
                 connection.close()

@@ -40,8 +40,11 @@ SUFFIX = ".toml"
 DIRECTION = "maximize"
 METRIC = "val_top_100_accuracy"
 MAX_GRID = 100_000
-LARGEST_FILE = 1 << 20
+LARGEST_FILE = 1 << 18
 """Bytes of a study file."""
+DEEPEST_KEY = 100
+"""Dots in a key; what reads TOML takes minutes for a key of many thousands."""
+SHOWN_PROBLEMS = 20
 
 Content = dict[str, Any]
 
@@ -264,6 +267,8 @@ def _checked(
         spec = StudySpec.model_validate(content)
     except ValidationError as error:
         problems = [_in_flags(sentence, flags or {}) for sentence in sentences(error, StudySpec)]
+        if (more := len(problems) - SHOWN_PROBLEMS) > 0:
+            problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
         raise InputError(f"{source}: {'; '.join(problems)}") from None
     spec._text = text
     return spec
@@ -331,11 +336,18 @@ def _read(path: Path) -> str:
         ) from None
 
 
+def _code(text: str) -> Iterator[str]:
+    """The lines of a file without its comments."""
+    return (line.partition("#")[0] for line in text.splitlines())
+
+
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
 
 
 def _parse(text: str, path: str) -> Content:
     try:
+        if any(line.partition("=")[0].count(".") > DEEPEST_KEY for line in _code(text)):
+            raise RecursionError
         return tomllib.loads(text)
     except RecursionError:
         raise InputError(f"{path} is not valid TOML: its values are nested too deeply") from None

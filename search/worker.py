@@ -187,9 +187,10 @@ class _Loop:
                 raise UpdateFinishedTrialError(str(error)) from error
 
     def _tell_ended(self, numbers: Sequence[int]) -> None:
-        """Tells the watchers how the trials ended."""
+        """Tells the watchers how the trials ended; one whose end could not be stored has none."""
         trials = self.study.get_trials(deepcopy=False)
-        for number in numbers:
+        ended = [number for number in numbers if trials[number].state.is_finished()]
+        for number in ended:
             towers = find_towers(self.objective.towers_folder, number)
             for watcher in self.watchers:
                 watcher.trial_finished(record_of(trials[number]), towers)

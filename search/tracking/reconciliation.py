@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -92,7 +92,8 @@ class Reconciliation:
                 return False
             if trial.state != "waiting":
                 self._settle(writer, trial, unclaimed)
-        self._close_strays(writer, unclaimed.values())
+        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
+        self._close_strays(writer, unclaimed.values(), ended)
         return True
 
     @property
@@ -138,10 +139,15 @@ class Reconciliation:
         self.run_ids[trial.number] = run.run_id
         self._note(how, trial.number)
 
-    def _close_strays(self, writer: Writer, runs: Iterable["StoredRun"]) -> None:
-        """Runs left RUNNING by a study of the same name that is gone."""
+    def _close_strays(
+        self, writer: Writer, runs: Iterable["StoredRun"], ended: Collection[int]
+    ) -> None:
+        """Runs left RUNNING by a study of the same name that is gone.
+
+        One whose trial has not ended may be that of a process which began it a moment ago.
+        """
         for run in runs:
-            if run.status == "RUNNING":
+            if run.status == "RUNNING" and int(run.tags[TRIAL]) in ended:
                 writer.store.close(run.run_id, "KILLED", None)
                 self._note("closed", int(run.tags[TRIAL]))
 

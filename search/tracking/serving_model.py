@@ -4,7 +4,7 @@
 Of this project it needs the package ``deeprec`` alone, which lies beside it.
 """
 
-from numbers import Integral
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,23 @@ def _given(value: Any) -> Any | None:
 
 
 def _whole(name: str, value: Any | None) -> int | None:
-    if value is None or (isinstance(value, Integral) and not isinstance(value, bool)):
-        return None if value is None else int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise RequestError(f"{name} must be a whole number but got {_shown(value)}")
+    if value is None:
+        return None
+    if not _is_number(value) or value != value // 1:
+        raise RequestError(f"{name} must be a whole number but got {_shown(value)}")
+    return int(value)
 
 
 def _number(name: str, value: Any | None) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, Integral | float):
+    if not _is_number(value):
         raise RequestError(f"{name} must be a number but got {_shown(value)}")
-    return float(
-        max(-_LARGEST, min(int(value), _LARGEST)) if isinstance(value, Integral) else value
-    )
+    return float(max(-_LARGEST, min(value, _LARGEST)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _text(value: Any | None) -> str | None:

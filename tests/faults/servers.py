@@ -1,1 +1,105 @@
-from tests.unit.search.tracking.test_faults import MlflowServer as MlflowServer
+"""Real tracking servers that die and hang."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class MlflowServer:
+    """A real ``mlflow server`` on loopback, in a process group of its own.
+
+    Entered, it is started; left, it is killed. Its database and artifacts outlive it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "mlflow", "server"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
+            )
+        self.wait_until_it_answers()
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it tidily."""
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        finally:
+            self.kill()
+
+    def restart(self) -> None:
+        """Kill it and start it again, at the same address."""
+        self.kill()
+        self.start()
+
+    def hang(self) -> None:
+        """Have it accept connections and answer none."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it answer again; it may be about to replace what hung for long."""
+        self._signal(signal.SIGCONT)
+        time.sleep(2)
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 120
+        while not self.answers():
+            assert time.monotonic() < deadline, self._log.read_text(encoding="utf-8")
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        """Whether it does within seconds."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.settimeout(5)
+                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                return b"200" in connection.recv(100)
+        except OSError:
+            return False
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    def _signal(self, number: int) -> None:
+        """Send a signal to all of its processes."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)

@@ -20,8 +20,9 @@ from search.promotion import Confirmed
 from search.retrained import RetrainRecord
 from search.tracking import open_tracker
 from search.workspace import PROJECT
+from tests.faults.servers import free_port
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT, free_port
+from tests.unit.search.tracking.support import CONTEXT
 
 WRITER: dict[str, Any] = {"age": 30, "gender": "F", "occupation": "writer"}
 RETRAINED = RetrainRecord(

@@ -1,6 +1,5 @@
 """What the tests of tracking share: a study, and a reader of what MLflow holds of it."""
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,9 +97,3 @@ def run_live(tracker: Tracker, record: TrialRecord, towers: Path | None = None) 
         tracker.epoch_finished(record.number, point)
     tracker.trial_finished(record, towers)
     return record
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -14,12 +14,12 @@ import pytest
 from search.errors import InputError
 from search.tracking import Tracker, open_tracker, resolve_uri
 from search.tracking.destination import check_writable, mask
+from tests.faults.servers import free_port
 from tests.unit.search.records import trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     Reader,
     Warnings,
-    free_port,
     no_towers,
     run_live,
 )

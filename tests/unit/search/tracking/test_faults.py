@@ -1,7 +1,5 @@
 """Real servers that die and hang, databases that are locked: trials go on."""
 
-import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -17,70 +15,21 @@ import pytest
 
 from search.errors import InputError
 from search.tracking import Reconciled, Tracker, open_tracker
+from tests.faults.servers import MlflowServer
 from tests.unit.search.records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     Reader,
     Warnings,
-    free_port,
     no_towers,
     run_live,
 )
 
 
-class MlflowServer:
-    """A real ``mlflow server`` on loopback, in a process group of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "mlflow", "server"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        log = (self.folder / "server.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
-            )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.settimeout(5)
-                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
-                return b"200" in connection.recv(100)
-        except OSError:
-            return False
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        assert self._process is not None
-        os.killpg(self._process.pid, number)
-
-    def kill(self) -> None:
-        """End it at once, if it runs."""
-        if self._process is not None:
-            self.signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
 def server(folder: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(folder)
-    server.start()
-    yield server
-    server.kill()
+    with MlflowServer(folder) as server:
+        yield server
 
 
 @pytest.fixture
@@ -166,12 +115,10 @@ def test_a_hanging_server_holds_a_trial_up_for_seconds_only(
     server: MlflowServer, tmp_path: Path, warnings: Warnings
 ) -> None:
     tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    server.signal(signal.SIGSTOP)
-    try:
-        assert seconds(lambda: run_live(tracker, trial(0))) < 8
-        assert seconds(lambda: run_live(tracker, trial(1))) < 1
-    finally:
-        server.signal(signal.SIGCONT)
+    server.hang()
+    assert seconds(lambda: run_live(tracker, trial(0))) < 10  # the first answer has 8 s
+    assert seconds(lambda: run_live(tracker, trial(1))) < 1
+    server.resume()
     assert len(warnings) == 1
     assert "does not answer" in warnings[0]
     # The request that was given up on may have been carried out since: no trial has two runs.

@@ -101,6 +101,16 @@ def test_a_trial_under_way_is_left_alone(tracker: Tracker, reader: Reader) -> No
     assert reader.children.keys() == {0}
 
 
+def test_a_trial_that_another_process_began_meanwhile_is_left_alone(
+    tracker: Tracker, reader: Reader
+) -> None:
+    for number in (0, 1):
+        tracker.trial_started(started(trial(number)))
+    seen_before = [trial(0, "waiting", parameters={}, derived={})]
+    assert tracker.reconcile(seen_before, no_towers).nothing
+    assert {run.info.status for run in reader.runs("trial")} == {"RUNNING"}
+
+
 def test_a_run_left_running_by_a_study_that_is_gone_is_closed(
     tracker: Tracker, reader: Reader
 ) -> None:

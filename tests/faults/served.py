@@ -1,0 +1,66 @@
+"""A recommender as MLflow serves it, asked in this process: HTTP, without a port."""
+
+import asyncio
+import warnings
+from collections.abc import MutableMapping
+from typing import Any
+
+from deeprec.recommender import Recommender
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # MLflow warns of its own type hints
+    from mlflow.models import Model
+    from mlflow.pyfunc import PyFuncModel, scoring_server
+    from mlflow.pyfunc.model import PythonModelContext, _PythonModelPyfuncWrapper
+
+    from search.tracking.model_store import SIGNATURE
+    from search.tracking.serving_model import ServedRecommender
+
+Message = MutableMapping[str, Any]
+
+
+class Served:
+    """A recommender behind ``/invocations``."""
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.model = ServedRecommender()
+        self.model._recommender = recommender
+        context = PythonModelContext({}, {})  # type: ignore[no-untyped-call]
+        wrapper = _PythonModelPyfuncWrapper(self.model, context, SIGNATURE)
+        about = Model(signature=SIGNATURE, flavors={"python_function": {"loader_module": "none"}})
+        self._app = scoring_server.init(PyFuncModel(about, wrapper))
+
+    def ask(self, body: bytes, content_type: str = "application/json") -> tuple[int, str]:
+        """The status and the text of the answer to a request."""
+        return asyncio.run(self._answer(body, content_type))
+
+    async def _answer(self, body: bytes, content_type: str) -> tuple[int, str]:
+        sent: list[Message] = []
+        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            return waiting.pop() if waiting else await asyncio.Future()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self._app(_scope(content_type), receive, send)
+        text = b"".join(message.get("body", b"") for message in sent)
+        return int(sent[0]["status"]), text.decode()
+
+
+def _scope(content_type: str) -> Message:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/invocations",
+        "raw_path": b"/invocations",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", content_type.encode())],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
