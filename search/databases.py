@@ -14,10 +14,11 @@ from search.errors import InputError, StorageLostError
 from search.filesystems import refuse_network
 from search.masking import mask_query
 from search.patience import Patience, PatientStorage, cause_of
-from search.sqlite_files import DamagedError, tables_of
+from search.schema import LIBRARY, VERSION, check_schema
+from search.sqlite_files import DamagedError, tables_of, value_of
 
-CONNECT_SECONDS = 10
-"""How long a storage may take to answer at the start."""
+CONNECT_SECONDS = 5
+"""How long an address of a server may take to answer at the start; a name may have two."""
 
 _SQLITE_BUSY_SECONDS = 60
 _POSTGRESQL_ARGUMENTS = {
@@ -94,7 +95,8 @@ def holds_studies(url: str) -> bool:
     """Whether the database exists and has Optuna's tables; nothing is written.
 
     Raises:
-        InputError: it cannot be reached, or its folder does not exist.
+        InputError: it cannot be reached, its folder does not exist, it is damaged, or belongs to
+            something else or to another version of Optuna.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -113,15 +115,32 @@ def holds_studies(url: str) -> bool:
             f"storage {safe_url(url)} is a database of something else, with tables such as "
             f"{min(tables)!r}; Optuna needs a database of its own"
         )
+    with explained(url):
+        version = _value(parsed, VERSION) if "alembic_version" in tables else None
+        library = _value(parsed, LIBRARY)
+    check_schema(version, library, safe_url(parsed.render_as_string(hide_password=False)))
     return True
+
+
+def _value(url: sqlalchemy.URL, query: str) -> Any:
+    if url.get_backend_name() == "sqlite":
+        return value_of(sqlite_path(url), query)
+    with _engine(url) as engine, engine.connect() as connection:
+        return connection.exec_driver_sql(query).scalar()
 
 
 def _tables(url: sqlalchemy.URL) -> set[str]:
     if url.get_backend_name() == "sqlite":
         return tables_of(sqlite_path(url))
+    with _engine(url) as engine:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+
+
+@contextmanager
+def _engine(url: sqlalchemy.URL) -> Iterator[sqlalchemy.Engine]:
     engine = sqlalchemy.create_engine(url, **engine_arguments(url))
     try:
-        return set(sqlalchemy.inspect(engine).get_table_names())
+        yield engine
     finally:
         engine.dispose()
 
@@ -132,7 +151,11 @@ def engine_arguments(url: sqlalchemy.URL) -> dict[str, Any]:
     if backend == "sqlite":
         return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "factory": _Connection}}
     if backend == "postgresql":
-        return {"pool_pre_ping": True, "connect_args": _POSTGRESQL_ARGUMENTS}
+        # What the URL says of the connection counts.
+        own = {
+            name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in url.query
+        }
+        return {"pool_pre_ping": True, "connect_args": own}
     return {"pool_pre_ping": True}
 
 
@@ -153,6 +176,7 @@ def explained(url: str) -> Iterator[None]:
         optuna.exceptions.StorageInternalError,
         StorageLostError,
         RuntimeError,
+        UnicodeError,  # a host that no host can be called
     ) as error:
         raise InputError(_what_to_do(url, error)) from None
 
@@ -160,17 +184,6 @@ def explained(url: str) -> Iterator[None]:
 def _what_to_do(url: str, error: Exception) -> str:
     """Why a storage cannot be opened, and the way out."""
     cause, parsed = cause_of(error), parse_url(url)
-    if "optuna storage upgrade" in cause:
-        address = shlex.quote(safe_url(parsed.render_as_string(hide_password=False)))
-        return (
-            f"storage {safe_url(url)} was made by an older Optuna; copy it, stop all that use it, "
-            f"and upgrade it: optuna storage upgrade --storage {address}"
-        )
-    if "updating optuna" in cause:
-        return (
-            f"storage {safe_url(url)} was made by a newer Optuna than {optuna.__version__}; update "
-            "this one: pip install --upgrade optuna"
-        )
     is_damaged = isinstance(error, DamagedError) or any(words in cause for words in _DAMAGED)
     if is_damaged and parsed.get_backend_name() == "sqlite":
         cause, advice = f"the file is damaged ({cause})", _recovery(sqlite_path(parsed))
@@ -209,6 +222,11 @@ def parse_url(url: str) -> sqlalchemy.URL:
             f"storage {safe_url(url)} cannot be used: a study is kept in SQLite "
             "(sqlite:///studies/name.db) or PostgreSQL (postgresql://user@host/name, through "
             f"psycopg), not in {parsed.drivername}"
+        )
+    if parsed.get_backend_name() == "sqlite" and (parsed.query or parsed.host or parsed.username):
+        raise InputError(
+            "--storage must be sqlite:///PATH, with no host and no options, but got "
+            + safe_url(url)
         )
     return parsed
 

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 _BUSY_SECONDS = 60
 _LOOKS = 3
@@ -23,6 +24,10 @@ def tables_of(path: Path) -> set[str]:
         DamagedError: it is not whole. Its bytes are as they were.
         sqlite3.OperationalError: it cannot be opened.
     """
+    log = path.with_name(f"{path.name}-wal")
+    if not path.stat().st_size and log.exists() and log.stat().st_size:
+        # SQLite itself would take the log for a stale one, and delete it.
+        raise DamagedError(f"it is empty, but its log {log.name} is not")
     for look in range(_LOOKS):
         is_last = look == _LOOKS - 1
         try:
@@ -37,24 +42,42 @@ def tables_of(path: Path) -> set[str]:
     raise AssertionError
 
 
+def value_of(path: Path, query: str) -> Any:
+    """The first value that a query gives of a database that is whole; None where there is none."""
+    with closing(_connect(path, _how(path))) as connection:
+        row = connection.execute(query).fetchone()
+    return None if row is None else row[0]
+
+
 def _look(path: Path) -> set[str]:
     """One look.
 
-    A file without a log is read as one that nobody changes, for even a reader would otherwise leave
-    files beside it. What a killed process left half written has to be rolled back before anybody
-    can read, which a connection that may only read is not able to.
+    What a killed process left half written has to be rolled back before anybody can read, which a
+    connection that may only read is not able to.
     """
-    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
     try:
-        return _read(path, "mode=ro" if has_log else "mode=ro&immutable=1")
+        return _read(path, _how(path))
     except sqlite3.OperationalError:
         return _read(path, "mode=rw")
 
 
-def _read(path: Path, options: str) -> set[str]:
+def _how(path: Path) -> str:
+    """A file without a log is read as one that nobody changes.
+
+    Else SQLite would leave files beside it, even for a reader.
+    """
+    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+    return "mode=ro" if has_log else "mode=ro&immutable=1"
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?{options}"
+    return sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
+
+
+def _read(path: Path, options: str) -> set[str]:
     try:
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
+        with closing(_connect(path, options)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {str(name) for (name,) in rows}
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -7,6 +7,7 @@ from deeprec.retrieval import RetrievalModel
 from deeprec.saving import load_model_of, save_model
 from deeprec.towers import CandidateModel, QueryModel
 from deeprec.verified_files import check_folder, parsed, write_folder
+from search.sections import SAFE_NAME
 
 TOWER_FILES = ("query_model.keras", "candidate_model.keras")
 
@@ -70,5 +71,12 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def tower_folder(folder: Path, name: int | str) -> Path:
-    """Where the towers of a trial are, or would be."""
-    return folder / (f"trial-{name:04d}" if isinstance(name, int) else name)
+    """Where the towers of a trial are, or would be.
+
+    Raises:
+        ValueError: the name would lead to another folder, or hide this one.
+    """
+    plain = f"trial-{name:04d}" if isinstance(name, int) else name
+    if not SAFE_NAME.fullmatch(plain):
+        raise ValueError(f"the towers' folder must have a plain name but got {name!r}")
+    return folder / plain

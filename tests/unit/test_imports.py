@@ -31,6 +31,7 @@ OPTUNA_MODULES = {
     "search.patience",
     "search.pulse",
     "search.samplers",
+    "search.schema",
     "search.session",
     "search.space",
     "search.stale",

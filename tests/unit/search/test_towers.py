@@ -1,13 +1,18 @@
 """The towers a study saves: whole, found again, loaded only as they were saved."""
 
 import json
+import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from deeprec.errors import DataError
-from deeprec.verified_files import MANIFEST
+from deeprec.verified_files import MANIFEST, write_folder
 from search.towers import (
     TOWER_FILES,
     find_towers,
@@ -173,3 +178,60 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
 def test_without_a_folder_there_is_nothing_to_remove(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "not there") == 0
+
+
+def rewritten(source: Path, target: Path, name: str, content: bytes, packing: int) -> None:
+    """Copies an archive, one of its files replaced."""
+    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w", packing) as after:
+        for member in before.namelist():
+            after.writestr(member, content if member == name else before.read(member))
+
+
+@pytest.mark.parametrize(
+    ("change", "packing", "message"),
+    [
+        (lambda text: text, zipfile.ZIP_DEFLATED, "must hold files that are not compressed"),
+        (
+            lambda text: text.replace(b"deeprec>QueryModel", b"Lambda"),
+            zipfile.ZIP_STORED,
+            "must hold a QueryModel but holds a Lambda",
+        ),
+    ],
+)
+def test_what_a_file_says_that_it_holds_is_checked_before_keras_builds_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[bytes], bytes],
+    packing: int,
+    message: str,
+) -> None:
+    saved = save_towers(tiny_model(), tmp_path, 3)
+    query_file, candidate_file = TOWER_FILES
+    with zipfile.ZipFile(saved / query_file) as archive:
+        config = change(archive.read("config.json"))
+
+    def fill(folder: Path) -> None:  # the manifest is right: it says nothing of who wrote it
+        rewritten(saved / query_file, folder / query_file, "config.json", config, packing)
+        (folder / candidate_file).write_bytes((saved / candidate_file).read_bytes())
+
+    write_folder(tmp_path / "given", fill)
+    monkeypatch.setattr("deeprec.saving.load_model", lambda _path: pytest.fail("Keras has read it"))
+    with pytest.raises(DataError, match=message):
+        load_towers(tmp_path / "given")
+
+
+@given(st.one_of(st.text(), st.integers()))
+@example("..")
+@example("../other")
+@example("/etc")
+@example(".hidden")
+@example("a/../b")
+def test_no_name_leads_out_of_the_folder(name: int | str) -> None:
+    root = Path("/studies/tiny")
+    try:
+        folder = tower_folder(root, name)
+    except ValueError:
+        return
+    assert folder.parent == root
+    assert Path(os.path.normpath(folder)) == folder
+    assert not folder.name.startswith(".")
