@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +28,22 @@ PORTS = range(20_000, 30_000)
 """Not those that the system gives to clients: one that keeps trying while the server is down might
 be given the server's own port, connect to itself, and keep the server from starting again."""
 
+_LAUNCHER = """
+import ctypes, os, pwd, signal, sys
+user, tests, *command = sys.argv[1:]
+if user:
+    entry = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+if os.getppid() == int(tests):
+    os.execv(command[0], command)
+"""
+"""Becomes the server, which then ends with the tests, also when they are killed. A program of its
+own: to do so between fork and exec, a process would have to fork in which JAX has its threads."""
+
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
@@ -39,6 +56,7 @@ class PostgresServer:
     """A cluster in a temporary folder; it keeps its port and its data from start to start.
 
     Attributes:
+        folder: all of it: its data, its sockets and its log.
         port: where it listens, on 127.0.0.1.
         password: of ``ROLE``: what must not be seen anywhere.
         log: what the server says.
@@ -54,8 +72,8 @@ class PostgresServer:
         self.password = secrets.token_hex(12)
         self._admin_password = secrets.token_hex(12)
         # Paths of sockets may have 107 bytes, and the folders of pytest are for root alone.
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self.log = self._folder / "log"
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.log = self.folder / "log"
         self._postmaster: subprocess.Popen[bytes] | None = None
         try:
             self._create_cluster()
@@ -64,10 +82,10 @@ class PostgresServer:
             raise
 
     def _create_cluster(self) -> None:
-        password_file = self._folder / "password"
+        password_file = self.folder / "password"
         password_file.write_text(self._admin_password, encoding="utf-8")
         if self._user is not None:
-            shutil.chown(self._folder, self._user, self._user)
+            shutil.chown(self.folder, self._user, self._user)
             shutil.chown(password_file, self._user, self._user)
         options = (
             f"--username={ADMIN}",
@@ -76,8 +94,8 @@ class PostgresServer:
             "--locale=C",
         )
         done = subprocess.run(
-            [self._programs / "initdb", self._folder / "data", "--encoding=UTF8", *options],
-            cwd=self._folder,
+            [self._programs / "initdb", self.folder / "data", "--encoding=UTF8", *options],
+            cwd=self.folder,
             user=self._user,
             group=self._user,
             capture_output=True,
@@ -108,6 +126,12 @@ class PostgresServer:
         """Whether the server has been started, and is not gone."""
         return self._postmaster is not None and self._postmaster.poll() is None
 
+    @property
+    def process_id(self) -> int:
+        """Of the server's first process, the parent of the others."""
+        assert self._postmaster is not None
+        return self._postmaster.pid
+
     def start(self) -> None:
         """Starts the server, if it does not run, and waits until it answers."""
         if self.is_running:
@@ -116,16 +140,15 @@ class PostgresServer:
         settings = (
             f"port={self.port}",
             "listen_addresses=127.0.0.1",
-            f"unix_socket_directories={self._folder}",
+            f"unix_socket_directories={self.folder}",
             "shared_buffers=32MB",
         )
         options = [part for setting in settings for part in ("-c", setting)]
+        launcher = (sys.executable, "-I", "-c", _LAUNCHER, self._user or "", str(os.getpid()))
         with self.log.open("ab") as log:
             self._postmaster = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._folder / "data", *options],
-                cwd=self._folder,
-                user=self._user,
-                group=self._user,
+                [*launcher, self._programs / "postgres", "-D", self.folder / "data", *options],
+                cwd=self.folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -154,7 +177,7 @@ class PostgresServer:
     def kill(self) -> None:
         """Kills the server with all its processes, and waits until nothing of them is left."""
         assert self._postmaster is not None
-        pid = self._postmaster.pid
+        pid = self.process_id
         # Held still, it neither starts processes nor ends those that outlive their siblings.
         os.kill(pid, signal.SIGSTOP)
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
@@ -182,7 +205,7 @@ class PostgresServer:
         try:
             self.stop()
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def find_programs() -> Path:

@@ -1,14 +1,25 @@
 """The server of the tests is a server: what was written is there after any end of it."""
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 
+from search.workspace import PROJECT
 from tests.faults import postgres as module
-from tests.faults.postgres import NotInstalledError, PostgresServer, find_programs, is_alive
+from tests.faults.postgres import (
+    NotInstalledError,
+    PostgresServer,
+    find_programs,
+    is_alive,
+    wait_until,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -74,6 +85,23 @@ def test_nobody_comes_in_without_the_password(postgres: PostgresServer, database
     assert postgres.password in database
     with pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"):
         read(database.replace(postgres.password, "wrong"))
+
+
+def test_killed_tests_leave_no_server(postgres: PostgresServer) -> None:
+    program = """if True:
+        import os, signal
+        from tests.faults.postgres import PostgresServer
+        server = PostgresServer()
+        print(server.process_id, server.folder, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pid, folder = done.stdout.decode().split()
+    try:
+        wait_until(lambda: not is_alive(int(pid)), 30, "the server lives on")
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
