@@ -37,14 +37,14 @@ def check_names(path: str, flag: str) -> None:
         raise InputError(f"{flag} must have names of at most {LONGEST_NAME} bytes between slashes")
 
 
-def check_storage(url: str | None) -> None:
-    """Checks the URL of a study's database by itself; None is the default one.
+def checked_storage(url: str | None) -> str | None:
+    """The URL of a study's database, checked by itself; None is the default one.
 
     Raises:
         InputError: see :func:`check_address`; or it is no URL, or its port is none.
     """
     if url is None:
-        return
+        return None
     check_address(url, "--storage")
     import sqlalchemy  # here, for only those who give a URL wait for it
 
@@ -58,3 +58,4 @@ def check_storage(url: str | None) -> None:
             "--storage must be a database URL such as sqlite:///studies/name.db or "
             "postgresql+psycopg://user@host:5432/name, with a port from 1 to 65535"
         )
+    return url

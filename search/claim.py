@@ -6,13 +6,12 @@ ask the sampler about the same state; the budget is met exactly.
 """
 
 import socket
-import time
 import uuid
 from collections.abc import Callable
 
 import optuna
 
-from search.locks import StopReason, StudyLock
+from search.locks import StopReason, StudyLock, within
 
 WORKER = "worker"
 """Attribute of a trial that was claimed: the name of the worker that runs it."""
@@ -28,12 +27,6 @@ class ClaimLostError(Exception):
 def worker_name(pid: int) -> str:
     """A name that no other worker has: its machine, its process id, and random digits."""
     return f"{socket.gethostname()}/{pid}/{uuid.uuid4().hex[:8]}"
-
-
-def within(seconds: float) -> StopReason:
-    """A reason to stop that comes up after that time."""
-    deadline = time.monotonic() + seconds
-    return lambda: None if time.monotonic() < deadline else f"{seconds:g} s are over"
 
 
 class Claim:

@@ -1,6 +1,5 @@
 """What every command shares: how it ends, and what it says when it cannot."""
 
-import errno
 import inspect
 import os
 import sys
@@ -11,15 +10,13 @@ from typing import Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from search.errors import InputError
+from search.errors import InputError, is_disk_full
 from search.masking import mask
 from search.secrets_in_arguments import hide_secrets
 
 FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_command(command: Callable[..., int | None]) -> NoReturn:
@@ -63,7 +60,7 @@ def _exit_code(app: Any) -> int:
     except TyperException as error:
         return _complain(mask(error.format_message()))
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if not is_disk_full(error):
             raise
         return _complain(f"{error.strerror}: {error.filename or 'a file'}", FAILED)
     except (KeyboardInterrupt, typer.Abort):

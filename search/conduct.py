@@ -11,13 +11,13 @@ from optuna.trial import FrozenTrial
 from search.agreement import agree_after, agree_before
 from search.attendance import attending
 from search.background import Background
-from search.claim import within
 from search.cores import available_cores, shared_accelerator, worker_environment
 from search.described import identity_in, keep_description
 from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
 from search.ledger import Ledger
+from search.locks import within
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.progress import make_progress

@@ -1,5 +1,9 @@
 """The errors that the command line turns into one line and an exit code."""
 
+import errno
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class InputError(Exception):
     """What the user gave cannot be used; exit code 2.
@@ -19,3 +23,8 @@ class StorageLostError(Exception):
 
 class DiskFullError(Exception):
     """There is no space left to save what a trial has trained; exit code 1."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a file could not be written for want of room on its disk."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL

@@ -31,6 +31,12 @@ _POLL_SECONDS = 0.005  # a claim takes a few hundredths of a second
 _NOT_AVAILABLE = "55P03"  # of PostgreSQL's error codes: the lock's timeout is over
 
 
+def within(seconds: float) -> StopReason:
+    """A reason to stop that comes up after that time."""
+    deadline = time.monotonic() + seconds
+    return lambda: None if time.monotonic() < deadline else f"{seconds:g} s are over"
+
+
 class StudyLock(Protocol):
     """A lock that one process at a time holds."""
 
@@ -74,8 +80,7 @@ def sole_holder(lock: StudyLock, study: str, doing: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it.
     """
-    started = time.monotonic()
-    if not lock.take(lambda: "held" if time.monotonic() - started > 2 * _LOOK_UP_SECONDS else None):
+    if not lock.take(within(2 * _LOOK_UP_SECONDS)):
         raise InputError(
             f"study {study!r} is being {doing} by another process; wait for it, stop it, "
             "or copy the study file under another name"

@@ -1,6 +1,5 @@
 """One trial, from suggestion to value."""
 
-import errno
 import gc
 import time
 import traceback
@@ -19,7 +18,7 @@ from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
 from search.claim import ClaimLostError
-from search.errors import DiskFullError, StorageLostError
+from search.errors import DiskFullError, StorageLostError, is_disk_full
 from search.order import place_of
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
@@ -249,11 +248,6 @@ def _note_failure(trial: optuna.Trial, error: Exception) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a trial failed because its configuration needs more memory than there is."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether nothing can be saved any more."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from search.addresses import checked_storage
 from search.secrets_in_arguments import VARIABLES
 
 StorageOption = Annotated[
@@ -12,6 +13,7 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         envvar=VARIABLES["--storage"],
+        callback=checked_storage,
         metavar="URL",
         help="Database of the study; or in DEEPREC_STORAGE.",
         show_envvar=False,

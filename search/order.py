@@ -76,10 +76,7 @@ def _interrupted_configuration(
     trial = to_run_again(trials)
     if trial is None:
         return None
-    attributes = {
-        "retry_trial": trial.number,
-        RETRY_OF: trial.user_attrs.get(RETRY_OF, trial.number),
-    }
+    attributes = {RETRY_OF: trial.user_attrs.get(RETRY_OF, trial.number)}
     if REFERENCE in trial.user_attrs:
         attributes[REFERENCE] = trial.user_attrs[REFERENCE]
     return tried_by(trial), attributes

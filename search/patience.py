@@ -140,7 +140,17 @@ def cause_of(error: BaseException) -> str:
 
 
 def _driver_error(error: BaseException) -> BaseException:
-    """The error of SQLAlchemy behind one of Optuna's."""
-    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    """The error of SQLAlchemy behind one of Optuna's, as near to the driver as there is one.
+
+    Optuna answers some errors with another query. After an outage that one fails as well, because
+    the connection is of no use, and what the driver said is in the context.
+    """
+    found = error
+    while isinstance(error, StorageInternalError | sqlalchemy.exc.InvalidRequestError):
+        behind = error.__cause__ or error.__context__
+        if behind is None:
+            break
+        error = behind
+        if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
+            found = error
+    return found

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from search.addresses import check_storage
 from search.cli import run_command
 from search.options import (
     CompilationCacheOption,
@@ -15,36 +14,43 @@ from search.options import (
 )
 from search.runtime import prepare_runtime
 
+StudyOption = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
+]
+TrialOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="This finished trial alone.", show_default="the best ones"
+    ),
+]
+TopOption = Annotated[
+    int, typer.Option(min=1, max=100, metavar="N", help="How many of the best trials compete.")
+]
+SeedsOption = Annotated[
+    int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
+]
+PromoteOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--promote/--no-promote",
+        help="Whether the model becomes the champion.",
+        show_default="if its test is better by more than the noise",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show the result alone.")]
+
 
 def main(
-    study: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
-    ] = "tutorial",
-    trial: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="N", help="This finished trial alone.", show_default="the best ones"
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="How many of the best trials compete.")
-    ] = 3,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
-    ] = 5,
-    promote: Annotated[
-        bool | None,
-        typer.Option(
-            "--promote/--no-promote",
-            help="Whether the model becomes the champion.",
-            show_default="if its test is better by more than the noise",
-        ),
-    ] = None,
+    study: StudyOption = "tutorial",
+    trial: TrialOption = None,
+    top: TopOption = 3,
+    seeds: SeedsOption = 5,
+    promote: PromoteOption = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Confirms the best trials of a study over several seeds, and tests the winner.
 
@@ -58,7 +64,6 @@ def main(
 
     Example: python -m search.retrain --study tutorial
     """
-    check_storage(storage)
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.spec import load_spec
     from search.workspace import Workspace

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from search.addresses import check_storage
 from search.cli import run_command
 from search.errors import InputError
 from search.options import (
@@ -18,78 +17,87 @@ from search.options import (
 from search.runtime import prepare_runtime
 from search.watch import GRACE_SECONDS
 
+StudyOption = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
+]
+TrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How many finished trials (complete or pruned) the study shall have in all.",
+        show_default="the study file's",
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Start no trial later than this.", show_default="none"),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=1024,
+        metavar="N",
+        help="Processes that run trials, each with its share of the cores.",
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="S",
+        help="Origin of every random draw of the study.",
+        show_default="the study file's",
+    ),
+]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="tpe, random, grid, cmaes or nsgaii.",
+        show_default="the study file's",
+    ),
+]
+PrunerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="median, hyperband, successive-halving, percentile, patient or none.",
+        show_default="the study file's",
+    ),
+]
+GraceOption = Annotated[
+    float,
+    typer.Option(
+        "--grace",
+        min=1,
+        max=86_400,
+        metavar="SECONDS",
+        help="How long a worker may give no sign of life before its trial runs again.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show the final summary alone.")]
+
 
 def main(
-    study: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
-    ] = "tutorial",
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="How many finished trials (complete or pruned) the study shall have in all.",
-            show_default="the study file's",
-        ),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", help="Start no trial later than this.", show_default="none"
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=1024,
-            metavar="N",
-            help="Processes that run trials, each with its share of the cores.",
-        ),
-    ] = 1,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="S",
-            help="Origin of every random draw of the study.",
-            show_default="the study file's",
-        ),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="X",
-            help="tpe, random, grid, cmaes or nsgaii.",
-            show_default="the study file's",
-        ),
-    ] = None,
-    pruner: Annotated[
-        str | None,
-        typer.Option(
-            metavar="X",
-            help="median, hyperband, successive-halving, percentile, patient or none.",
-            show_default="the study file's",
-        ),
-    ] = None,
+    study: StudyOption = "tutorial",
+    trials: TrialsOption = None,
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = 1,
+    seed: SeedOption = None,
+    sampler: SamplerOption = None,
+    pruner: PrunerOption = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
-    grace: Annotated[
-        float,
-        typer.Option(
-            "--grace",
-            min=1,
-            max=86_400,
-            metavar="SECONDS",
-            help="How long a worker may give no sign of life before its trial runs again.",
-        ),
-    ] = GRACE_SECONDS,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the final summary alone.")] = False,
+    grace: GraceOption = GRACE_SECONDS,
+    dry_run: DryRunOption = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Searches the architecture and learning rate of a two-tower retrieval model.
 
@@ -101,7 +109,6 @@ def main(
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
-    check_storage(storage)
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.spec import load_spec, override
     from search.workspace import Workspace

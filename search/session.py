@@ -11,11 +11,11 @@ from pathlib import Path
 import optuna
 
 from deeprec.dataset import Dataset, Splits, split
-from search.claim import Claim, within, worker_name
+from search.claim import Claim, worker_name
 from search.console import make_console
 from search.data import load_data
 from search.databases import default_storage, safe_url
-from search.locks import Purpose, StudyLock, lock_of
+from search.locks import Purpose, StudyLock, lock_of, within
 from search.masking import holds_secret
 from search.patience import Patience
 from search.provenance import git_commit, library_versions

@@ -48,15 +48,18 @@ class Closed:
         return self.out_of_memory or len(self.deaths) >= MOST_DEATHS
 
     @property
+    def reason(self) -> str:
+        """Why it is given up, where it is."""
+        died = f"{len(self.deaths)} processes died with it; the configuration is given up"
+        return OUT_OF_MEMORY if self.out_of_memory else died
+
+    @property
     def line(self) -> str:
         """What happened, for people."""
-        if self.out_of_memory:
-            return f"trial {self.number} failed: {OUT_OF_MEMORY}"
         if not self.is_given_up:
             return f"trial {self.number} lost its process and runs again"
-        numbers = ", ".join(map(str, self.deaths))
-        reason = f"{_died(self.deaths)} (trials {numbers})"
-        return f"the configuration of trial {self.number} is given up: {reason}"
+        numbers = "" if self.out_of_memory else f" (trials {', '.join(map(str, self.deaths))})"
+        return f"trial {self.number} failed: {self.reason}{numbers}"
 
 
 def gone(*, dead: Collection[str] = (), silent: Collection[int] = ()) -> IsGone:
@@ -100,8 +103,9 @@ def close_stale(
     """
     trials = study.get_trials(deepcopy=False)
     stale = [trial for trial in trials if trial.state == TrialState.RUNNING and is_gone(trial)]
-    close = _close_out_of_memory if out_of_memory else _close
-    return [closed for trial in stale for closed in close(study, trial, trials, reason)]
+    return [
+        closed for trial in stale for closed in _close(study, trial, trials, reason, out_of_memory)
+    ]
 
 
 def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
@@ -118,32 +122,26 @@ def supersede(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
 
 
 def _close(
-    study: optuna.Study, trial: FrozenTrial, trials: Iterable[FrozenTrial], reason: str
+    study: optuna.Study,
+    trial: FrozenTrial,
+    trials: Iterable[FrozenTrial],
+    reason: str,
+    out_of_memory: bool,
 ) -> list[Closed]:
     has_begun = WORKER in trial.user_attrs
     deaths = _deaths(trial, trials) + ([trial.number] if has_begun else [])
-    closed = Closed(trial.number, deaths)
+    closed = Closed(trial.number, deaths, out_of_memory=out_of_memory and has_begun)
     with suppress(UpdateFinishedTrialError):  # its worker told how it ended at this very moment
         if has_begun:
             _note(study, trial, **{DIED: True})
+        if closed.out_of_memory:
+            _note(study, trial, **{OOM: True})
         if closed.is_given_up:
-            _note(study, trial, reason=f"{_died(deaths)}; the configuration is given up")
+            _note(study, trial, reason=closed.reason)
         else:
             mark_interrupted(study, trial, reason)
         _fail(study, trial)
         return [closed]
-    return []
-
-
-def _close_out_of_memory(
-    study: optuna.Study, trial: FrozenTrial, trials: Iterable[FrozenTrial], reason: str
-) -> list[Closed]:
-    if WORKER not in trial.user_attrs:  # it had not begun, so it was not the trial's memory
-        return _close(study, trial, trials, reason)
-    with suppress(UpdateFinishedTrialError):
-        _note(study, trial, **{OOM: True, DIED: True, "reason": OUT_OF_MEMORY})
-        _fail(study, trial)
-        return [Closed(trial.number, [trial.number], out_of_memory=True)]
     return []
 
 
@@ -157,10 +155,6 @@ def _deaths(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> list[int]:
         and other.user_attrs.get(DIED)
         and family_of(other) == family_of(trial)
     ]
-
-
-def _died(deaths: Sequence[int]) -> str:
-    return f"{len(deaths)} processes died with it"
 
 
 def _note(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **notes: object) -> None:

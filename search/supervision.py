@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.claim import Claim, within
+from search.claim import Claim
 from search.errors import StorageLostError
+from search.locks import within
 from search.memory import out_of_memory_kills
 from search.messages import (
     Alive,

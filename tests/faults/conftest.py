@@ -14,6 +14,7 @@ from tests.faults.postgres import NotInstalledError, PostgresServer
 from tests.faults.servers import MlflowServer
 from tests.faults.small_data import small_cache
 from tests.faults.tmpfs import CannotMountError, tmpfs
+from tests.flows.conftest import TINY
 
 _numbers = itertools.count()
 
@@ -73,3 +74,12 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
                 pytest.skip(str(error))
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Path:
+    """One folder for all: nothing that is refused writes anything."""
+    path = tmp_path_factory.mktemp("refused")
+    (path / "studies").mkdir()
+    (path / "studies" / "tiny.toml").write_text(TINY, encoding="utf-8")
+    return path

@@ -9,6 +9,9 @@ from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
+from hypothesis import strategies as st
+
+from search import recommend, reproduce, retrain, run, sync
 from search.cli import run_command
 
 Command = Callable[..., int | None]
@@ -63,3 +66,21 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
     }
+
+
+COMMANDS: dict[str, Command] = {
+    "run": run.main,
+    "retrain": retrain.main,
+    "sync": sync.main,
+    "recommend": recommend.main,
+    "reproduce": reproduce.main,
+}
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -18,11 +18,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from sqlalchemy.pool import NullPool
 
-from deeprec.saving import load_model
 from search.databases import default_storage
+from search.families import family_of
 from search.storage import close_study, load_study
 from search.stored_trials import records
-from search.towers import TOWER_FILES, find_towers
+from search.towers import find_towers, load_towers
 from search.trials import TrialRecord
 from search.workspace import PROJECT
 
@@ -171,7 +171,6 @@ class Scene:
         }
         if self._storage is not None:
             environment["DEEPREC_STORAGE"] = self._storage
-            arguments += ["--storage", self._storage]
         output = self._output / f"output-{next(self._numbers)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -302,8 +301,7 @@ class Scene:
         best = max(complete, key=lambda trial: (trial.value, -trial.number))
         assert best.number in saved, "the towers of the best trial were lost"
         for towers in saved.values():
-            for file in TOWER_FILES:
-                load_model(towers / file)
+            load_towers(towers)
 
 
 TOLD = (
@@ -323,7 +321,8 @@ JUST_CLAIMED = (
 def assert_nothing_ran_twice(study: optuna.Study, found: list[TrialRecord]) -> None:
     """No configuration finished twice, no point was drawn twice."""
     finished = [trial for trial in found if trial.is_finished]
-    families = [trial.reference or trial.retry_of or trial.number for trial in finished]
+    stored = study.get_trials(deepcopy=False)
+    families = [family_of(stored[trial.number]) for trial in finished]
     assert len(families) == len(set(families)), "one configuration finished twice"
     seeds = [trial.derived["seed"] for trial in finished]
     assert len(seeds) == len(set(seeds)), "two trials had one seed"

@@ -6,10 +6,10 @@ import optuna
 import pytest
 
 from search import locks
-from search.claim import Claim, ClaimLostError, within
+from search.claim import Claim, ClaimLostError
 from search.databases import open_storage
 from search.errors import StorageLostError
-from search.locks import lock_of
+from search.locks import lock_of, within
 from search.patience import Patience
 from search.storage import close_study
 from tests.faults.postgres import PostgresServer

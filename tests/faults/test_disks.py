@@ -12,7 +12,7 @@ import pytest
 from deeprec.dataset import default_cache_dir
 from tests.faults.scene import Command, Scene
 
-pytestmark = [pytest.mark.data, pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.data, pytest.mark.faults]
 
 
 @pytest.fixture

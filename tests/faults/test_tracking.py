@@ -19,7 +19,7 @@ from tests.flows.conftest import Folder
 from tests.flows.conftest import dataset as dataset
 from tests.flows.conftest import folder as folder
 
-pytestmark = [pytest.mark.data, pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.data, pytest.mark.faults]
 
 STATUS = {
     "complete": "FINISHED",

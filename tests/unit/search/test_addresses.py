@@ -8,7 +8,7 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.addresses import LONGEST_ADDRESS, check_address, check_storage
+from search.addresses import LONGEST_ADDRESS, check_address, checked_storage
 from search.errors import InputError
 
 
@@ -26,7 +26,7 @@ from search.errors import InputError
     ],
 )
 def test_what_may_be_an_address_passes(url: str | None) -> None:
-    check_storage(url)
+    checked_storage(url)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_may_be_an_address_passes(url: str | None) -> None:
 )
 def test_what_is_none_is_refused_and_not_repeated(url: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_storage(url)
+        checked_storage(url)
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert "secret" not in str(caught.value)
@@ -61,12 +61,12 @@ def test_what_is_refused_is_refused_in_one_line(address: str) -> None:
 @given(st.text("[]:@/0123456789aé.?#,-", max_size=30))
 def test_what_passes_is_understood(rest: str) -> None:
     url = f"postgresql+psycopg://{rest}"
-    refusal = refusal_of(partial(check_storage, url))
+    refusal = refusal_of(partial(checked_storage, url))
     assert bool(refusal) != is_url(url)
     assert refusal.isprintable()
 
 
-def refusal_of(check: Callable[[], None]) -> str:
+def refusal_of(check: Callable[[], object]) -> str:
     try:
         check()
     except InputError as error:

@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.claim import WORKER, Claim, ClaimLostError, within
+from search.claim import WORKER, Claim, ClaimLostError
 from search.databases import default_storage
-from search.locks import StopReason, lock_of
+from search.locks import StopReason, lock_of, within
 from search.outcome import Outcome
 from search.patience import Patience
 from search.spec import StudySpec

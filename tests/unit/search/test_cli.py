@@ -121,6 +121,9 @@ def test_a_full_disk_is_one_line(
     assert capsys.readouterr().err == "error: No space left on device: studies/x.lock\n"
 
 
+A, C = "sqlite:///a.db", "sqlite:///c.db"
+
+
 def stored(storage: StorageOption = None, tracking_uri: TrackingUriOption = None) -> int:
     sys.stdout.write(f"{storage} {tracking_uri}\n")
     return 0
@@ -130,8 +133,8 @@ def stored(storage: StorageOption = None, tracking_uri: TrackingUriOption = None
     ("variables", "arguments", "said"),
     [
         ({}, [], "None None"),
-        ({"DEEPREC_STORAGE": "a", "MLFLOW_TRACKING_URI": "b"}, [], "a b"),
-        ({"DEEPREC_STORAGE": "a", "MLFLOW_TRACKING_URI": "b"}, ["--storage", "c"], "c b"),
+        ({"DEEPREC_STORAGE": A, "MLFLOW_TRACKING_URI": "b"}, [], f"{A} b"),
+        ({"DEEPREC_STORAGE": A, "MLFLOW_TRACKING_URI": "b"}, ["--storage", C], f"{C} b"),
         ({"MLFLOW_TRACKING_URI": "b"}, ["--tracking-uri", "c"], "None c"),
         ({"DEEPREC_STORAGE": "", "MLFLOW_TRACKING_URI": ""}, [], "None None"),
     ],
@@ -148,6 +151,18 @@ def test_variables_stand_for_flags_that_are_not_given(
         monkeypatch.setenv(name, value)
     assert exit_code(stored, *arguments) == 0
     assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_a_variable_is_checked_as_the_flag_is(
+    exit_code: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEEPREC_STORAGE", "postgresql://user:hidden@host:port/name")
+    assert exit_code(stored) == 2
+    said = capsys.readouterr().err
+    assert "a port from 1 to 65535" in said
+    assert "hidden" not in said
 
 
 def test_help_does_not_show_the_values_of_variables(

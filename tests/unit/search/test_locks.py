@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from search.claim import within
 from search.databases import default_storage
 from search.errors import InputError
-from search.locks import lock_of, sole_holder
+from search.locks import lock_of, sole_holder, within
 from search.workspace import PROJECT
 
 HOLD = """
 import sys, time
-from search.locks import lock_of
+from search.locks import lock_of, within
 lock = lock_of(sys.argv[1], "small", "claim")
 assert lock.take(lambda: None)
 print("held", flush=True)

@@ -27,7 +27,6 @@ def interrupt(study: optuna.Study, trial: optuna.Trial) -> None:
 
 def run_again(study: optuna.Study, trial: optuna.Trial, first: int | None = None) -> optuna.Trial:
     attributes = {
-        "retry_trial": trial.number,
         "retry_of": trial.number if first is None else first,
     }
     study.enqueue_trial({}, user_attrs=attributes)

@@ -101,6 +101,17 @@ def test_what_optuna_says_about_a_trial_passes(clock: Clock) -> None:
         patience(clock, []).call(failing(1, lambda: UpdateFinishedTrialError("Trial#3")))
 
 
+def test_an_outage_that_optuna_answered_with_another_query_is_one(clock: Clock) -> None:
+    def fails() -> Exception:
+        second = sqlalchemy.exc.PendingRollbackError("Can't reconnect until ...")
+        second.__context__ = away().__cause__
+        return of_optuna(second)
+
+    warnings: list[str] = []
+    assert patience(clock, warnings).call(failing(1, fails)) == "done"
+    assert "server closed the connection unexpectedly" in warnings[0]
+
+
 @pytest.mark.parametrize(
     ("driver", "expected"),
     [

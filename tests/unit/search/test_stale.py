@@ -51,7 +51,7 @@ def test_the_second_death_gives_a_configuration_up(study: optuna.Study) -> None:
     [closed] = close_stale(study, everybody_gone)
     assert closed.is_given_up
     assert closed.line == (
-        "the configuration of trial 1 is given up: 2 processes died with it (trials 0, 1)"
+        "trial 1 failed: 2 processes died with it; the configuration is given up (trials 0, 1)"
     )
     assert states(study) == ["interrupted", "failed"]
     assert records(study)[1].reason == "2 processes died with it; the configuration is given up"

@@ -1,0 +1,265 @@
+"""Damaged and deceitful model files: refused in one line, no code of theirs run."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeprec.errors import RequestError
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE, Recommender
+from deeprec.verified_files import MANIFEST, _digest
+from search.errors import InputError
+from search.recommending import load
+from tests.faults.deceit import JSON, WRITER, Trap, few, one_line
+from tests.faults.in_process import snapshot
+from tests.tiny_recommender import tiny_recommender
+
+pytestmark = [pytest.mark.data, pytest.mark.faults]
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return tiny_recommender()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "recommender"
+    recommender.save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "recommender"))
+
+
+def refused_model(folder: Path) -> str:
+    before = snapshot(folder.parent)
+    with pytest.raises(InputError) as caught:
+        load(folder)
+    assert snapshot(folder.parent) == before
+    return one_line(caught)
+
+
+def sign(folder: Path) -> None:
+    """Makes the manifest agree with the files, as whoever wants to deceive would."""
+    digests = {name: _digest(folder / name) for name in FILES if (folder / name).is_file()}
+    (folder / MANIFEST).write_text(json.dumps(digests))
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@few
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_model_with_a_flipped_bit(model: Path, name: str, position: int, bit: int) -> None:
+    genuine = (model / name).read_bytes()
+    content = bytearray(genuine)
+    content[position % len(content)] ^= 1 << bit
+    (model / name).write_bytes(content)
+    refused_model(model)
+    (model / name).write_bytes(genuine)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@few
+@given(cut=st.integers(0, 10**6))
+def test_a_model_that_was_cut(model: Path, name: str, cut: int) -> None:
+    genuine = (model / name).read_bytes()
+    (model / name).write_bytes(genuine[: cut % len(genuine)])
+    refused_model(model)
+    (model / name).write_bytes(genuine)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("kind", ["missing", "a folder", "a pipe", "a link to nothing"])
+def test_a_model_that_lacks_a_file(model: Path, name: str, kind: str) -> None:
+    path = model / name
+    path.unlink()
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a link to nothing":
+        path.symlink_to("nowhere")
+    assert "does not hold a whole model" in refused_model(model)
+
+
+@few
+@given(manifest=JSON)
+def test_a_manifest_of_anything(model: Path, manifest: Any) -> None:
+    (model / MANIFEST).write_text(json.dumps(manifest))
+    assert "does not hold a whole model" in refused_model(model)
+
+
+@pytest.mark.parametrize("name", ["../query_model.keras", "/etc/passwd", "a/b", "..", "", ".x"])
+def test_a_manifest_with_a_name_that_leads_elsewhere(model: Path, name: str) -> None:
+    digests = json.loads((model / MANIFEST).read_text())
+    (model / MANIFEST).write_text(json.dumps({**digests, name: "0" * 64}))
+    assert "must name files of the folder" in refused_model(model)
+
+
+def test_a_pickle_in_the_place_of_any_file_runs_no_code(model: Path, tmp_path: Path) -> None:
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    for name in FILES:
+        genuine = (model / name).read_bytes()
+        (model / name).write_bytes(trap)
+        sign(model)
+        refused_model(model)
+        (model / name).write_bytes(genuine)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_pickle_in_an_array_runs_no_code(model: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(model / ARRAYS_FILE))
+    arrays["user_ids"] = np.array([Trap(tmp_path / "sprung")], dtype=object)
+    np.savez(model / ARRAYS_FILE, **arrays)
+    sign(model)
+    assert "no model of ours" in refused_model(model)
+    assert not (tmp_path / "sprung").exists()
+
+
+ENCODING: dict[str, Any] = {"name": "user_gender", "kind": "categorical", "values": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    "encodings",
+    [
+        "text",
+        {"name": "user_gender"},
+        [1],
+        [{}],
+        [{**ENCODING, "name": 1}],
+        [{**ENCODING, "name": "shoe_size"}],
+        [{**ENCODING, "kind": "hashed"}],
+        [{**ENCODING, "values": []}],
+        [{**ENCODING, "values": [2]}],
+        [{**ENCODING, "values": ["F"]}],
+        [ENCODING, ENCODING],
+        [ENCODING],
+        [{"name": "x", "kind": "cross", "of": ["a", "b"], "table": [[1]]}],
+        [ENCODING, {"name": "x", "kind": "cross", "of": ["user_gender"] * 2, "table": [[1]]}],
+    ],
+    ids=str,
+)
+def test_encodings_that_are_none(model: Path, encodings: Any) -> None:
+    about = json.loads((model / CATALOG_FILE).read_text())
+    (model / CATALOG_FILE).write_text(json.dumps({**about, "encodings": encodings}))
+    sign(model)
+    assert "no model of ours" in refused_model(model)
+
+
+def with_config(folder: Path, change: Callable[[Any], Any]) -> None:
+    """Changes the configuration of the query tower."""
+    path = folder / QUERY_FILE
+    with zipfile.ZipFile(path) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    members["config.json"] = json.dumps(change(json.loads(members["config.json"]))).encode()
+    with zipfile.ZipFile(path, "w") as changed:
+        for name, data in members.items():
+            changed.writestr(name, data)
+    sign(folder)
+
+
+CLASSES = [
+    {"module": "os", "class_name": "system", "config": {"command": "false"}},
+    {"module": "builtins", "class_name": "eval", "config": "1"},
+    {"module": "subprocess", "class_name": "Popen", "config": {"args": ["false"]}},
+    {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "http://x"}},
+    {
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}},
+    },
+    {"module": "keras", "class_name": "Sequential", "config": {"layers": []}},
+    {},
+    [],
+    None,
+]
+
+
+@pytest.mark.parametrize("config", CLASSES, ids=str)
+def test_a_tower_of_another_class(model: Path, config: Any) -> None:
+    with_config(model, lambda _genuine: config)
+    assert "no model of ours" in refused_model(model) or "must hold a QueryModel" in refused_model(
+        model
+    )
+
+
+@few
+@given(value=JSON, key=st.sampled_from(["data_name", "titles", "encodings", "stars"]))
+def test_a_catalog_of_anything_is_refused_or_a_catalog(model: Path, key: str, value: Any) -> None:
+    genuine = (model / CATALOG_FILE).read_text()
+    (model / CATALOG_FILE).write_text(json.dumps({**json.loads(genuine), key: value}))
+    sign(model)
+    try:
+        loaded = load(model)
+        assert loaded.recommend(1)
+        assert loaded.recommend(None, **WRITER)
+    except (InputError, RequestError) as error:
+        found = str(error)
+        assert found.isprintable()
+    finally:
+        (model / CATALOG_FILE).write_text(genuine)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("user_ids", np.zeros(6, np.int64)),
+        ("user_ids", np.zeros(5, np.int32)),
+        ("movie_ids", np.zeros((7, 1), np.int32)),
+        ("candidates", np.zeros((7, 2), np.float64)),
+        ("candidates", np.zeros(7, np.float32)),
+        ("history.starts", np.full(7, 10**12, np.int64)),
+        ("history.starts", np.full(7, -1, np.int64)),
+        ("history.movies", np.full(6, 7, np.int32)),
+        ("history.movies", np.full(6, -1, np.int32)),
+        ("history.ratings", np.zeros(5, np.float32)),
+        ("users.user_gender", np.full(6, 9, np.int32)),
+        ("users.user_id", np.array("text")),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_fit(model: Path, name: str, array: Any) -> None:
+    arrays = dict(np.load(model / ARRAYS_FILE))
+    assert name in arrays
+    np.savez(model / ARRAYS_FILE, **{**arrays, name: array})
+    sign(model)
+    refused_model(model)
+
+
+@pytest.mark.parametrize("name", ["user_ids", "candidates", "history.movies", "users.raw_user_age"])
+def test_arrays_of_which_one_is_missing(model: Path, name: str) -> None:
+    arrays = dict(np.load(model / ARRAYS_FILE))
+    del arrays[name]
+    np.savez(model / ARRAYS_FILE, **arrays)
+    sign(model)
+    assert "no model of ours" in refused_model(model)
+
+
+def test_arrays_that_are_a_bomb(model: Path) -> None:
+    arrays = dict(np.load(model / ARRAYS_FILE))
+    np.savez_compressed(model / ARRAYS_FILE, **arrays, bomb=np.zeros(50_000_000, np.uint8))
+    sign(model)
+    assert "would unpack to 50,0" in refused_model(model)
+
+
+def test_an_array_that_claims_to_be_huge(model: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (2**50, 2)}
+    )
+    with zipfile.ZipFile(model / ARRAYS_FILE, "a") as opened:
+        opened.writestr("huge.npy", header.getvalue())
+    sign(model)
+    assert "no model of ours" in refused_model(model)
