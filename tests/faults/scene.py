@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import optuna
 import sqlalchemy
@@ -64,6 +65,8 @@ embedding_dimension = 8
 learning_rate = 0.1
 """
 """Trials of a fraction of a second, whose values differ."""
+
+Answer = TypeVar("Answer")
 
 GRACE_SECONDS = 3.0
 PATIENCE_SECONDS = 240.0
@@ -217,14 +220,12 @@ class Scene:
         except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError):
             return [(n, state, value) for n, (state, value) in self._told.items()]
 
-    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
-        """Waits for a condition while searches run and results are told; whether it came true."""
+    def until(self, condition: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
+        """Waits for a true answer while searches run; the last one, when they end or time is up."""
         deadline = time.monotonic() + seconds
-        while not condition():
-            if not self.running or time.monotonic() > deadline:
-                return False
+        while not (answer := condition()) and self.running and time.monotonic() < deadline:
             time.sleep(0.02)
-        return True
+        return answer
 
     def until_more_is_told(self, count: int = 1) -> bool:
         """Waits until so many more trials have finished; False if the searches end before."""

@@ -35,10 +35,10 @@ def aim(scene: Scene) -> int | None:
     moment = scene.faults % 3
     if moment == 0:
         scene.pause(0.5)
-    if moment == 1 and scene.until(lambda: bool(just_claimed(scene)), seconds=2):
-        return just_claimed(scene)[0] if just_claimed(scene) else None
+    if moment == 1 and (claimed := scene.until(lambda: just_claimed(scene), seconds=2)):
+        return claimed[0]
     if moment == 2:
-        scene.until(lambda: bool(saving(scene)), seconds=2)
+        scene.until(lambda: saving(scene), seconds=2)
     workers = scene.workers
     return scene.random.choice(workers) if workers else None
 
