@@ -87,7 +87,7 @@ class Connection:
             with locked(self.folder) if is_local else nullcontext():
                 store = connect(self.destination, self.context.name)
             with self._lock():
-                experiment_id = store.experiment(self.context.name, _experiment_note(self.context))
+                experiment_id = store.experiment(self.context.name)
                 writer = Writer(store, experiment_id, self.context)
                 self._opened = _Opened(writer, _find_or_make_parent(writer))
         return self._opened
@@ -158,10 +158,3 @@ def _find_or_make_parent(writer: Writer) -> Held:
     parent = held(found[0]) if found else writer.begin(study_content(context, user=user_name()))
     writer.store.upload(parent.run_id, {STUDY_FILE: context.spec_text.encode()})
     return parent
-
-
-def _experiment_note(context: StudyContext) -> str:
-    return (
-        f"Study `{context.name}`: open its parent run for the result, select its child runs and "
-        "press Compare for the trials."
-    )

@@ -8,7 +8,14 @@ from typing import Literal
 
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.context import StudyContext
-from search.trials import OOM, CurvePoint, TrialRecord, TrialState, best_of
+from search.trials import (
+    OBJECTIVE_METRIC,
+    OOM,
+    CurvePoint,
+    TrialRecord,
+    TrialState,
+    best_of,
+)
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 StudyState = Literal["complete", "interrupted", "failed"]
@@ -19,7 +26,12 @@ BEST = "best_val_top_100_accuracy"
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
 SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+RUN_NAME = "mlflow.runName"
+RANK = "deeprec.rank"
+"""Tag of a complete trial: its place among them by value, from 1."""
+
 TOWERS_FOLDER = "towers"
+RECOMMEND = "python -m search.recommend 42"
 
 _LONGEST_TEXT = 1000  # of a reason; MLflow cuts tags off at 8,000
 _STATUS: Mapping[TrialState, Status] = {
@@ -90,7 +102,7 @@ def trial_content(
     """The child run of a trial."""
     ended = None if _STATUS[trial.state] == "RUNNING" else _end_of(trial)
     return RunContent(
-        name=f"trial {trial.number:03d} {trial.layer_sizes}".rstrip(),
+        name=_trial_name(trial),
         status=_STATUS[trial.state],
         params=_texts({**trial.parameters, **trial.derived}),
         curve=curve_measurements(trial.curve),
@@ -126,7 +138,7 @@ def study_content(
     ended = max((_end_of(trial) for trial in trials), default=0)
     best = best_of(trials)
     return RunContent(
-        name=f"study {context.name}",
+        name=f"study {context.name}" + ("" if state is None else _reached(best)),
         status="RUNNING" if state is None else _STUDY_STATUS[state],
         params=_study_params(context),
         finals=() if state is None else _study_finals(trials, ended),
@@ -146,7 +158,7 @@ def retrain_content(
 ) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
     return RunContent(
-        name=f"re-trained trial {record.trial:03d} {record.layer_sizes}".rstrip(),
+        name=f"test {_main_metric(record.metrics)} trial {record.trial:03d}",
         status="FINISHED",
         params=_texts(
             {
@@ -186,7 +198,7 @@ def retrain_key(record: RetrainRecord) -> Mapping[str, str]:
 def reference_content(record: ReferenceRecord, context: StudyContext, *, user: str) -> RunContent:
     """The run of a reference: what any model should beat, measured like a model."""
     return RunContent(
-        name=f"reference {record.name.replace('_', ' ')}",
+        name=f"{record.name.replace('_', ' ')} {_main_metric(record.metrics)} (reference)",
         status="FINISHED",
         params=_texts(record.parameters),
         finals=_measurements(record.metrics, record.measured_ms),
@@ -194,7 +206,8 @@ def reference_content(record: ReferenceRecord, context: StudyContext, *, user: s
             **_common_tags(context, kind="reference", user=user, source="search.run"),
             REFERENCE: record.name,
             NOTE: f"`{record.name}`, a reference of study `{context.name}`: fitted on the rows "
-            "that a model learns from, measured by the same code. A model should beat it.",
+            "that a model learns from, measured by the same code. A model should beat it."
+            + _next(context.next_command),
         },
         started_ms=record.measured_ms,
         ended_ms=record.measured_ms,
@@ -206,13 +219,13 @@ def confirmation_content(
 ) -> RunContent:
     """The run that sums up a confirmation: means and standard deviations over the seeds."""
     return RunContent(
-        name=f"confirmation of {record.name}",
+        name=f"confirmed {_mean_test(record.metrics)} {record.name}",
         status="FINISHED",
         finals=_measurements(record.metrics, record.confirmed_ms),
         tags={
             **_common_tags(context, kind="confirmation", user=user, source="search.retrain"),
             SOURCE_TRIAL: str(record.trial),
-            NOTE: "\n\n".join(record.lines),
+            NOTE: "\n\n".join(record.lines) + _next(RECOMMEND),
         },
         started_ms=record.confirmed_ms,
         ended_ms=record.confirmed_ms,
@@ -227,6 +240,13 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
         "deeprec.best_run_id": run_id,
         "deeprec.best_parameters": parameters,
     }
+
+
+def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
+    """The tag of every complete trial by its number: its place by value, from 1."""
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    best_first = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
+    return {trial.number: str(place) for place, trial in enumerate(best_first, start=1)}
 
 
 def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
@@ -278,6 +298,32 @@ def _end_of(trial: TrialRecord) -> int:
     """When the trial ended; of a killed one, when it last gave a sign of life."""
     last = trial.curve[-1].timestamp_ms if trial.curve else 0
     return trial.ended_ms or max(last, trial.started_ms or 0)
+
+
+def _trial_name(trial: TrialRecord) -> str:
+    """The number, what came of it, the layers: a table shows some twenty characters."""
+    outcome = {
+        "complete": "" if trial.value is None else f" {trial.value:.4f}",
+        "pruned": " pruned",
+        "failed": " failed",
+        "interrupted": " interrupted",
+    }.get(trial.state, "")
+    return f"trial {trial.number:03d}{outcome} {trial.layer_sizes}".rstrip()
+
+
+def _reached(best: TrialRecord | None) -> str:
+    return "" if best is None or best.value is None else f" {best.value:.4f}"
+
+
+def _main_metric(metrics: Mapping[str, float]) -> str:
+    """The test's top-100 accuracy where it is known, else that of the validation rows."""
+    value = metrics.get("test_top_100_accuracy", metrics.get(OBJECTIVE_METRIC))
+    return "" if value is None else f"{value:.4f}"
+
+
+def _mean_test(metrics: Mapping[str, float]) -> str:
+    value = metrics.get("test_top_100_accuracy_mean")
+    return "" if value is None else f"{value:.4f}"
 
 
 def _texts(values: Mapping[str, int | float | str]) -> Mapping[str, str]:
@@ -334,8 +380,18 @@ def _trial_note(trial: TrialRecord, context: StudyContext) -> str:
     retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
     return (
         f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model{layers}. "
-        f"{_outcome(trial)}{retry}"
+        f"{_outcome(trial)}{retry}{_after_trial(trial, context)}"
     )
+
+
+def _after_trial(trial: TrialRecord, context: StudyContext) -> str:
+    """What to do next with a trial that could be confirmed."""
+    can_win = trial.state == "complete" and trial.value is not None
+    return _next(f"{context.next_command} --trial {trial.number}") if can_win else ""
+
+
+def _next(command: str) -> str:
+    return f"\n\nNext: `{command}`"
 
 
 def _outcome(trial: TrialRecord) -> str:
@@ -360,8 +416,8 @@ def _study_note(
     return (
         f"Study `{context.name}`: a search over two-tower retrieval models on "
         f"{context.data_name} ({context.split} split{rows}). Its trials are the child "
-        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}\n\n"
-        f"Next: `{context.next_command}`"
+        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}"
+        f"{_next(context.next_command)}"
     )
 
 
@@ -385,5 +441,5 @@ def _retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     return (
         f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
         f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
-        f"{results}."
+        f"{results}.{_next(RECOMMEND)}"
     )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from search.tracking.content import TOWERS, TOWERS_FOLDER, TRIAL, RunContent, is_provenance
+from search.tracking.content import (
+    RUN_NAME,
+    TOWERS,
+    TOWERS_FOLDER,
+    TRIAL,
+    RunContent,
+    is_provenance,
+)
 from search.tracking.pictures import CURVES, trial_pictures
 from search.tracking.writing import Writer, held
 from search.trials import TrialRecord
@@ -192,6 +199,7 @@ def is_whole(
     """
     return (
         run.status == content.status
+        and run.tags.get(RUN_NAME) == content.name
         and content.params.keys() <= run.params.keys()
         and all(is_provenance(tag) or run.tags.get(tag) == v for tag, v in content.tags.items())
         and all(_equal(run.latest.get(name), value) for name, value in content.latest.items())

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from search.errors import InputError
 from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
+from search.tracking.views import NOTE, view_tags
 
 _PAGE = 1000  # runs a request
 _LONGEST_DIGEST = 36  # MLflow's limit
@@ -85,8 +87,8 @@ class Store:
         else:  # which a server that is not MLflow's may have said as well
             self._client.search_experiments(max_results=1)
 
-    def experiment(self, name: str, note: str) -> str:
-        """The id of the experiment of that name, made if there is none.
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of that name, made if there is none; it has its views.
 
         Raises:
             InputError: it was deleted, and MLflow keeps its name.
@@ -94,20 +96,28 @@ class Store:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             with suppress(MlflowException):  # another machine was faster: it exists now
-                return self._create_experiment(name, note)
+                self._create_experiment(name)
             found = self._client.get_experiment_by_name(name)
-        return _active(found, name)
+        experiment_id = _active(found, name)
+        self._add_views(name, experiment_id, dict(found.tags) if found else {})
+        return experiment_id
 
-    def _create_experiment(self, name: str, note: str) -> str:
+    def _create_experiment(self, name: str) -> None:
         root = self._destination.artifacts
-        return self._client.create_experiment(
+        self._client.create_experiment(
             name,
             artifact_location=None if root is None else (root / _file_name(name)).as_uri(),
-            tags={
-                "mlflow.note.content": note,
-                "mlflow.experimentKind": "custom_model_development",  # saves a question in the UI
-            },
+            # This one saves a question in the UI.
+            tags={"mlflow.experimentKind": "custom_model_development"},
         )
+
+    def _add_views(self, name: str, experiment_id: str, stored: Mapping[str, str]) -> None:
+        """Add the views once: what the user makes of them and of the note stays."""
+        wanted = view_tags(name, experiment_id, time.time_ns() // 1_000_000)
+        missing = {tag: value for tag, value in wanted.items() if tag not in stored}
+        if missing:  # then they have never been there, and the note may be an earlier one
+            for tag, value in (missing | {NOTE: wanted[NOTE]}).items():
+                self._client.set_experiment_tag(experiment_id, tag, value)
 
     def get_run(self, run_id: str) -> StoredRun:
         """A run by its id."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from search.tracking.connection import Connection, user_name
 from search.tracking.content import (
     KIND,
+    RANK,
     STUDY,
     TRIAL,
     RunContent,
     StudyState,
     best_measurement,
     best_tags,
+    ranks_of,
     study_content,
     trial_content,
 )
@@ -52,6 +54,7 @@ class StudyRuns:
         self._run_ids: dict[int, str] = {}
         self._is_running = False
         self._best_value = -math.inf
+        self._ranks: dict[int, str] = {}
 
     def is_live(self, number: int) -> bool:
         """Whether epochs of the trial can be taken."""
@@ -119,6 +122,7 @@ class StudyRuns:
         wanted = {STUDY: self._connection.context.key, KIND: "trial"}
         with self._connection.alone() as writer:
             stored = writer.store.find_runs(writer.experiment_id, wanted)
+            self._ranks = {int(r.tags[TRIAL]): r.tags[RANK] for r in stored if RANK in r.tags}
             until = min(until, time.monotonic() + PORTION_S)
             is_through = reconciliation.run(writer, trials, stored, until=until)
         self._run_ids.update(reconciliation.run_ids)
@@ -127,6 +131,7 @@ class StudyRuns:
     def finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
         """Bring the parent up to date and close it."""
         content = self._study_content(trials, state)
+        self._rank(trials)
         # Other processes write the parent's tags, too.
         parent = replace(self._connection.parent, tags={})
         self._writer.finish(parent, content, pictures=study_pictures(trials))
@@ -138,15 +143,30 @@ class StudyRuns:
         content = self._study_content(trials, state)
         has_inputs = bool(self._connection.context.rows)
         pictures = study_pictures(trials).keys()
-        if is_whole(parent, content, None, has_inputs=has_inputs, pictures=pictures):
+        if (
+            is_whole(parent, content, None, has_inputs=has_inputs, pictures=pictures)
+            and ranks_of(trials) == self._ranks
+        ):
             return False
         self.finish_study(trials, state)
         return True
+
+    def log_report(self, report: Path) -> None:
+        """Keep the study's report with the parent, in the place of an earlier one."""
+        self._store.upload(self._parent_id, {report.name: report.read_bytes()})
 
     def content_of(self, trial: TrialRecord) -> RunContent:
         """The content of a trial's run."""
         context = self._connection.context
         return trial_content(trial, context, parent_run_id=self._parent_id, user=self._user)
+
+    def _rank(self, trials: Sequence[TrialRecord]) -> None:
+        """Say on every complete trial's run which place it has, where that changed."""
+        for number, rank in ranks_of(trials).items():
+            run_id = self._run_ids.get(number)
+            if run_id is not None and self._ranks.get(number) != rank:
+                self._store.log(run_id, tags={RANK: rank})
+                self._ranks[number] = rank
 
     def _reopen_parent(self) -> None:
         content = study_content(self._connection.context, user=self._user)

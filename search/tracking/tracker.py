@@ -194,6 +194,10 @@ class Tracker:
         action: Callable[[], bool | None] = partial(self._runs.complete_study, trials, state)
         return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
+    def log_report(self, report: Path) -> None:
+        """Keep the study's report with its parent run, in the place of an earlier one."""
+        self._attempt(partial(self._runs.log_report, report), None, slow_s=math.inf)
+
     def log_retrain(self, record: RetrainRecord, towers: Path | None) -> str | None:
         """Make the run of a re-trained model, in the same experiment; once, however often asked.
 

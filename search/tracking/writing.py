@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.tracking.content import (
+    RUN_NAME,
     TOWERS,
     TOWERS_FOLDER,
     Measurement,
@@ -84,7 +85,9 @@ class Writer:
         """Make a run with its tags, parameters and data set; it is RUNNING."""
         started_ms = content.started_ms or time.time_ns() // 1_000_000
         run_id = self.store.create_run(self.experiment_id, content, started_ms)
-        run = Held(run_id=run_id, started_ms=started_ms, tags=dict(content.tags))
+        run = Held(
+            run_id=run_id, started_ms=started_ms, tags={**content.tags, RUN_NAME: content.name}
+        )
         self.store.log(run.run_id, params=content.params)
         run.params.update(content.params)
         self._ensure_inputs(run)
@@ -108,7 +111,7 @@ class Writer:
         """Bring a run to its content and close it."""
         self._ensure_inputs(run)
         self.store.upload(run.run_id, pictures)
-        tags = dict(content.tags)
+        tags = {**content.tags, RUN_NAME: content.name}
         if towers is not None:
             self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER)
             tags[TOWERS] = TOWERS_FOLDER

@@ -17,7 +17,7 @@ def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader:
     record = trial(7, reference="tutorial (64, 32)", retry_of=3)
     run_live(tracker, record)
     run = reader.children[7]
-    assert run.info.run_name == "trial 007 (64, 32)"
+    assert run.info.run_name == f"trial 007 {record.value:.4f} (64, 32)"
     assert run.info.status == "FINISHED"
     assert (run.info.start_time, run.info.end_time) == (record.started_ms, record.ended_ms)
     assert run.data.params == {
@@ -196,7 +196,7 @@ def test_a_retrained_model_is_a_run_beside_the_parent(
     run_id = tracker.log_retrain(record, save_towers(tmp_path / "towers"))
     (run,) = reader.runs("retrain")
     assert run.info.run_id == run_id
-    assert run.info.run_name == "re-trained trial 007 (64, 32)"
+    assert run.info.run_name == "test 0.3400 trial 007"
     assert run.info.status == "FINISHED"
     assert "mlflow.parentRunId" not in run.data.tags
     assert {"epochs": "25", "seed": "3", "depth": "2"}.items() <= run.data.params.items()
@@ -225,10 +225,10 @@ def test_references_are_runs_that_are_brought_up_to_date(tracker: Tracker, reade
     tested = {**record.metrics, "test_top_100_accuracy": 0.57}
     tracker.log_references([replace(record, metrics=tested, measured_ms=START_MS + 1)])
     runs = {run.info.run_name: run for run in reader.runs("reference")}
-    assert set(runs) == {"reference ease", "reference popularity"}
-    assert runs["reference ease"].data.params == {"lambda": "500.0"}
-    assert runs["reference ease"].data.metrics == tested
-    assert runs["reference ease"].info.status == "FINISHED"
+    assert set(runs) == {"ease 0.5700 (reference)", "popularity 0.5500 (reference)"}
+    assert runs["ease 0.5700 (reference)"].data.params == {"lambda": "500.0"}
+    assert runs["ease 0.5700 (reference)"].data.metrics == tested
+    assert runs["ease 0.5700 (reference)"].info.status == "FINISHED"
 
 
 def test_a_confirmation_is_one_run_with_means_and_words(tracker: Tracker, reader: Reader) -> None:
@@ -242,6 +242,7 @@ def test_a_confirmation_is_one_run_with_means_and_words(tracker: Tracker, reader
     run_id = tracker.log_confirmation(record)
     assert tracker.log_confirmation(record) == run_id
     (run,) = reader.runs("confirmation")
-    assert run.info.run_name == "confirmation of trial 7 (64, 32)"
+    assert run.info.run_name == "confirmed 0.6000 trial 7 (64, 32)"
     assert run.data.metrics == record.metrics
-    assert run.data.tags["mlflow.note.content"] == "\n\n".join(record.lines)
+    words = [*record.lines, "Next: `python -m search.recommend 42`"]
+    assert run.data.tags["mlflow.note.content"] == "\n\n".join(words)
