@@ -55,7 +55,9 @@ def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
         value = best.parameters.get(name)
         end = None if value is None else _end(float(value), bounds)
         if end is not None:
-            found.setdefault((bounds.key, end), f"{_readable(name)} {value:.4g} ({_end_in_words(bounds, end)})")
+            found.setdefault(
+                (bounds.key, end), f"{_readable(name)} {value:.4g} ({_end_in_words(bounds, end)})"
+            )
     if not found:
         return []
     return [

@@ -1,5 +1,6 @@
 """What a confirmation left in a study's ledger: contenders over seeds, and tests."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ class ContenderResult:
         if self.trial is None:
             return "the tutorial's own model"
         return f"trial {self.trial} {self.layer_sizes}".rstrip()
+
+    @property
+    def depth(self) -> int:
+        """The number of layers; 0 for the tutorial's own model, which is no trial."""
+        return len(re.findall(r"\d+", self.layer_sizes))
 
     @property
     def short_name(self) -> str:
