@@ -44,7 +44,11 @@ def _test(facts: Facts) -> Figure | None:
     if sample is None or facts.confirmation is None:
         return None
     seeds = len(sample.values)
-    note = f"{facts.confirmation.name}, mean of {seeds} seeds" if seeds > 1 else facts.confirmation.name
+    note = (
+        f"{facts.confirmation.name}, mean of {seeds} seeds"
+        if seeds > 1
+        else facts.confirmation.name
+    )
     return Figure(name="test", value=f"{sample.mean:.4f}", note=note)
 
 

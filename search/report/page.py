@@ -36,20 +36,24 @@ def page(facts: Facts) -> str:
     """The whole page, as HTML."""
     scripts = {"plotly": _plotly(), "own": _resource("page.js")}
     policy = " ".join(f"'sha256-{_digest(text)}'" for text in scripts.values())
-    return _environment().get_template("page.html.j2").render(
-        facts=facts,
-        spec=facts.spec,
-        context=facts.context,
-        cost=facts.cost,
-        hero=hero(facts),
-        written=_moment(facts.written_ms),
-        tables=_tables(facts),
-        top=TOP,
-        least_trials=LEAST_TRIALS,
-        **_plots(facts),
-        css=Markup(_resource("page.css")),  # noqa: S704  # our own files
-        scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704
-        policy=policy,
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            spec=facts.spec,
+            context=facts.context,
+            cost=facts.cost,
+            hero=hero(facts),
+            written=_moment(facts.written_ms),
+            tables=_tables(facts),
+            top=TOP,
+            least_trials=LEAST_TRIALS,
+            **_plots(facts),
+            css=Markup(_resource("page.css")),  # noqa: S704  # our own files
+            scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704
+            policy=policy,
+        )
     )
 
 

@@ -23,9 +23,7 @@ def report_path(study_folder: Path) -> Path:
     return study_folder / FILE_NAME
 
 
-def write_report(
-    study: optuna.Study, spec: StudySpec, commands: NextCommands, path: Path
-) -> Path:
+def write_report(study: optuna.Study, spec: StudySpec, commands: NextCommands, path: Path) -> Path:
     """Writes the report of a study as one HTML file; whole, or not at all.
 
     Args:
