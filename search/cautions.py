@@ -17,7 +17,7 @@ from search.strategies import (
 from search.trials import TrialRecord, best_of
 
 EDGE_SHARE = 0.05
-"""A continuous value is at the edge within this share of its range (of the scale it is sampled on)."""
+"""A continuous value is at the edge within this share of its range, on its scale."""
 
 MANY_FAILURES = 0.1
 """A share of failed trials, of those that ended by themselves, that is worth a word."""
@@ -61,7 +61,8 @@ def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
     if not found:
         return []
     return [
-        f"The best trial, {best.number}, lies at the edge of the space: {', '.join(found.values())}. "
+        f"The best trial, {best.number}, lies at the edge of the space: "
+        f"{', '.join(found.values())}. "
         "A better value may lie beyond; widen the range in a copy of the study file and search it."
     ]
 
@@ -127,7 +128,8 @@ def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[s
     if isinstance(sampler, TpeOptions | CmaesOptions) and 0 < finished <= sampler.startup_trials:
         yield (
             f"The sampler {sampler.name!r} starts with {sampler.startup_trials} trials without a "
-            f"model of the results, and the study has {finished}: all of them were enqueued or drawn at random."
+            f"model of the results, and the study has {finished}: all were enqueued or drawn at "
+            "random."
         )
 
 
@@ -152,8 +154,9 @@ def within_noise(trials: Sequence[TrialRecord], deviation: float | None) -> list
     if not near:
         return []
     return [
-        f"{_numbered(near)} cannot be told from the best, trial {best.number}: the difference is at most "
-        f"{apart:.4f}, the noise between two trainings whose standard deviation over seeds is {deviation:.4f}."
+        f"{_numbered(near)} cannot be told from the best, trial {best.number}: the difference is "
+        f"at most {apart:.4f}, the noise between two trainings whose standard deviation over seeds "
+        f"is {deviation:.4f}."
     ]
 
 

@@ -58,7 +58,9 @@ def history_finding(facts: Facts) -> str:
 def importance_finding(importances: Mapping[str, float]) -> str:
     """Which parameters decide most."""
     (first, share), *others = importances.items()
-    words = f"The {readable(first)} explains most of what separates the best trials from the rest: {share:.0%}"
+    words = (
+        f"The {readable(first)} tells the best trials from the rest more than others: {share:.0%}"
+    )
     if others:
         words += f", before the {readable(others[0][0])} with {others[0][1]:.0%}"
     return (
@@ -76,8 +78,8 @@ def parallel_finding(trials: Sequence[TrialRecord]) -> str:
     ranges = [_range_of(name, [float(trial.parameters[name]) for trial in top]) for name in names]
     return (
         f"The {_counted(len(top), 'best complete trial')} (the top {TOP_SHARE:.0%}) "
-        f"{'has' if len(top) == 1 else 'have'}: {', '.join(ranges)}. Each line is a finished trial; "
-        "drag along an axis to keep the trials in that range."
+        f"{'has' if len(top) == 1 else 'have'}: {', '.join(ranges)}. Each line is a finished "
+        "trial; drag along an axis to keep the trials in that range."
     )
 
 
@@ -122,7 +124,10 @@ def size_finding(trials: Sequence[TrialRecord]) -> str:
         f"{best.value:.4f}"
     )
     if small is not best:
-        words += f"; trial {small.number}, the smallest, has {parameter_count(small):,} and {small.value:.4f}"
+        words += (
+            f"; trial {small.number}, the smallest, has {parameter_count(small):,} "
+            f"and {small.value:.4f}"
+        )
     numbers = ", ".join(str(trial.number) for trial in front)
     return (
         f"{words}. The line joins the trials that none beats with as few parameters "
@@ -145,7 +150,8 @@ def confirmation_finding(facts: Facts) -> str:
             False: "not more than the noise",
             None: "one seed each, so nobody can tell",
         }
-        words += f"; {first.sample.mean - other.sample.mean:+.4f} against {other.name} ({judged[certain]})"
+        difference = first.sample.mean - other.sample.mean
+        words += f"; {difference:+.4f} against {other.name} ({judged[certain]})"
     return (
         f"{words[0].upper()}{words[1:]}. Small points are seeds, bars one standard deviation "
         "around the mean; the open diamond is what the search saw, the best of several validations."

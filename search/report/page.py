@@ -67,7 +67,7 @@ def _tables(facts: Facts) -> Mapping[str, Any]:
 
 
 def _plots(facts: Facts) -> Mapping[str, Any]:
-    """Every picture by its place, None where there is nothing to draw; and what all of them need."""
+    """Every picture by its place, None where there is nothing to draw; and their content."""
     single: dict[str, Plot | None] = {
         "curves": curves_plot(facts),
         "history": history_plot(facts),
