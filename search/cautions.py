@@ -56,7 +56,7 @@ def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
         end = None if value is None else _end(float(value), bounds)
         if end is not None:
             found.setdefault(
-                (bounds.key, end), f"{_readable(name)} {value:.4g} ({_end_in_words(bounds, end)})"
+                (bounds.key, end), f"{_readable(name)} = {value:.4g} ({_end_in_words(bounds, end)})"
             )
     if not found:
         return []
@@ -88,7 +88,7 @@ def _place(value: float, bounds: Bounds) -> float:
 
 def _end_in_words(bounds: Bounds, end: float) -> str:
     which = "high" if end == bounds.high else "low"
-    return f"{bounds.key}.{which} is {end:g}"
+    return f"{bounds.key}.{which} = {end:g}"
 
 
 def many_failures(trials: Sequence[TrialRecord]) -> list[str]:

@@ -39,7 +39,7 @@ def curves_plot(facts: Facts) -> Plot | None:
     finished = [trial for trial in facts.finished if _points(trial)]
     if not finished:
         return None
-    traces = [*_every_curve(finished), *_end_marks(finished), *_best_curves(finished)]
+    traces = [*_every_curve(finished), *_best_curves(finished), *_end_marks(finished)]
     drawn = layout(
         "epoch", ACCURACY, height=480, xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"}
     )

@@ -98,19 +98,23 @@ def slice_finding(name: str, trials: Sequence[TrialRecord]) -> str:
     assert best is not None
     span = _range_of("", top).strip()
     words = f"The top {TOP_SHARE:.0%} {'lies at' if min(top) == max(top) else 'lie at'} {span}"
-    means = _means(name, complete)
-    if len(means) > 1 and isinstance(best.parameters[name], int):
+    means = _means(name, complete) if isinstance(best.parameters[name], int) else {}
+    if len(means) > 1:
         value, mean = max(means.items(), key=lambda item: item[1])
-        words += f"; the highest mean, {mean:.4f}, is that of {value:g}"
+        words += (
+            f"; of the values with several complete trials {value:g} has the best mean, {mean:.4f}"
+        )
     return f"{words}; the best trial has {float(best.parameters[name]):.3g}."
 
 
 def _means(name: str, trials: Sequence[TrialRecord]) -> dict[float, float]:
+    """The mean of each value that several trials have."""
     ordered = sorted(trials, key=lambda trial: trial.parameters[name])
-    return {
-        float(value): fmean(trial.value or 0.0 for trial in alike)
+    values = {
+        float(value): [trial.value or 0.0 for trial in alike]
         for value, alike in groupby(ordered, key=lambda trial: trial.parameters[name])
     }
+    return {value: fmean(several) for value, several in values.items() if len(several) > 1}
 
 
 def size_finding(trials: Sequence[TrialRecord]) -> str:

@@ -57,7 +57,7 @@ def _enqueued(facts: Facts) -> Figure | None:
     if trial is None:
         return None
     note = f"{trial.reference}, validation"
-    return Figure(name="study file's own", value=f"{trial.value:.4f}", note=note)
+    return Figure(name="best enqueued", value=f"{trial.value:.4f}", note=note)
 
 
 def _popularity(facts: Facts) -> Figure | None:

@@ -106,7 +106,21 @@ def log_axis(low: float, high: float, *, powers_of_two: bool = False) -> Json:
     if powers_of_two:
         ticks = [2**n for n in range(round(math.log2(low)), round(math.log2(high)) + 1)]
         return axis | {"tickvals": ticks, "ticktext": [str(tick) for tick in ticks]}
-    return axis | {"dtick": "D2" if ends[1] - ends[0] < 1.5 else 1}
+    ticks = [
+        step * 10.0**n
+        for n in range(math.floor(ends[0]), math.ceil(ends[1]) + 1)
+        for step in ((1, 2, 5) if ends[1] - ends[0] < 1.5 else (1,))
+    ]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    return axis | {"tickvals": shown, "ticktext": [short(tick) for tick in shown]}
+
+
+def short(value: float) -> str:
+    """A number in a few characters, such as ``1.2M``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
 
 
 def color_of(depth: int) -> str:

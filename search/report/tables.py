@@ -47,7 +47,7 @@ def leaderboard(facts: Facts) -> Table:
     others = varying(trials)
     columns = [
         ("rank", True),
-        ("trial", True),
+        ("trial", False),
         ("layers", False),
         ("embedding", True),
         ("learning rate", True),
@@ -76,7 +76,9 @@ def varying(trials: Sequence[TrialRecord]) -> list[str]:
 
 def _trial_row(rank: int, trial: TrialRecord, others: Sequence[str]) -> list[Cell]:
     rate = trial.parameters.get("learning_rate")
-    name = f"{trial.number} · {trial.reference}" if trial.reference else str(trial.number)
+    name = f"{trial.number}"
+    if trial.reference:
+        name += f" {trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference}"
     state = trial.state
     if trial.pruned_at_epoch is not None:
         state_words = f"pruned at epoch {trial.pruned_at_epoch}"

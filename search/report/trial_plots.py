@@ -28,6 +28,7 @@ from search.report.style import (
     plain,
     readable,
     rounded,
+    short,
 )
 from search.trials import TrialRecord
 
@@ -141,21 +142,13 @@ def _parallel_axis(label: str, values: Sequence[float], is_logarithmic: bool) ->
         ticks_at = [float(n) for n in range(round(low), round(high) + 1)]
     else:
         ticks_at = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
-    words = [_short(2**place) for place in ticks_at]
+    words = [short(2**place) for place in ticks_at]
     return {
         "label": label,
         "values": places,
         "tickvals": [rounded(place) for place in ticks_at],
         "ticktext": words,
     }
-
-
-def _short(value: float) -> str:
-    """A number in a few characters, such as ``1.2M``."""
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def _plain_lines(
