@@ -55,9 +55,10 @@
     data.plots.forEach(draw);
   }
 
-  // What is on the screen comes first, the rest when there is time for it.
+  // One picture at a time, so that the page answers meanwhile; those that need WebGL, which may be
+  // slow in software, come last.
   function drawOneByOne() {
-    const waiting = data.plots.slice();
+    const waiting = data.plots.slice().sort((one, other) => Boolean(one.fallback) - Boolean(other.fallback));
     const step = () => {
       const next = waiting.shift();
       if (!next) {
