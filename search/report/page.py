@@ -26,7 +26,7 @@ from search.report.tables import (
     confirmation_table,
     leaderboard,
     references_table,
-    tests_table,
+    results_of_test,
 )
 from search.report.trial_plots import importance_plot, parallel_plot, size_plot, slice_plots
 from search.report.words import duration, percent
@@ -62,7 +62,7 @@ def _tables(facts: Facts) -> Mapping[str, Any]:
         "leaderboard": leaderboard(facts),
         "references": references_table(facts),
         "confirmation": confirmation_table(facts),
-        "tests": tests_table(facts),
+        "tests": results_of_test(facts),
     }
 
 

@@ -129,7 +129,7 @@ def references_table(facts: Facts) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def tests_table(facts: Facts) -> Table:
+def results_of_test(facts: Facts) -> Table:
     """The winner and the references on the test rows; without rows where nothing was tested."""
     names = [name for name in TEST_COLUMNS if name in facts.tests]
     columns = [("", False), *((metric_name(name), True) for name in names)]

@@ -10,7 +10,7 @@ from search.report.facts import State
 from search.report.importance import LEAST_TRIALS
 from search.report.pareto import pareto_front
 from search.report.result_plots import confirmation_plot
-from search.report.tables import leaderboard, tests_table
+from search.report.tables import leaderboard, results_of_test
 from search.report.trial_plots import parallel_plot, slice_plots
 from search.spec import StudySpec
 from search.trials import TrialRecord
@@ -88,7 +88,7 @@ def test_a_confirmation_is_read_with_every_seed(study: optuna.Study, spec: Study
     assert facts.tests["test_top_100_accuracy"].values == (0.32, 0.33, 0.34)
     # each contender's deviation is 0.01, so the noise between two draws is 2 * sqrt(2) * 0.01
     assert f"{2 * math.sqrt(2) * 0.01:.4f}" in facts.cautions[-1]
-    table = tests_table(facts)
+    table = results_of_test(facts)
     assert table.rows[0][1][0] == "0.3300 ± 0.0100"
     plot = confirmation_plot(facts)
     assert plot is not None

@@ -1,6 +1,7 @@
 """The page as text: escaped, self-contained, and saying so where there is nothing."""
 
 import html.parser
+import itertools
 import json
 import os
 import re
@@ -116,7 +117,7 @@ def test_every_section_is_there_whatever_the_study_holds(
     assert len(sections) == 12
     headings = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1
-    assert all(after <= before + 1 for before, after in zip(headings, headings[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(headings))
     assert COMMANDS.retrain in reader.text
     drawn = [each for each in reader.named("div") if each.get("role") == "img"]
     assert len(drawn) == len(reader.named("figcaption"))
