@@ -20,7 +20,10 @@ This page is written by `python -m search.report.schema_page > docs/report-schem
 
 def schema_page() -> str:
     """The page: a table for each object, the report first."""
-    parts = [schema.Report, *(part for part in _parts() if part is not schema.Report)]
+    parts: list[type[BaseModel]] = [
+        schema.Report,
+        *(part for part in _parts() if part is not schema.Report),
+    ]
     return "\n".join([HEAD, *(_section(part) for part in parts)])
 
 

@@ -182,7 +182,7 @@ def test_without_webgl_the_parameters_are_drawn_as_plain_lines(
     large: Path, open_page: Open
 ) -> None:
     opened = open_page(large, script="HTMLCanvasElement.prototype.getContext = () => null;")
-    assert opened.page.locator("#plot-parallel .scatterlayer path.js-line").count() == 2
+    assert opened.page.locator("#plot-parallel .scatterlayer .trace").count() == 2
     assert opened.page.locator("#plot-parallel .parcoords").count() == 0
     opened.check()
 

@@ -121,7 +121,11 @@ def fill(study: optuna.Study, spec: StudySpec, count: int, seed: int = 0) -> Non
         state = draw.choices(
             [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], weights=[60, 37, 3]
         )[0]
-        failed = {"reason": "train_loss is not finite at epoch 3"}
+        attributes: dict[str, Any] = {}
+        if state == TrialState.FAIL:
+            attributes["reason"] = "train_loss is not finite at epoch 3"
+        if number == 0:
+            attributes["reference"] = "tutorial (32,)"
         add_trial(
             study,
             spec,
@@ -131,8 +135,7 @@ def fill(study: optuna.Study, spec: StudySpec, count: int, seed: int = 0) -> Non
             top=round(draw.uniform(0.05, 0.36), 5),
             epochs=draw.choice((10, 15, 20)) if state == TrialState.PRUNED else 30,
             state=state,
-            **(failed if state == TrialState.FAIL else {}),
-            **({"reference": "tutorial (32,)"} if number == 0 else {}),
+            **attributes,
         )
 
 
