@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.contenders import TUTORIAL
+from search.contenders import TUTORIAL, tutorial_contender
 from search.ledger import Ledger
 from search.noise import Sample
 from search.retrained import ConfirmationRecord, RetrainRecord
@@ -20,7 +20,7 @@ class ContenderResult:
 
     Attributes:
         trial: number of the trial; None for the tutorial's own model.
-        layer_sizes: as text; empty for the tutorial's own model.
+        layer_sizes: as text; empty where unknown.
         epochs: of each training.
         value_of_search: what the search saw; None for the tutorial's own model.
         sample: validation top-100 accuracies, one a seed.
@@ -36,12 +36,12 @@ class ContenderResult:
     def name(self) -> str:
         """For people, such as ``trial 12 (64, 32)``."""
         if self.trial is None:
-            return "the tutorial's own model"
+            return f"the tutorial's {self.layer_sizes}"
         return f"trial {self.trial} {self.layer_sizes}".rstrip()
 
     @property
     def depth(self) -> int:
-        """The number of layers; 0 for the tutorial's own model, which is no trial."""
+        """The number of layers; 0 where it is unknown."""
         return len(re.findall(r"\d+", self.layer_sizes))
 
     @property
@@ -70,11 +70,13 @@ def contender_results(ledger: Ledger, trials: Sequence[TrialRecord]) -> list[Con
 def _result(
     key: str, epochs: int, values: Mapping[int, float], trials: Mapping[int, TrialRecord]
 ) -> ContenderResult:
-    number = None if key == TUTORIAL else int(key.removeprefix(TRIAL))
+    is_tutorial = key == TUTORIAL
+    number = None if is_tutorial else int(key.removeprefix(TRIAL))
     trial = None if number is None else trials.get(number)
+    layer_sizes = str(tutorial_contender().model.layer_sizes) if is_tutorial else ""
     return ContenderResult(
         trial=number,
-        layer_sizes="" if trial is None else trial.layer_sizes,
+        layer_sizes=layer_sizes if trial is None else trial.layer_sizes,
         epochs=epochs,
         value_of_search=None if trial is None else trial.value,
         sample=Sample.of([values[seed] for seed in sorted(values)]),

@@ -55,7 +55,7 @@ def importance_plot(facts: Facts) -> Plot | None:
         "marker": {"color": ACCENT},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
-    across = {"tickformat": ".0%", "rangemode": "tozero"}
+    across = {"tickformat": ".0%", "rangemode": "tozero", "nticks": 5, "tickangle": 0}
     margin = {"l": 130, "r": 48, "t": 8, "b": 48}
     return Plot(
         id="plot-importances",
