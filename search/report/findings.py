@@ -79,7 +79,7 @@ def parallel_finding(trials: Sequence[TrialRecord]) -> str:
     return (
         f"The {_counted(len(top), 'best complete trial')} (the top {TOP_SHARE:.0%}) "
         f"{'has' if len(top) == 1 else 'have'}: {', '.join(ranges)}. Each line is a finished "
-        "trial; drag along an axis to keep the trials in that range."
+        "trial; on a wide screen, drag along an axis to keep the trials in that range."
     )
 
 

@@ -33,10 +33,11 @@
     }
   }
   const webgl = hasWebgl();
+  const narrow = matchMedia("(max-width: 40rem)");  // no room for the words on parallel axes
 
   function draw(plot) {
     const place = document.getElementById(plot.id);
-    const simple = plot.fallback && (!webgl || printing);
+    const simple = plot.fallback && (!webgl || printing || narrow.matches);
     const { data: traces, layout } = colored(simple ? plot.fallback : plot, getComputedStyle(document.documentElement));
     layout.font.family = getComputedStyle(document.body).fontFamily;
     layout.autosize = !printing;
@@ -74,6 +75,7 @@
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
 
   // --- the leaderboard ---------------------------------------------------------------------------
 

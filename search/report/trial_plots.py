@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from search.bounds import Bounds, bounds_of
 from search.report.facts import Facts
 from search.report.findings import (
+    TOP_SHARE,
     importance_finding,
     parallel_finding,
     size_finding,
@@ -159,7 +160,7 @@ def _plain_lines(
     across = list(range(len(axes)))
     scaled = list(zip(*(_scaled(axis["values"]) for axis in axes), strict=True))
     traces = []
-    for is_top, name in ((False, "others"), (True, "the top")):
+    for is_top, name in ((False, "others"), (True, f"top {TOP_SHARE:.0%}")):
         x: list[float | None] = []
         y: list[float | None] = []
         for trial, line in zip(trials, scaled, strict=True):
@@ -178,7 +179,12 @@ def _plain_lines(
                 "hoverinfo": "skip",
             }
         )
-    names = {"tickvals": across, "ticktext": [axis["label"] for axis in axes]}
+    names = {
+        "tickvals": across,
+        "ticktext": [axis["label"] for axis in axes],
+        "range": [-0.1, len(axes) - 0.9],
+        "tickangle": 40,
+    }
     ends = {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
     return traces, layout("", "", height=440, xaxis=names, yaxis=ends)
 

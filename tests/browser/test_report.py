@@ -22,6 +22,7 @@ from tests.unit.search.report.made import (
 )
 
 pytestmark = pytest.mark.browser
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 MOST_BYTES = 8_000_000
 HOSTILE = (
@@ -152,13 +153,16 @@ def test_pictures_follow_the_theme_while_the_page_is_open(large: Path, open_page
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_has_enough_contrast(dark: bool, large: Path, open_page: Open) -> None:
-    """WCAG's ratio of 4.5 for every color of text on both backgrounds."""
+    """WCAG's ratio, on both backgrounds: 4.5 for every color of text, 3 for those of points."""
     page = open_page(large, dark=dark).page
-    worst = page.evaluate(CONTRAST)
+    worst = page.evaluate(CONTRAST, TEXT)
     assert worst["ratio"] >= 4.5, worst
+    points = page.evaluate(CONTRAST, [f"--depth-{number}" for number in range(1, 9)])
+    assert points["ratio"] >= 3.0, points
 
 
-CONTRAST = """() => {
+TEXT = ["--ink", "--soft", "--muted", "--accent", "--warn", "--good", "--fail"]
+CONTRAST = """(names) => {
   const style = getComputedStyle(document.documentElement);
   const luminance = (name) => {
     const hex = style.getPropertyValue(name).trim().slice(1);
@@ -168,7 +172,7 @@ CONTRAST = """() => {
   };
   let worst = { ratio: 99 };
   for (const back of ["--page", "--card"]) {
-    for (const text of ["--ink", "--soft", "--muted", "--accent", "--warn", "--good", "--fail"]) {
+    for (const text of names) {
       const [low, high] = [luminance(back), luminance(text)].sort((one, other) => one - other);
       const ratio = (high + 0.05) / (low + 0.05);
       if (ratio < worst.ratio) worst = { ratio, back, text };
@@ -185,6 +189,18 @@ def test_without_webgl_the_parameters_are_drawn_as_plain_lines(
     assert opened.page.locator("#plot-parallel .scatterlayer .trace").count() == 2
     assert opened.page.locator("#plot-parallel .parcoords").count() == 0
     opened.check()
+
+
+def test_a_narrow_page_has_plain_lines_and_a_wide_one_parallel_axes(
+    large: Path, open_page: Open
+) -> None:
+    page = open_page(large).page
+    axes, lines = "#plot-parallel .parcoords", "#plot-parallel .scatterlayer .trace"
+    assert page.locator(axes).count() > 0
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_function(f"document.querySelectorAll({lines!r}).length === 2")
+    assert page.locator(axes).count() == 0
+    assert not overflows(page)
 
 
 def test_paper_is_light_and_holds_everything(large: Path, open_page: Open) -> None:
@@ -229,6 +245,3 @@ def test_small_studies_open_without_a_complaint(
     assert opened.page.locator(".nothing").count() >= 3
     assert not overflows(opened.page)
     opened.check()
-
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
