@@ -39,8 +39,7 @@ def report(
         session.show(f"report: {path.resolve()}")
         session.show(f"open it in a browser: {path.resolve().as_uri()}")
     if open_it and not webbrowser.open(path.resolve().as_uri()):
-        session.console.stderr = True
-        session.warn("no browser could be opened; open the file in one")
+        sys.stderr.write("warning: no browser could be opened; open the file in one\n")
     return 0
 
 
