@@ -183,7 +183,7 @@ def _plain_lines(
         "tickvals": across,
         "ticktext": [axis["label"] for axis in axes],
         "range": [-0.1, len(axes) - 0.9],
-        "tickangle": 40,
+        "tickangle": -40,
     }
     ends = {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
     return traces, layout("", "", height=440, xaxis=names, yaxis=ends)

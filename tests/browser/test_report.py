@@ -200,6 +200,8 @@ def test_a_narrow_page_has_plain_lines_and_a_wide_one_parallel_axes(
     page.set_viewport_size({"width": 390, "height": 900})
     page.wait_for_function(f"document.querySelectorAll({lines!r}).length === 2")
     assert page.locator(axes).count() == 0
+    names = page.locator("#plot-parallel .xtick text").all_text_contents()
+    assert (names[0], names[-1]) == ("depth", "accuracy")
     assert not overflows(page)
 
 
