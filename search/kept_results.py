@@ -1,6 +1,6 @@
 """What a study's ledger holds, as records: for whoever shows it and computes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,14 @@ from search.ledger import Ledger
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.stored_trials import curve_from_json
 from search.towers import find_towers
+from search.trials import OBJECTIVE_METRIC
 
 REFERENCES = "references"
 TEST = "test:"
 CONFIRMATION = "confirmation:"
+
+FOR_OTHER_METRICS = ("ease_unseen",)
+"""References whose choices were made for another metric than the one that trials have."""
 
 
 def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
@@ -49,6 +53,11 @@ def kept_retrainings(
     return found
 
 
+def kept_tests(ledger: Ledger) -> list[RetrainRecord]:
+    """The re-trainings that were tested, wherever their towers lie."""
+    return [retraining_of(result) for result in ledger.starting_with(TEST).values()]
+
+
 def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
     """What the last confirmation of every winner found."""
     return [
@@ -70,3 +79,12 @@ def retraining_of(result: Mapping[str, Any]) -> RetrainRecord:
 def confirmed_folder(contender: str, epochs: int) -> str:
     """The name of the folder of a confirmed model, by the contender's key."""
     return f"confirmed-{contender}-{epochs}-epochs"
+
+
+def validation_accuracies(references: Iterable[ReferenceRecord]) -> dict[str, float]:
+    """The references that trials can be compared with, by a name for people: their accuracy."""
+    return {
+        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC]
+        for reference in references
+        if reference.name not in FOR_OTHER_METRICS
+    }

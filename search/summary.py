@@ -30,6 +30,7 @@ def print_summary(
     *,
     references: Mapping[str, float],
     commands: NextCommands,
+    cautions: Sequence[str] = (),
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
@@ -39,12 +40,15 @@ def print_summary(
         references: validation top-100 accuracies of what any model should beat, by name; empty
             where they were not measured.
         commands: what to do next.
+        cautions: what to be careful about, from :func:`search.cautions.cautions`.
     """
     best = best_of(trials)
     if best is not None:
         console.print(leaderboard(trials, references))
     for line in verdict(trials, references):
         console.print(line, markup=False, highlight=False)
+    for line in cautions:
+        console.print(f"careful: {line}", markup=False, highlight=False)
     console.print()
     steps = {"compare trials": commands.compare, "search on": commands.more}
     if best is not None:

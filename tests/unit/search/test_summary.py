@@ -180,3 +180,14 @@ def test_without_a_complete_trial_there_is_nothing_to_rank_or_re_train() -> None
 @pytest.mark.parametrize("width", [10, 30, 60])
 def test_narrow_terminals_show_it_too(width: int) -> None:
     assert "retrieves" in summary([trial(0, reference=TUTORIAL), trial(1)], width=width)
+
+
+def test_what_to_be_careful_about_follows_the_verdict() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(
+        console, [trial(0)], references={}, commands=COMMANDS, cautions=["[b]many[/b] failed."]
+    )
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "careful: [b]many[/b] failed.\n" in shown
+    assert shown.index("The best, trial 0") < shown.index("careful:") < shown.index("search on:")

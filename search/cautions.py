@@ -1,0 +1,179 @@
+"""What to be careful about before a study's result is believed: pure functions, in words."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from search.bounds import Bounds, bounds_of
+from search.noise import ERRORS_APART
+from search.spec import StudySpec
+from search.strategies import (
+    CmaesOptions,
+    MedianOptions,
+    PatientOptions,
+    PercentileOptions,
+    TpeOptions,
+)
+from search.trials import TrialRecord, best_of
+
+EDGE_SHARE = 0.05
+"""A continuous value is at the edge within this share of its range, on its scale."""
+
+MANY_FAILURES = 0.1
+"""A share of failed trials, of those that ended by themselves, that is worth a word."""
+
+
+def cautions(
+    trials: Sequence[TrialRecord], spec: StudySpec, deviation: float | None = None
+) -> list[str]:
+    """Everything to be careful about, a sentence or two each; empty where there is nothing.
+
+    Args:
+        trials: all of the study.
+        spec: the study file.
+        deviation: the standard deviation of one configuration's validation accuracy over seeds,
+            from a confirmation; None where there was none.
+    """
+    return [
+        *at_the_edge(trials, spec),
+        *many_failures(trials),
+        *too_few_trials(trials, spec),
+        *within_noise(trials, deviation),
+    ]
+
+
+def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+    """The parameters of the best trial that lie at an end of the space, where more may be beyond.
+
+    Hidden widths and the output's have one range; each end of it is named once.
+    """
+    best = best_of(trials)
+    if best is None:
+        return []
+    found: dict[tuple[str, float], str] = {}
+    for name, bounds in bounds_of(spec.space).items():
+        value = best.parameters.get(name)
+        end = None if value is None else _end(float(value), bounds)
+        if end is not None:
+            found.setdefault(
+                (bounds.key, end), f"{_readable(name)} = {value:.4g} ({_end_in_words(bounds, end)})"
+            )
+    if not found:
+        return []
+    return [
+        f"The best trial, {best.number}, lies at the edge of the space: "
+        f"{', '.join(found.values())}. "
+        "A better value may lie beyond; widen the range in a copy of the study file and search it."
+    ]
+
+
+def _end(value: float, bounds: Bounds) -> float | None:
+    """The end that a value lies at; None inside, where there is no choice, or nothing beyond."""
+    if bounds.low >= bounds.high:
+        return None
+    margin = EDGE_SHARE if bounds.is_continuous else 0.0
+    place = _place(value, bounds)
+    if place >= 1 - margin:
+        return bounds.high
+    return bounds.low if place <= margin and bounds.low != bounds.lowest else None
+
+
+def _place(value: float, bounds: Bounds) -> float:
+    """Where a value lies between the ends, 0 to 1, on the scale it is sampled on."""
+    low, high = bounds.low, bounds.high
+    if bounds.is_logarithmic and low > 0 and value > 0:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)
+
+
+def _end_in_words(bounds: Bounds, end: float) -> str:
+    which = "high" if end == bounds.high else "low"
+    return f"{bounds.key}.{which} = {end:g}"
+
+
+def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
+    """That many trials failed, and the reason that most of them have."""
+    failed = [trial for trial in trials if trial.state == "failed"]
+    ended = len(failed) + sum(trial.is_finished for trial in trials)
+    if not failed or len(failed) < MANY_FAILURES * ended:
+        return []
+    reasons = Counter(trial.reason for trial in failed if trial.reason)
+    reason = reasons.most_common(1)[0] if reasons else None
+    words = f"{len(failed)} of {ended} trials failed"
+    if reason is not None:
+        words += f", {reason[1]} of them with: {reason[0]}"
+    return [f"{words.rstrip('.')}. What fails is not searched: the best may be among it."]
+
+
+def too_few_trials(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+    """That pruner or sampler had too few trials to decide by."""
+    return [*_pruner_waits(trials, spec), *_sampler_waits(trials, spec)]
+
+
+def _pruner_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
+    pruner = spec.pruner
+    if not isinstance(pruner, MedianOptions | PercentileOptions | PatientOptions):
+        return
+    complete = sum(trial.state == "complete" for trial in trials)
+    if 0 < complete < pruner.startup_trials:
+        yield (
+            f"The pruner needs {pruner.startup_trials} complete trials before it decides and has "
+            f"{complete}: no trial was given up yet."
+        )
+
+
+def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
+    sampler = spec.sampler
+    finished = sum(trial.is_finished for trial in trials)
+    if isinstance(sampler, TpeOptions | CmaesOptions) and 0 < finished <= sampler.startup_trials:
+        yield (
+            f"The sampler {sampler.name!r} starts with {sampler.startup_trials} trials without a "
+            f"model of the results, and the study has {finished}: all were enqueued or drawn at "
+            "random."
+        )
+
+
+def within_noise(trials: Sequence[TrialRecord], deviation: float | None) -> list[str]:
+    """Which trials cannot be told from the best.
+
+    A trial is one draw of one seed. Two draws differ by more than ``ERRORS_APART * sqrt(2)``
+    standard deviations in one of 20 cases where there is no difference.
+    """
+    ranked = sorted(
+        (trial for trial in trials if trial.state == "complete" and trial.value is not None),
+        key=lambda trial: (-(trial.value or 0.0), trial.number),
+    )
+    if len(ranked) < 2:
+        return []
+    best, *others = ranked
+    gaps = {trial.number: (best.value or 0.0) - (trial.value or 0.0) for trial in others}
+    if deviation is None:
+        return [_single_seed(best.number, others[0].number, gaps[others[0].number])]
+    apart = ERRORS_APART * math.sqrt(2) * deviation
+    near = [number for number, gap in gaps.items() if gap <= apart]
+    if not near:
+        return []
+    return [
+        f"{_numbered(near)} cannot be told from the best, trial {best.number}: the difference is "
+        f"at most {apart:.4f}, the noise between two trainings whose standard deviation over seeds "
+        f"is {deviation:.4f}."
+    ]
+
+
+def _single_seed(best: int, second: int, gap: float) -> str:
+    return (
+        f"Trial {best} is ahead of trial {second} by {gap:.4f}, each trained with a single seed: "
+        "that cannot be told from noise. search.retrain trains the best trials with several seeds."
+    )
+
+
+def _numbered(numbers: Sequence[int], shown: int = 5) -> str:
+    if len(numbers) == 1:
+        return f"Trial {numbers[0]}"
+    listed = ", ".join(map(str, numbers[:shown]))
+    more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
+    return f"Trials {listed}{more}"
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,65 @@
+"""``python -m search.report``: a study as one HTML file, or as JSON."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli import run_command
+from search.options import StorageOption, TrackingUriOption
+from search.runtime import prepare_runtime
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Where to write it.", show_default="studies/NAME/report.html"
+    ),
+]
+
+
+def main(
+    study: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
+    ] = "tutorial",
+    storage: StorageOption = None,
+    tracking_uri: TrackingUriOption = None,
+    output: OutputOption = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print it as JSON, and nothing else.")
+    ] = False,
+) -> int:
+    """Writes what a study found as one HTML file that needs nothing else.
+
+    The verdict, every trial, the pictures, the confirmation, what it cost and how to do it again,
+    for any browser, without a network. --json prints the same facts for programs instead; the
+    format is documented in docs/report-schema.md. The data set is not needed.
+
+    Example: python -m search.report --study tutorial --open
+    """
+    # Imported here, so that --help and most errors of the command line answer at once.
+    from search.addresses import check_names
+    from search.spec import load_spec
+    from search.workspace import Workspace
+
+    workspace = Workspace(Path.cwd())
+    spec = load_spec(study, folders=workspace.study_files)
+    if output is not None:
+        check_names(str(output), "--output")
+
+    prepare_runtime()
+    from search.report.reporting import report
+    from search.session import Session
+
+    session = Session(
+        spec=spec,
+        study_argument=study,
+        workspace=workspace,
+        storage_url=storage,
+        tracking_uri=tracking_uri,
+    )
+    return report(session, output=output, open_it=open_it, as_json=as_json)
+
+
+if __name__ == "__main__":
+    run_command(main)

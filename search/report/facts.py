@@ -1,0 +1,128 @@
+"""What a report knows about a study: gathered once from its database, without the data set."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+
+from search.cautions import cautions
+from search.described import described, end_of
+from search.kept_results import (
+    kept_confirmations,
+    kept_references,
+    kept_tests,
+    validation_accuracies,
+)
+from search.ledger import Ledger
+from search.noise import Sample
+from search.report.confirmed import (
+    ContenderResult,
+    contender_results,
+    last_of,
+    test_samples,
+    typical_deviation,
+)
+from search.report.cost import Cost, cost_of
+from search.report.importance import importances_of
+from search.retrained import ConfirmationRecord, ReferenceRecord
+from search.spec import StudySpec
+from search.stored_trials import records
+from search.summary import NextCommands, verdict
+from search.tracking import StudyContext
+from search.trials import TrialRecord, best_of
+
+State = Literal["complete", "interrupted", "failed", "running"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A study as a report shows it.
+
+    Attributes:
+        spec: the study file.
+        context: what is kept with the study: data, commit, versions.
+        state: how it stands; ``running`` while a trial is under way, or was left so by a kill.
+        trials: all, in the order of their numbers.
+        references: what any model should beat, with the metrics that are known.
+        contenders: configurations that were trained with several seeds.
+        confirmation: the last one; None where there is none yet.
+        tests: metrics of the test rows of its winner, over the seeds.
+        importances: share by parameter, the highest first; None where too little is known.
+        cost: of the search.
+        cautions: what to be careful about, in words.
+        verdict: what the search reached, in words.
+        commands: what to do next.
+        written_ms: when this was gathered, milliseconds since 1970.
+    """
+
+    spec: StudySpec
+    context: StudyContext
+    state: State
+    trials: tuple[TrialRecord, ...]
+    references: tuple[ReferenceRecord, ...]
+    contenders: tuple[ContenderResult, ...]
+    confirmation: ConfirmationRecord | None
+    tests: Mapping[str, Sample]
+    importances: Mapping[str, float] | None
+    cost: Cost
+    cautions: tuple[str, ...]
+    verdict: tuple[str, ...]
+    commands: NextCommands
+    written_ms: int
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The complete trial with the highest value."""
+        return best_of(self.trials)
+
+    @property
+    def enqueued_best(self) -> TrialRecord | None:
+        """The best of the configurations that the study file enqueues."""
+        return best_of(trial for trial in self.trials if trial.reference)
+
+    @property
+    def finished(self) -> list[TrialRecord]:
+        """Finished trials: complete ones by value, then pruned ones by value."""
+        return sorted(
+            (trial for trial in self.trials if trial.is_finished),
+            key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number),
+        )
+
+
+def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Facts:
+    """Everything a report shows; reads the study and writes nothing.
+
+    Args:
+        study: as it is stored.
+        spec: its file.
+        commands: what to do next, see :meth:`search.session.Session.commands`.
+    """
+    ledger, trials = Ledger(study), records(study)
+    references = kept_references(ledger, test=True)
+    contenders = contender_results(ledger, trials)
+    confirmation = last_of(kept_confirmations(ledger))
+    context = described(study, spec)
+    return Facts(
+        spec=spec,
+        context=context,
+        state=_state(study, trials, context.trials),
+        trials=tuple(trials),
+        references=tuple(references),
+        contenders=tuple(contenders),
+        confirmation=confirmation,
+        tests=test_samples(kept_tests(ledger), confirmation.trial if confirmation else None),
+        importances=importances_of(study),
+        cost=cost_of(trials, spec.training.epochs),
+        cautions=tuple(cautions(trials, spec, typical_deviation(contenders))),
+        verdict=tuple(verdict(trials, validation_accuracies(references))),
+        commands=commands,
+        written_ms=round(time.time() * 1000),
+    )
+
+
+def _state(study: optuna.Study, trials: list[TrialRecord], budget: int) -> State:
+    if any(trial.state == "running" for trial in trials):
+        return "running"
+    return end_of(study, trials, budget)

@@ -1,0 +1,145 @@
+"""The JSON of ``python -m search.report --json``, field by field.
+
+What is unknown is null. A field that is added keeps the version; one that is removed or changes
+its meaning raises it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search.trials import TrialState
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Part(BaseModel):
+    """An object of the JSON: without unknown keys, NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataPart(Part):
+    """What the study was searched on."""
+
+    dataset: str = Field(description="The data set, such as `movielens/100k`.")
+    split: str = Field(description="`random` or `temporal`.")
+    fingerprint: str | None = Field(description="SHA-256 of the prepared data.")
+    source: str | None = Field(description="Where the data came from.")
+    rows: dict[str, int] | None = Field(description="Number of rows by part.")
+
+
+class StudyPart(Part):
+    """The study."""
+
+    name: str = Field(description="Its name.")
+    description: str = Field(description="What it is for, as its file says; may be empty.")
+    state: Literal["complete", "interrupted", "failed", "running"] = Field(
+        description="How its last search ended; `running` while a trial is under way, or was left "
+        "so by a process that was killed."
+    )
+    seed: int = Field(description="The origin of every random draw.")
+    wanted_trials: int = Field(description="Finished trials that the search aims at.")
+    data: DataPart = Field(description="What it was searched on.")
+    space_hash: str = Field(description="SHA-256 of space, data and training settings.")
+    git_commit: str | None = Field(description="The commit of the code of the last search.")
+    versions: dict[str, str] | None = Field(description="Version by library, of the last search.")
+
+
+class BestPart(Part):
+    """The complete trial with the highest value."""
+
+    number: int = Field(description="Its number.")
+    value: float = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
+    parameter_count: int | None = Field(description="Parameters of both towers.")
+    best_epoch: int | None = Field(description="The epoch of the value, from 1.")
+
+
+class TrialPart(Part):
+    """A finished trial."""
+
+    rank: int = Field(description="From 1; complete trials by value, then pruned ones by value.")
+    number: int = Field(description="Its number.")
+    state: Literal["complete", "pruned"] = Field(description="How it ended.")
+    reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
+    value: float | None = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
+    parameter_count: int | None = Field(description="Parameters of both towers.")
+    best_epoch: int | None = Field(description="The epoch of the value, from 1.")
+    pruned_at_epoch: int | None = Field(description="Where it was given up.")
+    train_seconds: float | None = Field(description="Building, training and validating it.")
+
+
+class ReferencePart(Part):
+    """What any model should beat."""
+
+    name: str = Field(description="Such as `popularity`.")
+    metrics: dict[str, float] = Field(description="By name: of validation and of test rows.")
+
+
+class SamplePart(Part):
+    """One number measured with several seeds."""
+
+    mean: float = Field(description="The mean of the values.")
+    standard_deviation: float | None = Field(description="Of the sample; null for one seed.")
+    values: list[float] = Field(description="One a seed.")
+
+
+class ContenderPart(SamplePart):
+    """A configuration trained with several seeds; validation top-100 accuracies."""
+
+    name: str = Field(description="For people, such as `trial 12 (64, 32)`.")
+    trial: int | None = Field(description="Its number; null for the tutorial's own model.")
+    epochs: int = Field(description="Of each training.")
+    value_of_search: float | None = Field(description="The value that the search saw.")
+
+
+class ConfirmationPart(Part):
+    """The best trials over several seeds."""
+
+    winner: int | None = Field(description="The trial that won; null while it goes on.")
+    confirmed_at: str | None = Field(description="When it was decided, ISO 8601 in UTC.")
+    contenders: list[ContenderPart] = Field(
+        description="Trials, the highest mean first, then the tutorial's own model."
+    )
+    verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
+
+
+class CostPart(Part):
+    """What the search cost."""
+
+    train_seconds: float = Field(description="Training of all trials, summed over processes.")
+    wall_seconds: float = Field(description="While at least one trial ran.")
+    trained_epochs: int = Field(description="Epochs of all trials.")
+    saved_epochs: int = Field(description="What pruned trials had left of a whole one.")
+    saved_seconds: float = Field(
+        description="Estimate: each pruned trial's missing epochs times its own seconds per epoch."
+    )
+    saved_share: float | None = Field(
+        description="`saved_seconds / (train_seconds + saved_seconds)`; null where nothing ran."
+    )
+
+
+class Report(Part):
+    """A study as JSON."""
+
+    schema_version: Literal[1] = Field(description="The version of this format.")
+    written_at: str = Field(description="When this was written, ISO 8601 in UTC.")
+    study: StudyPart = Field(description="The study.")
+    trials: dict[TrialState, int] = Field(description="Number of trials by state, zeros included.")
+    best: BestPart | None = Field(description="The best trial; null while none is complete.")
+    leaderboard: list[TrialPart] = Field(description="All finished trials, by rank.")
+    references: list[ReferencePart] = Field(description="What any model should beat.")
+    confirmation: ConfirmationPart | None = Field(description="Null before `search.retrain`.")
+    test: dict[str, SamplePart] | None = Field(
+        description="The winner on the test rows, by metric; null before it was tested."
+    )
+    importances: dict[str, float] | None = Field(
+        description="Share by parameter, summing to 1; null with too few complete trials."
+    )
+    cost: CostPart = Field(description="What the search cost.")
+    warnings: list[str] = Field(description="What to be careful about, in words.")
+    verdict: list[str] = Field(description="What the search reached, in words.")

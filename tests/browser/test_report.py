@@ -1,0 +1,249 @@
+"""The report in a browser: drawn, sorted, dark, narrow, printed, and silent on the network."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from playwright.sync_api import Page
+
+from search.report.writing import write_report
+from search.storage import close_study
+from tests.browser.conftest import Open
+from tests.unit.search.report.made import (
+    COMMANDS,
+    add_trial,
+    fill,
+    keep_confirmation_of,
+    keep_references,
+    made_spec,
+    made_study,
+)
+
+pytestmark = pytest.mark.browser
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+MOST_BYTES = 8_000_000
+HOSTILE = (
+    "</script><script>window.taken = 1</script><img src=https://evil.invalid/x onerror=taken=2>"
+)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The report of 500 trials with everything a study can have."""
+    folder = tmp_path_factory.mktemp("large")
+    spec = made_spec(folder)
+    study = made_study(folder, spec)
+    fill(study, spec, 499)
+    add_trial(study, spec, reference=HOSTILE, top=0.4)
+    keep_references(study)
+    keep_confirmation_of(study, 1, 2)
+    yield write_report(study, spec, COMMANDS, folder / "report.html")
+    close_study(study)
+
+
+def report_of(folder: Path, *states: TrialState) -> Path:
+    """The report of a few trials that ended like this."""
+    spec = made_spec(folder)
+    study = made_study(folder, spec)
+    for state in states:
+        add_trial(study, spec, state=state, reason="train_loss is not finite")
+    path = write_report(study, spec, COMMANDS, folder / "report.html")
+    close_study(study)
+    return path
+
+
+def column(page: Page, number: int) -> list[str]:
+    """The cells of a column of the leaderboard, from 1."""
+    return page.locator(f"#trials tbody td:nth-child({number})").all_text_contents()
+
+
+def header(page: Page, name: str) -> int:
+    """The number of a column of the leaderboard, from 1."""
+    return page.locator("#trials thead th").all_text_contents().index(name) + 1
+
+
+def overflows(page: Page) -> bool:
+    found: bool = page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
+    return found
+
+
+def test_500_trials_are_small_enough(large: Path) -> None:
+    assert large.stat().st_size < MOST_BYTES
+
+
+def test_every_picture_is_drawn_and_nothing_is_fetched(large: Path, open_page: Open) -> None:
+    opened = open_page(large)
+    page = opened.page
+    pictures = page.locator(".plot[role=img]")
+    assert pictures.count() == 13
+    assert page.locator(".plot.js-plotly-plot svg.main-svg").count() >= pictures.count()
+    assert page.locator("#trials tbody tr").count() == 20
+    assert page.locator("figure").count() == page.locator("figcaption").count() == 13
+    assert page.evaluate("window.taken") is None
+    opened.check()
+
+
+def test_points_are_no_elements_of_the_page(large: Path, open_page: Open) -> None:
+    count = open_page(large).page.evaluate(
+        "document.querySelectorAll('body *:not(.plot *)').length"
+    )
+    assert count < 1500
+
+
+def test_a_click_sorts_and_another_one_turns_the_order(large: Path, open_page: Open) -> None:
+    page = open_page(large).page
+    number = header(page, "learning rate")
+    button = page.locator(f"#trials thead th:nth-child({number}) button")
+    button.click()
+    up = [float(text) for text in column(page, number)]
+    assert up == sorted(up)
+    assert page.locator("#trials [aria-sort]").get_attribute("aria-sort") == "ascending"
+    button.click()
+    down = [float(text) for text in column(page, number)]
+    assert down == sorted(down, reverse=True)
+    assert down[0] > up[-1]
+    assert page.locator("#trials [aria-sort]").get_attribute("aria-sort") == "descending"
+
+
+def test_the_keyboard_sorts_as_well(large: Path, open_page: Open) -> None:
+    page = open_page(large).page
+    number = header(page, "seconds")
+    page.locator(f"#trials thead th:nth-child({number}) button").focus()
+    page.keyboard.press("Enter")
+    first = [float(text) for text in column(page, number)]
+    assert first == sorted(first)
+    page.keyboard.press("Space")
+    turned = [float(text) for text in column(page, number)]
+    assert turned == sorted(turned, reverse=True)
+    assert turned != first
+
+
+def test_all_trials_are_shown_when_asked_for(large: Path, open_page: Open) -> None:
+    page = open_page(large).page
+    page.locator("#all").click()
+    shown = page.locator("#trials tbody tr").count()
+    assert shown > 450
+    assert page.locator("#all").get_attribute("aria-expanded") == "true"
+    page.locator("#all").click()
+    assert page.locator("#trials tbody tr").count() == 20
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_overflows(width: int, dark: bool, large: Path, open_page: Open) -> None:
+    opened = open_page(large, width=width, dark=dark)
+    assert not overflows(opened.page)
+    opened.check()
+
+
+def test_pictures_follow_the_theme_while_the_page_is_open(large: Path, open_page: Open) -> None:
+    page = open_page(large).page
+    ink = "getComputedStyle(document.querySelector('#plot-history .xtitle')).fill"
+    back = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ink), page.evaluate(back)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{ink} !== {light[0]!r}")
+    assert page.evaluate(back) != light[1]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_has_enough_contrast(dark: bool, large: Path, open_page: Open) -> None:
+    """WCAG's ratio, on both backgrounds: 4.5 for every color of text, 3 for those of points."""
+    page = open_page(large, dark=dark).page
+    worst = page.evaluate(CONTRAST, TEXT)
+    assert worst["ratio"] >= 4.5, worst
+    points = page.evaluate(CONTRAST, [f"--depth-{number}" for number in range(1, 9)])
+    assert points["ratio"] >= 3.0, points
+
+
+TEXT = ["--ink", "--soft", "--muted", "--accent", "--warn", "--good", "--fail"]
+CONTRAST = """(names) => {
+  const style = getComputedStyle(document.documentElement);
+  const luminance = (name) => {
+    const hex = style.getPropertyValue(name).trim().slice(1);
+    const parts = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+      .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  let worst = { ratio: 99 };
+  for (const back of ["--page", "--card"]) {
+    for (const text of names) {
+      const [low, high] = [luminance(back), luminance(text)].sort((one, other) => one - other);
+      const ratio = (high + 0.05) / (low + 0.05);
+      if (ratio < worst.ratio) worst = { ratio, back, text };
+    }
+  }
+  return worst;
+}"""
+
+
+def test_without_webgl_the_parameters_are_drawn_as_plain_lines(
+    large: Path, open_page: Open
+) -> None:
+    opened = open_page(large, script="HTMLCanvasElement.prototype.getContext = () => null;")
+    assert opened.page.locator("#plot-parallel .scatterlayer .trace").count() == 2
+    assert opened.page.locator("#plot-parallel .parcoords").count() == 0
+    opened.check()
+
+
+def test_a_narrow_page_has_plain_lines_and_a_wide_one_parallel_axes(
+    large: Path, open_page: Open
+) -> None:
+    page = open_page(large).page
+    axes, lines = "#plot-parallel .parcoords", "#plot-parallel .scatterlayer .trace"
+    assert page.locator(axes).count() > 0
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_function(f"document.querySelectorAll({lines!r}).length === 2")
+    assert page.locator(axes).count() == 0
+    names = page.locator("#plot-parallel .xtick text").all_text_contents()
+    assert (names[0], names[-1]) == ("depth", "accuracy")
+    assert not overflows(page)
+
+
+def test_paper_is_light_and_holds_everything(large: Path, open_page: Open) -> None:
+    opened = open_page(large, dark=True)
+    page = opened.page
+    page.emulate_media(media="print")
+    page.wait_for_function("document.querySelectorAll('#trials tbody tr').length > 450")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.plot svg.main-svg')].map((each) => each.clientWidth)"
+    )
+    assert max(widths) <= 660
+    page.emulate_media(media="screen")
+    page.wait_for_function("document.querySelectorAll('#trials tbody tr').length === 20")
+    assert page.pdf()[:5] == b"%PDF-"
+    opened.check()
+
+
+def test_the_skip_link_leads_to_the_content(large: Path, open_page: Open) -> None:
+    page = open_page(large).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        (),
+        (TrialState.COMPLETE,),
+        (TrialState.PRUNED,),
+        (TrialState.FAIL, TrialState.FAIL),
+    ],
+    ids=["empty", "one trial", "one pruned", "failures alone"],
+)
+def test_small_studies_open_without_a_complaint(
+    states: tuple[TrialState, ...], tmp_path: Path, open_page: Open
+) -> None:
+    opened = open_page(report_of(tmp_path, *states), width=390)
+    assert opened.page.locator(".nothing").count() >= 3
+    assert not overflows(opened.page)
+    opened.check()

@@ -1,0 +1,131 @@
+"""What a report knows, from studies whose numbers are known."""
+
+import math
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.report.facts import State
+from search.report.importance import LEAST_TRIALS
+from search.report.pareto import pareto_front
+from search.report.result_plots import confirmation_plot
+from search.report.tables import leaderboard, results_of_test
+from search.report.trial_plots import parallel_plot, slice_plots
+from search.spec import StudySpec
+from search.trials import TrialRecord
+from tests.unit.search.records import trial
+from tests.unit.search.report.made import (
+    add_trial,
+    facts_of,
+    fill,
+    keep_confirmation_of,
+    keep_references,
+)
+
+
+def test_an_empty_study_is_known_to_be_empty(study: optuna.Study, spec: StudySpec) -> None:
+    facts = facts_of(study, spec)
+    assert (facts.best, facts.confirmation, facts.importances) == (None, None, None)
+    assert facts.state == "interrupted"
+    assert facts.verdict == (
+        "0 trials: 0 complete, 0 pruned. No trial is complete, so there is no best one.",
+    )
+
+
+def test_finished_trials_are_ranked_complete_ones_first(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    add_trial(study, spec, top=0.2)
+    add_trial(study, spec, top=0.35, epochs=10, state=TrialState.PRUNED)
+    add_trial(study, spec, top=0.3)
+    add_trial(study, spec, state=TrialState.FAIL)
+    facts = facts_of(study, spec)
+    assert [each.number for each in facts.finished] == [2, 0, 1]
+    assert facts.best is not None
+    assert facts.best.number == 2
+    table = leaderboard(facts)
+    names = [name for name, _ in table.columns]
+    assert [row[names.index("state")][0] for row in table.rows] == [
+        "complete",
+        "complete",
+        "pruned at epoch 10",
+    ]
+    assert table.rows[0][names.index("value")][0] == "0.3000"
+
+
+@pytest.mark.parametrize(
+    ("last", "state"), [(TrialState.RUNNING, "running"), (TrialState.FAIL, "interrupted")]
+)
+def test_a_study_with_a_trial_under_way_is_running(
+    last: TrialState, state: State, study: optuna.Study, spec: StudySpec
+) -> None:
+    add_trial(study, spec)
+    if last == TrialState.RUNNING:
+        study.ask()
+    else:
+        add_trial(study, spec, state=last)
+    assert facts_of(study, spec).state == state
+
+
+def test_the_verdict_says_what_is_not_beaten(study: optuna.Study, spec: StudySpec) -> None:
+    add_trial(study, spec, top=0.45)
+    keep_references(study)
+    facts = facts_of(study, spec)
+    assert facts.verdict[1] == "It does NOT rank better than ease (51.0%), which need no search."
+
+
+def test_a_confirmation_is_read_with_every_seed(study: optuna.Study, spec: StudySpec) -> None:
+    for top in (0.2, 0.36, 0.35):
+        add_trial(study, spec, top=top)
+    keep_references(study)
+    keep_confirmation_of(study, 1, 2)
+    facts = facts_of(study, spec)
+    assert [each.short_name for each in facts.contenders] == ["trial 1", "trial 2", "tutorial"]
+    first = facts.contenders[0]
+    assert first.sample.values == (0.33, 0.34, 0.35)
+    assert first.value_of_search == pytest.approx(0.36)
+    assert facts.tests["test_top_100_accuracy"].values == (0.32, 0.33, 0.34)
+    # each contender's deviation is 0.01, so the noise between two draws is 2 * sqrt(2) * 0.01
+    assert f"{2 * math.sqrt(2) * 0.01:.4f}" in facts.cautions[-1]
+    table = results_of_test(facts)
+    assert table.rows[0][1][0] == "0.3300 ± 0.0100"
+    plot = confirmation_plot(facts)
+    assert plot is not None
+    assert len(plot.data[0]["x"]) == 9
+
+
+def test_importances_need_enough_trials(study: optuna.Study, spec: StudySpec) -> None:
+    for number in range(LEAST_TRIALS - 1):
+        add_trial(study, spec, rate=0.01 * (number + 1), top=0.1 + number / 100)
+    assert facts_of(study, spec).importances is None
+    add_trial(study, spec, rate=0.5, layers=(32,), top=0.3)
+    found = facts_of(study, spec).importances
+    assert found is not None
+    assert sum(found.values()) == pytest.approx(1)
+    assert {"learning_rate", "output_width"} <= set(found)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+def test_the_front_holds_what_nobody_beats_with_fewer_parameters() -> None:
+    def sized(number: int, count: int, value: float) -> TrialRecord:
+        return trial(number, value=value, derived={"parameter_count": count})
+
+    trials = [sized(0, 100, 0.2), sized(1, 100, 0.3), sized(2, 50, 0.1), sized(3, 200, 0.3)]
+    trials += [sized(4, 400, 0.4), trial(5, "pruned", derived={"parameter_count": 10})]
+    assert [each.number for each in pareto_front(trials)] == [2, 1, 4]
+
+
+def test_pictures_have_the_edges_of_the_space_and_a_way_without_webgl(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    fill(study, spec, 12)
+    facts = facts_of(study, spec)
+    slices = dict(slice_plots(facts))
+    edges = [shape["x0"] for shape in slices["learning rate"].layout["shapes"]]
+    assert edges == [0.005, 1.0]
+    parallel = parallel_plot(facts)
+    assert parallel is not None
+    assert parallel.without_webgl is not None
+    traces, _ = parallel.without_webgl
+    assert {trace["type"] for trace in traces} == {"scatter"}

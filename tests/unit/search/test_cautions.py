@@ -1,0 +1,118 @@
+"""What to be careful about, case by case."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.bounds import bounds_of
+from search.cautions import at_the_edge, cautions, many_failures, too_few_trials, within_noise
+from search.spec import StudySpec
+from search.trials import TrialRecord
+from tests.unit.search.records import trial
+from tests.unit.search.report.made import FILE, made_spec
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> StudySpec:
+    return made_spec(tmp_path)
+
+
+def with_values(**values: Any) -> TrialRecord:
+    inside = {
+        "depth": 2,
+        "output_width": 32,
+        "hidden_width_1": 64,
+        "embedding_dimension": 32,
+        "learning_rate": 0.1,
+    }
+    return trial(7, parameters=inside | values)
+
+
+def valued(number: int, value: float) -> TrialRecord:
+    return trial(number, value=value)
+
+
+def test_inside_of_the_space_nothing_is_said(spec: StudySpec) -> None:
+    assert at_the_edge([with_values()], spec) == []
+    assert at_the_edge([], spec) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"depth": 4}, "depth = 4 (space.depth.high = 4)"),
+        ({"embedding_dimension": 128}, "embedding dimension = 128 (space.embedding_dimension.high"),
+        ({"output_width": 16}, "output width = 16 (space.width.low = 16)"),
+        ({"learning_rate": 0.95}, "learning rate = 0.95 (space.learning_rate.high = 1)"),
+        ({"learning_rate": 0.0055}, "learning rate = 0.0055 (space.learning_rate.low = 0.005)"),
+    ],
+)
+def test_a_value_at_an_end_is_named_with_its_bound(
+    values: dict[str, float], named: str, spec: StudySpec
+) -> None:
+    [line] = at_the_edge([with_values(**values)], spec)
+    assert named in line
+    assert line.count("(space.") == 1
+    assert "trial, 7," in line
+
+
+def test_where_nothing_is_beyond_nothing_is_said(spec: StudySpec) -> None:
+    assert at_the_edge([with_values(depth=1)], spec) == []
+
+
+def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
+    fixed = made_spec(tmp_path, FILE.replace("low = 16, high = 128", "low = 32, high = 32"))
+    assert at_the_edge([with_values()], fixed) == []
+
+
+def test_one_end_of_the_widths_is_named_once(spec: StudySpec) -> None:
+    [line] = at_the_edge([with_values(output_width=256, hidden_width_1=256)], spec)
+    assert line.count("space.width.high") == 1
+
+
+def test_bounds_are_those_of_the_powers_of_two_inside(tmp_path: Path) -> None:
+    text = FILE.replace("width = { low = 16, high = 256 }", "width = { low = 10, high = 300 }")
+    bounds = bounds_of(made_spec(tmp_path, text).space)["hidden_width_3"]
+    assert (bounds.low, bounds.high, bounds.key) == (16, 256, "space.width")
+
+
+def test_failures_are_counted_with_their_reason() -> None:
+    failed = [trial(number, "failed") for number in range(2)]
+    [line] = many_failures([*failed, *(trial(number) for number in range(2, 10))])
+    assert line.startswith("2 of 10 trials failed, 2 of them with: train_loss is not finite")
+
+
+def test_few_failures_and_interruptions_are_no_matter() -> None:
+    trials = [trial(0, "failed"), *(trial(number) for number in range(1, 12))]
+    assert many_failures(trials) == []
+    assert many_failures([trial(0, "interrupted"), trial(1)]) == []
+
+
+def test_a_pruner_and_a_sampler_that_still_wait(spec: StudySpec) -> None:
+    pruner, sampler = too_few_trials([trial(0), trial(1)], spec)
+    assert "needs 5 complete trials before it decides and has 2" in pruner
+    assert "'tpe' starts with 10 trials" in sampler
+    assert too_few_trials([trial(number) for number in range(11)], spec) == []
+    assert too_few_trials([], spec) == []
+
+
+def test_a_single_seed_cannot_tell_the_first_from_the_second() -> None:
+    [line] = within_noise([valued(3, 0.30), valued(1, 0.29), valued(2, 0.20)], None)
+    assert line.startswith("Trial 3 is ahead of trial 1 by 0.0100, each trained with a single seed")
+
+
+def test_with_a_known_noise_the_near_trials_are_named() -> None:
+    trials = [valued(0, 0.3), valued(1, 0.29), valued(2, 0.272), valued(3, 0.271)]
+    [line] = within_noise(trials, 0.01)  # 2 * sqrt(2) * 0.01 = 0.02828
+    assert line.startswith("Trials 1, 2 cannot be told from the best, trial 0")
+    assert "0.0283" in line
+    assert within_noise(trials, 0.001) == []
+
+
+def test_one_trial_is_ahead_of_nobody() -> None:
+    assert within_noise([valued(0, 0.3)], None) == []
+
+
+def test_an_empty_study_needs_no_caution(spec: StudySpec) -> None:
+    assert cautions([], spec) == []
