@@ -27,7 +27,7 @@ class TerminalConsole(Console):
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        file = open(descriptor, "w", encoding=encoding, errors="replace", closefd=False)  # noqa: SIM115, PTH123
+        file = open(descriptor, "w", encoding=encoding, errors="replace", closefd=False)  # noqa: SIM115
         super().__init__(file=file)
 
     @property

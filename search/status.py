@@ -35,5 +35,7 @@ class Status:
         frame = frames[int(seconds * FRAMES_PER_SECOND) % len(frames)]
         elapsed = f"  {short_clock(int(seconds))}" if seconds >= 1 else ""
         words = Text(self.text)
-        words.truncate(max(options.max_width - len(frame) - 1 - len(elapsed), 1), overflow="ellipsis")
+        words.truncate(
+            max(options.max_width - len(frame) - 1 - len(elapsed), 1), overflow="ellipsis"
+        )
         yield Text.assemble((frame, "cyan"), " ", words, (elapsed, "dim"))

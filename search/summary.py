@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.screen import Screen
+from search.trial_words import rate_text
 from search.trials import TrialRecord, TrialState, best_of
 
 TOP = 5
@@ -22,44 +23,51 @@ class NextCommands:
     retrain: str
     more: str
     sync: str
+    report: str
 
 
 def print_summary(
-    console: Console,
+    screen: Screen,
     trials: Sequence[TrialRecord],
     *,
     references: Mapping[str, float],
     commands: NextCommands,
+    cautions: Sequence[str] = (),
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
     Args:
-        console: where to.
+        screen: where to.
         trials: all trials of the study.
         references: validation top-100 accuracies of what any model should beat, by name; empty
             where they were not measured.
         commands: what to do next.
+        cautions: what to mind before the best is believed, a sentence each.
     """
     best = best_of(trials)
     if best is not None:
-        console.print(leaderboard(trials, references))
+        screen.print(leaderboard(trials, references))
     for line in verdict(trials, references):
-        console.print(line, markup=False, highlight=False)
-    console.print()
-    steps = {"compare trials": commands.compare, "search on": commands.more}
+        screen.print(Text(line))
+    for caution in cautions:
+        screen.print(Text(f"warning: {caution}", style="yellow"))
+    screen.show("")
+    steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
     if best is not None:
-        steps = {"re-train the best": commands.retrain} | steps
+        steps = {"re-train": commands.retrain} | steps
     for purpose, command in steps.items():
-        line = f"{purpose + ':':<18} {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        screen.show(f"{purpose + ':':<10} {command}")
 
 
 def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> Table:
-    """The best complete trials, every enqueued configuration, and the references."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for header in ("", "layers"):
-        table.add_column(header)  # these may wrap in a narrow terminal, the numbers not
-    for header in ("embedding", "learning\nrate", "parameters"):
+    """The best complete trials, the best enqueued configuration, and the references.
+
+    A row is a line in a terminal of 80 columns: what is too long for its column is cut.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
+    table.add_column("layers", max_width=19, no_wrap=True, overflow="ellipsis")
+    for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
@@ -67,25 +75,28 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
         (trial for trial in trials if trial.state == "complete" and trial.value is not None),
         key=lambda trial: (-(trial.value or 0.0), trial.number),
     )
-    enqueued = [trial for trial in ranked[TOP:] if trial.reference]
     for trial in ranked[:TOP]:
         table.add_row(*_row(trial), style="green" if trial is ranked[0] else None)
-    table.add_section()
-    for trial in enqueued:
+    for trial in _baseline(ranked):
         table.add_row(*_row(trial))
     for name, accuracy in references.items():
         table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
     return table
 
 
+def _baseline(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best of the enqueued configurations, unless it is among the top already."""
+    enqueued = [trial for trial in ranked if trial.reference]
+    return [trial for trial in enqueued[:1] if trial not in ranked[:TOP]]
+
+
 def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
     parameter_count = trial.derived.get("parameter_count")
-    learning_rate = trial.parameters.get("learning_rate")
     return (
         _name(trial),
         trial.layer_sizes,
         str(trial.parameters.get("embedding_dimension", "")),
-        "" if learning_rate is None else f"{learning_rate:.4g}",
+        rate_text(trial.parameters.get("learning_rate")),
         "" if parameter_count is None else f"{parameter_count:,}",
         f"{trial.value:.4f}",
         str(trial.best_epoch),
@@ -94,7 +105,7 @@ def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
 
 def _name(trial: TrialRecord) -> Text:
     """The number, and what the study file calls it, without the layers of the next column."""
-    name = f"trial {trial.number}"
+    name = str(trial.number)
     if trial.reference:
         called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
         name += f" ({called})"
@@ -120,12 +131,8 @@ def _against_references(value: float, references: Mapping[str, float]) -> list[s
         return []
     not_beaten = {name: other for name, other in references.items() if other >= value}
     if not_beaten:
-        return [f"It does NOT rank better than {_listed(not_beaten)}, which need no search."]
-    return [f"It ranks better than every reference: {_listed(references)}."]
-
-
-def _listed(references: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} ({accuracy:.1%})" for name, accuracy in references.items())
+        return [f"It does NOT rank better than {', '.join(not_beaten)}, which need no search."]
+    return [f"It ranks better than every reference: {', '.join(references)}."]
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:
