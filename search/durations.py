@@ -9,6 +9,14 @@ def clock(seconds: float) -> str:
 
 
 def short_clock(seconds: float) -> str:
-    """The same without hours while there are none, such as ``2:03``."""
-    text = clock(seconds)
-    return text.removeprefix("0:0").removeprefix("0:") if text.startswith("0:") else text
+    """The same in five characters while it is less than an hour: ``42 s``, ``2:03``."""
+    if round(seconds) < 60:
+        return f"{max(round(seconds), 0)} s"
+    return clock(seconds).removeprefix("0:").removeprefix("0")
+
+
+def time_left(seconds: float | None, *, is_measured: bool = True) -> str:
+    """An estimate in words, of about the same length whether it is known or not."""
+    if seconds is None:
+        return "-:--:-- left"
+    return f"{'' if is_measured else 'about '}{clock(seconds)} left"

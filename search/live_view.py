@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from search.columns import Column, add_row, fitting, table_of
-from search.durations import clock, short_clock
+from search.durations import clock, short_clock, time_left
+from search.overall import overall
 from search.sparkline import sparkline
-from search.tally import Running, Slot, Tally, TimeLeft
+from search.tally import Running, Slot, Tally
 from search.trial_words import further_parameters, rate_text
 from search.trials import OBJECTIVE_METRIC, TrialRecord
 
@@ -39,6 +39,9 @@ class SearchView:
         rows = _Rows(columns, self._tally, ascii_only=options.ascii_only)
         # What is least needed goes first where there are few rows: places, the latest, workers.
         room = height - 1 - 2
+        if height >= 20:  # apart from the lines above
+            yield ""
+            room -= 1
         places = self._where() if room >= 3 + self._tally.workers + 4 + len(self._places) else None
         room -= len(self._places) + 1 if places else 0
         finished, target = self._tally.finished, self._tally.target
@@ -73,7 +76,11 @@ class SearchView:
 
     def _left(self) -> str:
         left = self._tally.time_left()
-        return "" if left is None else _left_text(left)
+        return (
+            time_left(None)
+            if left is None
+            else time_left(left.seconds, is_measured=left.is_measured)
+        )
 
     def _counts(self) -> Text:
         tally = self._tally
@@ -96,25 +103,6 @@ class SearchView:
         for what, place in self._places.items():
             grid.add_row(Text(what), Text(place), style=QUIET)
         return grid
-
-
-def overall(name: str, what: str, done: int, target: int, left: str, width: int) -> RenderableType:
-    """One line: the study, how many of how many, a bar, the time left; as far as they fit."""
-    words = f"{done} of {target} {what}"
-    named = f"{name}  {words}"
-    start = named if len(named) + 2 + len(left) + 12 <= width else words
-    if len(start) + 2 + len(left) > width:
-        left = ""
-    room = width - len(start) - (len(left) + 2 if left else 0) - 2
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, overflow="ellipsis")
-    cells: list[RenderableType] = [Text(start, style="bold")]
-    if room >= 8:
-        cells.append(ProgressBar(total=max(target, 1), completed=done, width=min(room, 60)))
-    if left:
-        cells.append(Text(left))
-    grid.add_row(*cells)
-    return grid
 
 
 class _Rows:
@@ -218,10 +206,6 @@ def _configured(trial: TrialRecord) -> dict[str, str | Text]:
         "weights": "" if count is None else f"{count:,}",
         "from the study file": trial.reference or "",
     }
-
-
-def _left_text(left: TimeLeft) -> str:
-    return f"{'' if left.is_measured else 'about '}{clock(left.seconds)} left"
 
 
 def _one_line(text: Text, width: int) -> Text:

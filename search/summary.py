@@ -46,7 +46,9 @@ def print_summary(
     """
     best = best_of(trials)
     if best is not None:
+        screen.show("")
         screen.print(leaderboard(trials, references))
+        screen.show("")
     for line in verdict(trials, references):
         screen.print(Text(line))
     for caution in cautions:
@@ -131,8 +133,8 @@ def _against_references(value: float, references: Mapping[str, float]) -> list[s
         return []
     not_beaten = {name: other for name, other in references.items() if other >= value}
     if not_beaten:
-        return [f"It does NOT rank better than {', '.join(not_beaten)}, which need no search."]
-    return [f"It ranks better than every reference: {', '.join(references)}."]
+        return [f"It is NOT better than {', '.join(not_beaten)}, which need no search."]
+    return [f"It is better than every reference: {', '.join(references)}."]
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:
@@ -153,5 +155,5 @@ def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
     if reference is None or reference.value is None:
         return ""
     if reference.number == best.number:
-        return f"; it is {reference.reference} of the study file, and no other did better"
-    return f"; {reference.reference} of the study file retrieves {reference.value:.1%}"
+        return f"; it is the study file's {reference.reference}"
+    return f"; the study file's {reference.reference}: {reference.value:.1%}"
