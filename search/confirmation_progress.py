@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from search.confirmation_view import ConfirmationView
 from search.contenders import Contender
 from search.screen import Screen
-from search.training_tally import Plan, TrainingTally
+from search.training_tally import Plan, Training, TrainingTally
 
 
 class ConfirmationProgress:
@@ -59,18 +59,20 @@ class ConfirmationProgress:
         training = self._tally.current
         seconds = self._tally.finish(contender.name, accuracy, is_test=is_test)
         if training is not None and seconds is not None:
-            self._screen.announce(
-                f"training {training.name} with seed {training.seed + 1} for {training.epochs} "
-                f"epochs: {training.purpose}: accuracy {accuracy:.4f}  {seconds:.1f} s"
-            )
+            self._say(training, f": accuracy {accuracy:.4f}  {seconds:.1f} s")
 
     def made_again(self) -> None:
         """A training is over that gives no new result, but towers that were lost."""
         training, self._tally.current = self._tally.current, None
         if training is not None:
+            self._say(training)
+
+    def _say(self, training: Training, result: str = "") -> None:
+        """One line a training, where no view shows it."""
+        if not self._screen.is_live:
             self._screen.announce(
                 f"training {training.name} with seed {training.seed + 1} for {training.epochs} "
-                f"epochs: {training.purpose}"
+                f"epochs: {training.purpose}{result}"
             )
 
 

@@ -38,7 +38,9 @@ class ConfirmationView:
         left = time_left(tally.seconds_left())
         yield overall(self._name, "trainings", tally.done, tally.plan.trainings, left, width)
         current = tally.current
-        yield _cut(Text(_what(current) if current else "between two trainings"), width)
+        yield _cut(
+            Text(_what(current, tally.plan.seeds) if current else "between two trainings"), width
+        )
         yield _cut(self._epoch(current, ascii_only=options.ascii_only), width)
         if height >= LEAST_ROWS:
             yield ""
@@ -82,8 +84,8 @@ class ConfirmationView:
         return {"seeds": seeds, "mean accuracy": str(Sample.of(values)) if values else ""}
 
 
-def _what(current: Training) -> str:
-    return f"{current.name}, seed {current.seed + 1}: {current.purpose}"
+def _what(current: Training, seeds: int) -> str:
+    return f"{current.name}, seed {current.seed + 1} of {seeds}: {current.purpose}"
 
 
 def _cut(text: Text, width: int) -> Text:

@@ -66,7 +66,7 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
 
     A row is a line in a terminal of 80 columns: what is too long for its column is cut.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
     table.add_column("layers", max_width=19, no_wrap=True, overflow="ellipsis")
     for header in ("embed", "rate", "weights"):
