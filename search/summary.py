@@ -48,7 +48,8 @@ def print_summary(
     if best is not None:
         screen.show("")
         screen.print(leaderboard(trials, references))
-        screen.show("")
+        if not cautions:  # with them there is no room on one screen
+            screen.show("")
     for line in verdict(trials, references):
         screen.print(Text(line))
     for caution in cautions:
@@ -121,8 +122,8 @@ def verdict(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> l
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
     return [
-        f"{counts}. The best, trial {best.number}, retrieves {best.value:.1%} of the five-star "
-        f"validation ratings in the top 100{_against_enqueued(trials, best)}.",
+        f"{counts}. Trial {best.number} is the best: {best.value:.1%} of the five-star "
+        f"validation ratings are in its top 100{_against_enqueued(trials, best)}.",
         *_against_references(best.value, references),
     ]
 
@@ -155,5 +156,5 @@ def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
     if reference is None or reference.value is None:
         return ""
     if reference.number == best.number:
-        return f"; it is the study file's {reference.reference}"
-    return f"; the study file's {reference.reference}: {reference.value:.1%}"
+        return f"; it is {reference.reference} of the study file"
+    return f"; {reference.reference}: {reference.value:.1%}"

@@ -1,4 +1,4 @@
-"""What the tests of views share: a clock that stands still, and terminals whose text can be read."""
+"""A clock that stands still, and terminals whose text can be read: for tests of views."""
 
 import io
 
@@ -17,13 +17,13 @@ class Clock:
         return self.seconds
 
 
-def drawn(view: RenderableType, width: int = 80, height: int = 24, *, utf8: bool = True) -> list[str]:
+def drawn(
+    view: RenderableType, width: int = 80, height: int = 24, *, utf8: bool = True
+) -> list[str]:
     """The lines of a view in a terminal of that size, spaces at their ends removed."""
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding="utf-8" if utf8 else "ascii")
-    console = Console(
-        file=file, force_terminal=True, color_system=None, width=width, height=height
-    )
+    console = Console(file=file, force_terminal=True, color_system=None, width=width, height=height)
     console.print(view)
     file.flush()
     return [line.rstrip() for line in raw.getvalue().decode().splitlines()]
