@@ -182,13 +182,13 @@ def _columns(width: int) -> list[Column]:
     """All columns; those of the highest rank are left out where there is no room."""
     return [
         Column(name="trial", width=7, rank=0),
-        Column(name="layers", width=19, rank=3, right=False),
+        Column(name="layers", width=19, rank=4, right=False),
         Column(name="embed", width=5, rank=5),
         Column(name="rate", width=7, rank=6),
         Column(name="weights", width=9, rank=8),
         Column(name="epoch", width=7, rank=1),
-        Column(name="now", width=6, rank=2),
-        Column(name="best", width=6, rank=4),
+        Column(name="now", width=6, rank=3),
+        Column(name="best", width=6, rank=2),
         Column(name="curve", width=30 if width >= 140 else 8, rank=7, right=False),
         Column(name="loss", width=6, rank=9),
         Column(name="time", width=5, rank=10),

@@ -149,7 +149,7 @@ def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
         "now",
         "best",
     ]
-    assert row(lines(busy()[0], 30), "running") == ["running", "epoch", "now"]
+    assert row(lines(busy()[0], 30), "running") == ["running", "epoch", "best"]
 
 
 def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
