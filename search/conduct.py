@@ -17,10 +17,10 @@ from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
 from search.launch import search_here, search_with_workers
 from search.ledger import Ledger
+from search.live import make_progress
 from search.locks import within
 from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
-from search.progress import make_progress
 from search.pulse import Pulse
 from search.reference_results import are_measured, measured_references
 from search.session import Session
@@ -28,6 +28,7 @@ from search.stale import Closed, close_stale, everybody_gone, gone
 from search.storage import close_study, open_study
 from search.stored_trials import record_of, records
 from search.summary import print_summary
+from search.tally import Tally
 from search.towers import remove_leftovers
 from search.tracking import Tracker
 from search.tracking.circuit import Circuit
@@ -70,6 +71,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     circuit = session.check_tracking()
     fingerprint = session.dataset.fingerprint  # loaded before anything is written
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
+    session.screen.doing(f"opening study {session.spec.name}")
     try:
         with _opened(session, fingerprint) as (study, stale):
             tracker = _tracker(session, study, circuit)
@@ -80,7 +82,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     except StorageLostError as error:
         session.show(f"stopped: {lost(error, None).reason}")
         return FAILED
-    print_summary(session.console, trials, references=references, commands=session.commands())
+    print_summary(session.screen, trials, references=references, commands=session.commands())
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
         budget = session.spec.study.trials
@@ -103,6 +105,7 @@ def _references(
     if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
         return {}
     found = measured_references(session, ledger, test=False)
+    session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
     return {
         reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC]
@@ -121,34 +124,40 @@ def _run_trials(
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
     _announce_resumption(session, study, stale)
+    session.screen.doing("comparing the study with MLflow")
     agree_before(session, study, tracker)
-    progress = make_progress(
-        session.console,
-        trials=spec.study.trials,
-        epochs=spec.training.epochs,
-        done=records(study),
-        quiet=session.quiet,
-    )
+    tally = Tally(spec.study.trials, spec.training.epochs, records(study), workers=session.workers)
+    progress = make_progress(session.screen, tally, name=spec.name, places=session.places)
 
     def show_others(trials: Sequence[FrozenTrial]) -> None:
         progress.look(map(record_of, trials))
 
     with (
         Pool(worker_environment(session.workers, os.environ)) as pool,
-        StopRequest(progress.announce, at_once=pool.kill) as stop,
-        progress,
+        _stop_request(session, pool) as stop,
         Pulse(study, grace_seconds=session.grace_seconds, on_look=show_others) as pulse,
     ):
-        session.show = progress.announce
         session.patience.stop_reason = lambda: stop.reason
-        with Background(tracker, session.warn) as tracking:
+        with Background(tracker, session.warn) as tracking, progress.shown():
             watchers = (tracking, progress)
             if session.workers == 1:
                 outcome = search_here(session, study, pulse, watchers, stop, timeout_seconds)
             else:
                 outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
+            session.screen.doing("telling MLflow what is left to tell")
+        session.screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
+
+
+def _stop_request(session: Session, pool: Pool) -> StopRequest:
+    """Ctrl-C: once tidily; twice at once, which takes the workers along and frees the terminal."""
+
+    def at_once() -> None:
+        pool.kill()
+        session.screen.abandon()
+
+    return StopRequest(session.screen.notice, at_once=at_once)
 
 
 def _prepare_for_workers(session: Session) -> None:

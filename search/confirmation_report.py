@@ -35,18 +35,24 @@ def validation_table(confirmation: Confirmation) -> Table:
 
 def results_table(confirmation: Confirmation) -> Table:
     """The winner and the references on the test rows."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("test")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("test", no_wrap=True)
     for header in TEST_COLUMNS.values():
         table.add_column(header, justify="right", no_wrap=True)
     test = confirmation.test
     table.add_row(
-        confirmation.winner.name, *(str(test[name]) for name in TEST_COLUMNS), style="green"
+        _short_name(confirmation), *(str(test[name]) for name in TEST_COLUMNS), style="green"
     )
     for reference, metrics in confirmation.references.items():
         shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in TEST_COLUMNS)
         table.add_row(reference.replace("_", " "), *shown)
     return table
+
+
+def _short_name(confirmation: Confirmation) -> str:
+    """The winner without its layers: four means with deviations leave no room for them."""
+    winner = confirmation.winner
+    return winner.name if winner.trial is None else f"trial {winner.trial.number}"
 
 
 def verdict(confirmation: Confirmation) -> list[str]:

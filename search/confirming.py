@@ -20,6 +20,8 @@ from deeprec.recommender import Recommender
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import train
+from search.confirmation import TEST_METRIC
+from search.confirmation_progress import ConfirmationProgress
 from search.contenders import Contender
 from search.kept_results import TEST, confirmed_folder, retraining_of
 from search.ledger import Ledger
@@ -40,6 +42,7 @@ class Confirming:
     Args:
         session: the study and its data.
         ledger: where results are kept.
+        progress: told of every training.
         stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
     """
 
@@ -47,11 +50,13 @@ class Confirming:
         self,
         session: Session,
         ledger: Ledger,
+        progress: ConfirmationProgress,
         *,
         stop_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._session = session
         self._ledger = ledger
+        self._progress = progress
         self._stop_reason = stop_reason
 
     def validate(self, contender: Contender, number: int) -> float:
@@ -69,7 +74,9 @@ class Confirming:
         """
         name = f"validation:{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._validated(contender, number))
-        return float(result[OBJECTIVE_METRIC])
+        accuracy = float(result[OBJECTIVE_METRIC])
+        self._progress.finished(contender, accuracy, is_test=False)
+        return accuracy
 
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
         """Trains on training and validation rows with a seed, and looks at the test rows once.
@@ -86,15 +93,19 @@ class Confirming:
         """
         name = f"{TEST}{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._tested(contender, number))
-        return retraining_of(result), self._towers(contender) if number == 0 else None
+        record = retraining_of(result)
+        self._progress.finished(contender, record.metrics[TEST_METRIC], is_test=True)
+        return record, self._towers(contender) if number == 0 else None
 
     def _towers(self, contender: Contender) -> Path:
         """The recommender of the first seed; one that was lost is trained again, not tested."""
         folder = self._session.towers_folder
         found = find_towers(folder, _folder_name(contender))
         if found is None:
-            self._say(contender, 0, "training and validation rows, as its towers were lost")
+            purpose = "training and validation rows, as its towers were lost"
+            self._progress.started(contender, 0, purpose)
             self._keep(contender, self._trained(contender, 0, self._all_but_test)[0])
+            self._progress.made_again()
         return found or tower_folder(folder, _folder_name(contender))
 
     def _keep(self, contender: Contender, model: RetrievalModel) -> None:
@@ -102,7 +113,7 @@ class Confirming:
         Recommender.of(model, self._session.dataset, self.rows_before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
-        self._say(contender, number, "training rows, validated")
+        self._progress.started(contender, number, "training rows, validated")
         model, config, _ = self._trained(contender, number, self._train_only)
         dataset, rows = self._session.dataset, self._session.splits.validation
         evaluation = evaluate_model(
@@ -112,7 +123,7 @@ class Confirming:
         return {"seed": config.seed, **evaluation.named("val")}
 
     def _tested(self, contender: Contender, number: int) -> Result:
-        self._say(contender, number, "training and validation rows, tested once")
+        self._progress.started(contender, number, "training and validation rows, tested once")
         started_ms = _now_ms()
         model, config, curve = self._trained(contender, number, self._all_but_test)
         dataset = self._session.dataset
@@ -151,6 +162,7 @@ class Confirming:
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
+            self._progress.advanced(epoch, metrics)
             if reason := self._stop_reason():
                 raise KeyboardInterrupt(reason)
 
@@ -175,12 +187,6 @@ class Confirming:
         dataset = self._session.dataset
         return DeviceData(
             TrainingData(users=dataset.users, movies=dataset.movies, train=rows, validation=None)
-        )
-
-    def _say(self, contender: Contender, number: int, on_what: str) -> None:
-        epochs = contender.training.epochs
-        self._session.announce(
-            f"training {contender.name} with seed {number + 1} for {epochs} epochs: {on_what}"
         )
 
 

@@ -40,17 +40,24 @@ def main(
     if user is None and age is None and gender is None and occupation is None:
         raise InputError("give a USER, or --age, --gender and --occupation of one nobody knows")
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.tracking.models import published_folder
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
-        prepare_runtime()
-        from deeprec.profiles import Profile
-        from search.recommending import load, recommend
+    with Screen() as screen:
+        screen.doing("loading MLflow")
+        from search.tracking.models import published_folder
+        from search.workspace import Workspace
 
-        recommender = load(folder)
-    recommend(recommender, user, Profile(age, gender, occupation), k)
-    return 0
+        screen.doing("fetching the model from MLflow")
+        with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
+            screen.doing("loading Keras and JAX")
+            prepare_runtime()
+            from deeprec.profiles import Profile
+            from search.recommending import load, recommend
+
+            screen.doing("loading the model")
+            recommender = load(folder)
+        recommend(recommender, user, Profile(age, gender, occupation), k, screen)
+        return 0
 
 
 if __name__ == "__main__":

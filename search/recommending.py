@@ -10,8 +10,8 @@ from rich.text import Text
 from deeprec.errors import DataError, RequestError
 from deeprec.profiles import Profile
 from deeprec.recommender import Liked, Recommended, Recommender
-from search.console import make_console
 from search.errors import InputError
+from search.screen import Screen
 
 
 def load(folder: Path) -> Recommender:
@@ -26,7 +26,9 @@ def load(folder: Path) -> Recommender:
         raise InputError(f"{error}; name another with --model") from error
 
 
-def recommend(recommender: Recommender, user: int | None, profile: Profile, k: int) -> None:
+def recommend(
+    recommender: Recommender, user: int | None, profile: Profile, k: int, screen: Screen
+) -> None:
     """Prints what is recommended to a user and, of a known one, what was liked.
 
     Raises:
@@ -38,14 +40,13 @@ def recommend(recommender: Recommender, user: int | None, profile: Profile, k: i
         )
     except RequestError as error:
         raise InputError(str(error)) from error
-    console = make_console()
-    console.print(recommended_table(movies))
+    screen.print(recommended_table(movies))
     if user is None:
         return
     if liked := recommender.liked_by(user, k):
-        console.print(liked_table(user, liked))
+        screen.print(liked_table(user, liked))
     else:
-        console.print(f"user {user} has rated nothing with four stars or more")
+        screen.show(f"user {user} has rated nothing with four stars or more")
 
 
 def recommended_table(movies: Sequence[Recommended]) -> Table:

@@ -27,28 +27,35 @@ def main(
     Example: python -m search.reproduce 3f2c9d0e8b7a4c51a6d0e9b8c7f61234
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.spec import spec_of_text
-    from search.tracking import read_run
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    workspace = Workspace(Path.cwd())
-    run = read_run(tracking_uri, run_id, folder=workspace.mlruns)
-    source = f"the study file of run {run_id}"
-    spec = spec_of_text(run.spec_text, name=run.study, source=source)
+    with Screen(quiet=quiet) as screen:
+        from search.spec import spec_of_text
+        from search.tracking import read_run
+        from search.workspace import Workspace
 
-    prepare_runtime(compilation_cache=compilation_cache)
-    from search.reproducing import reproduce
-    from search.session import Session
+        screen.doing(f"reading run {run_id} from MLflow")
+        workspace = Workspace(Path.cwd())
+        run = read_run(tracking_uri, run_id, folder=workspace.mlruns)
+        source = f"the study file of run {run_id}"
+        spec = spec_of_text(run.spec_text, name=run.study, source=source)
 
-    session = Session(
-        spec=spec,
-        study_argument=spec.name,
-        workspace=workspace,
-        tracking_uri=tracking_uri,
-        data_dir=data_dir,
-        quiet=quiet,
-    )
-    return reproduce(session, run)
+        screen.doing("loading Keras and JAX")
+        prepare_runtime(compilation_cache=compilation_cache)
+        screen.doing("loading Optuna and MLflow")
+        from search.reproducing import reproduce
+        from search.session import Session
+
+        screen.doing(f"looking for study {spec.name}")
+        session = Session(
+            spec=spec,
+            study_argument=spec.name,
+            workspace=workspace,
+            tracking_uri=tracking_uri,
+            data_dir=data_dir,
+            screen=screen,
+        )
+        return reproduce(session, run)
 
 
 if __name__ == "__main__":

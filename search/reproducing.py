@@ -73,7 +73,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     compared = [
         Comparison(name, run.metrics[name], now[name]) for name in now if name in run.metrics
     ]
-    session.console.print(_table(compared))
+    session.screen.print(_table(compared))
     session.show(verdict(compared, changed))
     return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
 

@@ -65,26 +65,33 @@ def main(
     Example: python -m search.retrain --study tutorial
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.spec import load_spec
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    workspace = Workspace(Path.cwd())
-    spec = load_spec(study, folders=workspace.study_files)
+    with Screen(quiet=quiet) as screen:
+        from search.spec import load_spec
+        from search.workspace import Workspace
 
-    prepare_runtime(compilation_cache=compilation_cache)
-    from search.retraining import retrain
-    from search.session import Session
+        screen.doing("reading the study file")
+        workspace = Workspace(Path.cwd())
+        spec = load_spec(study, folders=workspace.study_files)
 
-    session = Session(
-        spec=spec,
-        study_argument=study,
-        workspace=workspace,
-        storage_url=storage,
-        tracking_uri=tracking_uri,
-        data_dir=data_dir,
-        quiet=quiet,
-    )
-    return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
+        screen.doing("loading Keras and JAX")
+        prepare_runtime(compilation_cache=compilation_cache)
+        screen.doing("loading Optuna and MLflow")
+        from search.retraining import retrain
+        from search.session import Session
+
+        screen.doing(f"looking for study {spec.name}")
+        session = Session(
+            spec=spec,
+            study_argument=study,
+            workspace=workspace,
+            storage_url=storage,
+            tracking_uri=tracking_uri,
+            data_dir=data_dir,
+            screen=screen,
+        )
+        return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from deeprec.errors import NonFiniteError
 from search.confirmation import TEST_METRIC, Confirmation, Tested, Validated, ranked
+from search.confirmation_progress import ConfirmationProgress, plan_of
 from search.confirmation_report import results_table, validation_table, verdict
 from search.confirming import Confirming
 from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
@@ -23,6 +26,7 @@ from search.stored_trials import records
 from search.tracking import Tracker
 from search.tracking.model_content import MODEL_NAME
 from search.tracking.models import Published
+from search.training_tally import TrainingTally
 
 FAILED = 1
 
@@ -55,6 +59,7 @@ def retrain(
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.
     """
+    session.screen.doing(f"opening study {session.spec.name}")
     study = load_study(session.storage_url, session.spec.name, patience=session.patience)
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
@@ -63,12 +68,16 @@ def retrain(
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     with (
         sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
-        StopRequest(session.show) as stop,
+        StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
     ):
         ledger = Ledger(study)
-        confirming = Confirming(session, ledger, stop_reason=lambda: stop.reason)
+        everybody = [*contenders, tutorial_contender()]
+        tally = TrainingTally(plan_of(everybody, seeds))
+        progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
+        confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
         try:
-            validated, tested = _confirmed(confirming, contenders, seeds)
+            with progress.shown():
+                validated, tested = _confirmed(confirming, everybody, seeds)
         except NonFiniteError as error:
             session.warn(f"the confirmation failed: {error}; name another trial with --trial")
             return FAILED
@@ -81,6 +90,7 @@ def retrain(
             tested=tested,
             references={each.name: each.test_metrics for each in references},
         )
+        session.screen.doing("logging the confirmation in MLflow")
         _log(tracker, ledger, confirmation, references)
         published = _publish(session, tracker, confirmation, promote)
         close_study(study)
@@ -95,7 +105,7 @@ def _confirmed(
     """Everybody is validated before anybody is tested."""
     validated = tuple(
         (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
-        for contender in (*contenders, tutorial_contender())
+        for contender in contenders
     )
     winner = ranked(validated)[0][0]
     return validated, tuple(confirming.test(winner, number) for number in range(seeds))
@@ -142,10 +152,10 @@ def _publish(
 
 
 def _show(session: Session, confirmation: Confirmation) -> None:
-    session.console.print(validation_table(confirmation))
-    session.console.print(results_table(confirmation))
+    session.screen.print(validation_table(confirmation))
+    session.screen.print(results_table(confirmation))
     for line in verdict(confirmation):
-        session.console.print(line, markup=False, highlight=False)
+        session.screen.print(Text(line))
 
 
 def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:

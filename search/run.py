@@ -110,35 +110,42 @@ def main(
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.spec import load_spec, override
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    workspace = Workspace(Path.cwd())
-    spec = load_spec(study, folders=workspace.study_files)
-    spec = override(spec, sampler=sampler, pruner=pruner, trials=trials, seed=seed)
+    with Screen(quiet=quiet) as screen:
+        from search.spec import load_spec, override
+        from search.workspace import Workspace
 
-    prepare_runtime(compilation_cache=compilation_cache)
-    from search.session import Session
+        screen.doing("reading the study file")
+        workspace = Workspace(Path.cwd())
+        spec = load_spec(study, folders=workspace.study_files)
+        spec = override(spec, sampler=sampler, pruner=pruner, trials=trials, seed=seed)
 
-    session = Session(
-        spec=spec,
-        study_argument=study,
-        workspace=workspace,
-        storage_url=storage,
-        tracking_uri=tracking_uri,
-        data_dir=data_dir,
-        workers=workers,
-        grace_seconds=grace,
-        quiet=quiet,
-    )
-    if dry_run:
-        from search.dry_run import print_dry_run
+        screen.doing("loading Keras and JAX")
+        prepare_runtime(compilation_cache=compilation_cache)
+        screen.doing("loading Optuna and MLflow")
+        from search.session import Session
 
-        print_dry_run(session)
-        return 0
-    from search.conduct import conduct
+        screen.doing(f"looking for study {spec.name}")
+        session = Session(
+            spec=spec,
+            study_argument=study,
+            workspace=workspace,
+            storage_url=storage,
+            tracking_uri=tracking_uri,
+            data_dir=data_dir,
+            workers=workers,
+            grace_seconds=grace,
+            screen=screen,
+        )
+        if dry_run:
+            from search.dry_run import print_dry_run
 
-    return conduct(session, timeout_seconds=timeout)
+            print_dry_run(session)
+            return 0
+        from search.conduct import conduct
+
+        return conduct(session, timeout_seconds=timeout)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 import os
 import shlex
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import optuna
+from rich.console import Console
 
 from deeprec.dataset import Dataset, Splits, split
 from search.claim import Claim, worker_name
-from search.console import make_console
 from search.data import load_data
 from search.databases import default_storage, safe_url
 from search.locks import Purpose, StudyLock, lock_of, within
@@ -20,6 +20,7 @@ from search.masking import holds_secret
 from search.patience import Patience
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
+from search.screen import Screen
 from search.space import data_config
 from search.spec import StudySpec
 from search.storage import identity_of
@@ -46,7 +47,7 @@ class Session:
         data_dir: where the raw data is; looked for when None.
         workers: how many processes run trials; with 1 it is this process.
         grace_seconds: how long a worker may be silent before its trial runs again.
-        quiet: announce nothing.
+        screen: where everything is shown; plain lines on standard output when None.
 
     Raises:
         InputError: something given cannot be used.
@@ -63,7 +64,7 @@ class Session:
         data_dir: Path | None = None,
         workers: int = 1,
         grace_seconds: float = GRACE_SECONDS,
-        quiet: bool = False,
+        screen: Screen | None = None,
     ) -> None:
         self.spec = spec
         self.study_argument = study_argument
@@ -75,9 +76,7 @@ class Session:
         self.data_dir = data_dir
         self.workers = workers
         self.grace_seconds = grace_seconds
-        self.quiet = quiet
-        self.console = make_console()
-        self.show: Callable[[str], None] = self._print
+        self.screen = screen or Screen()
         self.patience = Patience(warn=self.warn)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
@@ -86,17 +85,22 @@ class Session:
         self.is_known = known is not None
         self.identity = known or uuid.uuid4().hex
 
+    @property
+    def console(self) -> Console:
+        """Where results are printed."""
+        return self.screen.console
+
     def announce(self, line: str) -> None:
-        """Shows a line, unless the session is quiet."""
-        if not self.quiet:
-            self.show(line)
+        """Shows a line, unless the command is quiet."""
+        self.screen.announce(line)
+
+    def show(self, line: str) -> None:
+        """Shows a line of the result, quiet or not."""
+        self.screen.show(line)
 
     def warn(self, line: str) -> None:
         """Shows a warning, quiet or not."""
-        self.show(f"warning: {line}")
-
-    def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.screen.warn(line)
 
     def lock(self, purpose: Purpose) -> StudyLock:
         """A lock of the study, which all processes that use its storage see."""
@@ -113,6 +117,7 @@ class Session:
         Raises:
             InputError: it cannot be had.
         """
+        self.screen.doing(f"loading {self.spec.data.dataset}")
         return load_data(self.spec, self.data_dir, self.announce)
 
     @cached_property
@@ -124,6 +129,17 @@ class Session:
     def towers_folder(self) -> Path:
         """Where the towers of the study lie, a folder a trial."""
         return self.workspace.towers(self.spec.name)
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Where everything is written, by what it is; short, and without secrets."""
+        here = f"{self.workspace.folder}/"
+        places = {
+            "study": safe_url(self.storage_url).replace(f"sqlite:///{here}", ""),
+            "towers": f"{self.towers_folder}/",
+            "MLflow": self.destination.shown.replace(f"sqlite:///{here}", ""),
+        }
+        return {what: place.removeprefix(here) for what, place in places.items()}
 
     def towers_of(self, number: int) -> Path | None:
         """The saved towers of a trial, if it saved any."""
@@ -143,6 +159,7 @@ class Session:
         Raises:
             InputError: MLflow cannot be used.
         """
+        self.screen.doing("looking for MLflow")
         return check_mlflow(
             self.tracking_uri,
             self.spec.name,
@@ -216,6 +233,7 @@ class Session:
             retrain=f"python -m search.retrain {study}",
             more=f"python -m search.run {study} --trials {2 * self.spec.study.trials}",
             sync=f"python -m search.sync {study}",
+            report=f"python -m search.report {study}",
         )
 
     def _compare_command(self) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.screen import Screen
+from search.trial_words import rate_text
 from search.trials import TrialRecord, TrialState, best_of
 
 TOP = 5
@@ -22,10 +23,11 @@ class NextCommands:
     retrain: str
     more: str
     sync: str
+    report: str
 
 
 def print_summary(
-    console: Console,
+    screen: Screen,
     trials: Sequence[TrialRecord],
     *,
     references: Mapping[str, float],
@@ -35,35 +37,40 @@ def print_summary(
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
     Args:
-        console: where to.
+        screen: where to.
         trials: all trials of the study.
         references: validation top-100 accuracies of what any model should beat, by name; empty
             where they were not measured.
         commands: what to do next.
-        cautions: what to be careful about, from :func:`search.cautions.cautions`.
+        cautions: what to mind before the best is believed, a sentence each.
     """
     best = best_of(trials)
     if best is not None:
-        console.print(leaderboard(trials, references))
+        screen.show("")
+        screen.print(leaderboard(trials, references))
+        if not cautions:  # with them there is no room on one screen
+            screen.show("")
     for line in verdict(trials, references):
-        console.print(line, markup=False, highlight=False)
-    for line in cautions:
-        console.print(f"careful: {line}", markup=False, highlight=False)
-    console.print()
-    steps = {"compare trials": commands.compare, "search on": commands.more}
+        screen.print(Text(line))
+    for caution in cautions:
+        screen.print(Text(f"warning: {caution}", style="yellow"))
+    screen.show("")
+    steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
     if best is not None:
-        steps = {"re-train the best": commands.retrain} | steps
+        steps = {"re-train": commands.retrain} | steps
     for purpose, command in steps.items():
-        line = f"{purpose + ':':<18} {command}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        screen.show(f"{purpose + ':':<10} {command}")
 
 
 def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> Table:
-    """The best complete trials, every enqueued configuration, and the references."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for header in ("", "layers"):
-        table.add_column(header)  # these may wrap in a narrow terminal, the numbers not
-    for header in ("embedding", "learning\nrate", "parameters"):
+    """The best complete trials, the best enqueued configuration, and the references.
+
+    A row is a line in a terminal of 80 columns: what is too long for its column is cut.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
+    table.add_column("layers", max_width=19, no_wrap=True, overflow="ellipsis")
+    for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
@@ -71,25 +78,28 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
         (trial for trial in trials if trial.state == "complete" and trial.value is not None),
         key=lambda trial: (-(trial.value or 0.0), trial.number),
     )
-    enqueued = [trial for trial in ranked[TOP:] if trial.reference]
     for trial in ranked[:TOP]:
         table.add_row(*_row(trial), style="green" if trial is ranked[0] else None)
-    table.add_section()
-    for trial in enqueued:
+    for trial in _baseline(ranked):
         table.add_row(*_row(trial))
     for name, accuracy in references.items():
         table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
     return table
 
 
+def _baseline(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best of the enqueued configurations, unless it is among the top already."""
+    enqueued = [trial for trial in ranked if trial.reference]
+    return [trial for trial in enqueued[:1] if trial not in ranked[:TOP]]
+
+
 def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
     parameter_count = trial.derived.get("parameter_count")
-    learning_rate = trial.parameters.get("learning_rate")
     return (
         _name(trial),
         trial.layer_sizes,
         str(trial.parameters.get("embedding_dimension", "")),
-        "" if learning_rate is None else f"{learning_rate:.4g}",
+        rate_text(trial.parameters.get("learning_rate")),
         "" if parameter_count is None else f"{parameter_count:,}",
         f"{trial.value:.4f}",
         str(trial.best_epoch),
@@ -98,7 +108,7 @@ def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
 
 def _name(trial: TrialRecord) -> Text:
     """The number, and what the study file calls it, without the layers of the next column."""
-    name = f"trial {trial.number}"
+    name = str(trial.number)
     if trial.reference:
         called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
         name += f" ({called})"
@@ -112,8 +122,8 @@ def verdict(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> l
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
     return [
-        f"{counts}. The best, trial {best.number}, retrieves {best.value:.1%} of the five-star "
-        f"validation ratings in the top 100{_against_enqueued(trials, best)}.",
+        f"{counts}. Trial {best.number} is the best: {best.value:.1%} of the five-star "
+        f"validation ratings are in its top 100{_against_enqueued(trials, best)}.",
         *_against_references(best.value, references),
     ]
 
@@ -124,12 +134,8 @@ def _against_references(value: float, references: Mapping[str, float]) -> list[s
         return []
     not_beaten = {name: other for name, other in references.items() if other >= value}
     if not_beaten:
-        return [f"It does NOT rank better than {_listed(not_beaten)}, which need no search."]
-    return [f"It ranks better than every reference: {_listed(references)}."]
-
-
-def _listed(references: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} ({accuracy:.1%})" for name, accuracy in references.items())
+        return [f"It is NOT better than {', '.join(not_beaten)}, which need no search."]
+    return [f"It is better than every reference: {', '.join(references)}."]
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:
@@ -150,5 +156,5 @@ def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
     if reference is None or reference.value is None:
         return ""
     if reference.number == best.number:
-        return f"; it is {reference.reference} of the study file, and no other did better"
-    return f"; {reference.reference} of the study file retrieves {reference.value:.1%}"
+        return f"; it is {reference.reference} of the study file"
+    return f"; {reference.reference}: {reference.value:.1%}"

@@ -27,25 +27,32 @@ def main(
     Example: python -m search.sync --study tutorial --tracking-uri http://127.0.0.1:5000
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.spec import load_spec
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    workspace = Workspace(Path.cwd())
-    spec = load_spec(study, folders=workspace.study_files)
+    with Screen(quiet=quiet) as screen:
+        from search.spec import load_spec
+        from search.workspace import Workspace
 
-    prepare_runtime()
-    from search.session import Session
-    from search.syncing import sync
+        screen.doing("reading the study file")
+        workspace = Workspace(Path.cwd())
+        spec = load_spec(study, folders=workspace.study_files)
 
-    session = Session(
-        spec=spec,
-        study_argument=study,
-        workspace=workspace,
-        storage_url=storage,
-        tracking_uri=tracking_uri,
-        quiet=quiet,
-    )
-    return sync(session)
+        screen.doing("loading Keras and JAX")
+        prepare_runtime()
+        screen.doing("loading Optuna and MLflow")
+        from search.session import Session
+        from search.syncing import sync
+
+        screen.doing(f"looking for study {spec.name}")
+        session = Session(
+            spec=spec,
+            study_argument=study,
+            workspace=workspace,
+            storage_url=storage,
+            tracking_uri=tracking_uri,
+            screen=screen,
+        )
+        return sync(session)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def sync(session: Session) -> int:
     Raises:
         InputError: there is no such study, or MLflow cannot be used.
     """
+    session.screen.doing(f"opening study {session.spec.name}")
     study = load_study(session.storage_url, session.spec.name)
     try:
         refuse_other_study(study, session.spec)

@@ -1,0 +1,198 @@
+"""What a command shows from its first moment to its last.
+
+In a terminal there is always something that moves: a line that says what is done now, or a view put
+in its place. Lines for the user appear above it, and so does whatever a library or a worker writes.
+In a pipe there are plain lines, and nothing is caught.
+"""
+
+import faulthandler
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from search.capture import Capture
+from search.console import TerminalConsole, make_console
+from search.live_area import Content, LiveArea
+from search.status import Status
+
+_SHOW_CURSOR = "\x1b[?25h\r\n"
+
+
+class Screen:
+    """Owns the console of a command; entered once, by the command.
+
+    One that was not entered prints plain lines, like one in a pipe.
+
+    Args:
+        quiet: show warnings, on standard error, and results alone.
+
+    Attributes:
+        console: where results are printed.
+        is_live: whether there is a terminal that something is drawn on.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = make_console()
+        self.is_live = False
+        self._status = Status()
+        self._content = Content()
+        self._pending: str | None = None
+        self._views = 0
+        self._lock = threading.RLock()
+        self._exit = ExitStack()
+        self._terminal = -1
+
+    def __enter__(self) -> Self:
+        if not self.quiet and os.isatty(1) and not self.console.is_dumb_terminal:
+            with ExitStack() as stack:
+                self._open(stack)
+                self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leaves the terminal as it was, with all lines on it."""
+        self._settle()
+        self._exit.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        self._terminal = os.dup(1)
+        stack.callback(self._close)
+        self.console = TerminalConsole(self._terminal)
+        caught = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+        stack.enter_context(Capture(self._print_caught, caught))
+        stack.enter_context(_last_words(self._terminal))
+        stack.enter_context(_tidy_when_terminated(self.abandon))
+        self._content.shown = self._status
+        live = stack.enter_context(LiveArea(self.console, self._content))
+        live.refresh()
+        self.is_live = True
+
+    def _close(self) -> None:
+        self.is_live = False
+        self.console.file.flush()
+        self.console = make_console()
+        os.close(self._terminal)
+
+    def doing(self, text: str) -> None:
+        """Says what is done from now on; in a terminal alone, and only until the next thing is."""
+        with self._lock:
+            self._settle()
+            self._status.say(text)
+
+    def announce(self, line: str) -> None:
+        """Shows a line that stays, unless the command is quiet; it says what is done, too."""
+        if self.quiet:
+            return
+        with self._lock:
+            self._settle()
+            if not self.is_live or self._views:
+                self._print(line)
+            else:  # once, as what is done now; it is printed when it is not any more
+                self._status.say(line)
+                self._pending = line
+
+    def show(self, line: str) -> None:
+        """Shows a line of the result, quiet or not."""
+        with self._lock:
+            self._settle()
+            self._print(line)
+
+    def warn(self, line: str) -> None:
+        """Shows a warning, quiet or not."""
+        self.notice(f"warning: {line}")
+
+    def notice(self, line: str) -> None:
+        """Shows a line that matters at once; when quiet, on standard error."""
+        with self._lock:
+            self._settle()
+            if self.quiet:
+                _print(Console(stderr=True), line)
+            else:
+                self._print(line)
+
+    def print(self, renderable: RenderableType) -> None:
+        """Prints a part of the result."""
+        with self._lock:
+            self._settle()
+            self.console.print(renderable)
+
+    @contextmanager
+    def showing(self, view: RenderableType) -> Iterator[None]:
+        """Shows a view in the place of the status line."""
+        with self._lock:
+            self._settle()
+            before, self._content.shown = self._content.shown, view
+            self._views += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._content.shown = before
+                self._views -= 1
+
+    def abandon(self) -> None:
+        """Leaves the terminal usable for whoever comes next, when there is time for no more."""
+        if self.is_live:
+            os.write(self._terminal, _SHOW_CURSOR.encode())
+
+    def _settle(self) -> None:
+        """Prints the line that was what is done now, if it has not been printed yet."""
+        with self._lock:
+            if self._pending is not None:
+                line, self._pending = self._pending, None
+                self._print(line)
+
+    def _print(self, line: str) -> None:
+        _print(self.console, line)
+
+    def _print_caught(self, line: str) -> None:
+        """Prints what somebody else wrote: with its colors, without what moves the cursor."""
+        self.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _last_words(descriptor: int) -> Iterator[None]:
+    """A crash of native code shows its stack on the terminal: no thread is left to pass it on."""
+    if faulthandler.is_enabled():
+        yield
+        return
+    faulthandler.enable(descriptor)
+    try:
+        yield
+    finally:
+        faulthandler.disable()
+
+
+@contextmanager
+def _tidy_when_terminated(tidy: Callable[[], None]) -> Iterator[None]:
+    """A process that SIGTERM ends, where nobody else listens to it, shows the cursor again."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        tidy()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
