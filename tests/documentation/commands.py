@@ -16,13 +16,13 @@ ORDER = ("run", "retrain", "report", "recommend", "reproduce", "sync")
 
 INTRODUCTION = """# Commands
 
-Each command is a module: `python -m search.NAME`, with the Python of the environment (`.venv/bin/python`
-after `make setup`). `--help` prints the same. What a command is given is checked before any work; see
-[exit codes](exit-codes.md).
+Each command is a module: `python -m search.NAME`, with the Python of the environment
+(`.venv/bin/python` after `make setup`). `--help` prints the same. What a command is given is
+checked before any work; see [exit codes](exit-codes.md).
 
-`--storage` and `--tracking-uri` are also read from `DEEPREC_STORAGE` and `MLFLOW_TRACKING_URI`. An address
-with a password belongs there. A flag wins over its variable. `make search` reads both variables, too:
-unset them if it shall work in this folder alone.
+`--storage` and `--tracking-uri` are also read from `DEEPREC_STORAGE` and `MLFLOW_TRACKING_URI`. An
+address with a password belongs there. A flag wins over its variable. `make search` reads both
+variables, too: unset them if it shall work in this folder alone.
 """
 
 

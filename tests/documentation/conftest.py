@@ -59,8 +59,7 @@ class Clone:
     def copy(self, path: Path) -> "Clone":
         """Another clone with all that this one has written."""
         shutil.copytree(self.path, path, symlinks=True)
-        copy = Clone(path, Path(self.variables["XDG_CACHE_HOME"]))
-        return copy
+        return Clone(path, Path(self.variables["XDG_CACHE_HOME"]))
 
 
 def clone_into(path: Path, cache_home: Path) -> Clone:

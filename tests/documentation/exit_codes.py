@@ -7,23 +7,33 @@ from tests.documentation.markdown import table
 
 INTRODUCTION = """# Exit codes
 
-All commands end with one of these. Nothing else is written when a command is refused: one line on standard
-error, `error: ...`, says what was given, what is allowed and what to do.
+All commands end with one of these. When a command is refused, nothing is written: one line on
+standard error, `error: ...`, says what was given, what is allowed and what to do.
 """
 
-BY_COMMAND = """
-The same by command:
+BY_COMMAND = (
+    (
+        "`search.run`",
+        "the study has its trials, its grid is exhausted, or `--timeout` is over",
+        "trials or workers keep failing; the database or the disk is lost while it runs",
+    ),
+    (
+        "`search.retrain`",
+        "the winner is confirmed and tested; MLflow may be away, which is a warning",
+        "a training that is not finite; the database or the disk is lost while it runs",
+    ),
+    ("`search.recommend`", "titles were shown", ""),
+    ("`search.reproduce`", "every number came out", "a number differs"),
+    (
+        "`search.sync`",
+        "MLflow holds what the study holds",
+        "MLflow cannot be reached, or something is still missing there",
+    ),
+)
 
-| command | 0 | 1 |
-| --- | --- | --- |
-| `search.run` | the study has its trials, its grid is exhausted, or `--timeout` is over | trials or workers keep failing; the database or the disk is lost; an SQLite database is damaged while it runs |
-| `search.retrain` | the winner is confirmed and tested; MLflow may be away, which is a warning | a training that is not finite |
-| `search.recommend` | titles were shown | |
-| `search.reproduce` | every number came out | a number differs |
-| `search.sync` | MLflow holds what the study holds | MLflow cannot be reached, or something is still missing there |
-
-An interrupted search or confirmation loses nothing: the same command goes on. After a second Ctrl-C the process
-ends at once, with the same code. A process that is killed with `kill -9` has no code of its own; shells show 137.
+AFTERWARDS = """An interrupted search or confirmation loses nothing: the same command goes on. After a
+second Ctrl-C the process ends at once, with the same code. A process that is killed with `kill -9`
+has no code of its own; shells show 137.
 """
 
 
@@ -36,4 +46,6 @@ def page() -> str:
         (str(INTERRUPTED), "interrupted from the keyboard (SIGINT)"),
         (str(128 + signal.SIGTERM), "terminated (SIGTERM)"),
     ]
-    return f"{INTRODUCTION}\n{table(('code', 'meaning'), rows)}\n{BY_COMMAND}"
+    codes = table(("code", "meaning"), rows)
+    by_command = table(("command", "0", str(FAILED)), BY_COMMAND)
+    return f"{INTRODUCTION}\n{codes}\n\nBy command:\n\n{by_command}\n\n{AFTERWARDS}"

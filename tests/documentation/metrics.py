@@ -41,16 +41,20 @@ REFERENCES = ReferenceName.__args__  # type: ignore[attr-defined]
 
 INTRODUCTION = """# What MLflow holds
 
-One experiment a study. In it one run of kind `study`, the parent; a child run of kind `trial` for every trial;
-and beside the parent runs of kind `reference`, `retrain` and `confirmation`. The tag `deeprec.kind` says which.
-The registered model `deep-retrieval` has a version for each confirmed winner.
+One experiment a study. In it one run of kind `study`, the parent; a child run of kind `trial` for
+every trial; and beside the parent runs of kind `reference`, `retrain` and `confirmation`. The tag
+`deeprec.kind` says which. The registered model `deep-retrieval` has a version for each confirmed
+winner.
 
-All of it but the registry is a copy of the study's database: `python -m search.sync` makes it again. All
-accuracies lie in 0 to 1. *Liked* are five-star ratings. A metric by epoch has the epoch as its step; the others
-have step 0. Values that are not finite are left out.
+All of it but the registry is a copy of the study's database: `python -m search.sync` makes it
+again. All accuracies lie in 0 to 1. *Liked* rows have five stars, and one is *in the top 100*
+where its movie is among the 100 highest scores of its user. *Seen* are the movies that a user rated in the
+rows that were learned from. A metric by epoch has the epoch
+as its step; the others have step 0. Values that are not finite are left out.
 
 What decides which trial is better: `best_val_top_100_accuracy`. What the final model is worth:
-`test_top_100_accuracy` of the runs of kind `retrain`, and its mean over the seeds in the run of kind `confirmation`.
+`test_top_100_accuracy` of the runs of kind `retrain`, and its mean over the seeds in the run of
+kind `confirmation`.
 """
 
 ARTIFACTS = """## Artifacts
@@ -66,34 +70,29 @@ ARTIFACTS = """## Artifacts
 METRICS = {
     "train_loss": "by epoch: the mean of the training loss over the rows, each before its step",
     "val_loss": "by validated epoch: the loss on the validation rows",
-    "val_top_100_accuracy": "by validated epoch: the share of liked validation rows whose movie is among "
-    "the 100 highest scores of its user; seen movies stay in. In a reference's run its one value",
-    "val_top_100_accuracy_unseen": "the same, the movies a user rated in training removed",
-    "val_recall_at_10": "mean over users: the share of their liked movies among their 10 highest scores, "
-    "seen movies removed",
-    "val_ndcg_at_10": "mean over users: normalized discounted cumulative gain of their 10 highest scores, "
-    "seen movies removed",
-    "best_val_top_100_accuracy": "the highest `val_top_100_accuracy`: the value of a trial; of a study that "
-    "of its best complete trial",
+    "val_top_100_accuracy": "by validated epoch: liked validation rows in the top 100, seen kept",
+    "val_top_100_accuracy_unseen": "the same, seen movies removed",
+    "val_recall_at_10": "mean over users: liked movies in the top 10, seen movies removed",
+    "val_ndcg_at_10": "mean over users: normalized discounted gain of the top 10, seen removed",
+    "best_val_top_100_accuracy": "the highest `val_top_100_accuracy`; of a study its best trial's",
     "best_epoch": "the epoch of that value",
-    "train_seconds": "building, compiling, training and validating; what the search itself costs is left out",
+    "train_seconds": "building, compiling, training, validating; not what the search costs",
     "trials_complete": "how many trials are complete",
     "trials_pruned": "how many were pruned",
     "trials_failed": "how many failed",
     "trials_interrupted": "how many were interrupted",
     "test_top_100_accuracy": "the same accuracy on the test rows",
-    "test_top_100_accuracy_unseen": "the same, the movies a user rated in training and validation removed",
+    "test_top_100_accuracy_unseen": "the same, seen movies removed",
     "test_recall_at_10": "recall of the test rows, seen movies removed",
     "test_ndcg_at_10": "nDCG of the test rows, seen movies removed",
-    "val_top_100_accuracy_mean": "the winner's mean over the seeds, trained on the training rows alone",
-    "val_top_100_accuracy_std": "its standard deviation; missing for a single seed",
+    "val_top_100_accuracy_mean": "the winner's mean over the seeds",
+    "val_top_100_accuracy_std": "its standard deviation; not for a single seed",
     "TEST_METRIC_mean": "the winner's mean over the seeds of each metric of the test rows",
-    "TEST_METRIC_std": "its standard deviation; missing for a single seed",
-    "tutorial_val_top_100_accuracy_mean": "the mean of the tutorial's own model on the validation rows",
-    "search_minus_validation": "what the search saw, less the winner's mean on the same rows: its luck",
+    "TEST_METRIC_std": "its standard deviation; not for a single seed",
+    "tutorial_val_top_100_accuracy_mean": "the same mean of the tutorial's own model",
+    "search_minus_validation": "what the search saw, less the winner's mean: its luck",
     "search_minus_test": "what the search saw, less the winner's mean on the test rows",
-    "REFERENCE_TEST_METRIC": "each metric of the test rows of each reference: popularity, damped_mean, "
-    "ease, ease_unseen",
+    "REFERENCE_TEST_METRIC": "each metric of the test rows of each reference",
 }
 
 PARAMS = {
@@ -108,7 +107,7 @@ PARAMS = {
     "hidden_width_N": "width of the Nth layer before it, counted from the output",
     "embedding_dimension": "dimension of the embedding of every feature",
     "learning_rate": "of the optimizer",
-    "normalize": "whether final embeddings have length 1; where the space varies it, like all below",
+    "normalize": "whether final embeddings have length 1; if the space varies it, like all below",
     "temperature": "scores are divided by it before a softmax",
     "dropout": "share of the final embeddings' elements that a step leaves out",
     "l2": "times the sum of squares of the weights",
@@ -126,8 +125,7 @@ TAGS = {
     "deeprec.data_fingerprint": "SHA-256 of all that decides the data's contents",
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
     "deeprec.trials": "how many finished trials the study shall have",
-    "deeprec.state": "of a study running, complete, interrupted or failed; of a trial running, complete, "
-    "pruned, failed or interrupted",
+    "deeprec.state": "running, complete, interrupted or failed; a trial also pruned",
     "deeprec.best_trial": "the number of the best trial",
     "deeprec.best_run_id": "its run",
     "deeprec.best_parameters": "its parameters, as text",
@@ -152,7 +150,7 @@ TAGS = {
 
 VERSION_TAGS = {
     "deeprec.test_accuracy_mean": "mean `test_top_100_accuracy` over the seeds",
-    "deeprec.test_accuracy_deviation": "its standard deviation; missing for a single seed",
+    "deeprec.test_accuracy_deviation": "its standard deviation; not for a single seed",
     "deeprec.seeds": "how many seeds",
     "deeprec.data_fingerprint": "the data that it was tested on; others are not compared",
     "deeprec.split": "the split that it was tested on",

@@ -19,13 +19,14 @@ from tests.documentation.markdown import code, prose, table
 
 INTRODUCTION = """# The study file
 
-`studies/NAME.toml` describes a search. It is TOML, at most 256 KiB. Unknown keys are errors, and nothing is
-converted: `"3"` is not `3`. Everything that is wrong is said in one line, before any work. How to write one:
-[Write a study](../how-to/write-a-study.md). Every section and every key may be left out, unless its default
-says *required*.
+`studies/NAME.toml` describes a search. It is TOML, at most 256 KiB. Unknown keys are errors, and
+nothing is converted: `"3"` is not `3`. Everything that is wrong is said in one line, before any
+work. How to write one: [Write a study](../how-to/write-a-study.md). Every section may
+be left out, and of a section that is there every key whose default is not *required*. Of a
+range both `low` and `high` are required.
 
-A study that exists is bound to its `[data]`, `[training]`, `[space]` and seed. The sampler, the pruner, the
-number of trials, the description and the configurations to try first may change.
+A study that exists is bound to its `[data]`, `[training]`, `[space]` and seed. The sampler, the
+pruner, the number of trials, the description and the configurations to try first may change.
 """
 
 FROM_THE_FILE = {"study.name": "the stem of the file"}
@@ -49,7 +50,8 @@ def _parts(section: str, schema: Schema, annotation: Any) -> Iterator[str]:
     definition = schema["properties"][section]
     if "discriminator" in definition:
         default = definition["default"]["name"]
-        yield f"## [{section}]\n\n`name` chooses one; {code(default)} when the section is left out.\n"
+        left_out = f"{code(default)} when the section is left out"
+        yield f"## [{section}]\n\n`name` chooses one, and is required; {left_out}.\n"
         for name, reference in definition["discriminator"]["mapping"].items():
             model = _model(reference)
             yield f"### {section} {name}\n\n{_about(model)}\n\n{_keys(section, model, schema)}\n"
@@ -107,9 +109,8 @@ def _kind_and_bounds(key: Schema, schema: Schema) -> tuple[str, str]:
     if "$ref" in key:
         return _of_range(_model(key["$ref"]), schema)
     if "const" in key or "enum" in key:
-        return "text", ", ".join(
-            code(json.dumps(value)) for value in key.get("enum", [key.get("const")])
-        )
+        values = key.get("enum", [key.get("const")])
+        return "text", ", ".join(code(json.dumps(value)) for value in values)
     if key["type"] == "array":
         kind, allowed = _kind_and_bounds(key["items"], schema)
         return f"array of {kind}", f"each {allowed}" if allowed else ""
@@ -150,7 +151,7 @@ def meaning(model: type[BaseModel], field: str) -> str:
         LookupError: there is none.
     """
     for owner in model.__mro__:
-        if field in owner.__dict__.get("__annotations__", {}) and field in _docstrings(owner):
+        if field in inspect.get_annotations(owner) and field in _docstrings(owner):
             return _docstrings(owner)[field]
     raise LookupError(f"{model.__name__}.{field} has no docstring below it")
 

@@ -26,8 +26,8 @@ STARTS_FROM: Mapping[str, str] = {
 }
 """What has been done where a page begins, if anything: it says so itself in its first lines."""
 
-SLOW = ("README.md", "docs/reference/commands.md")
-"""Pages whose commands take minutes, as they search whole studies."""
+SLOW = ("README.md", "docs/how-to/confirm.md", "docs/reference/commands.md")
+"""Pages whose commands take minutes, as they search or confirm whole studies."""
 
 
 def is_run(block: Block) -> bool:
