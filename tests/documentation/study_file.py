@@ -7,6 +7,7 @@ fields: there is no other place where a key is described.
 import ast
 import inspect
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -159,7 +160,7 @@ def meaning(model: type[BaseModel], field: str) -> str:
 @cache
 def _docstrings(model: type) -> Mapping[str, str]:
     """The docstrings under the fields of a class."""
-    body = ast.parse(inspect.getsource(model)).body[0]
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}
     for field, below in zip(body.body, body.body[1:], strict=False):
