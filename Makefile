@@ -8,15 +8,21 @@ BIN := $(VENV)/bin
 # in which pytest would run them: the long ones come first.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup search test lint bench ui serve lock clean
+# What make search searches: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
+STUDY := tutorial
+TRIALS :=
+WORKERS :=
+
+.PHONY: help setup search test lint docs bench ui serve lock clean
 
 help:
 	@echo "make setup   the environment in .venv, from the lock file"
-	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/"
+	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/; TRIALS=, WORKERS=, STUDY= choose others"
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make serve   the champion over HTTP, at http://127.0.0.1:5001/invocations"
 	@echo "make test    all tests but the slow ones, in parallel; they use the real data"
 	@echo "make lint    format, lint and type check"
+	@echo "make docs    the pages of docs/reference/ again, from the code"
 	@echo "make bench   every benchmark with its target, as one table; well over an hour"
 	@echo "make lock    the lock file again, from pyproject.toml"
 
@@ -30,7 +36,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 search: setup
-	$(BIN)/python -m search.run --study tutorial
+	$(BIN)/python -m search.run --study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
@@ -39,6 +45,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m tests.documentation
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

@@ -56,7 +56,8 @@ class StudySection(Section):
     """``[study]``: the name, the budget and the seed of a search."""
 
     name: str
-    """Name of the study; the stem of the file unless the file says otherwise."""
+    """Name of the study; the stem of the file unless the file says otherwise. At most 64 letters,
+    digits, ``.``, ``_`` and ``-``, the first a letter or digit, without ``.db`` and ``.toml``."""
 
     description: str = Field(default="", max_length=2000)
     """What the study is for, in words."""
@@ -139,7 +140,10 @@ class Range(Section):
     """An interval ``[low, high]``, both ends included; ``low == high`` fixes the value."""
 
     low: float
+    """The lowest value."""
+
     high: float
+    """The highest value."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -247,14 +251,31 @@ class SpaceSection(Section):
     """
 
     depth: DepthRange = DepthRange(low=1, high=4)
+    """How many dense layers a tower has."""
+
     width: WidthRange = WidthRange(low=16, high=256)
+    """How wide a layer is: the powers of two in the range, never wider toward the output."""
+
     embedding_dimension: EmbeddingRange = EmbeddingRange(low=16, high=128)
+    """Dimension of the embedding of every feature: the powers of two in the range."""
+
     learning_rate: LearningRateRange = LearningRateRange(low=0.005, high=1.0)
+    """Of the optimizer; sampled on a logarithmic scale."""
+
     normalize: tuple[bool, ...] | None = Field(default=None, min_length=1, strict=False)
+    """Whether final embeddings have length 1, so that a score is a cosine: the choices."""
+
     temperature: TemperatureRange | None = None
+    """Scores are divided by it before a softmax; sampled on a logarithmic scale."""
+
     dropout: DropoutRange | None = None
+    """Share of the final embeddings' elements that a training step leaves out."""
+
     l2: PenaltyRange | None = None
+    """Times the sum of squares of the weights; sampled on a logarithmic scale."""
+
     rating_power: RatingPowerRange | None = None
+    """An interaction weighs its rating (in 0..1) to this power in a softmax."""
 
     @field_validator("normalize")
     @classmethod

@@ -20,6 +20,8 @@ class TpeOptions(Section):
     """``name = "tpe"``: Optuna's tree-structured Parzen estimator."""
 
     name: Literal["tpe"] = "tpe"
+    """What a study file calls it."""
+
     startup_trials: StartupTrials = 10
     """Random trials before the model of the results is used."""
 
@@ -43,12 +45,15 @@ class RandomOptions(Section):
     """``name = "random"``: independent draws; the baseline of every sampler."""
 
     name: Literal["random"] = "random"
+    """What a study file calls it."""
 
 
 class GridOptions(Section):
     """``name = "grid"``: every architecture of the space with a few learning rates."""
 
     name: Literal["grid"] = "grid"
+    """What a study file calls it."""
+
     learning_rates: int = Field(default=5, ge=1, le=1000)
     """Learning rates on the grid, evenly spaced on the logarithmic scale."""
 
@@ -57,6 +62,8 @@ class CmaesOptions(Section):
     """``name = "cmaes"``: covariance matrix adaptation; needs the extra ``samplers``."""
 
     name: Literal["cmaes"] = "cmaes"
+    """What a study file calls it."""
+
     startup_trials: StartupTrials = 1
     """Complete trials before the strategy starts."""
 
@@ -74,6 +81,8 @@ class NsgaiiOptions(Section):
     """``name = "nsgaii"``: a genetic algorithm."""
 
     name: Literal["nsgaii"] = "nsgaii"
+    """What a study file calls it."""
+
     population_size: int = Field(default=10, ge=2, le=10_000)
     """Complete trials of a generation; the first generation is random."""
 
@@ -111,12 +120,15 @@ class MedianOptions(_WarmedUp):
     """``name = "median"``: a trial below the median of the others at its epoch is pruned."""
 
     name: Literal["median"] = "median"
+    """What a study file calls it."""
 
 
 class PercentileOptions(_WarmedUp):
     """``name = "percentile"``: like median, keeping another share of the trials."""
 
     name: Literal["percentile"] = "percentile"
+    """What a study file calls it."""
+
     percentile: float = Field(default=25.0, gt=0, lt=100)
     """The share of the trials that is kept, in percent; 50 is the median."""
 
@@ -125,6 +137,8 @@ class PatientOptions(_WarmedUp):
     """``name = "patient"``: like median, but only a trial that has got worse."""
 
     name: Literal["patient"] = "patient"
+    """What a study file calls it."""
+
     patience: int = Field(default=1, ge=0, le=MAX_EPOCHS)
     """Validations below the trial's own best that are forgiven."""
 
@@ -151,18 +165,21 @@ class SuccessiveHalvingOptions(_Halving):
     """``name = "successive_halving"``: the best of each rung go on to the next."""
 
     name: Literal["successive_halving"] = "successive_halving"
+    """What a study file calls it."""
 
 
 class HyperbandOptions(_Halving):
     """``name = "hyperband"``: successive halving from several first rungs side by side."""
 
     name: Literal["hyperband"] = "hyperband"
+    """What a study file calls it."""
 
 
 class NoPrunerOptions(Section):
     """``name = "none"``: every trial runs to its last epoch."""
 
     name: Literal["none"] = "none"
+    """What a study file calls it."""
 
 
 PrunerOptions = Annotated[

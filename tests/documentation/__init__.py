@@ -1,0 +1,1 @@
+"""The documentation: its reference pages are made from the code, its commands and links tested."""

@@ -1,0 +1,116 @@
+"""Folders like a fresh clone, in which commands of the documentation run on little data."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.workspace import PROJECT
+from tests.data.conftest import dataset as dataset  # the small data is cut from it
+from tests.faults.conftest import small_cache_home as small_cache_home
+
+TOO_LONG_S = 900
+
+
+class Clone:
+    """A copy of what git tracks, with the environment of this Python in ``.venv``."""
+
+    def __init__(self, path: Path, cache_home: Path) -> None:
+        self.path = path
+        self.variables = {
+            **os.environ,
+            "XDG_CACHE_HOME": str(cache_home),
+            "PYTHONPATH": str(path),
+            "PATH": f"{path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a line of shell; what it exports holds for the lines after it."""
+        if found := re.fullmatch(r"export (\w+)=(\S*)", command):
+            self.variables[found[1]] = found[2]
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.path,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TOO_LONG_S,
+        )
+
+    def python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """Runs Python."""
+        return subprocess.run(
+            [str(self.path / ".venv" / "bin" / "python"), "-c", code],
+            cwd=self.path,
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TOO_LONG_S,
+        )
+
+    def copy(self, path: Path) -> "Clone":
+        """Another clone with all that this one has written."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return Clone(path, Path(self.variables["XDG_CACHE_HOME"]))
+
+
+def clone_into(path: Path, cache_home: Path) -> Clone:
+    """Copies the files that git knows, new ones that it does not ignore included."""
+    listed = ["git", "-C", str(PROJECT), "ls-files", "-z", "--cached", "--others"]
+    done = subprocess.run([*listed, "--exclude-standard"], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("the project is not a git checkout")
+    for name in filter(None, done.stdout.split("\0")):
+        source, target = PROJECT / name, path / name
+        if source.is_file() and not name.startswith(".venv"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    _link_environment(path / ".venv")
+    return Clone(path, cache_home)
+
+
+def _link_environment(venv: Path) -> None:
+    """An environment that make takes for finished: nothing is installed into the real one."""
+    venv.mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if entry.name != ".installed":
+            (venv / entry.name).symlink_to(entry)
+    (venv / ".installed").touch()
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory, small_cache_home: Path) -> Clone:
+    """A clone in which nothing has been done yet."""
+    return clone_into(tmp_path_factory.mktemp("fresh"), small_cache_home)
+
+
+@pytest.fixture(scope="session")
+def confirmed(fresh: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone whose study has been searched and confirmed, with as little work as that takes."""
+    clone = fresh.copy(tmp_path_factory.mktemp("confirmed") / "clone")
+    for command in (
+        "python -m search.run --study tutorial --trials 4 --quiet",
+        "python -m search.retrain --study tutorial --top 1 --seeds 1 --quiet",
+    ):
+        done = clone.run(command)
+        assert done.returncode == 0, done.stdout
+    return clone
+
+
+@pytest.fixture
+def clone_for(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Clone]:
+    """Makes a clone for a page, in the state that the page starts from."""
+
+    def make(state: str) -> Clone:
+        origin: Clone = request.getfixturevalue(state)
+        return origin.copy(tmp_path / "clone")
+
+    return make

@@ -1,0 +1,314 @@
+"""``docs/reference/metrics.md``: what MLflow holds, by the code that decides it.
+
+Every kind of run is made from records in which everything is set, by the functions that make real
+ones. A name that they log and that has no meaning here is an error, and so is the opposite.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from deeprec.config import ModelConfig
+from deeprec.evaluation import Evaluation
+from deeprec.ranking import RankingMetrics
+from deeprec.references import ReferenceName
+from deeprec.retrieval import RetrievalModel
+from search.confirmation import Confirmation
+from search.contenders import Contender, tutorial_contender
+from search.noise import Sample
+from search.objective import derived_parameters
+from search.promotion import Confirmed
+from search.provenance import LIBRARIES
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.space import Configuration, parameters_of, readable
+from search.tracking.content import (
+    TOWERS,
+    TOWERS_FOLDER,
+    RunContent,
+    confirmation_content,
+    reference_content,
+    retrain_content,
+    study_content,
+    trial_content,
+)
+from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
+from search.trials import CurvePoint, TrialRecord
+from tests.documentation.markdown import code, table
+from tests.tiny_recommender import MOVIES, USERS
+from tests.unit.search.tracking.support import CONTEXT
+
+REFERENCES = ReferenceName.__args__  # type: ignore[attr-defined]
+
+INTRODUCTION = """# What MLflow holds
+
+One experiment a study. In it one run of kind `study`, the parent; a child run of kind `trial` for
+every trial; and beside the parent runs of kind `reference`, `retrain` and `confirmation`. The tag
+`deeprec.kind` says which. The registered model `deep-retrieval` has a version for each confirmed
+winner.
+
+All of it but the registry is a copy of the study's database: `python -m search.sync` makes it
+again. All accuracies lie in 0 to 1. *Liked* rows have five stars, and one is *in the top 100*
+where its movie is among the 100 highest scores of its user. *Seen* are the movies that a user rated in the
+rows that were learned from. A metric by epoch has the epoch
+as its step; the others have step 0. Values that are not finite are left out.
+
+What decides which trial is better: `best_val_top_100_accuracy`. What the final model is worth:
+`test_top_100_accuracy` of the runs of kind `retrain`, and its mean over the seeds in the run of
+kind `confirmation`.
+"""
+
+ARTIFACTS = """## Artifacts
+
+| run | artifact | what it is |
+| --- | --- | --- |
+| study | `study.toml` | the study file as it was read |
+| study | `best_by_depth.png` | the best accuracy reached with each depth |
+| trial | `curves.png` | losses and accuracy by epoch |
+| trial that was the best so far, retrain of the first seed | `towers/` | the saved towers |
+"""
+
+METRICS = {
+    "train_loss": "by epoch: the mean of the training loss over the rows, each before its step",
+    "val_loss": "by validated epoch: the loss on the validation rows",
+    "val_top_100_accuracy": "by validated epoch: liked validation rows in the top 100, seen kept",
+    "val_top_100_accuracy_unseen": "the same, seen movies removed",
+    "val_recall_at_10": "mean over users: liked movies in the top 10, seen movies removed",
+    "val_ndcg_at_10": "mean over users: normalized discounted gain of the top 10, seen removed",
+    "best_val_top_100_accuracy": "the highest `val_top_100_accuracy`; of a study its best trial's",
+    "best_epoch": "the epoch of that value",
+    "train_seconds": "building, compiling, training, validating; not what the search costs",
+    "trials_complete": "how many trials are complete",
+    "trials_pruned": "how many were pruned",
+    "trials_failed": "how many failed",
+    "trials_interrupted": "how many were interrupted",
+    "test_top_100_accuracy": "the same accuracy on the test rows",
+    "test_top_100_accuracy_unseen": "the same, seen movies removed",
+    "test_recall_at_10": "recall of the test rows, seen movies removed",
+    "test_ndcg_at_10": "nDCG of the test rows, seen movies removed",
+    "val_top_100_accuracy_mean": "the winner's mean over the seeds",
+    "val_top_100_accuracy_std": "its standard deviation; not for a single seed",
+    "TEST_METRIC_mean": "the winner's mean over the seeds of each metric of the test rows",
+    "TEST_METRIC_std": "its standard deviation; not for a single seed",
+    "tutorial_val_top_100_accuracy_mean": "the same mean of the tutorial's own model",
+    "search_minus_validation": "what the search saw, less the winner's mean: its luck",
+    "search_minus_test": "what the search saw, less the winner's mean on the test rows",
+    "REFERENCE_TEST_METRIC": "each metric of the test rows of each reference",
+}
+
+PARAMS = {
+    "seed": "of the study; of a trial or re-training the seed derived for it",
+    "space_hash": "SHA-256 of what makes trials comparable: data, training, space, metric",
+    "data": "the data set",
+    "split": "how it is divided",
+    "train_rows": "rows to train on",
+    "validation_rows": "rows to select by",
+    "depth": "dense layers of a tower",
+    "output_width": "width of the last layer, the dimension of the final embedding",
+    "hidden_width_N": "width of the Nth layer before it, counted from the output",
+    "embedding_dimension": "dimension of the embedding of every feature",
+    "learning_rate": "of the optimizer",
+    "normalize": "whether final embeddings have length 1; if the space varies it, like all below",
+    "temperature": "scores are divided by it before a softmax",
+    "dropout": "share of the final embeddings' elements that a step leaves out",
+    "l2": "times the sum of squares of the weights",
+    "rating_power": "an interaction weighs its rating to this power",
+    "layer_sizes": "the widths as text, input to output",
+    "parameter_count": "numbers that both towers learn",
+    "epochs": "passes over the rows trained on",
+    "damping": "of the reference `damped_mean`, chosen on the validation rows",
+    "penalty": "of the reference `ease` or `ease_unseen`, chosen on the validation rows",
+}
+
+TAGS = {
+    "deeprec.kind": "study, trial, reference, retrain or confirmation",
+    "deeprec.study": "the identity of the study, which tells it from another of the same name",
+    "deeprec.data_fingerprint": "SHA-256 of all that decides the data's contents",
+    "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
+    "deeprec.trials": "how many finished trials the study shall have",
+    "deeprec.state": "running, complete, interrupted or failed; a trial also pruned",
+    "deeprec.best_trial": "the number of the best trial",
+    "deeprec.best_run_id": "its run",
+    "deeprec.best_parameters": "its parameters, as text",
+    "deeprec.trial": "the number of the trial",
+    "deeprec.pruned_at_epoch": "after which epoch it was pruned",
+    "deeprec.reason": "why it failed or was interrupted",
+    "deeprec.reference": "the name of the enqueued configuration that it is",
+    "deeprec.retry_of": "the interrupted trial that it runs again",
+    "oom": "`true` where it ran out of memory",
+    "deeprec.source_trial": "the trial whose configuration was trained again",
+    "deeprec.seed": "the seed of this training",
+    "deeprec.epochs": "its epochs",
+    "deeprec.towers": "where among the artifacts the towers are",
+    "deeprec.reference_name": "popularity, damped_mean, ease or ease_unseen",
+    "mlflow.parentRunId": "the study's run",
+    "mlflow.note.content": "the run in words",
+    "mlflow.user": "who started it",
+    "mlflow.source.name": "the command",
+    "mlflow.source.type": "always LOCAL",
+    "mlflow.source.git.commit": "the commit of the checkout, with `-dirty` where files differ",
+}
+
+VERSION_TAGS = {
+    "deeprec.test_accuracy_mean": "mean `test_top_100_accuracy` over the seeds",
+    "deeprec.test_accuracy_deviation": "its standard deviation; not for a single seed",
+    "deeprec.seeds": "how many seeds",
+    "deeprec.data_fingerprint": "the data that it was tested on; others are not compared",
+    "deeprec.split": "the split that it was tested on",
+    PROMOTED: "why it became the champion",
+    NOT_PROMOTED: "why it did not",
+}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    runs = sample_runs()
+    parts = [
+        _section("Metrics", {k: c.latest for k, c in runs.items()}, METRICS),
+        _section("Parameters", {k: c.params for k, c in runs.items()}, PARAMS),
+        _section("Tags", {k: c.tags for k, c in runs.items()}, TAGS),
+        _section("Tags of a model's version", {"version": _version_tags()}, VERSION_TAGS),
+    ]
+    return "\n".join([INTRODUCTION, *parts, ARTIFACTS])
+
+
+def _section(title: str, logged: Mapping[str, Iterable[str]], meanings: Mapping[str, str]) -> str:
+    kinds: dict[str, list[str]] = {}
+    for kind, names in logged.items():
+        for name in sorted({_general(name) for name in names}):
+            kinds.setdefault(name, []).append(kind)
+    check_names(title, kinds, meanings)
+    rows = [(code(name), ", ".join(kinds[name]), text) for name, text in meanings.items()]
+    return f"## {title}\n\n{table(('name', 'runs', 'meaning'), rows)}\n"
+
+
+def check_names(title: str, logged: Iterable[str], meanings: Mapping[str, str]) -> None:
+    """Refuses names that are logged and not explained, or explained and not logged."""
+    unknown, gone = sorted(set(logged) - set(meanings)), sorted(set(meanings) - set(logged))
+    if unknown or gone:
+        raise LookupError(
+            f"{title} in tests/documentation/metrics.py: without a meaning {unknown}, "
+            f"not logged {gone}"
+        )
+
+
+def _general(name: str) -> str:
+    """The name with what varies replaced by a word in capitals."""
+    rules = {
+        r"^hidden_width_\d+$": "hidden_width_N",
+        r"^deeprec\.version\..+$": "deeprec.version.LIBRARY",
+        rf"^({'|'.join(REFERENCES)})_test_\w+$": "REFERENCE_TEST_METRIC",
+        r"^test_\w+_(mean|std)$": r"TEST_METRIC_\1",
+    }
+    for pattern, general in rules.items():
+        name = re.sub(pattern, general, name)
+    return name
+
+
+def sample_runs() -> Mapping[str, RunContent]:
+    """A run of every kind in which everything is set, by kind."""
+    trials = [_trial(), replace(_trial(), number=1, state="failed", out_of_memory=True)]
+    pruned = replace(_trial(), state="pruned", pruned_at_epoch=5)
+    contents = [
+        trial_content(trial, CONTEXT, parent_run_id="parent", user="user")
+        for trial in (*trials, pruned)
+    ]
+    merged = replace(
+        contents[0],
+        tags={name: text for each in contents for name, text in each.tags.items()}
+        | {TOWERS: TOWERS_FOLDER},
+    )
+    return {
+        "study": study_content(CONTEXT, trials, state="complete", user="user", best_run_id="best"),
+        "trial": merged,
+        "reference": reference_content(_reference(), CONTEXT, user="user"),
+        "retrain": retrain_content(_retrained(), CONTEXT, user="user", has_towers=True),
+        "confirmation": confirmation_content(_confirmed(), CONTEXT, user="user"),
+    }
+
+
+def _ranking(split: str) -> dict[str, float]:
+    return RankingMetrics(
+        top_100_accuracy=0.5, top_100_accuracy_unseen=0.5, recall_at_10=0.5, ndcg_at_10=0.5
+    ).named(split)
+
+
+def _configuration() -> Configuration:
+    return Configuration(
+        layer_sizes=(64, 32),
+        embedding_dimension=32,
+        learning_rate=0.1,
+        normalize=True,
+        temperature=0.1,
+        dropout=0.1,
+        l2=0.1,
+        rating_power=2.0,
+    )
+
+
+def _trial() -> TrialRecord:
+    configuration = _configuration()
+    model = RetrievalModel.for_tables(USERS, MOVIES, ModelConfig(retrieval_k=2))
+    metrics = {"train_loss": 0.1, **Evaluation(loss=0.1, top_100_accuracy=0.5).named("val")}
+    return TrialRecord(
+        number=0,
+        state="complete",
+        parameters=readable(parameters_of(configuration)),
+        derived=derived_parameters(configuration, model, 7),
+        value=0.5,
+        best_epoch=5,
+        reason="a reason",
+        reference="a reference",
+        retry_of=0,
+        curve=(CurvePoint(epoch=5, timestamp_ms=1, metrics=metrics),),
+        started_ms=1,
+        ended_ms=2,
+        train_seconds=1.0,
+    )
+
+
+def _reference() -> ReferenceRecord:
+    return ReferenceRecord(
+        name=REFERENCES[0],
+        parameters={"damping": 5.0, "penalty": 100.0},
+        metrics={**_ranking("val"), **_ranking("test")},
+        measured_ms=1,
+    )
+
+
+def _retrained() -> RetrainRecord:
+    trial = _trial()
+    return RetrainRecord(
+        trial=0,
+        parameters=trial.parameters,
+        derived={name: trial.derived[name] for name in ("layer_sizes", "parameter_count")},
+        epochs=5,
+        seed=7,
+        curve=(CurvePoint(epoch=1, timestamp_ms=1, metrics={"train_loss": 0.1}),),
+        metrics=_ranking("test"),
+        started_ms=1,
+        ended_ms=2,
+    )
+
+
+def _confirmed() -> ConfirmationRecord:
+    tutorial = tutorial_contender()
+    winner = Contender(
+        key="trial-0000", name="trial 0", model=tutorial.model, training=tutorial.training,
+        trial=_trial(),
+    )  # fmt: skip
+    sample = Sample((0.4, 0.5))
+    confirmation = Confirmation(
+        validated=((winner, sample), (tutorial, sample)),
+        tested=((_retrained(), None), (_retrained(), None)),
+        references={name: _ranking("test") for name in REFERENCES},
+    )
+    return ConfirmationRecord(
+        trial=0, name="trial 0", metrics=confirmation.metrics, lines=("A line.",), confirmed_ms=1
+    )
+
+
+def _version_tags() -> Mapping[str, str]:
+    worth = Confirmed(
+        mean=0.5, deviation=0.1, seeds=5, data_fingerprint="0123456789abcdef", split="random"
+    )
+    return {**tags_of(worth), PROMOTED: "", NOT_PROMOTED: ""}
