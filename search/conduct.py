@@ -15,6 +15,7 @@ from search.cores import available_cores, shared_accelerator, worker_environment
 from search.described import identity_in, keep_description
 from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
+from search.kept_results import validation_accuracies
 from search.launch import search_here, search_with_workers
 from search.ledger import Ledger
 from search.live import make_progress
@@ -23,6 +24,7 @@ from search.outcome import Outcome, OutcomeState
 from search.pool import Pool
 from search.pulse import Pulse
 from search.reference_results import are_measured, measured_references
+from search.report.refreshing import refresh_report
 from search.session import Session
 from search.stale import Closed, close_stale, everybody_gone, gone
 from search.storage import close_study, open_study
@@ -32,13 +34,9 @@ from search.tally import Tally
 from search.towers import remove_leftovers
 from search.tracking import Tracker
 from search.tracking.circuit import Circuit
-from search.trials import OBJECTIVE_METRIC
 from search.worker import lost
 
 FAILED = 1
-
-FOR_OTHER_METRICS = ("ease_unseen",)
-"""References whose choices were made for another metric than the one that trials have."""
 
 CLAIM_SECONDS = 30.0
 """How long a worker that was left over may hold its claim."""
@@ -78,11 +76,18 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
             outcome, exit_code = _run_trials(session, study, stale, tracker, timeout_seconds)
             trials = records(study)
             references = _references(session, study, tracker, outcome)
+            facts = refresh_report(session, study, tracker)
             close_study(study)
     except StorageLostError as error:
         session.show(f"stopped: {lost(error, None).reason}")
         return FAILED
-    print_summary(session.screen, trials, references=references, commands=session.commands())
+    print_summary(
+        session.screen,
+        trials,
+        references=references,
+        commands=session.commands(),
+        cautions=facts.cautions,
+    )
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
         budget = session.spec.study.trials
@@ -107,11 +112,7 @@ def _references(
     found = measured_references(session, ledger, test=False)
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
-    return {
-        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC]
-        for reference in found
-        if reference.name not in FOR_OTHER_METRICS
-    }
+    return validation_accuracies(found)
 
 
 def _run_trials(

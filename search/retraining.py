@@ -19,6 +19,7 @@ from search.locks import sole_holder
 from search.noise import Sample
 from search.promotion import Confirmed
 from search.reference_results import measured_references
+from search.report.refreshing import refresh_report
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.session import Session
 from search.storage import close_study, load_study, refuse_other_study
@@ -93,6 +94,7 @@ def retrain(
         session.screen.doing("logging the confirmation in MLflow")
         _log(tracker, ledger, confirmation, references)
         published = _publish(session, tracker, confirmation, promote)
+        refresh_report(session, study, tracker)
         close_study(study)
     _show(session, confirmation)
     _show_next(session, confirmation, published)

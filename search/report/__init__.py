@@ -12,6 +12,6 @@ Both are made from the study's database and its ledger; the data set is not need
 - :mod:`~search.report.findings`: what each picture shows, in words
 - :mod:`~search.report.page`: all of it -> HTML, by templates
 - :mod:`~search.report.schema`, :mod:`~search.report.document`: the JSON, and facts -> JSON
-- :mod:`~search.report.writing`: for whoever writes a report
+- :mod:`~search.report.writing`, :mod:`~search.report.refreshing`: for whoever writes a report
 - :mod:`~search.report.reporting`: for the command
 """

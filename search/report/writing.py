@@ -4,12 +4,8 @@ import os
 import uuid
 from pathlib import Path
 
-import optuna
-
-from search.report.facts import Facts, gather
+from search.report.facts import Facts
 from search.report.page import page
-from search.spec import StudySpec
-from search.summary import NextCommands
 
 FILE_NAME = "report.html"
 
@@ -23,13 +19,11 @@ def report_path(study_folder: Path) -> Path:
     return study_folder / FILE_NAME
 
 
-def write_report(study: optuna.Study, spec: StudySpec, commands: NextCommands, path: Path) -> Path:
+def write_page(facts: Facts, path: Path) -> Path:
     """Writes the report of a study as one HTML file; whole, or not at all.
 
     Args:
-        study: as it is stored.
-        spec: its file.
-        commands: what to do next, see :meth:`search.session.Session.commands`.
+        facts: of the study.
         path: where to; its folder is made, a file there is replaced.
 
     Returns:
@@ -38,11 +32,6 @@ def write_report(study: optuna.Study, spec: StudySpec, commands: NextCommands, p
     Raises:
         OSError: it cannot be written.
     """
-    return write_page(gather(study, spec, commands), path)
-
-
-def write_page(facts: Facts, path: Path) -> Path:
-    """Writes the page of gathered facts, see :func:`write_report`."""
     text = page(facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")

@@ -8,17 +8,16 @@ import pytest
 from optuna.trial import TrialState
 from playwright.sync_api import Page
 
-from search.report.writing import write_report
 from search.storage import close_study
 from tests.browser.conftest import Open
 from tests.unit.search.report.made import (
-    COMMANDS,
     add_trial,
     fill,
     keep_confirmation_of,
     keep_references,
     made_spec,
     made_study,
+    write_report,
 )
 
 pytestmark = pytest.mark.browser
@@ -40,7 +39,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     add_trial(study, spec, reference=HOSTILE, top=0.4)
     keep_references(study)
     keep_confirmation_of(study, 1, 2)
-    yield write_report(study, spec, COMMANDS, folder / "report.html")
+    yield write_report(study, spec, folder / "report.html")
     close_study(study)
 
 
@@ -50,7 +49,7 @@ def report_of(folder: Path, *states: TrialState) -> Path:
     study = made_study(folder, spec)
     for state in states:
         add_trial(study, spec, state=state, reason="train_loss is not finite")
-    path = write_report(study, spec, COMMANDS, folder / "report.html")
+    path = write_report(study, spec, folder / "report.html")
     close_study(study)
     return path
 

@@ -32,7 +32,7 @@ OPTUNA_MODULES = {
     "search.pulse",
     "search.report.facts",
     "search.report.importance",
-    "search.report.writing",
+    "search.report.refreshing",
     "search.samplers",
     "search.schema",
     "search.session",

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.report.page import page
-from search.report.writing import report_path, write_report
+from search.report.writing import report_path
 from search.spec import StudySpec
 from tests.unit.search.report.made import (
     COMMANDS,
@@ -24,6 +24,7 @@ from tests.unit.search.report.made import (
     keep_references,
     made_spec,
     made_study,
+    write_report,
 )
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -138,7 +139,7 @@ def test_a_report_is_written_whole_with_the_umask(
     path = report_path(tmp_path / "studies" / "made")
     before = os.umask(0o027)
     try:
-        assert write_report(study, spec, COMMANDS, path) == path
+        assert write_report(study, spec, path) == path
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -159,6 +160,6 @@ def test_what_cannot_be_written_leaves_the_old_report(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_report(study, spec, COMMANDS, path)
+        write_report(study, spec, path)
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.glob(".report*")] == []

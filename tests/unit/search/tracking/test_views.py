@@ -28,7 +28,8 @@ def test_a_view_names_its_runs_their_order_and_columns(tracker: Tracker, reader:
         False,
     )
     assert state["selectedColumns"][0] == "metrics.`best_val_top_100_accuracy`"
-    assert set(state["selectedColumns"]) < set(state["columnOrder"]) == set(state["columnWidths"])
+    assert set(state["selectedColumns"]) < set(state["columnOrder"])
+    assert set(state["columnOrder"]) == set(state["columnWidths"])
 
 
 def test_a_view_of_trials_finds_the_trials_alone(tracker: Tracker, reader: Reader) -> None:
@@ -46,7 +47,7 @@ def test_what_a_view_shows_of_a_trial_is_logged(tracker: Tracker, reader: Reader
     tracker.reconcile([record], no_towers)
     tracker.study_finished([record], "complete")
     data = reader.children[0].data
-    held = {"metrics": data.metrics, "params": data.params, "tags": data.tags}
+    held: dict[str, Any] = {"metrics": data.metrics, "params": data.params, "tags": data.tags}
     columns = [column.replace("`", "").split(".", 1) for column in TRIALS.columns]
     lacking = {name for kind, name in columns if name not in held[kind]}
     assert lacking == {"embedding_dimension"}  # which the made-up trials do not have
