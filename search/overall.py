@@ -29,7 +29,12 @@ def overall(name: str, what: str, done: int, target: int, left: str, width: int)
     room = width - len(words) - GAP - (len(left) + GAP if left else 0)
     cells: list[RenderableType] = [Text(words, style="bold")]
     if room >= LEAST_BAR:
-        bar = ProgressBar(total=max(target, 1), completed=done, width=min(room, MOST_BAR))
+        bar = ProgressBar(
+            total=max(target, 1),
+            completed=done,
+            width=min(room, MOST_BAR),
+            complete_style="cyan",
+        )
         cells.append(bar)
     if left:
         cells.append(Text(left))

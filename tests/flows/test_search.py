@@ -20,7 +20,7 @@ def test_every_trial_prints_one_line_and_the_end_sums_up(folder: Folder) -> None
     lines = [line for line in done.stdout.splitlines() if line.startswith("trial ")]
     assert [line.split()[1] for line in lines[:2]] == ["0", "1"]
     assert "popularity" in done.stdout
-    assert "re-train the best: python -m search.retrain --study tiny" in done.stdout
+    assert "re-train:  python -m search.retrain --study tiny" in done.stdout
     assert "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db" in done.stdout
     assert done.stderr == ""
 

@@ -46,6 +46,19 @@ OPTUNA_MODULES = {
     "search.worker_process",
 }
 SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
+WATCHERS = [
+    "search.progress",
+    "search.plain",
+    "search.live",
+    "search.live_view",
+    "search.tally",
+    "search.training_tally",
+    "search.confirmation_view",
+    "search.screen",
+    "search.summary",
+    "search.trials",
+    "search.retrained",
+]
 QUICK_MODULES = [
     "search.run",
     "search.retrain",
@@ -149,7 +162,7 @@ def test_what_answers_at_once_imports_nothing_slow(module: str) -> None:
 
 
 def test_what_watches_a_search_depends_on_plain_records_alone() -> None:
-    for module in ("search.progress", "search.summary", "search.trials", "search.retrained"):
+    for module in WATCHERS:
         assert not packages(module) & SLOW, module
 
 

@@ -1,0 +1,68 @@
+"""Makes ``docs/live-view.svg``: a search that took place, drawn as it was at one moment.
+
+    python docs/live_view.py studies/tutorial.db
+
+The trials come from a study that has been searched; the moment is when all but the last two of them
+had ended, and these two were half through.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import optuna
+from rich.console import Console
+
+from search.live_view import SearchView
+from search.stored_trials import records
+from search.tally import Tally
+from search.trials import TrialRecord
+
+PICTURE = Path(__file__).with_name("live-view.svg")
+COLUMNS, ROWS = 92, 24
+TARGET, EPOCHS, WORKERS = 50, 30, 2
+
+
+def at_that_moment(trials: list[TrialRecord]) -> Tally:
+    """The tally of the search then; its clock shows what the trials took."""
+    seconds = [0.0]
+    tally = Tally(TARGET, EPOCHS, [], workers=WORKERS, clock=lambda: seconds[0])
+    for trial in trials[:-WORKERS]:
+        seconds[0] += (trial.train_seconds or 0.0) / WORKERS
+        tally.finish(trial)
+    for trial in trials[-WORKERS:]:
+        tally.start(trial)
+        seconds[0] += 1
+        for point in trial.curve[: max(len(trial.curve) * 2 // 3, 1)]:
+            tally.advance(trial.number, point)
+    return tally
+
+
+def main() -> None:
+    """Draws the picture of the study whose database is named."""
+    storage = f"sqlite:///{sys.argv[1]}"
+    [name] = optuna.get_all_study_names(storage)
+    ended = [
+        trial
+        for trial in records(optuna.load_study(storage=storage, study_name=name))
+        if trial.curve
+    ]
+    places = {
+        "study": f"studies/{name}.db",
+        "towers": f"studies/{name}/",
+        "MLflow": "mlruns/mlflow.db",
+    }
+    console = Console(
+        file=io.StringIO(),
+        record=True,
+        width=COLUMNS,
+        height=ROWS,
+        force_terminal=True,
+        color_system="truecolor",
+    )
+    console.print(SearchView(at_that_moment(ended), name=name, places=places))
+    console.save_svg(str(PICTURE), title=f"python -m search.run --study {name} --workers {WORKERS}")
+
+
+if __name__ == "__main__":
+    main()
