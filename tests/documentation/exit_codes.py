@@ -31,9 +31,9 @@ BY_COMMAND = (
     ),
 )
 
-AFTERWARDS = """An interrupted search or confirmation loses nothing: the same command goes on. After a
-second Ctrl-C the process ends at once, with the same code. A process that is killed with `kill -9`
-has no code of its own; shells show 137.
+AFTERWARDS = """An interrupted search or confirmation loses nothing: the same command goes on.
+After a second Ctrl-C the process ends at once, with the same code. A process that is killed with
+`kill -9` has no code of its own; shells show 137.
 """
 
 
