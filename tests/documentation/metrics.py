@@ -48,8 +48,8 @@ winner.
 
 All of it but the registry is a copy of the study's database: `python -m search.sync` makes it
 again. All accuracies lie in 0 to 1. *Liked* rows have five stars, and one is *in the top 100*
-where its movie is among the 100 highest scores of its user. *Seen* are the movies that
-a user rated in the rows that were learned from. A metric by epoch has the epoch
+where its movie is among the 100 highest scores of its user. *Seen* are the movies that a
+user rated in the rows that were learned from. A metric by epoch has the epoch
 as its step; the others have step 0. Values that are not finite are left out.
 
 What decides which trial is better: `best_val_top_100_accuracy`. What the final model is worth:
