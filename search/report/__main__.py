@@ -33,7 +33,7 @@ def main(
 
     The verdict, every trial, the pictures, the confirmation, what it cost and how to do it again,
     for any browser, without a network. --json prints the same facts for programs instead; the
-    format is documented in docs/report-schema.md. The data set is not needed.
+    format is documented in docs/reference/report.md. The data set is not needed.
 
     Example: python -m search.report --study tutorial --open
     """

@@ -22,10 +22,12 @@ from search.provenance import LIBRARIES
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.space import Configuration, parameters_of, readable
 from search.tracking.content import (
+    RANK,
     TOWERS,
     TOWERS_FOLDER,
     RunContent,
     confirmation_content,
+    ranks_of,
     reference_content,
     retrain_content,
     study_content,
@@ -62,6 +64,7 @@ ARTIFACTS = """## Artifacts
 | run | artifact | what it is |
 | --- | --- | --- |
 | study | `study.toml` | the study file as it was read |
+| study | `report.html` | the report, as it was after the last search or confirmation |
 | study | `best_by_depth.png` | the best accuracy reached with each depth |
 | trial | `curves.png` | losses and accuracy by epoch |
 | trial that was the best so far, retrain of the first seed | `towers/` | the saved towers |
@@ -126,6 +129,7 @@ TAGS = {
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned",
+    "deeprec.rank": "the place of a complete trial by value, from 1; written when a search ends",
     "deeprec.best_trial": "the number of the best trial",
     "deeprec.best_run_id": "its run",
     "deeprec.best_parameters": "its parameters, as text",
@@ -215,7 +219,7 @@ def sample_runs() -> Mapping[str, RunContent]:
     merged = replace(
         contents[0],
         tags={name: text for each in contents for name, text in each.tags.items()}
-        | {TOWERS: TOWERS_FOLDER},
+        | {TOWERS: TOWERS_FOLDER, RANK: ranks_of(trials)[0]},
     )
     return {
         "study": study_content(CONTEXT, trials, state="complete", user="user", best_run_id="best"),

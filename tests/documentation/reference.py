@@ -1,7 +1,7 @@
 """The reference pages, made from the code."""
 
 from search.workspace import PROJECT
-from tests.documentation import commands, exit_codes, metrics, study_file
+from tests.documentation import commands, exit_codes, metrics, report_schema, study_file
 
 FOLDER = PROJECT / "docs" / "reference"
 
@@ -14,6 +14,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands.page(),
         "exit-codes.md": exit_codes.page(),
         "metrics.md": metrics.page(),
+        "report.md": report_schema.page(),
         "study-file.md": study_file.page(),
     }
     return {name: f"{MADE_BY}\n\n{text.rstrip()}\n" for name, text in made.items()}

@@ -9,9 +9,7 @@ from pydantic import ValidationError
 
 from search.report.document import document
 from search.report.schema import Report
-from search.report.schema_page import schema_page
 from search.spec import StudySpec
-from search.workspace import PROJECT
 from tests.unit.search.report.made import (
     add_trial,
     facts_of,
@@ -61,7 +59,3 @@ def test_only_failures_are_counted_as_such(study: optuna.Study, spec: StudySpec)
     assert made.trials["failed"] == 1
     assert made.best is None
     assert any("out of memory" in line for line in made.warnings)
-
-
-def test_the_documentation_is_what_the_code_says() -> None:
-    assert (PROJECT / "docs" / "report-schema.md").read_text("utf-8") == schema_page()

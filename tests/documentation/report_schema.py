@@ -1,4 +1,4 @@
-"""``python -m search.report.schema_page``: the documentation of the JSON, as Markdown."""
+"""``docs/reference/report.md``: the JSON of a report, by its schema."""
 
 import inspect
 import types
@@ -13,13 +13,11 @@ HEAD = """# The JSON of a report
 
 `python -m search.report --study NAME --json` prints one object, a `Report`. What is unknown is
 null. A field that is added keeps the version; one that is removed or changes its meaning raises it.
-
-This page is written by `python -m search.report.schema_page > docs/report-schema.md`.
 """
 
 
-def schema_page() -> str:
-    """The page: a table for each object, the report first."""
+def page() -> str:
+    """The page as Markdown: a table for each object, the report first."""
     parts: list[type[BaseModel]] = [
         schema.Report,
         *(part for part in _parts() if part is not schema.Report),
@@ -66,7 +64,3 @@ _NAMES = {
     bool: "boolean",
     type(None): "null",
 }
-
-
-if __name__ == "__main__":
-    print(schema_page(), end="")  # noqa: T201
