@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.workspace import PROJECT
-
 
 @dataclass(frozen=True)
 class NotRun:
@@ -60,15 +58,4 @@ NOT_RUN: Sequence[NotRun] = (
 
 def reason_not_to_run(command: str) -> NotRun | None:
     """Why a command is not run; None where it is."""
-    if needs_missing_module(command):
-        return NotRun(re.escape(command), "the module is not in this checkout", "")
     return next((each for each in NOT_RUN if re.fullmatch(each.pattern, command)), None)
-
-
-def needs_missing_module(command: str) -> bool:
-    """Whether it is ``python -m search.NAME`` of a command that this checkout does not have."""
-    found = re.search(r"python -m (search\.\w+)", command)
-    if found is None:
-        return False
-    path = PROJECT.joinpath(*found[1].split("."))
-    return not path.is_dir() and not path.with_suffix(".py").exists()
