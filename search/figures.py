@@ -6,14 +6,14 @@ read in a list of runs, so they are small (a few tens of kilobytes) and quick to
 
 import io
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullLocator
 
+from search.depths import best_by_depth
 from search.trials import CurvePoint, TrialRecord
 
 ACCURACY = "val_top_100_accuracy"
@@ -74,23 +74,6 @@ def best_by_depth_png(trials: Iterable[TrialRecord]) -> bytes:
     _finish_epoch_axis(axes, max(trial.curve[-1].epoch for trial in best.values()))
     axes.legend(loc="lower right", fontsize=9, frameon=False)
     return _png(figure)
-
-
-def best_by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, TrialRecord]:
-    """The best trial of each number of layers, shallow to deep.
-
-    A complete trial beats a pruned one; the earlier trial wins among equals.
-    """
-    best: dict[int, TrialRecord] = {}
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        depth = len(re.findall(r"\d+", trial.layer_sizes))
-        if depth and trial.is_finished and _series(trial.curve, ACCURACY)[0]:
-            best[depth] = max(best.get(depth, trial), trial, key=_rank)
-    return dict(sorted(best.items()))
-
-
-def _rank(trial: TrialRecord) -> tuple[bool, float]:
-    return trial.state == "complete", -math.inf if trial.value is None else trial.value
 
 
 def _series(curve: Sequence[CurvePoint], metric: str) -> tuple[list[int], list[float]]:

@@ -1,10 +1,10 @@
 """What a confirmation left in a study's ledger: contenders over seeds, and tests."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.contenders import TUTORIAL, tutorial_contender
+from search.depths import depth_of
 from search.ledger import Ledger
 from search.noise import Sample
 from search.retrained import ConfirmationRecord, RetrainRecord
@@ -42,7 +42,7 @@ class ContenderResult:
     @property
     def depth(self) -> int:
         """The number of layers; 0 where it is unknown."""
-        return len(re.findall(r"\d+", self.layer_sizes))
+        return depth_of(self.layer_sizes)
 
     @property
     def short_name(self) -> str:

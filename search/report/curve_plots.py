@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from search.figures import best_by_depth
+from search.depths import best_by_depth, by_depth, depth_of
 from search.report.facts import Facts
 from search.report.findings import curves_finding, history_finding
 from search.report.scatter import scatter
@@ -14,10 +14,8 @@ from search.report.style import (
     MUTED,
     Json,
     Plot,
-    by_depth,
     color_of,
     depth_name,
-    depth_of,
     hover,
     layout,
     rounded,
@@ -101,6 +99,7 @@ def _end_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
     if not pruned:
         return
     ends = [_points(trial)[-1] for trial in pruned]
+    colors = [color_of(depth_of(trial.layer_sizes)) for trial in pruned]
     yield {
         "type": "scatter",
         "mode": "markers",
@@ -111,7 +110,7 @@ def _end_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
         "marker": {
             "symbol": "x-thin",
             "size": 8,
-            "line": {"width": 1.6, "color": [color_of(depth_of(trial)) for trial in pruned]},
+            "line": {"width": 1.6, "color": colors},
             "color": MUTED,
         },
         "hovertemplate": "%{text}<br>given up after epoch %{x}<extra></extra>",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from statistics import fmean, median
 
-from search.figures import best_by_depth
+from search.depths import best_by_depth
 from search.noise import beats
 from search.report.facts import Facts
 from search.report.pareto import parameter_count, pareto_front

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from search.depths import by_depth
 from search.report.style import (
     INK,
     Json,
-    by_depth,
     color_of,
     depth_name,
     hover,

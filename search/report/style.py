@@ -6,7 +6,6 @@ color and symbol, a pruned trial by an open symbol and a dotted line: never by c
 
 import html
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,20 +132,9 @@ def symbol_of(depth: int) -> str:
     return SYMBOLS[(depth - 1) % len(SYMBOLS)] if depth else "circle"
 
 
-def depth_of(trial: TrialRecord) -> int:
-    """How many layers a trial has; 0 where that is unknown."""
-    return len(re.findall(r"\d+", trial.layer_sizes)) or int(trial.parameters.get("depth", 0))
-
-
 def depth_name(depth: int) -> str:
     """Such as ``2 layers``."""
     return "unknown layers" if not depth else f"{depth} layer{'s' if depth > 1 else ''}"
-
-
-def by_depth(trials: Sequence[TrialRecord]) -> dict[int, list[TrialRecord]]:
-    """The trials of each number of layers, shallow to deep."""
-    depths = sorted({depth_of(trial) for trial in trials})
-    return {depth: [trial for trial in trials if depth_of(trial) == depth] for depth in depths}
 
 
 def hover(trial: TrialRecord) -> str:

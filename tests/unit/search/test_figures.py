@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import search.figures
-from search.figures import best_by_depth, best_by_depth_png, curves_png
+from search.figures import best_by_depth_png, curves_png
 from search.trials import CurvePoint, TrialRecord
 from tests.unit.search.records import START_MS, curve, trial
 
@@ -108,22 +108,6 @@ def test_a_loss_that_falls_by_orders_of_magnitude_is_drawn_on_a_logarithmic_axis
     )
     curves_png(trial(curve=points))
     assert drawn.figures[-1].axes[1].get_yscale() == "log"
-
-
-def test_the_best_of_each_depth_are_found_shallow_to_deep() -> None:
-    trials = [
-        trial(0, layers=(64, 32), top=0.30),
-        trial(1, layers=(32,), top=0.20),
-        trial(2, layers=(128, 32), top=0.31),
-        trial(3, "pruned", layers=(256, 32), top=0.40),
-        trial(4, "pruned", layers=(64, 64, 32), top=0.10),
-        trial(5, "failed", layers=(16, 16, 16, 16)),
-    ]
-    assert {depth: best.number for depth, best in best_by_depth(trials).items()} == {
-        1: 1,
-        2: 2,  # a complete trial comes before a pruned one
-        3: 4,
-    }
 
 
 def test_best_by_depth_is_a_small_png_with_a_line_and_a_name_for_each_depth(
