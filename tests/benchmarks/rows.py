@@ -13,6 +13,7 @@ ROWS = (
     "study",
     "overhead",
     "start",
+    "pages",
     "workers",
     "memory",
     "evaluation",

@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 
 from search.storage import close_study
 from tests.browser.conftest import Open
+from tests.flows.conftest import Folder
 from tests.unit.search.report.made import (
     add_trial,
     fill,
@@ -245,4 +246,19 @@ def test_small_studies_open_without_a_complaint(
     opened = open_page(report_of(tmp_path, *states), width=390)
     assert opened.page.locator(".nothing").count() >= 3
     assert not overflows(opened.page)
+    opened.check()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_real_study_is_shown_as_its_search_left_it(
+    confirmed: Folder, open_page: Open, width: int
+) -> None:
+    opened = open_page(confirmed.path / "studies" / "tiny" / "report.html", width=width)
+    page = opened.page
+    assert page.locator("#trials tbody tr").count() == 6
+    best = max(trial.value or 0.0 for trial in confirmed.trials if trial.state == "complete")
+    assert f"{best:.4f}" in page.inner_text("main")
+    assert page.locator("#plot-confirmation svg.main-svg").count() > 0
+    assert not overflows(page)
     opened.check()

@@ -1,0 +1,111 @@
+"""The pages on a study of 500 trials: the report, and MLflow's own of the experiment.
+
+Times are those of headless Chromium without a graphics card, from the request to the moment at
+which what the user came for is there.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from search.storage import close_study
+from search.tracking import open_tracker
+from search.tracking.views import TRIALS, view_path
+from tests.benchmarks.fresh import MeasurementError
+from tests.benchmarks.results import Quantity, Result
+from tests.browser.chromium import chromium, find_chromium
+from tests.faults.servers import MlflowServer
+from tests.unit.search.records import trial
+from tests.unit.search.report.made import (
+    fill,
+    keep_confirmation_of,
+    keep_references,
+    made_spec,
+    made_study,
+    write_report,
+)
+from tests.unit.search.tracking.support import CONTEXT
+
+TRIALS_OF_A_LARGE_STUDY = 500
+REPORT_SECONDS = 3.0
+REPORT_MEGABYTES = 8.0
+FIRST_PLOT = "#plot-curves svg.main-svg"
+ALL_PLOTS = "html[data-ready]"
+ROWS = "[role=row] [col-id='attributes.`Run Name`'] a"
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """The report's size and time, and the time of MLflow's page of the trials."""
+    program = find_chromium()
+    if program is None:
+        raise MeasurementError("there is no Chromium")
+    trials = 20 if quick else TRIALS_OF_A_LARGE_STUDY
+    repeats = 1 if quick else 5
+    with tempfile.TemporaryDirectory() as name, chromium(program) as browser:
+        results = [*_of_the_report(Path(name), browser, trials, repeats)]
+        results += _of_mlflow(Path(name), browser, trials, repeats)
+    return [result.to_json() for result in results]
+
+
+def _of_the_report(folder: Path, browser: Browser, trials: int, repeats: int) -> list[Result]:
+    spec = made_spec(folder)
+    study = made_study(folder, spec)
+    fill(study, spec, trials)
+    keep_references(study)
+    keep_confirmation_of(study, 1, 2)
+    path = write_report(study, spec, folder / "report.html")
+    close_study(study)
+    size = Quantity(value=path.stat().st_size / 1e6, unit="MB")
+    opened = {
+        until: _seconds(browser, path.as_uri(), until, repeats) for until in (FIRST_PLOT, ALL_PLOTS)
+    }
+    what = f"the report of {trials} trials"
+    return [
+        Result.limited(f"{what}, its size", size, at_most=REPORT_MEGABYTES),
+        _timed(f"{what}, opened until its first plot", opened[FIRST_PLOT], REPORT_SECONDS),
+        _timed(f"{what}, until its last plot", opened[ALL_PLOTS], None),
+    ]
+
+
+def _of_mlflow(folder: Path, browser: Browser, trials: int, repeats: int) -> list[Result]:
+    made = [trial(number, epochs=30) for number in range(trials)]
+    place = folder / "mlflow"
+    tracker = open_tracker(None, CONTEXT, folder=place, warn=_refuse)
+    tracker.reconcile(made, lambda _number: None, within_s=None)
+    tracker.study_finished(made, "complete")
+    with MlflowServer(place) as server:
+        address = f"{server.uri}/{view_path(TRIALS, tracker.experiment_id)}"
+        seconds = _seconds(browser, address, ROWS, repeats)
+    return [_timed(f"MLflow's page of {trials} trials, until its first row", seconds, None)]
+
+
+def _seconds(browser: Browser, address: str, until: str, repeats: int) -> list[float]:
+    """From the request until something is there, each time in a browser that knows nothing."""
+    return [_once(browser, address, until) for _ in range(repeats)]
+
+
+def _once(browser: Browser, address: str, until: str) -> float:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector(until, state="attached", timeout=120_000)
+    seconds = time.perf_counter() - started
+    context.close()
+    return seconds
+
+
+def _timed(what: str, seconds: list[float], at_most: float | None) -> Result:
+    ours = Quantity(value=statistics.median(seconds), unit="s")
+    note = f"single runs: {', '.join(f'{value:.2f}' for value in sorted(seconds))} s"
+    if at_most is None:
+        return Result(what=what, ours=ours, note=note)
+    return Result.limited(what, ours, at_most=at_most, note=note)
+
+
+def _refuse(line: str) -> None:
+    raise MeasurementError(line)
