@@ -123,23 +123,24 @@ def machine(scene: Scene) -> Path:
 
 
 def test_whoever_is_stopped_for_too_long_and_wakes_changes_nothing(scene: Scene) -> None:
-    trials = 24 * LONG
-    for _ in range(3):
-        scene.start(trials, folder=machine(scene))
-    scene.until_more_is_told(2)
-    while scene.faults < 3 * LONG and len(scene.running) > 1:
-        victim = scene.random.choice(scene.running)
-        os.kill(victim.process.pid, signal.SIGSTOP)
-        scene.faults += 1
-        try:
-            scene.until(lambda: False, seconds=2.5 * GRACE_SECONDS)
-        finally:
-            os.kill(victim.process.pid, signal.SIGCONT)
-        scene.until_more_is_told()
-    scene.wait()
-    assert scene.faults > 0
-    assert {command.process.returncode for command in scene.commands} == {0}, outputs(scene)
-    scene.assert_whole(trials)
+    trials, faults = 0, 3 * LONG
+    while scene.faults < faults:
+        trials += 20
+        for _ in range(3):
+            scene.start(trials, folder=machine(scene))
+        scene.until_more_is_told(2)
+        while scene.faults < faults and len(scene.running) > 1:
+            victim = scene.random.choice(scene.running)
+            os.kill(victim.process.pid, signal.SIGSTOP)
+            scene.faults += 1
+            try:
+                scene.until(lambda: False, seconds=2.5 * GRACE_SECONDS)
+            finally:
+                os.kill(victim.process.pid, signal.SIGCONT)
+            scene.until_more_is_told()
+        scene.wait()
+        assert {command.process.returncode for command in scene.commands} == {0}, outputs(scene)
+        scene.assert_whole(trials)
 
 
 def test_signals_end_a_search_tidily_and_the_same_command_goes_on(scene: Scene) -> None:
