@@ -147,7 +147,7 @@ def test_the_view_fits_any_terminal(width: int, height: int, workers: int) -> No
 
 def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
     assert "curve" in row(lines(busy()[0], 80), "running")
-    assert row(lines(busy()[0], 60), "running") == [
+    assert row(lines(busy()[0], 61), "running") == [
         "running",
         "layers",
         "embed",
