@@ -165,7 +165,7 @@ class Tally:
             return None
         each = sum(self._seconds_before) / len(self._seconds_before)
         left = each * missing / self.workers - self.seconds
-        return TimeLeft(max(left, 0.0), is_measured=False)
+        return TimeLeft(max(left, self._until_next() if missing else 0.0), is_measured=False)
 
     def start(self, trial: TrialRecord) -> None:
         """Notes a trial that runs now, at the first worker that has none."""
