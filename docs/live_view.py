@@ -1,6 +1,6 @@
 """Makes ``docs/live-view.svg``: a search that took place, drawn as it was at one moment.
 
-    python docs/live_view.py studies/tutorial.db
+    PYTHONPATH=. python docs/live_view.py studies/tutorial.db
 
 The trials come from a study that has been searched; the moment is when all but the last two of them
 had ended, and these two were half through.
@@ -45,7 +45,7 @@ def main() -> None:
     ended = [
         trial
         for trial in records(optuna.load_study(storage=storage, study_name=name))
-        if trial.curve
+        if trial.is_finished
     ]
     places = {
         "study": f"studies/{name}.db",

@@ -155,7 +155,7 @@ class _Rows:
             "now": f"{accuracies[-1]:.4f}" if accuracies else "",
             "best": f"{max(accuracies):.4f}" if accuracies else "",
             "curve": self._line(accuracies) if running.epoch else Text("compiles", style=QUIET),
-            "loss": "" if running.loss is None else f"{running.loss:.4f}",
+            "loss": "" if running.loss is None else _loss(running.loss),
             "time": short_clock(self._tally.seconds_of(running)),
         }
 
@@ -170,7 +170,7 @@ class _Rows:
             "now": _IN_SHORT.get(trial.state, ""),
             "best": "" if trial.value is None else f"{trial.value:.4f}",
             "curve": self._line(accuracies),
-            "loss": f"{losses[-1]:.4f}" if losses else "",
+            "loss": _loss(losses[-1]) if losses else "",
             "time": "" if trial.train_seconds is None else short_clock(trial.train_seconds),
         }
 
@@ -182,7 +182,7 @@ def _columns(width: int) -> list[Column]:
     """All columns; those of the highest rank are left out where there is no room."""
     return [
         Column(name="trial", width=7, rank=0),
-        Column(name="layers", width=19, rank=4, right=False),
+        Column(name="layers", width=20, rank=4, right=False),
         Column(name="embed", width=5, rank=5),
         Column(name="rate", width=7, rank=6),
         Column(name="weights", width=9, rank=8),
@@ -190,10 +190,15 @@ def _columns(width: int) -> list[Column]:
         Column(name="now", width=6, rank=3),
         Column(name="best", width=6, rank=2),
         Column(name="curve", width=30 if width >= 140 else 8, rank=7, right=False),
-        Column(name="loss", width=6, rank=9),
+        Column(name="loss", width=7, rank=9),
         Column(name="time", width=5, rank=10),
         Column(name="from the study file", width=24, rank=11, right=False),
     ]
+
+
+def _loss(loss: float) -> str:
+    """A loss in at most seven characters: one that explodes is shown as a power of ten."""
+    return f"{loss:.4f}" if loss < 10 else f"{loss:.1e}"
 
 
 def _configured(trial: TrialRecord) -> dict[str, str | Text]:

@@ -69,7 +69,7 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
-    table.add_column("layers", max_width=19, no_wrap=True, overflow="ellipsis")
+    table.add_column("layers", max_width=20, no_wrap=True, overflow="ellipsis")
     for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True, style="bold")

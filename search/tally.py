@@ -159,12 +159,13 @@ class Tally:
         if own > 0:
             pace = (self._last_finish - self._started) / own
             since = self._clock() - self._last_finish
-            return TimeLeft(max(pace * missing - since, 0.0), is_measured=True)
+            left = max(pace * missing - since, self._until_next() if missing else 0.0)
+            return TimeLeft(left, is_measured=True)
         if not self._seconds_before:
             return None
         each = sum(self._seconds_before) / len(self._seconds_before)
         left = each * missing / self.workers - self.seconds
-        return TimeLeft(max(left, 0.0), is_measured=False)
+        return TimeLeft(max(left, self._until_next() if missing else 0.0), is_measured=False)
 
     def start(self, trial: TrialRecord) -> None:
         """Notes a trial that runs now, at the first worker that has none."""
@@ -198,6 +199,14 @@ class Tally:
                 self._trials[trial.number] = trial
                 self._last_finish = self._clock()
         self._running_anywhere = self._numbers_running(seen)
+
+    def _until_next(self) -> float:
+        """Seconds until the first running trial has all of its epochs; 0 where nobody knows."""
+        now = self._clock()
+        running = [each for each in self._running.copy().values() if each.epoch]
+        return min(
+            (each.seconds(now) * (self.epochs / each.epoch - 1) for each in running), default=0.0
+        )
 
     def _free(self, place: int) -> None:
         if len(self._slots) > self.workers:

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from search.live_view import SearchView
 from search.tally import Tally
-from search.trials import TrialRecord, TrialState
+from search.trials import CurvePoint, TrialRecord, TrialState
 from tests.unit.search.records import curve, started, trial
 from tests.unit.search.terminals import Clock, drawn
 
@@ -27,7 +27,7 @@ def busy(workers: int = 2, running: int = 2, **changes: Any) -> tuple[Tally, Clo
     clock.seconds += 30
     tally.finish(configured(3, value=0.3412, best_epoch=25, ended_ms=1))
     for number in range(4, 4 + running):
-        tally.start(started(configured(number, layers=(256, 256, 256, 32), **changes)))
+        tally.start(started(configured(number, layers=(256, 256, 256, 128), **changes)))
     for point in curve(12):
         tally.advance(4, point)
     clock.seconds += 12
@@ -53,7 +53,7 @@ def test_the_first_lines_count_and_time() -> None:
 def test_every_worker_has_a_row_for_its_trial() -> None:
     shown = lines(busy()[0])
     assert row(shown, "running")[1:] == ["layers", "embed", "rate", "epoch", "now", "best", "curve"]
-    layers = ["(256,", "256,", "256,", "32)"]
+    layers = ["(256,", "256,", "256,", "128)"]
     assert row(shown, "4") == ["4", *layers, "32", "0.05", "12/30", "0.2355", "0.2355", "▁█"]
     assert row(shown, "5") == ["5", *layers, "32", "0.05", "0/30", "compiles"]
 
@@ -120,10 +120,16 @@ def test_a_wide_terminal_shows_more() -> None:
     assert "90,000" in row(shown, "3")
 
 
+def test_a_loss_that_explodes_keeps_its_column() -> None:
+    tally, _ = busy()
+    tally.advance(5, CurvePoint(epoch=3, timestamp_ms=0, metrics={"train_loss": 16354.2}))
+    assert "1.6e+04" in row(lines(tally, 120), "5")
+
+
 def test_more_workers_than_rows_are_counted() -> None:
     tally, _ = busy(workers=40, running=40)
     shown = lines(tally)
-    rows = [line for line in shown if "(256, 256, 256, 32)" in line]
+    rows = [line for line in shown if "(256, 256, 256, 128)" in line]
     [more] = [line for line in shown if line.split()[:1] == ["..."]]
     assert more.split() == ["...", "and", str(40 - len(rows)), "more"]
     assert "3" in [line.split()[0] for line in shown if line], "the best is shown all the same"
@@ -141,7 +147,7 @@ def test_the_view_fits_any_terminal(width: int, height: int, workers: int) -> No
 
 def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
     assert "curve" in row(lines(busy()[0], 80), "running")
-    assert row(lines(busy()[0], 60), "running") == [
+    assert row(lines(busy()[0], 61), "running") == [
         "running",
         "layers",
         "embed",

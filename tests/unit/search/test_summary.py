@@ -183,7 +183,7 @@ def test_cautions_are_lines_of_their_own() -> None:
 
 
 def test_it_fits_one_screen_and_no_row_wraps() -> None:
-    layers = (256, 256, 256, 32)
+    layers = (256, 256, 256, 128)
     parameters = {"embedding_dimension": 128, "learning_rate": 0.0123456}
     derived = {"layer_sizes": str(layers), "parameter_count": 1_234_567}
     trials = [
@@ -197,7 +197,7 @@ def test_it_fits_one_screen_and_no_row_wraps() -> None:
     lines = summary(trials, references=references, width=80, cautions=cautions).splitlines()
     assert len(lines) < 24, "a line is left for the prompt"
     assert max(map(len, lines)) <= 80
-    rows = [line for line in lines if "(256, 256, 256, 32)" in line]
+    rows = [line for line in lines if "(256, 256, 256, 128)" in line]
     assert len(rows) == 5
     assert all(row.split()[-2:] == ["0.3500", "10"] for row in rows)
 

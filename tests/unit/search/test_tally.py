@@ -43,6 +43,18 @@ def test_between_two_trials_it_counts_down() -> None:
     assert tally.time_left() == TimeLeft(9 * 20 - 15, is_measured=True)
 
 
+def test_the_last_trial_is_not_said_to_be_over_while_it_runs() -> None:
+    clock = Clock()
+    tally = Tally(2, 10, [], clock=clock)
+    clock.seconds += 5
+    tally.finish(trial(0))
+    tally.start(started(trial(1)))
+    clock.seconds += 20
+    assert tally.time_left() == TimeLeft(0, is_measured=True)
+    tally.advance(1, curve(4)[-1])
+    assert tally.time_left() == TimeLeft(20 * 1.5, is_measured=True)
+
+
 def test_a_resumed_study_estimates_from_what_its_trials_took() -> None:
     clock = Clock()
     before = [trial(0, train_seconds=30.0), trial(1, "pruned", train_seconds=10.0)]
