@@ -1,9 +1,10 @@
-"""Makes ``docs/live-view.svg``: a search that took place, drawn as it was at one moment.
+"""Makes ``docs/live-view.svg``: the view of a search, replayed from a study that was searched.
 
     PYTHONPATH=. python docs/live_view.py studies/tutorial.db
 
-The trials come from a study that has been searched; the moment is when all but the last two of them
-had ended, and these two were half through.
+Trials, parameters and curves are those of the study. The moment is put together from them: all but
+the last two finished trials have ended, these two are two thirds through, and the clock shows what
+the trials took, shared among the workers. It is no recording of a terminal.
 """
 
 import io
@@ -20,13 +21,13 @@ from search.trials import TrialRecord
 
 PICTURE = Path(__file__).with_name("live-view.svg")
 COLUMNS, ROWS = 92, 24
-TARGET, EPOCHS, WORKERS = 50, 30, 2
+EPOCHS, WORKERS = 30, 2
 
 
 def at_that_moment(trials: list[TrialRecord]) -> Tally:
-    """The tally of the search then; its clock shows what the trials took."""
+    """The tally of a search for these trials; its clock shows what they took."""
     seconds = [0.0]
-    tally = Tally(TARGET, EPOCHS, [], workers=WORKERS, clock=lambda: seconds[0])
+    tally = Tally(len(trials), EPOCHS, [], workers=WORKERS, clock=lambda: seconds[0])
     for trial in trials[:-WORKERS]:
         seconds[0] += (trial.train_seconds or 0.0) / WORKERS
         tally.finish(trial)

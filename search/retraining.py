@@ -72,13 +72,8 @@ def retrain(
         StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
     ):
         ledger = Ledger(study)
-        everybody = [*contenders, tutorial_contender()]
-        tally = TrainingTally(plan_of(everybody, seeds))
-        progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
-        confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
         try:
-            with progress.shown():
-                validated, tested = _confirmed(confirming, everybody, seeds)
+            validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
         except NonFiniteError as error:
             session.warn(f"the confirmation failed: {error}; name another trial with --trial")
             return FAILED
@@ -102,15 +97,24 @@ def retrain(
 
 
 def _confirmed(
-    confirming: Confirming, contenders: Sequence[Contender], seeds: int
+    session: Session,
+    ledger: Ledger,
+    contenders: Sequence[Contender],
+    seeds: int,
+    stop: StopRequest,
 ) -> tuple[Validated, Tested]:
-    """Everybody is validated before anybody is tested."""
-    validated = tuple(
-        (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
-        for contender in contenders
-    )
-    winner = ranked(validated)[0][0]
-    return validated, tuple(confirming.test(winner, number) for number in range(seeds))
+    """Everybody, and the tutorial's model, is validated before the best one is tested."""
+    everybody = [*contenders, tutorial_contender()]
+    tally = TrainingTally(plan_of(everybody, seeds))
+    progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
+    confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
+    with progress.shown():
+        validated = tuple(
+            (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
+            for contender in everybody
+        )
+        winner = ranked(validated)[0][0]
+        return validated, tuple(confirming.test(winner, number) for number in range(seeds))
 
 
 def _log(
