@@ -53,7 +53,7 @@ def print_summary(
     for line in verdict(trials, references):
         screen.print(Text(line))
     for caution in cautions:
-        screen.print(Text(f"warning: {caution}", style="yellow"))
+        screen.print(Text(f"careful: {caution}", style="yellow"))
     screen.show("")
     steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
     if best is not None:

@@ -1,8 +1,8 @@
 """Making MLflow agree with a study: what a search does at its end, for whoever missed that.
 
-From the study's storage and the saved towers come: parent run, every trial with parameters, curve
-and towers, the references, the re-trainings and the confirmations, as far as their results are in
-the study's ledger. The data set is not needed. What cannot be made again:
+From the study's storage and the saved towers come: parent run and report, every trial with
+parameters, curve and towers, the references, the re-trainings and the confirmations, as far as
+their results are in the study's ledger. The data set is not needed. What cannot be made again:
 
 - models of the registry: which one is the champion was decided against the champion of that day;
   ``search.retrain`` publishes what it did not, and computes nothing twice
@@ -18,6 +18,7 @@ import optuna
 from search.described import described, end_of
 from search.kept_results import kept_confirmations, kept_references, kept_retrainings
 from search.ledger import Ledger
+from search.report.refreshing import refresh_report
 from search.session import Session
 from search.storage import close_study, load_study, refuse_other_study
 from search.stored_trials import records
@@ -69,6 +70,8 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     is_updated = tracker.study_completed(trials, end_of(study, trials, budget))
     if is_updated is None:
         return BROKE_OFF
+    if is_updated:
+        refresh_report(session, study, tracker)
     for line in what_was_done(trials, of_trials, of_results, is_updated=is_updated):
         session.show(line)
     return 0

@@ -186,7 +186,7 @@ def is_whole(
     towers: Path | None,
     *,
     has_inputs: bool,
-    pictures: Iterable[str] = (CURVES,),
+    files: Iterable[str] = (CURVES,),
 ) -> bool:
     """Whether a closed run holds its content, as far as one search for runs shows it.
 
@@ -195,7 +195,7 @@ def is_whole(
         content: as it shall be.
         towers: their folder, if there are any.
         has_inputs: whether it shall have a data set.
-        pictures: the names of those that it shall have.
+        files: the names of the artifacts that it shall have, beside towers.
     """
     return (
         run.status == content.status
@@ -205,16 +205,16 @@ def is_whole(
         and all(_equal(run.latest.get(name), value) for name, value in content.latest.items())
         and (run.has_inputs or not has_inputs)
         and (towers is None or TOWERS in run.tags)
-        and _has_files(run.folder, pictures, towers)
+        and _has_files(run.folder, files, towers)
     )
 
 
-def _has_files(folder: Path | None, pictures: Iterable[str], towers: Path | None) -> bool:
+def _has_files(folder: Path | None, files: Iterable[str], towers: Path | None) -> bool:
     """Whether the artifacts are there; those on a server are believed to be."""
     if folder is None:
         return True
     wanted = [Path(TOWERS_FOLDER, path.name) for path in towers.glob("*.keras")] if towers else []
-    return all((folder / name).is_file() for name in [*map(Path, pictures), *wanted])
+    return all((folder / name).is_file() for name in [*map(Path, files), *wanted])
 
 
 def _equal(stored: float | None, value: float) -> bool:

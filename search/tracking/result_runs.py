@@ -98,7 +98,7 @@ class ResultRuns:
         with self._connection.alone() as writer:
             found = writer.store.find_runs(writer.experiment_id, {STUDY: context.key, **wanted})
             if found and is_whole(
-                found[0], content, towers, has_inputs=bool(context.rows), pictures=()
+                found[0], content, towers, has_inputs=bool(context.rows), files=()
             ):
                 return LoggedResult(run_id=found[0].run_id, name=content.name, how=None)
             run = held(found[0]) if found else writer.begin(content)

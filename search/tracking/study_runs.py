@@ -29,6 +29,9 @@ from search.trials import CurvePoint, TrialRecord, best_of
 if TYPE_CHECKING:
     from search.tracking.store import Store
 
+REPORT = "report.html"
+"""The artifact of the study's run that others write."""
+
 LIVE_EVERY_S = 2.0
 """Seconds between two updates of a trial's live curve; an update costs 10 ms."""
 
@@ -138,13 +141,13 @@ class StudyRuns:
         self._is_running = False
 
     def complete_study(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
-        """The same where something is missing; returns whether something was."""
+        """The same where something is missing, the report included; returns whether it was."""
         parent = self._store.get_run(self._parent_id)
         content = self._study_content(trials, state)
         has_inputs = bool(self._connection.context.rows)
-        pictures = study_pictures(trials).keys()
+        files = {*study_pictures(trials), REPORT}
         if (
-            is_whole(parent, content, None, has_inputs=has_inputs, pictures=pictures)
+            is_whole(parent, content, None, has_inputs=has_inputs, files=files)
             and ranks_of(trials) == self._ranks
         ):
             return False
@@ -153,7 +156,7 @@ class StudyRuns:
 
     def log_report(self, report: Path) -> None:
         """Keep the study's report with the parent, in the place of an earlier one."""
-        self._store.upload(self._parent_id, {report.name: report.read_bytes()})
+        self._store.upload(self._parent_id, {REPORT: report.read_bytes()})
 
     def content_of(self, trial: TrialRecord) -> RunContent:
         """The content of a trial's run."""

@@ -82,11 +82,13 @@ class Command:
         process: the command itself.
         folder: where it runs.
         output: what it has said, in a file, so that it never waits for a reader.
+        runs_trials: whether it does itself, rather than its workers.
     """
 
     process: subprocess.Popen[bytes]
     folder: Path
     output: Path
+    runs_trials: bool
 
     @property
     def is_running(self) -> bool:
@@ -94,9 +96,10 @@ class Command:
 
     @property
     def workers(self) -> list[int]:
-        """The process ids of its worker processes; its own where it has none."""
-        children = worker_processes(self.process.pid)
-        return children or ([self.process.pid] if self.is_running else [])
+        """The process ids of whatever runs its trials."""
+        if not self.runs_trials:
+            return worker_processes(self.process.pid)
+        return [self.process.pid] if self.is_running else []
 
     @property
     def said(self) -> str:
@@ -185,7 +188,7 @@ class Scene:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        command = Command(process, place, output)
+        command = Command(process, place, output, runs_trials="--workers" not in options)
         self.commands.append(command)
         return command
 

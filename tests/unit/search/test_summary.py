@@ -163,7 +163,7 @@ def test_what_is_not_known_of_a_trial_is_left_empty() -> None:
 
 def test_table_verdict_and_commands_follow_each_other() -> None:
     text = summary([trial(0, value=0.339)], cautions=["one"])
-    parts = ["(64, 32)", "popularity", "1 trial:", "better than every", "warning: one", "re-train:"]
+    parts = ["(64, 32)", "popularity", "1 trial:", "better than every", "careful: one", "re-train:"]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -178,8 +178,8 @@ def test_commands_can_be_copied_as_they_are() -> None:
 
 def test_cautions_are_lines_of_their_own() -> None:
     lines = summary([trial(0)], cautions=["mind [this]", "and that"]).splitlines()
-    first = lines.index("warning: mind [this]")
-    assert lines[first + 1] == "warning: and that"
+    first = lines.index("careful: mind [this]")
+    assert lines[first + 1] == "careful: and that"
 
 
 def test_it_fits_one_screen_and_no_row_wraps() -> None:

@@ -246,9 +246,15 @@ def test_the_study_stays_open_while_another_process_runs_a_trial(tracked: Tracke
     assert tracked.reader.parent.info.status == "FINISHED"
 
 
-def test_the_run_of_a_study_is_completed_where_it_lacks_something(tracked: Tracked) -> None:
+def test_the_run_of_a_study_is_completed_where_it_lacks_something(
+    tracked: Tracked, tmp_path: Path
+) -> None:
     trials = [run_live(tracked.tracker, trial(0)), run_live(tracked.tracker, trial(1))]
     assert tracked.tracker.study_completed(trials, "complete")
+    assert tracked.tracker.study_completed(trials, "complete"), "it lacks the report"
+    report = tmp_path / "report.html"
+    report.write_text("the report", encoding="utf-8")
+    tracked.tracker.log_report(report)
     before = tracked.reader.parent.to_dictionary()
     assert before["info"]["status"] == "FINISHED"
     assert tracked.tracker.study_completed(trials, "complete") is False
