@@ -26,8 +26,15 @@ STARTS_FROM: Mapping[str, str] = {
 }
 """What has been done where a page begins, if anything: it says so itself in its first lines."""
 
-SLOW = ("README.md", "docs/how-to/confirm.md", "docs/reference/commands.md")
-"""Pages whose commands take minutes, as they search or confirm whole studies."""
+SLOW = (
+    "README.md",
+    "docs/how-to/confirm.md",
+    "docs/how-to/gpu.md",
+    "docs/how-to/read-the-report.md",
+    "docs/how-to/resume.md",
+    "docs/reference/commands.md",
+)
+"""Pages whose commands take long, as they search or confirm whole studies, or search often."""
 
 
 def is_run(block: Block) -> bool:
