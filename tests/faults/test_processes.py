@@ -164,8 +164,8 @@ def test_signals_end_a_search_tidily_and_the_same_command_goes_on(scene: Scene) 
 
 
 def workers(scene: Scene) -> tuple[str, ...]:
-    """Every second search has two workers, the others run their trials themselves."""
-    return () if scene.faults % 2 else ("--workers", "2")
+    """Two workers for every second pair of signals; else the search runs its trials itself."""
+    return () if scene.faults // 2 % 2 else ("--workers", "2")
 
 
 def assert_interrupted_first(scene: Scene) -> None:
