@@ -15,7 +15,7 @@ from search.tracking.content import BEST, KIND
 NOTE = "mlflow.note.content"
 _TAG = "mlflow.sharedViewState."
 _NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
-_WIDTHS: Mapping[str, int] = {_NAME: 190, "params.`layer_sizes`": 150}
+_WIDTHS: Mapping[str, int] = {_NAME: 190, _CREATED: 140, "params.`layer_sizes`": 150}
 _WIDTH = 115
 """Pixels of a column that has no other width: what a number and most names need."""
 
