@@ -15,9 +15,12 @@ from tests.flows.conftest import Folder
 Open = Callable[..., Opened]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; skipped where there is none, unless REQUIRE_CHROMIUM is set."""
+    """Chromium; skipped where there is none, unless REQUIRE_CHROMIUM is set.
+
+    It ends with the module: as long as it lives, nobody else in the process can have an event loop.
+    """
     program = find_chromium()
     if program is None:
         if os.environ.get("REQUIRE_CHROMIUM"):
