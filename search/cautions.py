@@ -55,15 +55,13 @@ def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
         value = best.parameters.get(name)
         end = None if value is None else _end(float(value), bounds)
         if end is not None:
-            found.setdefault(
-                (bounds.key, end), f"{_readable(name)} = {value:.4g} ({_end_in_words(bounds, end)})"
-            )
+            which = "high" if end == bounds.high else "low"
+            found.setdefault((bounds.key, end), f"{_readable(name)} = {value:.4g} ({which})")
     if not found:
         return []
     return [
         f"The best trial, {best.number}, lies at the edge of the space: "
-        f"{', '.join(found.values())}. "
-        "A better value may lie beyond; widen the range in a copy of the study file and search it."
+        f"{', '.join(found.values())}; a better value may lie beyond."
     ]
 
 
@@ -84,11 +82,6 @@ def _place(value: float, bounds: Bounds) -> float:
     if bounds.is_logarithmic and low > 0 and value > 0:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)
-
-
-def _end_in_words(bounds: Bounds, end: float) -> str:
-    which = "high" if end == bounds.high else "low"
-    return f"{bounds.key}.{which} = {end:g}"
 
 
 def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
@@ -163,7 +156,7 @@ def within_noise(trials: Sequence[TrialRecord], deviation: float | None) -> list
 def _single_seed(best: int, second: int, gap: float) -> str:
     return (
         f"Trial {best} is ahead of trial {second} by {gap:.4f}, each trained with a single seed: "
-        "that cannot be told from noise. search.retrain trains the best trials with several seeds."
+        "that cannot be told from noise."
     )
 
 

@@ -41,11 +41,11 @@ def test_inside_of_the_space_nothing_is_said(spec: StudySpec) -> None:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"depth": 4}, "depth = 4 (space.depth.high = 4)"),
-        ({"embedding_dimension": 128}, "embedding dimension = 128 (space.embedding_dimension.high"),
-        ({"output_width": 16}, "output width = 16 (space.width.low = 16)"),
-        ({"learning_rate": 0.95}, "learning rate = 0.95 (space.learning_rate.high = 1)"),
-        ({"learning_rate": 0.0055}, "learning rate = 0.0055 (space.learning_rate.low = 0.005)"),
+        ({"depth": 4}, "depth = 4 (high)"),
+        ({"embedding_dimension": 128}, "embedding dimension = 128 (high)"),
+        ({"output_width": 16}, "output width = 16 (low)"),
+        ({"learning_rate": 0.95}, "learning rate = 0.95 (high)"),
+        ({"learning_rate": 0.0055}, "learning rate = 0.0055 (low)"),
     ],
 )
 def test_a_value_at_an_end_is_named_with_its_bound(
@@ -53,7 +53,7 @@ def test_a_value_at_an_end_is_named_with_its_bound(
 ) -> None:
     [line] = at_the_edge([with_values(**values)], spec)
     assert named in line
-    assert line.count("(space.") == 1
+    assert line.count("(high)") + line.count("(low)") == 1
     assert "trial, 7," in line
 
 
@@ -68,7 +68,7 @@ def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
 
 def test_one_end_of_the_widths_is_named_once(spec: StudySpec) -> None:
     [line] = at_the_edge([with_values(output_width=256, hidden_width_1=256)], spec)
-    assert line.count("space.width.high") == 1
+    assert line.count("(high)") == 1
 
 
 def test_bounds_are_those_of_the_powers_of_two_inside(tmp_path: Path) -> None:
