@@ -26,7 +26,7 @@ MANY_FAILURES = 0.1
 def cautions(
     trials: Sequence[TrialRecord], spec: StudySpec, deviation: float | None = None
 ) -> list[str]:
-    """Everything to be careful about, a sentence or two each; empty where there is nothing.
+    """Everything to be careful about, a sentence each, what matters most first.
 
     Args:
         trials: all of the study.
@@ -35,10 +35,10 @@ def cautions(
             from a confirmation; None where there was none.
     """
     return [
-        *at_the_edge(trials, spec),
         *many_failures(trials),
-        *too_few_trials(trials, spec),
+        *at_the_edge(trials, spec),
         *within_noise(trials, deviation),
+        *too_few_trials(trials, spec),
     ]
 
 

@@ -12,6 +12,10 @@ from search.trial_words import rate_text
 from search.trials import TrialRecord, TrialState, best_of
 
 TOP = 5
+
+CAUTIONS = 2
+"""So many are shown, the first; the report has them all, and a screen has few lines."""
+
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "failed", "interrupted")
 
 
@@ -52,9 +56,13 @@ def print_summary(
             screen.show("")
     for line in verdict(trials, references):
         screen.print(Text(line))
-    for caution in cautions:
+    for caution in cautions[:CAUTIONS]:
         screen.print(Text(f"careful: {caution}", style="yellow"))
-    screen.show("")
+    if len(cautions) > CAUTIONS:
+        more = f"careful: {len(cautions) - CAUTIONS} more in the report"
+        screen.print(Text(more, style="yellow"))
+    if not cautions:
+        screen.show("")
     steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
     if best is not None:
         steps = {"re-train": commands.retrain} | steps

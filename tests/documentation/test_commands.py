@@ -32,6 +32,7 @@ SLOW = (
     "docs/how-to/gpu.md",
     "docs/how-to/read-the-report.md",
     "docs/how-to/resume.md",
+    "docs/how-to/use-the-model.md",
     "docs/reference/commands.md",
 )
 """Pages whose commands take long, as they search or confirm whole studies, or search often."""

@@ -182,6 +182,15 @@ def test_cautions_are_lines_of_their_own() -> None:
     assert lines[first + 1] == "careful: and that"
 
 
+def test_what_there_is_no_room_for_is_counted() -> None:
+    lines = summary([trial(0)], cautions=["one", "two", "three", "four"]).splitlines()
+    assert [line for line in lines if line.startswith("careful:")] == [
+        "careful: one",
+        "careful: two",
+        "careful: 2 more in the report",
+    ]
+
+
 def test_it_fits_one_screen_and_no_row_wraps() -> None:
     layers = (256, 256, 256, 128)
     parameters = {"embedding_dimension": 128, "learning_rate": 0.0123456}
