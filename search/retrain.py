@@ -1,18 +1,17 @@
 """``python -m search.retrain``: confirm the best trials, test the winner."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli import run_command
+from search.opening import open_session
 from search.options import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
 )
-from search.runtime import prepare_runtime
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
@@ -68,29 +67,16 @@ def main(
     from search.screen import Screen
 
     with Screen(quiet=quiet) as screen:
-        from search.spec import load_spec
-        from search.workspace import Workspace
-
-        screen.doing("reading the study file")
-        workspace = Workspace(Path.cwd())
-        spec = load_spec(study, folders=workspace.study_files)
-
-        screen.doing("loading Keras and JAX")
-        prepare_runtime(compilation_cache=compilation_cache)
-        screen.doing("loading Optuna and MLflow")
-        from search.retraining import retrain
-        from search.session import Session
-
-        screen.doing(f"looking for study {spec.name}")
-        session = Session(
-            spec=spec,
-            study_argument=study,
-            workspace=workspace,
+        session = open_session(
+            screen,
+            study,
+            compilation_cache=compilation_cache,
             storage_url=storage,
             tracking_uri=tracking_uri,
             data_dir=data_dir,
-            screen=screen,
         )
+        from search.retraining import retrain
+
         return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
 
 

@@ -1,20 +1,20 @@
 """``python -m search.run``: search a study, or go on with one, until it has its trials."""
 
 import math
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from search.cli import run_command
 from search.errors import InputError
+from search.opening import open_session
 from search.options import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
 )
-from search.runtime import prepare_runtime
 from search.watch import GRACE_SECONDS
 
 StudyOption = Annotated[
@@ -113,30 +113,18 @@ def main(
     from search.screen import Screen
 
     with Screen(quiet=quiet) as screen:
-        from search.spec import load_spec, override
-        from search.workspace import Workspace
+        from search.spec import override
 
-        screen.doing("reading the study file")
-        workspace = Workspace(Path.cwd())
-        spec = load_spec(study, folders=workspace.study_files)
-        spec = override(spec, sampler=sampler, pruner=pruner, trials=trials, seed=seed)
-
-        screen.doing("loading Keras and JAX")
-        prepare_runtime(compilation_cache=compilation_cache)
-        screen.doing("loading Optuna and MLflow")
-        from search.session import Session
-
-        screen.doing(f"looking for study {spec.name}")
-        session = Session(
-            spec=spec,
-            study_argument=study,
-            workspace=workspace,
+        session = open_session(
+            screen,
+            study,
+            change=partial(override, sampler=sampler, pruner=pruner, trials=trials, seed=seed),
+            compilation_cache=compilation_cache,
             storage_url=storage,
             tracking_uri=tracking_uri,
             data_dir=data_dir,
             workers=workers,
             grace_seconds=grace,
-            screen=screen,
         )
         if dry_run:
             from search.dry_run import print_dry_run

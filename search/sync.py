@@ -1,13 +1,12 @@
 """``python -m search.sync``: make MLflow agree with a study."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli import run_command
+from search.opening import open_session
 from search.options import StorageOption, TrackingUriOption
-from search.runtime import prepare_runtime
 
 
 def main(
@@ -30,28 +29,9 @@ def main(
     from search.screen import Screen
 
     with Screen(quiet=quiet) as screen:
-        from search.spec import load_spec
-        from search.workspace import Workspace
-
-        screen.doing("reading the study file")
-        workspace = Workspace(Path.cwd())
-        spec = load_spec(study, folders=workspace.study_files)
-
-        screen.doing("loading Keras and JAX")
-        prepare_runtime()
-        screen.doing("loading Optuna and MLflow")
-        from search.session import Session
+        session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
         from search.syncing import sync
 
-        screen.doing(f"looking for study {spec.name}")
-        session = Session(
-            spec=spec,
-            study_argument=study,
-            workspace=workspace,
-            storage_url=storage,
-            tracking_uri=tracking_uri,
-            screen=screen,
-        )
         return sync(session)
 
 

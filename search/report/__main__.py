@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from search.cli import run_command
+from search.opening import open_session
 from search.options import StorageOption, TrackingUriOption
-from search.runtime import prepare_runtime
 
 OutputOption = Annotated[
     Path | None,
@@ -39,26 +39,16 @@ def main(
     """
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.addresses import check_names
-    from search.spec import load_spec
-    from search.workspace import Workspace
+    from search.screen import Screen
 
-    workspace = Workspace(Path.cwd())
-    spec = load_spec(study, folders=workspace.study_files)
     if output is not None:
         check_names(str(output), "--output")
+    with Screen(quiet=as_json) as screen:
+        session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
+        from search.report.reporting import report
 
-    prepare_runtime()
-    from search.report.reporting import report
-    from search.session import Session
-
-    session = Session(
-        spec=spec,
-        study_argument=study,
-        workspace=workspace,
-        storage_url=storage,
-        tracking_uri=tracking_uri,
-    )
-    return report(session, output=output, open_it=open_it, as_json=as_json)
+        screen.doing("reading the study")
+        return report(session, output=output, open_it=open_it, as_json=as_json)
 
 
 if __name__ == "__main__":

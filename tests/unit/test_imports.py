@@ -67,6 +67,7 @@ QUICK_MODULES = [
     "search.sync",
     "search.report.__main__",
     "search.cautions",
+    "search.opening",
     "search.cli",
     "search.spec",
     "search.sections",
