@@ -71,9 +71,15 @@ class Screen:
         stack.enter_context(_last_words(self._terminal))
         stack.enter_context(_tidy_when_terminated(self.abandon))
         self._content.shown = self._status
-        live = stack.enter_context(LiveArea(self.console, self._content))
-        live.refresh()
+        live = LiveArea(self.console, self._content)
+        live.start(refresh=True)
+        stack.callback(self._stop_drawing, live)
         self.is_live = True
+
+    def _stop_drawing(self, live: LiveArea) -> None:
+        """Between two lines: one printed meanwhile would draw the area again, and leave it."""
+        with self._lock:
+            live.stop()
 
     def _close(self) -> None:
         self.is_live = False
@@ -155,7 +161,8 @@ class Screen:
 
     def _print_caught(self, line: str) -> None:
         """Prints what somebody else wrote: with its colors, without what moves the cursor."""
-        self.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
+        with self._lock:
+            self.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
 
 
 def _print(console: Console, line: str) -> None:

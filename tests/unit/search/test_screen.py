@@ -124,6 +124,13 @@ def test_however_it_ends_the_cursor_comes_back(then: str, expected: int) -> None
     assert -1 < hidden < shown
 
 
+def test_lines_that_come_while_it_ends_stay_whole() -> None:
+    _, received = in_terminal("for n in range(50): os.write(2, b'late %d\\n' % n)")
+    lines = final_lines(received)
+    assert [line for line in lines if "late" in line] == [f"late {n}" for n in range(50)]
+    assert not received.rpartition("\x1b[?25h")[2].count("announced"), "drawn after its end"
+
+
 def test_an_error_is_read_below_the_lines() -> None:
     _, received = in_terminal("os.write(2, b'last words'); 1 / 0")
     lines = final_lines(received)
