@@ -28,8 +28,11 @@ def further_parameters(trial: TrialRecord) -> str:
 
 
 def rate_text(rate: float | None) -> str:
-    """A learning rate in three digits and at most seven characters; empty where there is none."""
-    return "" if rate is None else f"{rate:.3g}"
+    """A learning rate in two or three digits, at most seven characters; empty if there is none."""
+    if rate is None:
+        return ""
+    in_three = f"{rate:.3g}"
+    return in_three if len(in_three) <= 7 else f"{rate:.2g}"
 
 
 def trial_line(trial: TrialRecord) -> str:

@@ -37,7 +37,15 @@ def test_parameters_without_a_column_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "text"), [(None, ""), (0.05, "0.05"), (0.00512345, "0.00512"), (1.0, "1")]
+    ("rate", "text"),
+    [
+        (None, ""),
+        (0.05, "0.05"),
+        (0.00512345, "0.00512"),
+        (0.000123456, "0.00012"),
+        (0.0000123456, "1.2e-05"),
+        (1.0, "1"),
+    ],
 )
 def test_a_rate_is_short(rate: float | None, text: str) -> None:
     assert rate_text(rate) == text
