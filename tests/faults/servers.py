@@ -19,7 +19,8 @@ def free_port() -> int:
 class MlflowServer:
     """A real ``mlflow server`` on loopback, in a process group of its own.
 
-    Entered, it is started; left, it is killed. Its database and artifacts outlive it.
+    Entered, it is started; left, it is killed. Its database and artifacts outlive it. It runs
+    without the eight processes for jobs of generative models, of which tracking needs none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +45,12 @@ class MlflowServer:
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             )
         self.wait_until_it_answers()
 
