@@ -6,7 +6,7 @@ from search.described import keep_end
 from search.session import Session
 from search.stored_trials import records
 from search.tracking import Reconciled, Tracker
-from search.tracking.content import StudyState
+from search.trials import StudyState
 
 
 def agree_before(session: Session, study: optuna.Study, tracker: Tracker) -> None:

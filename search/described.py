@@ -10,8 +10,7 @@ import optuna
 
 from search.spec import StudySpec
 from search.tracking import StudyContext
-from search.tracking.content import StudyState
-from search.trials import TrialRecord
+from search.trials import StudyState, TrialRecord
 
 DESCRIPTION, END = "description", "end"
 """Names of the study's attributes."""

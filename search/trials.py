@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed", "interrupted"]
+StudyState = Literal["complete", "interrupted", "failed"]
+"""How a search ended."""
 
 OBJECTIVE_METRIC = "val_top_100_accuracy"
 """The metric whose best validated value is the value of a trial; higher is better."""

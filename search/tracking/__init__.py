@@ -6,6 +6,8 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.context`: what runs carry about their study
 - :mod:`~search.tracking.destination`: the tracking URI, checked before any work
 - :mod:`~search.tracking.views`: what the experiment's page can show, by name
+- :mod:`~search.tracking.keys`: the names of tags and metrics
+- :mod:`~search.tracking.words`: the names of runs and their notes
 - :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
 - :mod:`~search.tracking.store`: the only module that imports mlflow for runs
 - :mod:`~search.tracking.circuit`: a dead or slow server costs one warning, never a trial

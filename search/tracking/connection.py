@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from search.tracking.content import KIND, STUDY, study_content
+from search.tracking.content import study_content
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, locked
+from search.tracking.keys import KIND, STUDY
 from search.tracking.writing import Held, Writer, held
 
 if TYPE_CHECKING:

@@ -7,33 +7,24 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.tracking import words
 from search.tracking.context import StudyContext
-from search.trials import (
-    OBJECTIVE_METRIC,
-    OOM,
-    CurvePoint,
-    TrialRecord,
-    TrialState,
-    best_of,
+from search.tracking.keys import (
+    BEST,
+    KIND,
+    NOTE,
+    PARENT,
+    REFERENCE,
+    SOURCE_TRIAL,
+    STUDY,
+    TOWERS,
+    TOWERS_FOLDER,
+    TRIAL,
 )
+from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
-StudyState = Literal["complete", "interrupted", "failed"]
 
-BEST = "best_val_top_100_accuracy"
-"""The metric that trials are compared by, on child runs and on the parent."""
-
-KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
-SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
-PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
-RUN_NAME = "mlflow.runName"
-RANK = "deeprec.rank"
-"""Tag of a complete trial: its place among them by value, from 1."""
-
-TOWERS_FOLDER = "towers"
-RECOMMEND = "python -m search.recommend 42"
-
-_LONGEST_TEXT = 1000  # of a reason; MLflow cuts tags off at 8,000
 _STATUS: Mapping[TrialState, Status] = {
     "waiting": "RUNNING",
     "running": "RUNNING",
@@ -102,7 +93,7 @@ def trial_content(
     """The child run of a trial."""
     ended = None if _STATUS[trial.state] == "RUNNING" else _end_of(trial)
     return RunContent(
-        name=_trial_name(trial),
+        name=words.trial_name(trial),
         status=_STATUS[trial.state],
         params=_texts({**trial.parameters, **trial.derived}),
         curve=curve_measurements(trial.curve),
@@ -111,7 +102,7 @@ def trial_content(
             **_common_tags(context, kind="trial", user=user, source="search.run"),
             **_trial_tags(trial),
             PARENT: parent_run_id,
-            NOTE: _trial_note(trial, context),
+            NOTE: words.trial_note(trial, context),
         },
         started_ms=trial.started_ms,
         ended_ms=ended,
@@ -138,14 +129,14 @@ def study_content(
     ended = max((_end_of(trial) for trial in trials), default=0)
     best = best_of(trials)
     return RunContent(
-        name=f"study {context.name}" + ("" if state is None else _reached(best)),
+        name=words.study_name(context, None if state is None else best),
         status="RUNNING" if state is None else _STUDY_STATUS[state],
         params=_study_params(context),
         finals=() if state is None else _study_finals(trials, ended),
         tags={
             **_common_tags(context, kind="study", user=user, source="search.run"),
             "deeprec.trials": str(context.trials),
-            NOTE: _study_note(context, trials, state),
+            NOTE: words.study_note(context, trials, state),
             "deeprec.state": state or "running",
             **(best_tags(best, best_run_id) if best and best_run_id else {}),
         },
@@ -158,7 +149,7 @@ def retrain_content(
 ) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
     return RunContent(
-        name=f"test {_main_metric(record.metrics)} trial {record.trial:03d}",
+        name=words.retrain_name(record),
         status="FINISHED",
         params=_texts(
             {
@@ -173,7 +164,7 @@ def retrain_content(
         tags={
             **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
             **retrain_key(record),
-            NOTE: _retrain_note(record, context),
+            NOTE: words.retrain_note(record, context),
             **({TOWERS: TOWERS_FOLDER} if has_towers else {}),
         },
         started_ms=record.started_ms,
@@ -198,16 +189,14 @@ def retrain_key(record: RetrainRecord) -> Mapping[str, str]:
 def reference_content(record: ReferenceRecord, context: StudyContext, *, user: str) -> RunContent:
     """The run of a reference: what any model should beat, measured like a model."""
     return RunContent(
-        name=f"{record.name.replace('_', ' ')} {_main_metric(record.metrics)} (reference)",
+        name=words.reference_name(record),
         status="FINISHED",
         params=_texts(record.parameters),
         finals=_measurements(record.metrics, record.measured_ms),
         tags={
             **_common_tags(context, kind="reference", user=user, source="search.run"),
             REFERENCE: record.name,
-            NOTE: f"`{record.name}`, a reference of study `{context.name}`: fitted on the rows "
-            "that a model learns from, measured by the same code. A model should beat it."
-            + _next(context.next_command),
+            NOTE: words.reference_note(record, context),
         },
         started_ms=record.measured_ms,
         ended_ms=record.measured_ms,
@@ -219,13 +208,13 @@ def confirmation_content(
 ) -> RunContent:
     """The run that sums up a confirmation: means and standard deviations over the seeds."""
     return RunContent(
-        name=f"confirmed {_mean_test(record.metrics)} {record.name}",
+        name=words.confirmation_name(record),
         status="FINISHED",
         finals=_measurements(record.metrics, record.confirmed_ms),
         tags={
             **_common_tags(context, kind="confirmation", user=user, source="search.retrain"),
             SOURCE_TRIAL: str(record.trial),
-            NOTE: "\n\n".join(record.lines) + _next(RECOMMEND),
+            NOTE: words.confirmation_note(record),
         },
         started_ms=record.confirmed_ms,
         ended_ms=record.confirmed_ms,
@@ -300,32 +289,6 @@ def _end_of(trial: TrialRecord) -> int:
     return trial.ended_ms or max(last, trial.started_ms or 0)
 
 
-def _trial_name(trial: TrialRecord) -> str:
-    """The number, what came of it, the layers: a table shows some twenty characters."""
-    outcome = {
-        "complete": "" if trial.value is None else f" {trial.value:.4f}",
-        "pruned": " pruned",
-        "failed": " failed",
-        "interrupted": " interrupted",
-    }.get(trial.state, "")
-    return f"trial {trial.number:03d}{outcome} {trial.layer_sizes}".rstrip()
-
-
-def _reached(best: TrialRecord | None) -> str:
-    return "" if best is None or best.value is None else f" {best.value:.4f}"
-
-
-def _main_metric(metrics: Mapping[str, float]) -> str:
-    """The test's top-100 accuracy where it is known, else that of the validation rows."""
-    value = metrics.get("test_top_100_accuracy", metrics.get(OBJECTIVE_METRIC))
-    return "" if value is None else f"{value:.4f}"
-
-
-def _mean_test(metrics: Mapping[str, float]) -> str:
-    value = metrics.get("test_top_100_accuracy_mean")
-    return "" if value is None else f"{value:.4f}"
-
-
 def _texts(values: Mapping[str, int | float | str]) -> Mapping[str, str]:
     return {name: str(value) for name, value in values.items()}
 
@@ -362,84 +325,9 @@ def _trial_tags(trial: TrialRecord) -> Mapping[str, str]:
         TRIAL: trial.number,
         "deeprec.state": trial.state,
         "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
-        "deeprec.reason": _short(trial.reason),
+        "deeprec.reason": words.short(trial.reason),
         "deeprec.reference": trial.reference,
         "deeprec.retry_of": trial.retry_of,
         OOM: "true" if trial.out_of_memory else None,
     }
     return {name: str(value) for name, value in tags.items() if value is not None}
-
-
-def _short(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
-
-
-def _trial_note(trial: TrialRecord, context: StudyContext) -> str:
-    layers = f" with layers {trial.layer_sizes}" if trial.layer_sizes else ""
-    reference = f" (the reference {trial.reference!r})" if trial.reference else ""
-    retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
-    return (
-        f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model{layers}. "
-        f"{_outcome(trial)}{retry}{_after_trial(trial, context)}"
-    )
-
-
-def _after_trial(trial: TrialRecord, context: StudyContext) -> str:
-    """What to do next with a trial that could be confirmed."""
-    can_win = trial.state == "complete" and trial.value is not None
-    return _next(f"{context.next_command} --trial {trial.number}") if can_win else ""
-
-
-def _next(command: str) -> str:
-    return f"\n\nNext: `{command}`"
-
-
-def _outcome(trial: TrialRecord) -> str:
-    reached = "no accuracy yet" if trial.value is None else f"{trial.value:.4f}"
-    because = f": {_short(trial.reason)}" if trial.reason else ""
-    sentences: Mapping[TrialState, str] = {
-        "waiting": "It has not started.",
-        "running": "It is running.",
-        "complete": f"Best validation top-100 accuracy {reached}, at epoch {trial.best_epoch}.",
-        "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation top-100 accuracy "
-        f"until then: {reached}.",
-        "failed": f"It failed{because}.",
-        "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
-    }
-    return sentences[trial.state]
-
-
-def _study_note(
-    context: StudyContext, trials: Sequence[TrialRecord], state: StudyState | None
-) -> str:
-    rows = "".join(f", {count:,} {part} rows" for part, count in context.rows.items())
-    return (
-        f"Study `{context.name}`: a search over two-tower retrieval models on "
-        f"{context.data_name} ({context.split} split{rows}). Its trials are the child "
-        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}"
-        f"{_next(context.next_command)}"
-    )
-
-
-def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> str:
-    if state is None:
-        return "The search is running."
-    counts = Counter(trial.state for trial in trials)
-    summary = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    best = best_of(trials)
-    if best is None:
-        return f"The search is {state}. Trials: {summary or 'none'}."
-    return (
-        f"The search is {state}. Trials: {summary}. **Best validation top-100 accuracy "
-        f"{best.value:.4f}**: trial {best.number}, layers {best.layer_sizes}, "
-        f"epoch {best.best_epoch}."
-    )
-
-
-def _retrain_note(record: RetrainRecord, context: StudyContext) -> str:
-    results = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
-    return (
-        f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
-        f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
-        f"{results}.{_next(RECOMMEND)}"
-    )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 from search.errors import InputError
 from search.logged import LoggedKind, LoggedRun
 from search.tracking.connection import STUDY_FILE
-from search.tracking.content import KIND, STUDY
 from search.tracking.destination import resolve_uri
 from search.tracking.environment import prepare_environment
+from search.tracking.keys import KIND, STUDY
 
 if TYPE_CHECKING:
     from search.tracking.store import Store

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from search.tracking.content import (
-    RUN_NAME,
-    TOWERS,
-    TOWERS_FOLDER,
-    TRIAL,
-    RunContent,
-    is_provenance,
-)
+from search.tracking.content import RunContent, is_provenance
+from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER, TRIAL
 from search.tracking.pictures import CURVES, trial_pictures
 from search.tracking.writing import Writer, held
 from search.trials import TrialRecord

@@ -8,16 +8,13 @@ from typing import Literal
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.connection import Connection, user_name
 from search.tracking.content import (
-    KIND,
-    REFERENCE,
-    SOURCE_TRIAL,
-    STUDY,
     RunContent,
     confirmation_content,
     reference_content,
     retrain_content,
     retrain_key,
 )
+from search.tracking.keys import KIND, REFERENCE, SOURCE_TRIAL, STUDY
 from search.tracking.reconciliation import is_whole
 from search.tracking.writing import held
 

@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING
 
 from search.tracking.connection import Connection, user_name
 from search.tracking.content import (
-    KIND,
-    RANK,
-    STUDY,
-    TRIAL,
     RunContent,
-    StudyState,
     best_measurement,
     best_tags,
     ranks_of,
     study_content,
     trial_content,
 )
+from search.tracking.keys import KIND, RANK, STUDY, TRIAL
 from search.tracking.pictures import study_pictures, trial_pictures
 from search.tracking.reconciliation import Reconciliation, is_whole, runs_of
 from search.tracking.writing import Held, Writer, held
-from search.trials import CurvePoint, TrialRecord, best_of
+from search.trials import CurvePoint, StudyState, TrialRecord, best_of
 
 if TYPE_CHECKING:
     from search.tracking.store import Store

@@ -13,14 +13,13 @@ from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.checking import check_mlflow
 from search.tracking.circuit import SLOW_S, Circuit
 from search.tracking.connection import Connection, Lock
-from search.tracking.content import StudyState
 from search.tracking.context import StudyContext
 from search.tracking.destination import resolve_uri
 from search.tracking.models import Models, Published
 from search.tracking.reconciliation import Reconciled, Reconciliation
 from search.tracking.result_runs import LoggedResult, ResultRuns, Results
 from search.tracking.study_runs import StudyRuns
-from search.trials import CurvePoint, TrialRecord
+from search.trials import CurvePoint, StudyState, TrialRecord
 
 Result = TypeVar("Result")
 

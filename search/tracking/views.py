@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.tracking.content import BEST, KIND
+from search.tracking.keys import BEST, KIND
 
 NOTE = "mlflow.note.content"
 _TAG = "mlflow.sharedViewState."

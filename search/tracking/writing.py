@@ -11,16 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.tracking.content import (
-    RUN_NAME,
-    TOWERS,
-    TOWERS_FOLDER,
-    Measurement,
-    RunContent,
-    curve_measurements,
-    is_provenance,
-)
+from search.tracking.content import Measurement, RunContent, curve_measurements, is_provenance
 from search.tracking.context import StudyContext
+from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER
 from search.trials import CurvePoint
 
 if TYPE_CHECKING:

@@ -22,9 +22,6 @@ from search.provenance import LIBRARIES
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.space import Configuration, parameters_of, readable
 from search.tracking.content import (
-    RANK,
-    TOWERS,
-    TOWERS_FOLDER,
     RunContent,
     confirmation_content,
     ranks_of,
@@ -33,6 +30,7 @@ from search.tracking.content import (
     study_content,
     trial_content,
 )
+from search.tracking.keys import RANK, TOWERS, TOWERS_FOLDER
 from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
 from search.trials import CurvePoint, TrialRecord
 from tests.documentation.markdown import code, table

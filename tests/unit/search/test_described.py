@@ -8,7 +8,7 @@ import pytest
 
 from search.described import described, end_of, keep_description, keep_end
 from search.spec import StudySpec
-from search.tracking.content import StudyState
+from search.trials import StudyState
 from tests.unit.search.records import trial
 from tests.unit.search.specs import small_spec
 from tests.unit.search.tracking.support import CONTEXT

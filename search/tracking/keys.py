@@ -1,0 +1,14 @@
+"""The names of the tags and metrics by which runs are found, compared and shown."""
+
+BEST = "best_val_top_100_accuracy"
+"""The metric that trials are compared by, on child runs and on the parent."""
+
+KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
+SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
+PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
+
+RANK = "deeprec.rank"
+"""Tag of a complete trial: its place among them by value, from 1."""
+
+TOWERS_FOLDER = "towers"
+"""The folder of a run's artifacts that holds its towers."""

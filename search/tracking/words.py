@@ -1,0 +1,146 @@
+"""What people read of a run: its name, and the note that says what it is and what to do next."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.tracking.context import StudyContext
+from search.tracking.keys import BEST
+from search.trials import OBJECTIVE_METRIC, StudyState, TrialRecord, TrialState, best_of
+
+RECOMMEND = "python -m search.recommend 42"
+
+_LONGEST_TEXT = 1000  # of a reason; MLflow cuts tags off at 8,000
+
+
+def trial_name(trial: TrialRecord) -> str:
+    """The number, what came of it, the layers: a table shows some twenty characters."""
+    outcome = {
+        "complete": _figure(trial.value),
+        "pruned": " pruned",
+        "failed": " failed",
+        "interrupted": " interrupted",
+    }.get(trial.state, "")
+    return f"trial {trial.number:03d}{outcome} {trial.layer_sizes}".rstrip()
+
+
+def study_name(context: StudyContext, best: TrialRecord | None) -> str:
+    """The study and, once there is a best trial, what it reached."""
+    return f"study {context.name}{_figure(best.value if best else None)}"
+
+
+def retrain_name(record: RetrainRecord) -> str:
+    """What the test rows said, and of which trial."""
+    return f"test{_main_metric(record.metrics)} trial {record.trial:03d}"
+
+
+def reference_name(record: ReferenceRecord) -> str:
+    """The reference and what it reaches."""
+    return f"{record.name.replace('_', ' ')}{_main_metric(record.metrics)} (reference)"
+
+
+def confirmation_name(record: ConfirmationRecord) -> str:
+    """The mean on the test rows, and of what."""
+    return f"confirmed{_figure(record.metrics.get('test_top_100_accuracy_mean'))} {record.name}"
+
+
+def trial_note(trial: TrialRecord, context: StudyContext) -> str:
+    """What the trial was, how it ended, and the command that confirms it."""
+    layers = f" with layers {trial.layer_sizes}" if trial.layer_sizes else ""
+    reference = f" (the reference {trial.reference!r})" if trial.reference else ""
+    retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
+    return (
+        f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model{layers}. "
+        f"{_outcome(trial)}{retry}{_after_trial(trial, context)}"
+    )
+
+
+def study_note(
+    context: StudyContext, trials: Sequence[TrialRecord], state: StudyState | None
+) -> str:
+    """What is searched on which rows, how it stands, and the next command."""
+    rows = "".join(f", {count:,} {part} rows" for part, count in context.rows.items())
+    return (
+        f"Study `{context.name}`: a search over two-tower retrieval models on "
+        f"{context.data_name} ({context.split} split{rows}). Its trials are the child "
+        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}"
+        f"{_next(context.next_command)}"
+    )
+
+
+def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
+    """What was trained on which rows, and what the test rows said."""
+    results = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    return (
+        f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
+        f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
+        f"{results}.{_next(RECOMMEND)}"
+    )
+
+
+def reference_note(record: ReferenceRecord, context: StudyContext) -> str:
+    """What the reference is for."""
+    return (
+        f"`{record.name}`, a reference of study `{context.name}`: fitted on the rows that a model "
+        "learns from, measured by the same code. A model should beat it."
+        f"{_next(context.next_command)}"
+    )
+
+
+def confirmation_note(record: ConfirmationRecord) -> str:
+    """The verdict of the confirmation, line by line."""
+    return "\n\n".join(record.lines) + _next(RECOMMEND)
+
+
+def short(text: str | None) -> str | None:
+    """The text, cut off where it would not fit a tag."""
+    return text if text is None or len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f" {value:.4f}"
+
+
+def _main_metric(metrics: Mapping[str, float]) -> str:
+    """The test's top-100 accuracy where it is known, else that of the validation rows."""
+    return _figure(metrics.get("test_top_100_accuracy", metrics.get(OBJECTIVE_METRIC)))
+
+
+def _outcome(trial: TrialRecord) -> str:
+    reached = "no accuracy yet" if trial.value is None else f"{trial.value:.4f}"
+    because = f": {short(trial.reason)}" if trial.reason else ""
+    sentences: Mapping[TrialState, str] = {
+        "waiting": "It has not started.",
+        "running": "It is running.",
+        "complete": f"Best validation top-100 accuracy {reached}, at epoch {trial.best_epoch}.",
+        "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation top-100 accuracy "
+        f"until then: {reached}.",
+        "failed": f"It failed{because}.",
+        "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
+    }
+    return sentences[trial.state]
+
+
+def _after_trial(trial: TrialRecord, context: StudyContext) -> str:
+    """What to do next with a trial that could be confirmed."""
+    can_win = trial.state == "complete" and trial.value is not None
+    return _next(f"{context.next_command} --trial {trial.number}") if can_win else ""
+
+
+def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> str:
+    if state is None:
+        return "The search is running."
+    counts = Counter(trial.state for trial in trials)
+    summary = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    best = best_of(trials)
+    if best is None:
+        return f"The search is {state}. Trials: {summary or 'none'}."
+    return (
+        f"The search is {state}. Trials: {summary}. **Best validation top-100 accuracy "
+        f"{best.value:.4f}**: trial {best.number}, layers {best.layer_sizes}, "
+        f"epoch {best.best_epoch}."
+    )
+
+
+def _next(command: str) -> str:
+    return f"\n\nNext: `{command}`"
