@@ -23,7 +23,7 @@ from deeprec.training import train
 from search.confirmation import TEST_METRIC
 from search.confirmation_progress import ConfirmationProgress
 from search.contenders import Contender
-from search.kept_results import TEST, confirmed_folder, retraining_of
+from search.kept_results import SECONDS, TEST, VALIDATION, confirmed_folder, retraining_of
 from search.ledger import Ledger
 from search.objective import free_memory
 from search.retrained import RetrainRecord
@@ -72,7 +72,7 @@ class Confirming:
         Raises:
             NonFiniteError: a loss or a score is not finite.
         """
-        name = f"validation:{contender.key}:{contender.training.epochs}:{number}"
+        name = f"{VALIDATION}{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._validated(contender, number))
         accuracy = float(result[OBJECTIVE_METRIC])
         self._progress.finished(contender, accuracy, is_test=False)
@@ -114,13 +114,15 @@ class Confirming:
 
     def _validated(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender, number, "training rows, validated")
+        started_ms = _now_ms()
         model, config, _ = self._trained(contender, number, self._train_only)
         dataset, rows = self._session.dataset, self._session.splits.validation
         evaluation = evaluate_model(
             model, dataset.users, dataset.movies, rows, split="val", config=config
         )
         free_memory()
-        return {"seed": config.seed, **evaluation.named("val")}
+        seconds = (_now_ms() - started_ms) / 1000
+        return {"seed": config.seed, SECONDS: seconds, **evaluation.named("val")}
 
     def _tested(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender, number, "training and validation rows, tested once")

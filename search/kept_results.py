@@ -12,8 +12,12 @@ from search.towers import find_towers
 from search.trials import OBJECTIVE_METRIC
 
 REFERENCES = "references"
+VALIDATION = "validation:"
 TEST = "test:"
 CONFIRMATION = "confirmation:"
+
+SECONDS = "seconds"
+"""Key of a validation's result: what it took. Studies of earlier versions lack it."""
 
 FOR_OTHER_METRICS = ("ease_unseen",)
 """References whose choices were made for another metric than the one that trials have."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from search.contenders import TUTORIAL, tutorial_contender
 from search.depths import depth_of
+from search.kept_results import SECONDS, VALIDATION, kept_tests
 from search.ledger import Ledger
 from search.noise import Sample
 from search.retrained import ConfirmationRecord, RetrainRecord
 from search.trials import OBJECTIVE_METRIC, TrialRecord
 
-VALIDATION = "validation:"
 TRIAL = "trial-"
 
 
@@ -93,6 +93,15 @@ def test_samples(retrainings: Iterable[RetrainRecord], trial: int | None) -> dic
     records = [record for record in retrainings if record.trial == trial]
     names = records[0].metrics if records else {}
     return {name: Sample.of([record.metrics[name] for record in records]) for name in names}
+
+
+def seconds_spent(ledger: Ledger) -> float | None:
+    """What all trainings of the confirmation took; None where there was none, or no clock."""
+    validations = ledger.starting_with(VALIDATION).values()
+    spent = [result.get(SECONDS) for result in validations]
+    spent += [(test.ended_ms - test.started_ms) / 1000 for test in kept_tests(ledger)]
+    known = [seconds for seconds in spent if seconds is not None]
+    return sum(known) if known and len(known) == len(spent) else None
 
 
 def typical_deviation(results: Iterable[ContenderResult]) -> float | None:

@@ -16,6 +16,7 @@ class Cost:
         trained_epochs: epochs of all trials.
         saved_epochs: what pruned trials had left of a whole trial.
         saved_seconds: what those would have taken, an estimate.
+        confirmation_seconds: all trainings of the confirmation; None where that is unknown.
     """
 
     train_seconds: float
@@ -23,6 +24,7 @@ class Cost:
     trained_epochs: int
     saved_epochs: int
     saved_seconds: float
+    confirmation_seconds: float | None = None
 
     @property
     def saved_share(self) -> float | None:
@@ -31,7 +33,9 @@ class Cost:
         return self.saved_seconds / whole if whole > 0 else None
 
 
-def cost_of(trials: Sequence[TrialRecord], epochs: int) -> Cost:
+def cost_of(
+    trials: Sequence[TrialRecord], epochs: int, *, confirmation_seconds: float | None = None
+) -> Cost:
     """The cost of all trials.
 
     Saved seconds are, for each pruned trial, the epochs it did not run times its own seconds per
@@ -41,6 +45,7 @@ def cost_of(trials: Sequence[TrialRecord], epochs: int) -> Cost:
     Args:
         trials: all of a study.
         epochs: of a trial that is not pruned.
+        confirmation_seconds: what was spent after the search; None where that is unknown.
     """
     pruned = [trial for trial in trials if trial.state == "pruned" and trial.curve]
     return Cost(
@@ -52,6 +57,7 @@ def cost_of(trials: Sequence[TrialRecord], epochs: int) -> Cost:
             (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
             for trial in pruned
         ),
+        confirmation_seconds=confirmation_seconds,
     )
 
 

@@ -128,6 +128,7 @@ def _cost(facts: Facts) -> CostPart:
         saved_epochs=cost.saved_epochs,
         saved_seconds=cost.saved_seconds,
         saved_share=cost.saved_share,
+        confirmation_seconds=cost.confirmation_seconds,
     )
 
 

@@ -21,6 +21,7 @@ from search.report.confirmed import (
     ContenderResult,
     contender_results,
     last_of,
+    seconds_spent,
     test_samples,
     typical_deviation,
 )
@@ -50,7 +51,7 @@ class Facts:
         confirmation: the last one; None where there is none yet.
         tests: metrics of the test rows of its winner, over the seeds.
         importances: share by parameter, the highest first; None where too little is known.
-        cost: of the search.
+        cost: of the search, and of its confirmation.
         cautions: what to be careful about, in words.
         verdict: what the search reached, in words.
         commands: what to do next.
@@ -90,6 +91,12 @@ class Facts:
             key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number),
         )
 
+    @property
+    def compared(self) -> list[TrialRecord]:
+        """The finished trials with a value, the worst first: the best are drawn last, on top."""
+        valued = [trial for trial in self.finished if trial.value is not None]
+        return sorted(valued, key=lambda trial: trial.value or 0.0)
+
 
 def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Facts:
     """Everything a report shows; reads the study and writes nothing.
@@ -114,7 +121,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Fact
         confirmation=confirmation,
         tests=test_samples(kept_tests(ledger), confirmation.trial if confirmation else None),
         importances=importances_of(study),
-        cost=cost_of(trials, spec.training.epochs),
+        cost=cost_of(trials, spec.training.epochs, confirmation_seconds=seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, typical_deviation(contenders))),
         verdict=tuple(verdict(trials, validation_accuracies(references))),
         commands=commands,

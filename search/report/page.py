@@ -19,6 +19,7 @@ from search.report.curve_plots import curves_plot, history_plot
 from search.report.facts import Facts
 from search.report.hero import hero
 from search.report.importance import LEAST_TRIALS
+from search.report.parallel_plot import parallel_plot
 from search.report.result_plots import confirmation_plot
 from search.report.style import Plot
 from search.report.tables import (
@@ -28,7 +29,7 @@ from search.report.tables import (
     references_table,
     results_of_test,
 )
-from search.report.trial_plots import importance_plot, parallel_plot, size_plot, slice_plots
+from search.report.trial_plots import importance_plot, size_plot, slice_plots
 from search.report.words import duration, percent
 
 

@@ -109,7 +109,7 @@ class ConfirmationPart(Part):
 
 
 class CostPart(Part):
-    """What the search cost."""
+    """What the search cost, and its confirmation."""
 
     train_seconds: float = Field(description="Training of all trials, summed over processes.")
     wall_seconds: float = Field(description="While at least one trial ran.")
@@ -120,6 +120,9 @@ class CostPart(Part):
     )
     saved_share: float | None = Field(
         description="`saved_seconds / (train_seconds + saved_seconds)`; null where nothing ran."
+    )
+    confirmation_seconds: float | None = Field(
+        description="All trainings of the confirmation; null before it, and where it was not timed."
     )
 
 
@@ -140,6 +143,6 @@ class Report(Part):
     importances: dict[str, float] | None = Field(
         description="Share by parameter, summing to 1; null with too few complete trials."
     )
-    cost: CostPart = Field(description="What the search cost.")
+    cost: CostPart = Field(description="What the search cost, and its confirmation.")
     warnings: list[str] = Field(description="What to be careful about, in words.")
     verdict: list[str] = Field(description="What the search reached, in words.")

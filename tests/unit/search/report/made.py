@@ -166,9 +166,8 @@ def keep_confirmation_of(study: optuna.Study, number: int, other: int) -> None:
         ("tutorial", (0.28, 0.29, 0.30)),
     ):
         for seed, value in enumerate(values):
-            ledger.keep(
-                f"validation:{key}:25:{seed}", {"seed": seed, "val_top_100_accuracy": value}
-            )
+            kept = {"seed": seed, "seconds": 0.5, "val_top_100_accuracy": value}
+            ledger.keep(f"validation:{key}:25:{seed}", kept)
     for seed, value in enumerate((0.32, 0.33, 0.34)):
         ledger.keep(f"test:trial-{number:04d}:25:{seed}", _test(number, seed, value))
     record = {

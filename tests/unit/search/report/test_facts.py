@@ -6,12 +6,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.ledger import Ledger
 from search.report.facts import State
 from search.report.importance import LEAST_TRIALS
+from search.report.parallel_plot import parallel_plot
 from search.report.pareto import pareto_front
 from search.report.result_plots import confirmation_plot
 from search.report.tables import leaderboard, results_of_test
-from search.report.trial_plots import parallel_plot, slice_plots
+from search.report.trial_plots import slice_plots
 from search.spec import StudySpec
 from search.trials import TrialRecord
 from tests.unit.search.records import trial
@@ -94,6 +96,16 @@ def test_a_confirmation_is_read_with_every_seed(study: optuna.Study, spec: Study
     plot = confirmation_plot(facts)
     assert plot is not None
     assert len(plot.data[0]["x"]) == 9
+
+
+def test_a_confirmation_costs_its_validations_and_its_tests(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    assert facts_of(study, spec).cost.confirmation_seconds is None
+    keep_confirmation_of(study, 1, 2)  # nine validations of half a second, three tests of one
+    assert facts_of(study, spec).cost.confirmation_seconds == pytest.approx(9 * 0.5 + 3 * 1.0)
+    Ledger(study).keep("validation:trial-0001:25:3", {"seed": 3, "val_top_100_accuracy": 0.3})
+    assert facts_of(study, spec).cost.confirmation_seconds is None, "one of them was not timed"
 
 
 def test_importances_need_enough_trials(study: optuna.Study, spec: StudySpec) -> None:

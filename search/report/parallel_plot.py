@@ -1,0 +1,134 @@
+"""Parallel coordinates: every finished trial as a line through its parameters."""
+
+import math
+from collections.abc import Sequence
+
+from search.bounds import bounds_of
+from search.report.facts import Facts
+from search.report.findings import TOP_SHARE, parallel_finding, top_trials
+from search.report.pareto import parameter_count
+from search.report.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    SEQUENTIAL,
+    Json,
+    Plot,
+    layout,
+    readable,
+    rounded,
+    short,
+)
+from search.trials import TrialRecord
+
+
+def parallel_plot(facts: Facts) -> Plot | None:
+    """Every finished trial as a line through its parameters; None below two trials."""
+    trials = facts.compared
+    if len(trials) < 2:
+        return None
+    axes = _axes(facts, trials)
+    values = [trial.value or 0.0 for trial in trials]
+    lines = {
+        "type": "parcoords",
+        "dimensions": axes,
+        "line": {
+            "color": [rounded(value) for value in values],
+            "colorscale": [list(stop) for stop in SEQUENTIAL],
+            "cmin": rounded(min(values)),
+            "cmax": rounded(max(values)),
+        },
+        "labelfont": {"color": INK, "size": 12},
+        "tickfont": {"color": INK, "size": 11},
+        "rangefont": {"color": MUTED, "size": 10},
+        "unselected": {"line": {"color": MUTED, "opacity": 0.08}},
+    }
+    drawn = layout("", "", height=440, legend=False, margin={"l": 70, "r": 60, "t": 64, "b": 24})
+    return Plot(
+        id="plot-parallel",
+        label="Parallel coordinates: parameters and accuracy of every finished trial",
+        caption=parallel_finding(facts.trials),
+        data=[lines],
+        layout=drawn,
+        height=440,
+        without_webgl=_plain_lines(trials, axes),
+    )
+
+
+def _axes(facts: Facts, trials: Sequence[TrialRecord]) -> list[Json]:
+    """An axis for each parameter that every trial has and that varies, then the accuracy."""
+    bounds = bounds_of(facts.spec.space)
+    axes = []
+    for name in bounds:
+        values = [trial.parameters.get(name) for trial in trials]
+        known = [float(value) for value in values if value is not None]
+        if len(known) == len(trials) and len(set(known)) > 1:
+            axes.append(_axis(readable(name), known, bounds[name].is_logarithmic))
+    counts = [parameter_count(trial) for trial in trials]
+    if all(counts) and len(set(counts)) > 1:
+        axes.append(_axis("parameters", [float(count or 0) for count in counts], True))
+    accuracies = [rounded(trial.value) for trial in trials]
+    return [*axes, {"label": "accuracy", "values": accuracies, "tickformat": ".3f"}]
+
+
+def _axis(label: str, values: Sequence[float], is_logarithmic: bool) -> Json:
+    """Values on their scale, the ends and what lies between named as people read them."""
+    if not is_logarithmic:
+        distinct = sorted(set(values))
+        ticks = {"tickvals": distinct} if len(distinct) <= 8 else {}
+        return {"label": label, "values": list(values), **ticks}
+    places = [rounded(math.log2(value)) for value in values]
+    low, high = math.log2(min(values)), math.log2(max(values))
+    if all(value == 2 ** round(math.log2(value)) for value in values):
+        ticks_at = [float(n) for n in range(round(low), round(high) + 1)]
+    else:
+        ticks_at = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
+    words = [short(2**place) for place in ticks_at]
+    return {
+        "label": label,
+        "values": places,
+        "tickvals": [rounded(place) for place in ticks_at],
+        "ticktext": words,
+    }
+
+
+def _plain_lines(
+    trials: Sequence[TrialRecord], axes: Sequence[Json]
+) -> tuple[Sequence[Json], Json]:
+    """The same as ordinary lines, every axis from its lowest to its highest value."""
+    top = {trial.number for trial in top_trials(trials)}
+    across = list(range(len(axes)))
+    scaled = list(zip(*(_scaled(axis["values"]) for axis in axes), strict=True))
+    traces = []
+    for is_top, name in ((False, "others"), (True, f"top {TOP_SHARE:.0%}")):
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for trial, line in zip(trials, scaled, strict=True):
+            if (trial.number in top) == is_top:
+                x += [*across, None]
+                y += [*line, None]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": x,
+                "y": y,
+                "line": {"color": ACCENT if is_top else MUTED, "width": 2 if is_top else 1},
+                "opacity": 0.9 if is_top else 0.3,
+                "hoverinfo": "skip",
+            }
+        )
+    names = {
+        "tickvals": across,
+        "ticktext": [axis["label"] for axis in axes],
+        "range": [-0.1, len(axes) - 0.9],
+        "tickangle": -40,
+    }
+    ends = {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
+    return traces, layout("", "", height=440, xaxis=names, yaxis=ends)
+
+
+def _scaled(values: Sequence[float]) -> list[float]:
+    low, high = min(values), max(values)
+    return [round((value - low) / ((high - low) or 1.0), 4) for value in values]
