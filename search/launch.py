@@ -8,7 +8,7 @@ import optuna
 from search.data import training_data
 from search.interrupt import StopRequest
 from search.messages import Assignment
-from search.objective import Objective, TrialWatcher
+from search.objective import Objective, TrialWatcher, set_libraries_aside
 from search.outcome import Outcome
 from search.pool import Pool
 from search.pulse import Pulse
@@ -39,6 +39,7 @@ def search_here(
         should_stop=stop_reason,
         on_claimed=claim.settle,
     )
+    set_libraries_aside()
     return search(
         study,
         session.spec,

@@ -17,6 +17,7 @@ from search.kept_results import keep_confirmation
 from search.ledger import Ledger
 from search.locks import sole_holder
 from search.noise import Sample
+from search.objective import set_libraries_aside
 from search.promotion import Confirmed
 from search.reference_results import measured_references
 from search.report.refreshing import refresh_report
@@ -108,6 +109,7 @@ def _confirmed(
     tally = TrainingTally(plan_of(everybody, seeds))
     progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
     confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
+    set_libraries_aside()
     with progress.shown():
         validated = tuple(
             (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))

@@ -140,7 +140,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
     from search.attendance import attending
     from search.claim import Claim
     from search.locks import lock_of
-    from search.objective import Objective
+    from search.objective import Objective, set_libraries_aside
     from search.patience import Patience
     from search.pulse import Pulse
     from search.storage import join_study
@@ -172,6 +172,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
             should_stop=stop_reason,
             on_claimed=claim.settle,
         )
+        set_libraries_aside()
         return search(
             study,
             spec,

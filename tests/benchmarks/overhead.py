@@ -15,7 +15,7 @@ from deeprec.dataset import default_cache_dir
 from deeprec.device_data import DeviceData
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import train
-from search.objective import free_memory
+from search.objective import free_memory, set_libraries_aside
 from tests.benchmarks.data import fixed_configurations, training_data, validate_every
 from tests.benchmarks.folders import fresh_folder
 from tests.benchmarks.fresh import call
@@ -62,6 +62,7 @@ def train_all(*, count: int, epochs: int) -> None:
     data = training_data(validation=True)
     on_device = DeviceData(data)
     use_compilation_cache(default_cache_dir() / "compiled")
+    set_libraries_aside()
     for seed, configuration in enumerate(fixed_configurations(count)):
         model = RetrievalModel.for_tables(
             data.users, data.movies, configuration.model_config(), seed=seed

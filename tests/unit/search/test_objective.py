@@ -1,6 +1,9 @@
 """One trial: real training on small tables, its attributes, pruning, towers, memory of failures."""
 
+import gc
 import time
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 
 from deeprec.dataset import TrainingData
 from deeprec.tables import Interactions
-from search.objective import Objective
+from search.objective import Objective, free_memory, set_libraries_aside
 from search.stored_trials import record_of, records
 from search.towers import find_towers, load_towers
 from search.trials import CurvePoint, TrialRecord
@@ -229,3 +232,27 @@ def test_one_seed_gives_one_search(training_data: TrainingData, tmp_path: Path) 
         return [(record.parameters, record.value) for record in records(study)]
 
     assert values() == values()
+
+
+class Knot:
+    """Something that only a collection of garbage takes away."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+def test_what_was_there_before_the_first_training_is_not_looked_at_again(thawed: None) -> None:
+    before = weakref.ref(Knot())
+    set_libraries_aside()
+    during = weakref.ref(Knot())
+    set_libraries_aside()  # a second search in this process keeps nothing alive
+    free_memory()
+    assert before() is not None
+    assert during() is None
