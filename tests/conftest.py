@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -41,9 +42,13 @@ for variable in VARIABLES.values():  # what the user has set is not for the test
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once() -> None:
-    """Most tests build the same small models: compiling them once saves minutes."""
+def _prepared() -> None:
+    """Many tests train the same small models: two things that save minutes.
+
+    They are compiled once, and the libraries, all imported by now, are no garbage to be looked for.
+    """
     use_compilation_cache(default_cache_dir() / "compiled")
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

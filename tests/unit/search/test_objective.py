@@ -243,9 +243,10 @@ class Knot:
 
 @pytest.fixture
 def thawed() -> Iterator[None]:
+    """As a process is when it begins; afterwards as tests have it."""
     gc.unfreeze()
     yield
-    gc.unfreeze()
+    gc.freeze()
 
 
 def test_what_was_there_before_the_first_training_is_not_looked_at_again(thawed: None) -> None:
