@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Three processes of tests on two cores, if there is memory for them; a file is run by one of them, in
-# the order in which pytest would run them: the long ones come first.
+# A process of tests for each core that has memory for it; a file is run by one of them, in the order
+# in which pytest would run them: the long ones come first.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 # What make search searches: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.

@@ -25,16 +25,12 @@ MOST_PROCESSES = 8
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """How many processes ``-n auto`` is: three on two cores, if there is memory for them.
-
-    Many tests wait for processes, time-outs and periods of grace: with one process a core, a fifth
-    of the machine does nothing.
-    """
+    """How many processes ``-n auto`` is: one a core, if there is memory for them."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # somebody says it
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     cores = len(os.sched_getaffinity(0))
-    return max(1, min(cores * 3 // 2, memory // MEMORY_EACH, MOST_PROCESSES))
+    return max(1, min(cores, memory // MEMORY_EACH, MOST_PROCESSES))
 
 
 for variable in VARIABLES.values():  # what the user has set is not for the tests
