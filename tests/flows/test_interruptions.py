@@ -135,16 +135,16 @@ def test_a_terminated_search_goes_on_like_an_interrupted_one(folder: Folder) -> 
 
 def test_a_second_search_of_the_study_joins_the_first(folder: Folder) -> None:
     make_long(folder)
-    first = folder.start("search.run", "--study", "tiny", "--trials", "12")
+    first = folder.start("search.run", "--study", "tiny", "--trials", "20")
     assert first.stdout is not None
     first.stdout.readline()
     wait_for_running_trial(folder, first)
-    second = folder.search("--trials", "12")
+    second = folder.search("--trials", "20")
     output, _ = first.communicate(timeout=300)
     assert (first.returncode, second.returncode) == (0, 0), output + second.stdout + second.stderr
     assert "1 under way elsewhere" in second.stdout
     assert len({trial.user_attrs["worker"] for trial in folder.study.trials}) == 2
-    assert_whole(folder, 12)
+    assert_whole(folder, 20)
     assert {trial.state for trial in folder.trials} <= {"complete", "pruned"}
 
 
