@@ -33,7 +33,8 @@ from search.errors import InputError
 from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
-from search.tracking.views import NOTE, view_tags
+from search.tracking.keys import NOTE
+from search.tracking.views import view_tags
 
 _PAGE = 1000  # runs a request
 _LONGEST_DIGEST = 36  # MLflow's limit

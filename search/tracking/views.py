@@ -10,9 +10,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.tracking.keys import BEST, KIND
+from search.tracking.keys import BEST, KIND, NOTE
 
-NOTE = "mlflow.note.content"
 _TAG = "mlflow.sharedViewState."
 _NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
 _WIDTHS: Mapping[str, int] = {_NAME: 190, _CREATED: 140, "params.`layer_sizes`": 150}

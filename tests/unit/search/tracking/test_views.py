@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from search.tracking import Tracker, open_tracker
-from search.tracking.views import NOTE, TESTS, TRIALS, View
+from search.tracking.keys import NOTE
+from search.tracking.views import TESTS, TRIALS, View
 from tests.unit.search.records import trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
