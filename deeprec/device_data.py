@@ -43,6 +43,12 @@ class DeviceData:
             self._batches = ((loss, batch_size), batches)
         return self._batches[1]
 
+    @property
+    def mean_squared_rating(self) -> float:
+        """The rating loss of a model that scores everything 0, over the training rows; above 0."""
+        ratings = self._data.train.rating.astype(np.float64)
+        return float(np.maximum(np.mean(np.square(ratings)), np.finfo(np.float32).eps))
+
     def log_probabilities(self, batch_size: int) -> FloatArray:
         """The logarithm of the chance of every movie to occur in a batch for the in-batch softmax.
 

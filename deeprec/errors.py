@@ -15,7 +15,14 @@ class RequestError(ValueError):
     """
 
 
-class NonFiniteError(ArithmeticError):
+class DivergedError(ArithmeticError):
+    """A training diverged: its numbers, finite or not, mean nothing any more.
+
+    The message is for people: which number, in which epoch, and what it is measured against.
+    """
+
+
+class NonFiniteError(DivergedError):
     """A loss or a score was NaN or infinite.
 
     Attributes:

@@ -9,6 +9,7 @@ rate, seed and number of epochs are no part of it.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from deeprec.config import TrainingConfig
 from deeprec.device_data import DeviceData
 from deeprec.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, run_epoch
-from deeprec.errors import NonFiniteError
+from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.evaluation import Evaluator
 from deeprec.forward import assign_weights, weights_of
 from deeprec.optimizers import OPTIMIZERS
@@ -31,6 +32,12 @@ OnEpoch = Callable[[int, Mapping[str, float]], None]
 """
 
 OBJECTIVE_METRIC = "val_top_100_accuracy"
+
+EXPLODED = 100.0
+"""A loss above so many times that of scoring everything 0 is no loss of a model that learns.
+
+On MovieLens the first epoch of a healthy training stays below 1 times that, and of a diverging one
+was above 1e11 times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +75,23 @@ def train(
         What was reached.
 
     Raises:
-        NonFiniteError: a loss or a validation score is NaN or infinite; the model keeps the
-            weights it had before.
+        DivergedError: the training diverged, see above; the model keeps the weights it had
+            before. ``on_epoch`` was given the loss of that epoch where it is finite.
     """
     trainer = _Trainer(model, data, config)
     evaluator = _validator(model, data, config)
+    watch = _DivergenceWatch.of(model, data, config)
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
     for epoch in range(1, config.epochs + 1):
         metrics = trainer.train_epoch(epoch)
-        if evaluator is not None and config.validates_after(epoch):
+        if evaluator is not None and config.validates_after(epoch) and not watch.exploded(metrics):
             metrics |= evaluator.evaluate(trainer.state.results, epoch=epoch).named("val")
-            if metrics[OBJECTIVE_METRIC] > best_accuracy:
-                best_epoch, best_accuracy = epoch, metrics[OBJECTIVE_METRIC]
-                best_weights = trainer.state.results
+        if diverged := watch.look(epoch, metrics):
+            on_epoch(epoch, {"train_loss": metrics["train_loss"]})
+            raise DivergedError(diverged)
+        if metrics.get(OBJECTIVE_METRIC, -math.inf) > best_accuracy:
+            best_epoch, best_accuracy = epoch, metrics[OBJECTIVE_METRIC]
+            best_weights = trainer.state.results
         on_epoch(epoch, metrics)
     assign_weights(model, trainer.state.results if best_weights is None else best_weights)
     return TrainingResult(
@@ -88,6 +99,63 @@ def train(
         best_epoch=best_epoch or config.epochs,
         best_accuracy=best_accuracy if best_epoch else None,
     )
+
+
+def chance_accuracy(k: int, candidates: int) -> float:
+    """The top-k accuracy of candidates in random order, in 0..1.
+
+    Args:
+        k: how many are retrieved.
+        candidates: how many there are, row 0 of their table (padding) not counted.
+    """
+    return min(k / candidates, 1.0)
+
+
+@dataclass
+class _DivergenceWatch:
+    """Tells a training that diverges, from the metrics of its epochs.
+
+    Attributes:
+        limit: the highest loss of a training that is healthy.
+        chance: the accuracy of a random order.
+        first_loss: the loss of the first epoch.
+    """
+
+    limit: float
+    chance: float
+    first_loss: float = math.inf
+
+    @classmethod
+    def of(cls, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> Self:
+        """The watch of a training that has not begun; the weights are the initial ones."""
+        candidates = model.candidate_count - 1
+        if config.loss == "rating":
+            constant = data.mean_squared_rating
+        else:
+            penalty = sum(np.sum(np.square(w)) for tower in weights_of(model) for w in tower)
+            constant = math.log(model.candidate_count) + config.l2 * float(penalty)
+        return cls(EXPLODED * constant, chance_accuracy(model.retrieval_k, candidates))
+
+    def exploded(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the loss is far above that of scoring everything 0."""
+        return metrics["train_loss"] > self.limit
+
+    def look(self, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Why the training diverged in this epoch; None where it did not."""
+        loss, accuracy = metrics["train_loss"], metrics.get(OBJECTIVE_METRIC)
+        self.first_loss = loss if epoch == 1 else self.first_loss
+        if self.exploded(metrics):
+            return (
+                f"train_loss is {loss:.3g} at epoch {epoch}, more than {EXPLODED:g} times that of "
+                f"scoring everything 0 ({self.limit / EXPLODED:.3g})"
+            )
+        if accuracy is not None and accuracy <= self.chance < 1 and loss > self.first_loss:
+            return (
+                f"{OBJECTIVE_METRIC} is {accuracy:.4f} at epoch {epoch}, no better than chance "
+                f"({self.chance:.4f}), and train_loss has risen from {self.first_loss:.3g} to "
+                f"{loss:.3g}"
+            )
+        return None
 
 
 def _validator(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> Evaluator | None:

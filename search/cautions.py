@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from search.bounds import Bounds, bounds_of
-from search.noise import ERRORS_APART
+from search.noise import Deviation, noise_of_draws
 from search.spec import StudySpec
 from search.strategies import (
     CmaesOptions,
@@ -14,7 +14,7 @@ from search.strategies import (
     PercentileOptions,
     TpeOptions,
 )
-from search.trials import TrialRecord, best_of
+from search.trials import TrialRecord, best_of, ranked
 
 EDGE_SHARE = 0.05
 """A continuous value is at the edge within this share of its range, on its scale."""
@@ -24,20 +24,20 @@ MANY_FAILURES = 0.1
 
 
 def cautions(
-    trials: Sequence[TrialRecord], spec: StudySpec, deviation: float | None = None
+    trials: Sequence[TrialRecord], spec: StudySpec, spread: Deviation | None = None
 ) -> list[str]:
     """Everything to be careful about, a sentence each, what matters most first.
 
     Args:
         trials: all of the study.
         spec: the study file.
-        deviation: the standard deviation of one configuration's validation accuracy over seeds,
-            from a confirmation; None where there was none.
+        spread: how much one configuration's validation accuracy differs over seeds, from a
+            confirmation; None where there was none.
     """
     return [
         *many_failures(trials),
         *at_the_edge(trials, spec),
-        *within_noise(trials, deviation),
+        *within_noise(trials, spread),
         *too_few_trials(trials, spec),
     ]
 
@@ -126,30 +126,26 @@ def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[s
         )
 
 
-def within_noise(trials: Sequence[TrialRecord], deviation: float | None) -> list[str]:
+def within_noise(trials: Sequence[TrialRecord], spread: Deviation | None) -> list[str]:
     """Which trials cannot be told from the best.
 
-    A trial is one draw of one seed. Two draws differ by more than ``ERRORS_APART * sqrt(2)``
-    standard deviations in one of 20 cases where there is no difference.
+    A trial is one draw of one seed; see :func:`search.noise.noise_of_draws`.
     """
-    ranked = sorted(
-        (trial for trial in trials if trial.state == "complete" and trial.value is not None),
-        key=lambda trial: (-(trial.value or 0.0), trial.number),
-    )
-    if len(ranked) < 2:
+    in_order = ranked(trials)
+    if len(in_order) < 2:
         return []
-    best, *others = ranked
+    best, *others = in_order
     gaps = {trial.number: (best.value or 0.0) - (trial.value or 0.0) for trial in others}
-    if deviation is None:
+    if spread is None:
         return [_single_seed(best.number, others[0].number, gaps[others[0].number])]
-    apart = ERRORS_APART * math.sqrt(2) * deviation
+    apart = noise_of_draws(spread)
     near = [number for number, gap in gaps.items() if gap <= apart]
     if not near:
         return []
     return [
         f"{_numbered(near)} cannot be told from the best, trial {best.number}: the difference is "
         f"at most {apart:.4f}, the noise between two trainings whose standard deviation over seeds "
-        f"is {deviation:.4f}."
+        f"is {spread.deviation:.4f}."
     ]
 
 

@@ -1,16 +1,22 @@
 """What a confirmation found, as plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from search.contenders import Contender
-from search.noise import Sample
+from search.noise import Sample, beats
 from search.retrained import RetrainRecord
 from search.trials import OBJECTIVE_METRIC
 
 TEST_METRIC = "test_top_100_accuracy"
 UNSEEN_METRIC = "test_top_100_accuracy_unseen"
+
+TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
+    TEST_METRIC: ("ease_unseen",),
+    UNSEEN_METRIC: ("ease",),
+}
+"""The metrics by which references are judged, each with those that were tuned for the other."""
 
 Results = Mapping[str, Mapping[str, float]]
 """Metrics by name, of each reference by its name."""
@@ -25,7 +31,7 @@ class Confirmation:
 
     Attributes:
         validated: every contender with its validation accuracies, one a seed: the trials in the
-            order in which the search ranks them, then the tutorial's model.
+            order in which the search ranks them, then the reference configuration.
         tested: the winner's trainings on training and validation rows, with the towers of the
             first.
         references: metrics of the test rows, of what any model should beat.
@@ -37,12 +43,12 @@ class Confirmation:
 
     @property
     def ranked(self) -> list[tuple[Contender, Sample]]:
-        """The trials among the contenders, the highest mean first."""
+        """The trials among the contenders, see :func:`ranked`."""
         return ranked(self.validated)
 
     @property
     def winner(self) -> Contender:
-        """The trial with the highest mean."""
+        """The stable trial with the highest mean."""
         return self.ranked[0][0]
 
     @property
@@ -51,17 +57,26 @@ class Confirmation:
         return self.ranked[0][1]
 
     @property
-    def tutorial(self) -> Sample:
-        """The validation accuracies of the tutorial's own model."""
-        return next(sample for contender, sample in self.validated if contender.trial is None)
+    def reference(self) -> tuple[Contender, Sample]:
+        """The reference configuration and its validation accuracies."""
+        return next(pair for pair in self.validated if pair[0].trial is None)
 
     @property
     def test(self) -> Mapping[str, Sample]:
-        """Every metric of the test rows over the seeds."""
-        records = [record for record, _ in self.tested]
+        """Every metric of the test rows over the seeds; nothing where all trainings collapsed."""
+        return test_samples([record for record, _ in self.tested])
+
+    @property
+    def not_beaten(self) -> Mapping[str, list[str]]:
+        """The references that the test does not beat by more than the noise, by metric."""
         return {
-            name: Sample.of([record.metrics[name] for record in records])
-            for name in records[0].metrics
+            metric: [
+                name
+                for name, metrics in self.references.items()
+                if name not in TUNED_FOR_OTHERS[metric] and not beats(sample, metrics[metric])
+            ]
+            for metric, sample in self.test.items()
+            if metric in TUNED_FOR_OTHERS
         }
 
     @property
@@ -81,6 +96,8 @@ class Confirmation:
     def metrics(self) -> Mapping[str, float]:
         """All of it as numbers by name, for tracking."""
         validation = self.winner_validation
+        reference, of_reference = self.reference
+        test = self.test.get(TEST_METRIC)
         over_seeds = {
             f"{name}_{part}": value
             for name, sample in {OBJECTIVE_METRIC: validation, **self.test}.items()
@@ -89,9 +106,9 @@ class Confirmation:
         }
         return {
             **over_seeds,
-            f"tutorial_{OBJECTIVE_METRIC}_mean": self.tutorial.mean,
+            f"{reference.key}_{OBJECTIVE_METRIC}_mean": of_reference.mean,
             "search_minus_validation": self.value_of_search - validation.mean,
-            "search_minus_test": self.value_of_search - self.test[TEST_METRIC].mean,
+            **({} if test is None else {"search_minus_test": self.value_of_search - test.mean}),
             **{
                 f"{reference}_{name}": value
                 for reference, metrics in self.references.items()
@@ -101,6 +118,19 @@ class Confirmation:
 
 
 def ranked(validated: Validated) -> list[tuple[Contender, Sample]]:
-    """The trials among contenders, the highest mean first, of equals the search's favorite."""
+    """The trials among contenders: stable ones first, the highest mean first.
+
+    One is unstable if a training of it collapsed. Of equals the search's favorite comes first.
+    """
     trials = [pair for pair in validated if pair[0].trial is not None]
-    return sorted(trials, key=lambda pair: -pair[1].mean)
+    return sorted(trials, key=lambda pair: (not pair[1].is_stable, -pair[1].mean))
+
+
+def test_samples(records: Sequence[RetrainRecord]) -> dict[str, Sample]:
+    """Every metric of the test rows over the seeds of one configuration, by name."""
+    held = [record for record in records if not record.collapsed]
+    names = held[0].metrics if held else {}
+    collapsed = len(records) - len(held)
+    return {
+        name: Sample(tuple(record.metrics[name] for record in held), collapsed) for name in names
+    }

@@ -48,18 +48,19 @@ class ConfirmationProgress:
         """One more epoch is trained."""
         self._tally.advance(epoch, metrics)
 
-    def finished(self, contender: Contender, accuracy: float, *, is_test: bool) -> None:
+    def finished(self, contender: Contender, accuracy: float | None, *, is_test: bool) -> None:
         """A result is known and kept.
 
         Args:
             contender: whose it is.
-            accuracy: top-100 accuracy of the validation or the test rows.
+            accuracy: top-100 accuracy of the validation or the test rows; None if it collapsed.
             is_test: which of them.
         """
         training = self._tally.current
         seconds = self._tally.finish(contender.name, accuracy, is_test=is_test)
         if training is not None and seconds is not None:
-            self._say(training, f": accuracy {accuracy:.4f}  {seconds:.1f} s")
+            result = "collapsed" if accuracy is None else f"accuracy {accuracy:.4f}"
+            self._say(training, f": {result}  {seconds:.1f} s")
 
     def made_again(self) -> None:
         """A training is over that gives no new result, but towers that were lost."""

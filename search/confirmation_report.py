@@ -3,8 +3,9 @@
 from rich import box
 from rich.table import Table
 
-from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation
-from search.noise import Sample, beats
+from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation, Validated, ranked
+from search.contenders import Contender
+from search.noise import Sample, noise_of
 
 TEST_COLUMNS = {
     TEST_METRIC: "top-100\naccuracy",
@@ -14,21 +15,21 @@ TEST_COLUMNS = {
 }
 
 
-def validation_table(confirmation: Confirmation) -> Table:
+def validation_table(validated: Validated) -> Table:
     """Every contender: what the search saw, and the mean over the seeds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("validation, top-100 accuracy")
     for header in ("in the search", "epochs", "mean over seeds"):
         table.add_column(header, justify="right", no_wrap=True)
-    rows = [*confirmation.ranked, *(p for p in confirmation.validated if p[0].trial is None)]
-    for contender, sample in rows:
+    in_order = ranked(validated)
+    for contender, sample in [*in_order, *(p for p in validated if p[0].trial is None)]:
         value = contender.trial.value if contender.trial else None
         table.add_row(
             contender.name,
             "" if value is None else f"{value:.4f}",
             str(contender.training.epochs),
             str(sample),
-            style="green" if contender is confirmation.winner else None,
+            style="green" if contender is in_order[0][0] and sample.is_stable else None,
         )
     return table
 
@@ -41,7 +42,9 @@ def results_table(confirmation: Confirmation) -> Table:
         table.add_column(header, justify="right", no_wrap=True)
     test = confirmation.test
     table.add_row(
-        _short_name(confirmation), *(str(test[name]) for name in TEST_COLUMNS), style="green"
+        _short_name(confirmation),
+        *(test[name].figures if name in test else "collapsed" for name in TEST_COLUMNS),
+        style="green",
     )
     for reference, metrics in confirmation.references.items():
         shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in TEST_COLUMNS)
@@ -59,53 +62,96 @@ def verdict(confirmation: Confirmation) -> list[str]:
     """What the tables mean, a sentence each."""
     return [
         *_against_contenders(confirmation),
-        _against_references(confirmation),
-        _winners_curse(confirmation),
+        *unstable(confirmation.validated),
+        *_collapsed_tests(confirmation),
+        *_against_references(confirmation),
+        *_winners_curse(confirmation),
+    ]
+
+
+def unstable(validated: Validated) -> list[str]:
+    """The configurations of which a training collapsed, a sentence each."""
+    return [
+        f"{contender.name} is unstable: {sample.collapsed} of {sample.seeds} trainings diverged or "
+        "ended no better than chance."
+        for contender, sample in validated
+        if not sample.is_stable
     ]
 
 
 def _against_contenders(confirmation: Confirmation) -> list[str]:
-    name, own = confirmation.winner.name, confirmation.winner_validation
-    others = [*confirmation.ranked[1:2], *(p for p in confirmation.validated if p[0].trial is None)]
-    return [_comparison(name, own, other.name, sample) for other, sample in others]
+    """The winner against the next trial and the reference; unstable ones are named elsewhere."""
+    own = (confirmation.winner, confirmation.winner_validation)
+    others = [*confirmation.ranked[1:2], confirmation.reference]
+    return [_comparison(own, other) for other in others if other[1].is_stable]
 
 
-def _comparison(name: str, own: Sample, other_name: str, other: Sample) -> str:
+def _comparison(one: tuple[Contender, Sample], two: tuple[Contender, Sample]) -> str:
+    (name, own), (other_name, other) = (
+        (contender.name, sample) for contender, sample in (one, two)
+    )
     difference = own.mean - other.mean
-    certain = beats(own, other)
-    if certain is None:
+    noise = noise_of(own.spread, other.spread)
+    if noise is None:
         return (
-            f"{name} is {difference:+.4f} against {other_name}; with one seed nobody can tell "
-            "that from noise."
+            f"{name} is {difference:+.4f} against {other_name}; with one seed each, that cannot "
+            "be told from noise."
         )
-    if certain:
-        return f"{name} beats {other_name} by {difference:.4f}: more than the noise."
-    return f"{name} does not beat {other_name} by more than the noise ({difference:+.4f})."
-
-
-def _against_references(confirmation: Confirmation) -> str:
-    not_beaten = [
-        f"{reference.replace('_', ' ')} ({protocol})"
-        for metric, protocol in ((TEST_METRIC, "seen kept"), (UNSEEN_METRIC, "seen removed"))
-        for reference, metrics in confirmation.references.items()
-        if not _surely_above(confirmation.test[metric], metrics[metric])
-    ]
-    if not not_beaten:
-        return "On the test rows it beats every reference by more than 3 standard deviations."
+    if abs(difference) <= noise:
+        return (
+            f"{name} and {other_name} cannot be told apart: {difference:+.4f}, within the noise "
+            f"({noise:.4f})."
+        )
+    verb = "beats" if difference > 0 else "is below"
     return (
-        "On the test rows it does NOT beat by 3 standard deviations: " + ", ".join(not_beaten) + "."
+        f"{name} {verb} {other_name} by {abs(difference):.4f}: more than the noise ({noise:.4f})."
     )
 
 
-def _surely_above(sample: Sample, reference: float) -> bool:
-    return sample.mean - 3 * (sample.deviation or 0.0) > reference
+def _collapsed_tests(confirmation: Confirmation) -> list[str]:
+    collapsed = sum(record.collapsed is not None for record, _ in confirmation.tested)
+    if not collapsed:
+        return []
+    return [
+        f"{confirmation.winner.name} is unstable: {collapsed} of {len(confirmation.tested)} "
+        "trainings for the test diverged or ended no better than chance."
+    ]
 
 
-def _winners_curse(confirmation: Confirmation) -> str:
-    value = confirmation.value_of_search
-    validation, test = confirmation.winner_validation, confirmation.test[TEST_METRIC]
-    return (
+def _against_references(confirmation: Confirmation) -> list[str]:
+    if not confirmation.test or not confirmation.references:
+        return []
+    kept, removed = (
+        " or ".join(map(reference_name, confirmation.not_beaten[metric]))
+        for metric in (TEST_METRIC, UNSEEN_METRIC)
+    )
+    if kept == removed:
+        where = ", whether movies seen in training are kept or removed"
+        return [_not_beaten(kept, where if kept else "")]
+    return [
+        _not_beaten(names, f" with the movies seen in training {protocol}")
+        for names, protocol in ((kept, "kept"), (removed, "removed"))
+    ]
+
+
+def _not_beaten(names: str, where: str) -> str:
+    if not names:
+        return f"On the test rows it beats every reference by more than the noise{where}."
+    return f"On the test rows it does not beat {names} by more than the noise{where}."
+
+
+def reference_name(name: str) -> str:
+    """What people call a reference: ``popularity``, ``damped mean``, ``EASE``."""
+    return "EASE" if name.startswith("ease") else name.replace("_", " ")
+
+
+def _winners_curse(confirmation: Confirmation) -> list[str]:
+    value, test = confirmation.value_of_search, confirmation.test.get(TEST_METRIC)
+    if test is None:
+        return []
+    validation = confirmation.winner_validation
+    return [
         f"The search saw {value:.4f}, the best of its draws; over the seeds validation shows "
         f"{validation.mean:.4f} ({validation.mean - value:+.4f}) and the test {test.mean:.4f} "
         f"({test.mean - value:+.4f}; other rows, and trained on the validation rows, too)."
-    )
+    ]

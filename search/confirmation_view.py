@@ -79,7 +79,7 @@ class ConfirmationView:
             add_row(table, columns, cells, style="green")
         yield table
 
-    def _so_far(self, values: list[float]) -> dict[str, str]:
+    def _so_far(self, values: list[float | None]) -> dict[str, str]:
         seeds = f"{len(values)}/{self._tally.plan.seeds}"
         return {"seeds": seeds, "mean accuracy": str(Sample.of(values)) if values else ""}
 

@@ -11,19 +11,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeprec.config import TrainingConfig
+from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
+from deeprec.errors import DivergedError
 from deeprec.evaluation import evaluate_model
 from deeprec.ranking import model_scores, rank_all
 from deeprec.recommender import Recommender
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
-from deeprec.training import train
+from deeprec.training import chance_accuracy, train
 from search.confirmation import TEST_METRIC
 from search.confirmation_progress import ConfirmationProgress
 from search.contenders import Contender
-from search.kept_results import SECONDS, TEST, VALIDATION, confirmed_folder, retraining_of
+from search.kept_results import (
+    COLLAPSED,
+    SECONDS,
+    TEST,
+    VALIDATION,
+    confirmed_folder,
+    retraining_of,
+    validated_accuracy,
+)
 from search.ledger import Ledger
 from search.objective import free_memory
 from search.retrained import RetrainRecord
@@ -59,8 +68,10 @@ class Confirming:
         self._progress = progress
         self._stop_reason = stop_reason
 
-    def validate(self, contender: Contender, number: int) -> float:
+    def validate(self, contender: Contender, number: int) -> float | None:
         """Validation top-100 accuracy after training on the training rows with a seed.
+
+        None where the training diverged, or is no better than chance.
 
         The epochs are those of the contender, so unlike the value of a trial this is no best of
         several validations.
@@ -68,13 +79,13 @@ class Confirming:
         Args:
             contender: what is trained.
             number: of the seed, from 0; a number is the same seed for every contender.
-
-        Raises:
-            NonFiniteError: a loss or a score is not finite.
         """
         name = f"{VALIDATION}{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._validated(contender, number))
-        accuracy = float(result[OBJECTIVE_METRIC])
+        if COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance:  # of version 0.1.0
+            result = {**result, COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
+            self._ledger.keep(name, result)
+        accuracy = validated_accuracy(result)
         self._progress.finished(contender, accuracy, is_test=False)
         return accuracy
 
@@ -87,15 +98,23 @@ class Confirming:
 
         Returns:
             What was measured, and where the recommender made of the towers lies if it was kept.
-
-        Raises:
-            NonFiniteError: a loss or a score is not finite.
         """
         name = f"{TEST}{contender.key}:{contender.training.epochs}:{number}"
         result = self._ledger.computed(name, lambda: self._tested(contender, number))
         record = retraining_of(result)
-        self._progress.finished(contender, record.metrics[TEST_METRIC], is_test=True)
-        return record, self._towers(contender) if number == 0 else None
+        if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:
+            record = replace(record, collapsed=self._no_better(record.metrics[TEST_METRIC]))
+        accuracy = None if record.collapsed else record.metrics[TEST_METRIC]
+        self._progress.finished(contender, accuracy, is_test=True)
+        return record, self._towers(contender) if number == 0 and not record.collapsed else None
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of a random order, in 0..1."""
+        return chance_accuracy(ModelConfig().retrieval_k, self._session.dataset.movies.rows - 1)
+
+    def _no_better(self, accuracy: float) -> str:
+        return f"accuracy {accuracy:.4f} is no better than chance ({self.chance:.4f})"
 
     def _towers(self, contender: Contender) -> Path:
         """The recommender of the first seed; one that was lost is trained again, not tested."""
@@ -104,7 +123,8 @@ class Confirming:
         if found is None:
             purpose = "training and validation rows, as its towers were lost"
             self._progress.started(contender, 0, purpose)
-            self._keep(contender, self._trained(contender, 0, self._all_but_test)[0])
+            config = self._config(contender, 0)
+            self._keep(contender, self._trained(contender, config, self._all_but_test, []))
             self._progress.made_again()
         return found or tower_folder(folder, _folder_name(contender))
 
@@ -115,28 +135,31 @@ class Confirming:
     def _validated(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender, number, "training rows, validated")
         started_ms = _now_ms()
-        model, config, _ = self._trained(contender, number, self._train_only)
-        dataset, rows = self._session.dataset, self._session.splits.validation
-        evaluation = evaluate_model(
-            model, dataset.users, dataset.movies, rows, split="val", config=config
-        )
+        config = self._config(contender, number)
+        found: dict[str, Any] = {}
+        try:
+            model = self._trained(contender, config, self._train_only, [])
+            dataset, rows = self._session.dataset, self._session.splits.validation
+            found = evaluate_model(
+                model, dataset.users, dataset.movies, rows, split="val", config=config
+            ).named("val")
+        except DivergedError as error:
+            found[COLLAPSED] = str(error)
         free_memory()
-        seconds = (_now_ms() - started_ms) / 1000
-        return {"seed": config.seed, SECONDS: seconds, **evaluation.named("val")}
+        return {"seed": config.seed, SECONDS: (_now_ms() - started_ms) / 1000, **found}
 
     def _tested(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender, number, "training and validation rows, tested once")
         started_ms = _now_ms()
-        model, config, curve = self._trained(contender, number, self._all_but_test)
-        dataset = self._session.dataset
-        metrics = rank_all(
-            model_scores(model, dataset.users, dataset.movies),
-            self.rows_before_test,
-            self._session.splits.test,
-            dataset.movies.rows,
-        )
-        if number == 0:
-            self._keep(contender, model)
+        config, curve = self._config(contender, number), list[CurvePoint]()
+        metrics, collapsed = {}, None
+        try:
+            model = self._trained(contender, config, self._all_but_test, curve)
+            metrics = self._test_metrics(model)
+            if number == 0:
+                self._keep(contender, model)
+        except DivergedError as error:
+            collapsed = str(error)
         free_memory()
         assert contender.trial is not None, "only a trial is tested"
         derived = {k: v for k, v in contender.trial.derived.items() if k != "seed"}
@@ -147,20 +170,42 @@ class Confirming:
             epochs=config.epochs,
             seed=config.seed,
             curve=tuple(curve),
-            metrics=metrics.named("test"),
+            metrics=metrics,
+            collapsed=collapsed,
             started_ms=started_ms,
             ended_ms=_now_ms(),
         )
         return asdict(record) | {"curve": curve_to_json(curve)}
 
-    def _trained(
-        self, contender: Contender, number: int, data: DeviceData
-    ) -> tuple[RetrievalModel, TrainingConfig, list[CurvePoint]]:
-        seed = derive_seed(self._session.spec.study.seed, "confirmation", number)
-        config = replace(contender.training, seed=seed)
+    def _test_metrics(self, model: RetrievalModel) -> dict[str, float]:
         dataset = self._session.dataset
-        model = RetrievalModel.for_tables(dataset.users, dataset.movies, contender.model, seed=seed)
-        curve: list[CurvePoint] = []
+        return rank_all(
+            model_scores(model, dataset.users, dataset.movies),
+            self.rows_before_test,
+            self._session.splits.test,
+            dataset.movies.rows,
+        ).named("test")
+
+    def _config(self, contender: Contender, number: int) -> TrainingConfig:
+        seed = derive_seed(self._session.spec.study.seed, "confirmation", number)
+        return replace(contender.training, seed=seed)
+
+    def _trained(
+        self,
+        contender: Contender,
+        config: TrainingConfig,
+        data: DeviceData,
+        curve: list[CurvePoint],
+    ) -> RetrievalModel:
+        """A model trained on some rows; the epochs are added to the curve as they end.
+
+        Raises:
+            DivergedError: the training diverged.
+        """
+        dataset = self._session.dataset
+        model = RetrievalModel.for_tables(
+            dataset.users, dataset.movies, contender.model, seed=config.seed
+        )
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
@@ -169,7 +214,7 @@ class Confirming:
                 raise KeyboardInterrupt(reason)
 
         train(model, data, config, on_epoch=keep)
-        return model, config, curve
+        return model
 
     @cached_property
     def rows_before_test(self) -> Interactions:

@@ -1,4 +1,4 @@
-"""What competes for being the model: the best trials of a study, and the tutorial's own model."""
+"""What competes for being the model: the best configurations of a study, and its reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,11 +7,13 @@ import optuna
 
 from deeprec.config import ModelConfig, TrainingConfig
 from search.errors import InputError
-from search.space import suggest
+from search.space import enqueued_configurations, suggest
 from search.spec import StudySpec
-from search.trials import TrialRecord
+from search.trials import TrialRecord, ranked
 
 TUTORIAL = "tutorial"
+REFERENCE = "reference"
+"""Keys of the reference: where it is the tutorial's own model, and where it is another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,7 @@ class Contender:
         name: for people, such as ``trial 12 (64, 32)``.
         model: the architecture.
         training: how it is trained; for how many epochs is decided, the seed is not.
-        trial: where it comes from; None for the tutorial's model.
+        trial: the best one that tried it; None for the reference.
     """
 
     key: str
@@ -32,30 +34,35 @@ class Contender:
     training: TrainingConfig
     trial: TrialRecord | None
 
+    def is_same_configuration(self, other: "Contender") -> bool:
+        """Whether both are one configuration, for however many epochs each is trained."""
+        epochs = other.training.epochs
+        return self.model == other.model and replace(self.training, epochs=epochs) == other.training
+
 
 def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -> list[TrialRecord]:
-    """The trial with that number, or the best complete ones, best first.
+    """The trial with that number, or the best complete ones, each of another configuration.
 
     Args:
         trials: all of the study.
         number: of a finished trial; None for the best.
-        top: how many of the best.
+        top: how many configurations; of each its best trial is chosen, the best one first.
 
     Raises:
         InputError: there is none, or it did not finish.
     """
     if number is None:
-        complete = [
-            trial for trial in trials if trial.state == "complete" and trial.value is not None
-        ]
-        if not complete:
+        best: dict[frozenset[tuple[str, int | float]], TrialRecord] = {}
+        for trial in ranked(trials):
+            best.setdefault(frozenset(trial.parameters.items()), trial)
+        if not best:
             raise InputError("the study has no complete trial yet; search it first")
-        return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:top]
+        return list(best.values())[:top]
     chosen = next((trial for trial in trials if trial.number == number), None)
     if chosen is None:
         known = f"0 to {trials[-1].number}" if trials else "none"
         raise InputError(f"--trial must be a trial of the study ({known}) but got {number}")
-    if not chosen.is_finished or chosen.best_epoch is None:
+    if chosen.best_epoch is None or chosen.state not in ("complete", "pruned"):
         raise InputError(
             f"--trial must be a finished trial (complete or pruned) but trial {number} is "
             f"{chosen.state}" + (f" ({chosen.reason})" if chosen.reason else "")
@@ -89,3 +96,24 @@ def tutorial_contender() -> Contender:
         training=TrainingConfig(),
         trial=None,
     )
+
+
+def reference_contender(spec: StudySpec) -> Contender:
+    """What a search must beat to be worth it: the first configuration that the file enqueues.
+
+    It is trained for all epochs of the study. Where a file enqueues nothing, it is the tutorial's
+    own model: the defaults of :mod:`deeprec.config`.
+    """
+    tutorial = tutorial_contender()
+    first = next(iter(enqueued_configurations(spec).items()), None)
+    if first is None:
+        return tutorial
+    name, configuration = first
+    reference = Contender(
+        key=REFERENCE,
+        name=f"{name} {configuration.layer_sizes}" if "(" not in name else name,
+        model=configuration.model_config(),
+        training=configuration.training_config(spec, seed=0),
+        trial=None,
+    )
+    return tutorial if reference.is_same_configuration(tutorial) else reference

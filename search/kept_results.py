@@ -19,6 +19,10 @@ CONFIRMATION = "confirmation:"
 SECONDS = "seconds"
 """Key of a validation's result: what it took. Studies of earlier versions lack it."""
 
+COLLAPSED = "collapsed"
+"""Key of a validation's result: why it is none, for the training diverged or is no better than
+chance."""
+
 FOR_OTHER_METRICS = ("ease_unseen",)
 """References whose choices were made for another metric than the one that trials have."""
 
@@ -60,6 +64,11 @@ def kept_retrainings(
 def kept_tests(ledger: Ledger) -> list[RetrainRecord]:
     """The re-trainings that were tested, wherever their towers lie."""
     return [retraining_of(result) for result in ledger.starting_with(TEST).values()]
+
+
+def validated_accuracy(result: Mapping[str, Any]) -> float | None:
+    """The accuracy of a validation; None where the training collapsed."""
+    return None if COLLAPSED in result else float(result[OBJECTIVE_METRIC])
 
 
 def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:

@@ -16,7 +16,7 @@ from search.trials import OBJECTIVE_METRIC, TrialRecord
 
 BEST = "green"
 QUIET = "dim"
-_IN_SHORT = {"pruned": "pruned", "failed": "failed", "interrupted": "cut"}
+_IN_SHORT = {"pruned": "pruned", "diverged": "div.", "failed": "failed", "interrupted": "cut"}
 
 
 class SearchView:

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -13,8 +14,10 @@ import keras
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
+from deeprec.config import TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
+from deeprec.errors import DivergedError
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
 from search.claim import ClaimLostError
@@ -27,11 +30,14 @@ from search.stale import mark_interrupted
 from search.stopwatch import Stopwatch
 from search.stored_trials import curve_to_json, record_of
 from search.towers import save_towers
-from search.trials import OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
+from search.trials import DIVERGED, OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
 
 STORE_EVERY_S = 2.0
 """Seconds between two updates of the curve of a running trial; more of it is lost by no kill."""
 
+STABILITY_SEEDS = 5
+"""A trial that would lead is started so many times more, each with another seed, for one epoch:
+where a configuration diverges with some seeds only, it does so in the first epoch."""
 
 NOT_OF_THE_TRIAL = (
     optuna.TrialPruned,
@@ -94,13 +100,13 @@ class Objective:
             The best validation top-100 accuracy over the validated epochs, in 0..1.
 
         Raises:
-            optuna.TrialPruned: the pruner gave it up.
+            optuna.TrialPruned: the pruner gave it up, or the training diverged; then the trial is
+                marked so. To a sampler it is worse than any complete trial.
             KeyboardInterrupt: it was interrupted; it is marked so, to be run again.
             DiskFullError: its towers could not be saved; the same.
             UpdateFinishedTrialError: it was closed by others, who took this process for dead.
             StorageLostError: the study's database is lost.
-            NonFiniteError: loss or score is not finite; any other error is a failure as well,
-                and its reason is kept with the trial.
+            Exception: any other error is a failure; its reason is kept with the trial.
         """
         watch = Stopwatch()
         try:
@@ -110,6 +116,10 @@ class Objective:
         except KeyboardInterrupt as interrupt:
             mark_interrupted(trial.study, trial, str(interrupt) or "interrupted from the keyboard")
             raise
+        except DivergedError as error:
+            trial.set_user_attr(DIVERGED, True)
+            trial.set_user_attr("reason", str(error))
+            raise optuna.TrialPruned(str(error)) from error
         except Exception as error:
             if is_disk_full(error):
                 reason = f"the disk is full ({error}); make room, and start the same command again"
@@ -139,17 +149,29 @@ class Objective:
         seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop, watch)
         with seam, watch.running():
             result = train(model, self.device_data, config, on_epoch=seam.on_epoch)
-        self._save_if_best(trial, model, result)
-        return _value(result)
-
-    def _save_if_best(
-        self, trial: optuna.Trial, model: RetrievalModel, result: TrainingResult
-    ) -> None:
-        """Saves before the value is told: a kill in between loses the value, never the towers."""
-        complete = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-        best = max((other.value for other in complete if other.value is not None), default=None)
-        if best is None or _value(result) > best:
+        value = _value(result)
+        if _leads(trial, value):
+            with watch.running():
+                self._check_stability(configuration, config)
+            # Before the value is told: a kill in between loses the value, never the towers.
             save_towers(model, self.towers_folder, trial.number)
+        return value
+
+    def _check_stability(self, configuration: Configuration, config: TrainingConfig) -> None:
+        """Starts the training with other seeds.
+
+        Raises:
+            DivergedError: one of them diverges.
+        """
+        for number in range(1, STABILITY_SEEDS + 1):
+            seed = derive_seed(config.seed, "stability", number)
+            model = RetrievalModel.for_tables(
+                self.data.users, self.data.movies, configuration.model_config(), seed=seed
+            )
+            try:
+                train(model, self.device_data, replace(config, epochs=1, seed=seed))
+            except DivergedError as error:
+                raise DivergedError(f"with another seed (check {number}), {error}") from error
 
 
 class _Seam:
@@ -224,6 +246,12 @@ def derived_parameters(
         "parameter_count": model.query_model.count_params() + model.candidate_model.count_params(),
         "seed": seed,
     }
+
+
+def _leads(trial: optuna.Trial, value: float) -> bool:
+    """Whether the trial is better than all complete ones."""
+    complete = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    return all(other.value is None or value > other.value for other in complete)
 
 
 def _value(result: TrainingResult) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 from deeprec.config import TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
-from deeprec.errors import NonFiniteError
+from deeprec.errors import DivergedError
 from deeprec.ranking import model_scores, rank_all
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import train
@@ -67,7 +67,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     )
     try:
         now = _validated(session, run) if run.kind == "trial" else _tested(session, run)
-    except NonFiniteError as error:
+    except DivergedError as error:
         session.warn(f"it does not come out again: {error}")
         return DIFFERENT
     compared = [

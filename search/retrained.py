@@ -17,7 +17,9 @@ class RetrainRecord:
         epochs: passes over the rows trained on.
         seed: the seed of this training.
         curve: the epochs, in order, with ``train_loss``.
-        metrics: of the test rows, see :class:`deeprec.ranking.RankingMetrics`.
+        metrics: of the test rows, see :class:`deeprec.ranking.RankingMetrics`; none where the
+            training diverged.
+        collapsed: why this training is no result: it diverged, or is no better than chance.
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970.
     """
@@ -29,6 +31,7 @@ class RetrainRecord:
     seed: int
     curve: tuple[CurvePoint, ...] = ()
     metrics: Mapping[str, float]
+    collapsed: str | None = None
     started_ms: int
     ended_ms: int
 

@@ -5,12 +5,22 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from deeprec.errors import NonFiniteError
 from search.confirmation import TEST_METRIC, Confirmation, Tested, Validated, ranked
 from search.confirmation_progress import ConfirmationProgress, plan_of
-from search.confirmation_report import results_table, validation_table, verdict
+from search.confirmation_report import (
+    reference_name,
+    results_table,
+    unstable,
+    validation_table,
+    verdict,
+)
 from search.confirming import Confirming
-from search.contenders import Contender, chosen_trials, contender_of, tutorial_contender
+from search.contenders import (
+    Contender,
+    chosen_trials,
+    contender_of,
+    reference_contender,
+)
 from search.described import identity_in
 from search.interrupt import StopRequest
 from search.kept_results import keep_confirmation
@@ -18,7 +28,7 @@ from search.ledger import Ledger
 from search.locks import sole_holder
 from search.noise import Sample
 from search.objective import set_libraries_aside
-from search.promotion import Confirmed
+from search.promotion import Confirmed, Evidence
 from search.reference_results import measured_references
 from search.report.refreshing import refresh_report
 from search.retrained import ConfirmationRecord, ReferenceRecord
@@ -74,13 +84,12 @@ def retrain(
     ):
         ledger = Ledger(study)
         try:
-            validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
-        except NonFiniteError as error:
-            session.warn(f"the confirmation failed: {error}; name another trial with --trial")
-            return FAILED
+            confirming, validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
         except KeyboardInterrupt as interrupt:
             session.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
+        if not tested:
+            return _none_is_stable(session, validated)
         references = measured_references(session, ledger, test=True)
         confirmation = Confirmation(
             validated=validated,
@@ -89,7 +98,8 @@ def retrain(
         )
         session.screen.doing("logging the confirmation in MLflow")
         _log(tracker, ledger, confirmation, references)
-        published = _publish(session, tracker, confirmation, promote)
+        evidence = _evidence(confirmation, confirming.chance)
+        published = _publish(session, tracker, confirmation, evidence, promote)
         refresh_report(session, study, tracker)
         close_study(study)
     _show(session, confirmation)
@@ -103,9 +113,9 @@ def _confirmed(
     contenders: Sequence[Contender],
     seeds: int,
     stop: StopRequest,
-) -> tuple[Validated, Tested]:
-    """Everybody, and the tutorial's model, is validated before the best one is tested."""
-    everybody = [*contenders, tutorial_contender()]
+) -> tuple[Confirming, Validated, Tested]:
+    """All contenders, and the reference, are validated before the best stable one is tested."""
+    everybody = [*contenders, reference_contender(session.spec)]
     tally = TrainingTally(plan_of(everybody, seeds))
     progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
     confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
@@ -115,8 +125,35 @@ def _confirmed(
             (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
             for contender in everybody
         )
-        winner = ranked(validated)[0][0]
-        return validated, tuple(confirming.test(winner, number) for number in range(seeds))
+        winner, sample = ranked(validated)[0]
+        tested = range(seeds if sample.is_stable else 0)
+        return confirming, validated, tuple(confirming.test(winner, number) for number in tested)
+
+
+def _none_is_stable(session: Session, validated: Validated) -> int:
+    """No contender can be the model, so the test rows are not looked at."""
+    session.screen.print(validation_table(validated))
+    for line in unstable(validated):
+        session.screen.print(Text(line))
+    session.warn(
+        "no contender is stable, so none was tested; confirm more with --top, or another one with "
+        "--trial"
+    )
+    return FAILED
+
+
+def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
+    reference, of_reference = confirmation.reference
+    is_reference = confirmation.winner.is_same_configuration(reference)
+    return Evidence(
+        collapsed=sum(record.collapsed is not None for record, _ in confirmation.tested),
+        trainings=confirmation.winner_validation.seeds + len(confirmation.tested),
+        chance=chance,
+        validation=confirmation.winner_validation,
+        reference=None if is_reference else of_reference,
+        reference_name=reference.name,
+        not_beaten=[reference_name(each) for each in confirmation.not_beaten.get(TEST_METRIC, [])],
+    )
 
 
 def _log(
@@ -141,11 +178,17 @@ def _log(
 
 
 def _publish(
-    session: Session, tracker: Tracker, confirmation: Confirmation, promote: bool | None
+    session: Session,
+    tracker: Tracker,
+    confirmation: Confirmation,
+    evidence: Evidence,
+    promote: bool | None,
 ) -> Published | None:
     """The model of the first seed, in MLflow's registry with what all seeds say it is worth."""
     record, folder = confirmation.tested[0]
     run_id = tracker.log_retrain(record, folder)
+    if record.collapsed:
+        session.warn("no model is registered: the training of the first seed collapsed")
     if run_id is None or folder is None:
         return None
     sample = confirmation.test[TEST_METRIC]
@@ -156,11 +199,11 @@ def _publish(
         data_fingerprint=session.dataset.fingerprint,
         split=session.spec.data.split,
     )
-    return tracker.publish(run_id, folder, worth, choice=promote)
+    return tracker.publish(run_id, folder, worth, evidence, choice=promote)
 
 
 def _show(session: Session, confirmation: Confirmation) -> None:
-    session.screen.print(validation_table(confirmation))
+    session.screen.print(validation_table(confirmation.validated))
     session.screen.print(results_table(confirmation))
     for line in verdict(confirmation):
         session.screen.print(Text(line))

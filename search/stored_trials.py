@@ -9,8 +9,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search.families import was_interrupted, was_superseded
 from search.grid import tried_by
 from search.space import readable
-from search.trials import OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
+from search.trials import DIVERGED, OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
 from search.trials import TrialState as RecordState
+
+_WITH_REASON: tuple[RecordState, ...] = ("diverged", "failed", "interrupted")
 
 
 def records(study: optuna.Study) -> list[TrialRecord]:
@@ -22,8 +24,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     """What the storage holds of a trial, as plain data."""
     attributes = trial.user_attrs
     curve = curve_from_json(attributes.get("curve", []))
-    best_epoch, value = _best_point(curve)
     state = _state(trial)
+    best_epoch, value = (None, None) if state == "diverged" else _best_point(curve)
     return TrialRecord(
         number=trial.number,
         state=state,
@@ -32,7 +34,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         value=value,
         best_epoch=best_epoch,
         pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
-        reason=attributes.get("reason") if trial.state == TrialState.FAIL else None,
+        reason=attributes.get("reason") if state in _WITH_REASON else None,
         out_of_memory=bool(attributes.get(OOM)),
         reference=attributes.get("reference"),
         retry_of=attributes.get("retry_of"),
@@ -59,6 +61,8 @@ def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
 def _state(trial: FrozenTrial) -> RecordState:
     if was_interrupted(trial) or was_superseded(trial):
         return "interrupted"
+    if trial.state == TrialState.PRUNED and trial.user_attrs.get(DIVERGED):
+        return "diverged"
     states: Mapping[TrialState, RecordState] = {
         TrialState.WAITING: "waiting",
         TrialState.RUNNING: "running",

@@ -69,7 +69,7 @@ class TrainingTally:
     Attributes:
         done: trainings whose results are known, those that were known before included.
         current: the training that runs; None between two.
-        validated: accuracies of each contender so far, by name, a seed each.
+        validated: accuracies of each contender so far, by name, a seed each; None if it collapsed.
         tested: the accuracies of the winner's tests so far.
     """
 
@@ -77,8 +77,8 @@ class TrainingTally:
         self.plan = plan
         self.done = 0
         self.current: Training | None = None
-        self.validated: dict[str, list[float]] = {name: [] for name in plan.epochs}
-        self.tested: list[float] = []
+        self.validated: dict[str, list[float | None]] = {name: [] for name in plan.epochs}
+        self.tested: list[float | None] = []
         self._clock = clock
         self._seconds = 0.0
         self._epochs = 0
@@ -92,8 +92,8 @@ class TrainingTally:
         if self.current is not None:
             self.current.advance(epoch, metrics)
 
-    def finish(self, name: str, accuracy: float, *, is_test: bool) -> float | None:
-        """Notes a result; one that nothing was trained for was known before.
+    def finish(self, name: str, accuracy: float | None, *, is_test: bool) -> float | None:
+        """Notes a result, None if it collapsed; one that nothing was trained for was known before.
 
         Returns:
             The seconds that it took; None where it was known.

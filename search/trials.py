@@ -4,21 +4,26 @@ Optuna's storage is the truth; :mod:`search.stored_trials` reads these records f
 MLflow shows of a trial is in its record (the towers excepted), so it can be rebuilt from there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-TrialState = Literal["waiting", "running", "complete", "pruned", "failed", "interrupted"]
+TrialState = Literal[
+    "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
+]
 StudyState = Literal["complete", "interrupted", "failed"]
 """How a search ended."""
 
 OBJECTIVE_METRIC = "val_top_100_accuracy"
 """The metric whose best validated value is the value of a trial; higher is better."""
 
+DIVERGED = "diverged"
+"""Attribute of a trial whose training diverged; to Optuna it is a pruned one."""
+
 OOM = "oom"
 """Attribute, and tag in MLflow, of a trial that ran out of memory: it is not tried again."""
 
-FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned")
+FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned", "diverged")
 """The states that count towards ``--trials``."""
 
 
@@ -47,10 +52,11 @@ class TrialRecord:
         state: how it stands.
         parameters: the sampled parameters by name, as people read them (widths, not exponents).
         derived: what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``.
-        value: the best validation top-100 accuracy; None while there is none.
+        value: the best validation top-100 accuracy; None while there is none, and where the
+            training diverged.
         best_epoch: the epoch of that value.
         pruned_at_epoch: where the pruner stopped it, if it did.
-        reason: why it failed or was interrupted, if it was.
+        reason: why it diverged, failed or was interrupted, if it did.
         out_of_memory: whether it failed because it needs more memory than there is.
         reference: name of the enqueued configuration this is, such as ``tutorial (64, 32)``.
         retry_of: number of the interrupted trial whose configuration this one runs again.
@@ -93,7 +99,19 @@ class TrialRecord:
         return str(self.derived.get("layer_sizes", ""))
 
 
+def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials, the highest value first, of equals the earliest."""
+    return sorted(_complete(trials), key=_place)
+
+
 def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
     """The complete trial with the highest value (the earliest of equals), or None."""
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+    return min(_complete(trials), key=_place, default=None)
+
+
+def _complete(trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
+    return (trial for trial in trials if trial.state == "complete" and trial.value is not None)
+
+
+def _place(trial: TrialRecord) -> tuple[float, int]:
+    return -(trial.value or 0.0), trial.number

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.contenders import TUTORIAL, tutorial_contender
+from search.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.depths import depth_of
-from search.kept_results import SECONDS, VALIDATION, kept_tests
+from search.kept_results import SECONDS, VALIDATION, kept_tests, validated_accuracy
 from search.ledger import Ledger
-from search.noise import Sample
-from search.retrained import ConfirmationRecord, RetrainRecord
-from search.trials import OBJECTIVE_METRIC, TrialRecord
+from search.noise import Deviation, Sample
+from search.retrained import ConfirmationRecord
+from search.spec import StudySpec
+from search.trials import TrialRecord
 
 TRIAL = "trial-"
 
@@ -19,11 +20,12 @@ class ContenderResult:
     """A configuration that was trained with several seeds on the training rows.
 
     Attributes:
-        trial: number of the trial; None for the tutorial's own model.
+        trial: number of the trial; None for the study's reference configuration.
         layer_sizes: as text; empty where unknown.
         epochs: of each training.
-        value_of_search: what the search saw; None for the tutorial's own model.
+        value_of_search: what the search saw; None for the reference.
         sample: validation top-100 accuracies, one a seed.
+        name: for people, such as ``trial 12 (64, 32)``.
     """
 
     trial: int | None
@@ -31,13 +33,7 @@ class ContenderResult:
     epochs: int
     value_of_search: float | None
     sample: Sample
-
-    @property
-    def name(self) -> str:
-        """For people, such as ``trial 12 (64, 32)``."""
-        if self.trial is None:
-            return f"the tutorial's {self.layer_sizes}"
-        return f"trial {self.trial} {self.layer_sizes}".rstrip()
+    name: str
 
     @property
     def depth(self) -> int:
@@ -47,52 +43,65 @@ class ContenderResult:
     @property
     def short_name(self) -> str:
         """For axes, such as ``trial 12``."""
-        return TUTORIAL if self.trial is None else f"trial {self.trial}"
+        return "reference" if self.trial is None else f"trial {self.trial}"
 
 
-def contender_results(ledger: Ledger, trials: Sequence[TrialRecord]) -> list[ContenderResult]:
-    """Every contender so far: the trials, the highest mean first, then the tutorial's model.
+def contender_results(
+    ledger: Ledger, trials: Sequence[TrialRecord], spec: StudySpec
+) -> list[ContenderResult]:
+    """Every contender so far: stable trials, the highest mean first, unstable ones, the reference.
 
     Args:
         ledger: of the study.
         trials: all of the study.
+        spec: its file.
     """
-    values: dict[tuple[str, int], dict[int, float]] = {}
+    values: dict[tuple[str, int], dict[int, float | None]] = {}
     for name, result in ledger.starting_with(VALIDATION).items():
         key, epochs, number = name.rsplit(":", 2)
         of_one = values.setdefault((key, int(epochs)), {})
-        of_one[int(number)] = float(result[OBJECTIVE_METRIC])
+        of_one[int(number)] = validated_accuracy(result)
     by_number = {trial.number: trial for trial in trials}
-    found = [_result(*which, of_one, by_number) for which, of_one in values.items()]
-    return sorted(found, key=lambda each: (each.trial is None, -each.sample.mean))
+    found = [_result(*which, of_one, by_number, spec) for which, of_one in values.items()]
+    return sorted(
+        found, key=lambda each: (each.trial is None, not each.sample.is_stable, -each.sample.mean)
+    )
 
 
 def _result(
-    key: str, epochs: int, values: Mapping[int, float], trials: Mapping[int, TrialRecord]
+    key: str,
+    epochs: int,
+    values: Mapping[int, float | None],
+    trials: Mapping[int, TrialRecord],
+    spec: StudySpec,
 ) -> ContenderResult:
-    is_tutorial = key == TUTORIAL
-    number = None if is_tutorial else int(key.removeprefix(TRIAL))
-    trial = None if number is None else trials.get(number)
-    layer_sizes = str(tutorial_contender().model.layer_sizes) if is_tutorial else ""
+    sample = Sample.of([values[seed] for seed in sorted(values)])
+    if not key.startswith(TRIAL):
+        reference = tutorial_contender() if key == TUTORIAL else reference_contender(spec)
+        return ContenderResult(
+            trial=None,
+            layer_sizes=str(reference.model.layer_sizes),
+            epochs=epochs,
+            value_of_search=None,
+            sample=sample,
+            name=reference.name,
+        )
+    number = int(key.removeprefix(TRIAL))
+    trial = trials.get(number)
+    layer_sizes = trial.layer_sizes if trial else ""
     return ContenderResult(
         trial=number,
-        layer_sizes=layer_sizes if trial is None else trial.layer_sizes,
+        layer_sizes=layer_sizes,
         epochs=epochs,
-        value_of_search=None if trial is None else trial.value,
-        sample=Sample.of([values[seed] for seed in sorted(values)]),
+        value_of_search=trial.value if trial else None,
+        sample=sample,
+        name=f"trial {number} {layer_sizes}".rstrip(),
     )
 
 
 def last_of(confirmations: Iterable[ConfirmationRecord]) -> ConfirmationRecord | None:
     """The confirmation that was made last."""
     return max(confirmations, key=lambda each: each.confirmed_ms, default=None)
-
-
-def test_samples(retrainings: Iterable[RetrainRecord], trial: int | None) -> dict[str, Sample]:
-    """Every metric of the test rows of a trial over its seeds, by name."""
-    records = [record for record in retrainings if record.trial == trial]
-    names = records[0].metrics if records else {}
-    return {name: Sample.of([record.metrics[name] for record in records]) for name in names}
 
 
 def seconds_spent(ledger: Ledger) -> float | None:
@@ -104,7 +113,7 @@ def seconds_spent(ledger: Ledger) -> float | None:
     return sum(known) if known and len(known) == len(spent) else None
 
 
-def typical_deviation(results: Iterable[ContenderResult]) -> float | None:
+def typical_deviation(results: Iterable[ContenderResult]) -> Deviation | None:
     """The standard deviation over seeds, pooled over contenders of two seeds and more.
 
     The square root of the mean of their variances, each weighed by its degrees of freedom.
@@ -118,4 +127,4 @@ def typical_deviation(results: Iterable[ContenderResult]) -> float | None:
     if not freedom:
         return None
     squares: float = sum(deviation**2 * degrees for deviation, degrees in known)
-    return float((squares / freedom) ** 0.5)
+    return Deviation(float((squares / freedom) ** 0.5), freedom)

@@ -8,6 +8,7 @@ from typing import Literal
 import optuna
 
 from search.cautions import cautions
+from search.confirmation import test_samples
 from search.described import described, end_of
 from search.kept_results import (
     kept_confirmations,
@@ -22,7 +23,6 @@ from search.report.confirmed import (
     contender_results,
     last_of,
     seconds_spent,
-    test_samples,
     typical_deviation,
 )
 from search.report.cost import Cost, cost_of
@@ -108,7 +108,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Fact
     """
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)
-    contenders = contender_results(ledger, trials)
+    contenders = contender_results(ledger, trials, spec)
     confirmation = last_of(kept_confirmations(ledger))
     context = described(study, spec)
     return Facts(
@@ -119,7 +119,13 @@ def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Fact
         references=tuple(references),
         contenders=tuple(contenders),
         confirmation=confirmation,
-        tests=test_samples(kept_tests(ledger), confirmation.trial if confirmation else None),
+        tests=test_samples(
+            [
+                each
+                for each in kept_tests(ledger)
+                if confirmation and each.trial == confirmation.trial
+            ]
+        ),
         importances=importances_of(study),
         cost=cost_of(trials, spec.training.epochs, confirmation_seconds=seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, typical_deviation(contenders))),

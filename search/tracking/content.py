@@ -21,7 +21,7 @@ from search.tracking.keys import (
     TOWERS_FOLDER,
     TRIAL,
 )
-from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of
+from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 
@@ -31,6 +31,7 @@ _STATUS: Mapping[TrialState, Status] = {
     "complete": "FINISHED",
     "pruned": "KILLED",
     "interrupted": "KILLED",
+    "diverged": "FAILED",
     "failed": "FAILED",
 }
 _STUDY_STATUS: Mapping[StudyState, Status] = {
@@ -150,7 +151,7 @@ def retrain_content(
     """The run of a re-trained model: beside the study's parent, not among its trials."""
     return RunContent(
         name=words.retrain_name(record),
-        status="FINISHED",
+        status="FAILED" if record.collapsed else "FINISHED",
         params=_texts(
             {
                 **record.parameters,
@@ -166,6 +167,7 @@ def retrain_content(
             **retrain_key(record),
             NOTE: words.retrain_note(record, context),
             **({TOWERS: TOWERS_FOLDER} if has_towers else {}),
+            **({"deeprec.reason": record.collapsed} if record.collapsed else {}),
         },
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,
@@ -233,9 +235,7 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
 
 def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
     """The tag of every complete trial by its number: its place by value, from 1."""
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    best_first = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
-    return {trial.number: str(place) for place, trial in enumerate(best_first, start=1)}
+    return {trial.number: str(place) for place, trial in enumerate(ranked(trials), start=1)}
 
 
 def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
@@ -278,7 +278,7 @@ def _trial_finals(trial: TrialRecord, at_ms: int) -> tuple[Measurement, ...]:
 def _study_finals(trials: Sequence[TrialRecord], at_ms: int) -> tuple[Measurement, ...]:
     best = best_of(trials)
     states = Counter(trial.state for trial in trials)
-    counted: Sequence[TrialState] = ("complete", "pruned", "failed", "interrupted")
+    counted: Sequence[TrialState] = ("complete", "pruned", "diverged", "failed", "interrupted")
     values = {BEST: best.value if best else None}
     return _measurements(values | {f"trials_{s}": float(states[s]) for s in counted}, at_ms)
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from search.errors import InputError
-from search.promotion import Confirmed, Decision, decide
+from search.promotion import Confirmed, Decision, Evidence, decide
 from search.tracking.destination import Destination, check_writable, locked, resolve_uri
 from search.tracking.environment import prepare_environment
 from search.tracking.model_content import (
@@ -64,6 +64,7 @@ class Models:
         run_id: str,
         folder: Path,
         confirmed: Confirmed,
+        evidence: Evidence,
         *,
         choice: bool | None = None,
         name: str = MODEL_NAME,
@@ -76,6 +77,7 @@ class Models:
             run_id: of the run that it belongs to.
             folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
             confirmed: what it was found to be worth.
+            evidence: what else the confirmation found.
             choice: decided by the user; None to compare it with the champion.
             name: of the registered model.
         """
@@ -88,7 +90,8 @@ class Models:
             champion = self.champion(name)
             if champion and champion.version == version:
                 return Published(version=version, decision=Decision(True, "it is the champion"))
-            decision = decide(confirmed, champion.confirmed if champion else None, choice)
+            present = champion.confirmed if champion else None
+            decision = decide(confirmed, evidence, present, choice)
             if decision.promote:
                 self.promote(version, decision.reason, name=name)
             else:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from search.promotion import Confirmed
+from search.promotion import Confirmed, Evidence
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.checking import check_mlflow
 from search.tracking.circuit import SLOW_S, Circuit
@@ -232,7 +232,13 @@ class Tracker:
         return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
     def publish(
-        self, run_id: str, folder: Path, confirmed: Confirmed, *, choice: bool | None = None
+        self,
+        run_id: str,
+        folder: Path,
+        confirmed: Confirmed,
+        evidence: Evidence,
+        *,
+        choice: bool | None = None,
     ) -> Published | None:
         """Make a model of MLflow's registry, and the champion of it if it is better.
 
@@ -240,13 +246,14 @@ class Tracker:
             run_id: of the re-trained model, from :meth:`log_retrain`.
             folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
             confirmed: what it was found to be worth.
+            evidence: what else the confirmation found.
             choice: whether it becomes the champion; None to compare it with the present one.
 
         Returns:
             What was made and decided; None when MLflow failed (after a warning).
         """
         action: Callable[[], Published | None] = partial(
-            self.models.publish, run_id, folder, confirmed, choice=choice
+            self.models.publish, run_id, folder, confirmed, evidence, choice=choice
         )
         return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 

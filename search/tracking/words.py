@@ -18,6 +18,7 @@ def trial_name(trial: TrialRecord) -> str:
     outcome = {
         "complete": _figure(trial.value),
         "pruned": " pruned",
+        "diverged": " diverged",
         "failed": " failed",
         "interrupted": " interrupted",
     }.get(trial.state, "")
@@ -71,6 +72,8 @@ def study_note(
 def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     """What was trained on which rows, and what the test rows said."""
     results = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    if record.collapsed:
+        results = f"it collapsed: {record.collapsed}"
     return (
         f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
         f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
@@ -115,6 +118,7 @@ def _outcome(trial: TrialRecord) -> str:
         "complete": f"Best validation top-100 accuracy {reached}, at epoch {trial.best_epoch}.",
         "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation top-100 accuracy "
         f"until then: {reached}.",
+        "diverged": f"It diverged{because}.",
         "failed": f"It failed{because}.",
         "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
     }

@@ -42,7 +42,7 @@ batch_size = 500
 depth = { low = 1, high = 2 }
 width = { low = 8, high = 16 }
 embedding_dimension = { low = 8, high = 8 }
-learning_rate = { low = 0.05, high = 1.0 }
+learning_rate = { low = 0.05, high = 0.2 }
 
 [sampler]
 name = "random"

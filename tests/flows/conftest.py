@@ -30,7 +30,7 @@ validate_every = 1
 depth = { low = 1, high = 2 }
 width = { low = 16, high = 32 }
 embedding_dimension = { low = 16, high = 16 }
-learning_rate = { low = 0.05, high = 1.0 }
+learning_rate = { low = 0.05, high = 0.2 }
 
 [pruner]
 name = "median"

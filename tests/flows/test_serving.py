@@ -22,7 +22,7 @@ from search.tracking import open_tracker
 from search.workspace import PROJECT
 from tests.faults.servers import free_port
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT
+from tests.unit.search.tracking.support import CONTEXT, EVIDENCE
 
 WRITER: dict[str, Any] = {"age": 30, "gender": "F", "occupation": "writer"}
 RETRAINED = RetrainRecord(
@@ -49,7 +49,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender
     worth = Confirmed(
         mean=0.3, deviation=0.01, seeds=3, data_fingerprint=FINGERPRINT, split="random"
     )
-    published = tracker.publish(run_id, made, worth)
+    published = tracker.publish(run_id, made, worth, EVIDENCE)
     assert published is not None, warned
     assert published.decision.promote
     return folder

@@ -12,11 +12,12 @@ import pytest
 from deeprec.config import LossName, ModelConfig, OptimizerName, TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
-from deeprec.errors import NonFiniteError
+from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.evaluation import evaluate_model
+from deeprec.forward import weights_of
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
-from deeprec.training import OBJECTIVE_METRIC, _Trainer, train
+from deeprec.training import EXPLODED, OBJECTIVE_METRIC, _DivergenceWatch, _Trainer, train
 from search import trials
 
 MODEL = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
@@ -152,6 +153,47 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(data: TrainingData) -> N
     )
     with pytest.raises(NonFiniteError, match="train_loss is not finite at epoch 1, step 3"):
         train(build(data), DeviceData(damaged), TrainingConfig(batch_size=50))
+
+
+def test_a_loss_that_explodes_ends_the_training_in_its_epoch(data: TrainingData) -> None:
+    model, epochs = build(data), Epochs()
+    before = [np.asarray(weight) for weight in weights_of(model).query]
+    config = TrainingConfig(learning_rate=100.0, epochs=9, batch_size=50)
+    with pytest.raises(
+        DivergedError, match=r"at epoch 1, more than 100 times .* scoring everything"
+    ):
+        train(model, DeviceData(data), config, on_epoch=lambda *epoch: epochs.append(epoch))
+    assert [(epoch, set(metrics)) for epoch, metrics in epochs] == [(1, {"train_loss"})]
+    assert all(map(np.array_equal, before, weights_of(model).query))
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "accuracy", "diverged"),
+    [
+        pytest.param(0.5, 0.6, 0.05, True, id="the loss rises, and the order is that of chance"),
+        pytest.param(0.5, 0.4, 0.05, False, id="slow: the loss falls"),
+        pytest.param(0.5, 0.6, 0.2, False, id="bad: the loss rises, and something is learned"),
+        pytest.param(0.5, 51.0, 0.2, True, id="the loss is a hundred times that of the constant 0"),
+        pytest.param(49.0, 49.0, 0.2, False, id="a loss that is high from the start"),
+    ],
+)
+def test_what_diverges_is_told_from_what_is_bad(
+    first: float, then: float, accuracy: float, diverged: bool
+) -> None:
+    watch = _DivergenceWatch(limit=EXPLODED * 0.5, chance=0.06)
+    assert watch.look(1, {"train_loss": first}) is None
+    reason = watch.look(5, {"train_loss": then, OBJECTIVE_METRIC: accuracy})
+    assert (reason is not None) is diverged
+
+
+@pytest.mark.parametrize("loss", ["rating", "softmax", "in_batch_softmax"])
+def test_an_untrained_model_is_far_below_the_limit(data: TrainingData, loss: LossName) -> None:
+    model, device_data = build(data), DeviceData(data)
+    config = TrainingConfig(loss=loss, l2=0.1, learning_rate=1e-6, epochs=1, batch_size=50)
+    epochs = Epochs()
+    train(model, device_data, config, on_epoch=lambda *epoch: epochs.append(epoch))
+    limit = _DivergenceWatch.of(build(data), device_data, config).limit
+    assert epochs[0][1]["train_loss"] < 0.02 * limit
 
 
 def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingData) -> None:

@@ -18,6 +18,7 @@ batch_size = 60
 depth = { low = 1, high = 2 }
 width = { low = 4, high = 8 }
 embedding_dimension = { low = 4, high = 4 }
+learning_rate = { low = 0.01, high = 0.1 }
 
 [sampler]
 name = "random"

@@ -7,6 +7,7 @@ import pytest
 
 from search.bounds import bounds_of
 from search.cautions import at_the_edge, cautions, many_failures, too_few_trials, within_noise
+from search.noise import Deviation
 from search.spec import StudySpec
 from search.trials import TrialRecord
 from tests.unit.search.records import trial
@@ -104,10 +105,12 @@ def test_a_single_seed_cannot_tell_the_first_from_the_second() -> None:
 
 def test_with_a_known_noise_the_near_trials_are_named() -> None:
     trials = [valued(0, 0.3), valued(1, 0.29), valued(2, 0.272), valued(3, 0.271)]
-    [line] = within_noise(trials, 0.01)  # 2 * sqrt(2) * 0.01 = 0.02828
+    [line] = within_noise(
+        trials, Deviation(0.0107, 8)
+    )  # t(0.95, 8) = 1.8595, * sqrt(2) * 0.0107 = 0.0281
     assert line.startswith("Trials 1, 2 cannot be told from the best, trial 0")
-    assert "0.0283" in line
-    assert within_noise(trials, 0.001) == []
+    assert "0.0281" in line
+    assert within_noise(trials, Deviation(0.001, 8)) == []
 
 
 def test_one_trial_is_ahead_of_nobody() -> None:

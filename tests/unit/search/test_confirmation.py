@@ -1,6 +1,7 @@
 """What a confirmation found, in numbers, tables and words."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -94,7 +95,7 @@ def test_metrics_are_means_and_deviations_over_the_seeds() -> None:
 
 
 def test_tables_show_contenders_and_references() -> None:
-    text = shown(validation_table(CONFIRMATION), results_table(CONFIRMATION))
+    text = shown(validation_table(CONFIRMATION.validated), results_table(CONFIRMATION))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "trial 1 (64, 32) 0.6100 30 0.5920 ± 0.0020" in lines
     assert "the tutorial's (32,) 30 0.3300 ± 0.0100" in lines
@@ -105,9 +106,12 @@ def test_tables_show_contenders_and_references() -> None:
 
 def test_the_verdict_compares_by_the_noise() -> None:
     words = verdict(CONFIRMATION)
-    assert words[0] == "trial 1 (64, 32) beats trial 0 (64, 32) by 0.0100: more than the noise."
+    # four degrees of freedom: t(0.95, 4) = 2.1318; times 0.002 * sqrt(2 / 3)
+    assert words[0] == (
+        "trial 1 (64, 32) beats trial 0 (64, 32) by 0.0100: more than the noise (0.0035)."
+    )
     assert words[1].startswith("trial 1 (64, 32) beats the tutorial's (32,) by 0.2620")
-    assert "beats every reference by more than 3 standard deviations" in words[2]
+    assert words[2] == "On the test rows it beats every reference by more than the noise."
     assert "The search saw 0.6100" in words[3]
 
 
@@ -122,8 +126,64 @@ def test_a_close_call_is_called_one() -> None:
         references=REFERENCES,
     )
     words = verdict(close)
-    assert "does not beat trial 1 (64, 32) by more than the noise (+0.0050)" in words[0]
-    assert words[2].endswith("deviations: popularity (seen kept), popularity (seen removed).")
+    assert "and trial 1 (64, 32) cannot be told apart: +0.0050, within the noise (0.0" in words[0]
+    assert words[2] == (
+        "On the test rows it does not beat popularity by more than the noise, whether movies seen "
+        "in training are kept or removed."
+    )
+
+
+def test_a_reference_that_is_better_is_named_so() -> None:
+    confirmation = replace(
+        CONFIRMATION,
+        validated=(
+            (contender(0, 0.62), Sample.of([0.30, 0.302, 0.304])),
+            (TUTORIAL, Sample.of([0.32, 0.322, 0.324])),
+        ),
+    )
+    assert verdict(confirmation)[0] == (
+        "trial 0 (64, 32) is below the tutorial's (32,) by 0.0200: more than the noise (0.0035)."
+    )
+
+
+def test_references_are_judged_by_the_metric_they_were_tuned_for() -> None:
+    ease = {"test_top_100_accuracy": 0.61, "test_top_100_accuracy_unseen": 0.65}
+    confirmation = replace(CONFIRMATION, references={**REFERENCES, "ease": ease})
+    assert confirmation.not_beaten == {
+        "test_top_100_accuracy": ["ease"],
+        "test_top_100_accuracy_unseen": [],
+    }
+    assert verdict(confirmation)[2:4] == [
+        "On the test rows it does not beat EASE by more than the noise with the movies seen in "
+        "training kept.",
+        "On the test rows it beats every reference by more than the noise with the movies seen in "
+        "training removed.",
+    ]
+
+
+def test_a_configuration_that_collapses_with_one_seed_never_wins() -> None:
+    validated = (
+        (contender(0, 0.62), Sample.of([0.61, None, 0.62])),
+        (contender(1, 0.61), Sample.of([0.59, 0.58, 0.57])),
+        (TUTORIAL, Sample.of([0.32, 0.33, 0.34])),
+    )
+    confirmation = replace(CONFIRMATION, validated=validated)
+    assert confirmation.winner.key == "trial-0001"
+    assert verdict(confirmation)[1] == (
+        "trial 0 (64, 32) is unstable: 1 of 3 trainings diverged or ended no better than chance."
+    )
+
+
+def test_a_test_that_collapses_is_told_and_is_no_noise() -> None:
+    records = [record for record, _ in runs_of(0.60, 0.602, 0.604)]
+    records[1] = replace(records[1], metrics={}, collapsed="train_loss is 1e+14 at epoch 1")
+    confirmation = replace(CONFIRMATION, tested=tuple((record, None) for record in records))
+    assert confirmation.test["test_top_100_accuracy"].values == (0.60, 0.604)
+    assert "trial 1 (64, 32) is unstable: 1 of 3 trainings for the test" in verdict(confirmation)[2]
+    assert "0.6020 ± 0.0028" in shown(results_table(confirmation))
+    gone = replace(confirmation, tested=((records[1], None),))
+    assert "collapsed" in shown(results_table(gone))
+    assert len(verdict(gone)) == 3
 
 
 def test_one_seed_decides_nothing() -> None:
@@ -132,5 +192,5 @@ def test_one_seed_decides_nothing() -> None:
         tested=runs_of(0.6),
         references=REFERENCES,
     )
-    assert "with one seed nobody can tell that from noise" in verdict(single)[0]
+    assert "with one seed each, that cannot be told from noise" in verdict(single)[0]
     assert "test_top_100_accuracy_std" not in single.metrics

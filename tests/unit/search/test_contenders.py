@@ -6,10 +6,12 @@ import optuna
 import pytest
 
 from deeprec.config import ModelConfig, TrainingConfig
-from search.contenders import chosen_trials, contender_of, tutorial_contender
+from search.contenders import chosen_trials, contender_of, reference_contender, tutorial_contender
 from search.errors import InputError
 from search.space import enqueued_configurations, parameters_of, suggest
+from search.spec import load_spec
 from search.trials import TrialState
+from search.workspace import PROJECT
 from tests.unit.search.records import trial
 from tests.unit.search.specs import small_spec
 
@@ -21,6 +23,16 @@ def test_the_best_complete_trials_are_chosen_unless_one_is_named() -> None:
     assert chosen_trials(trials, None, 2) == [trials[1], trials[0]]
     assert chosen_trials(trials, None, 9) == [trials[1], trials[0], trials[3]]
     assert chosen_trials(trials, 0, 3) == [trials[0]]
+
+
+def test_contenders_are_configurations_not_trials() -> None:
+    same = {"depth": 1, "learning_rate": 0.05}
+    trials = [
+        trial(0, value=0.31, parameters=same),
+        trial(1, value=0.34, parameters=same),
+        trial(2, value=0.33, parameters={**same, "depth": 2}),
+    ]
+    assert chosen_trials(trials, None, 3) == [trials[1], trials[2]]
 
 
 def test_a_pruned_trial_can_be_named() -> None:
@@ -41,7 +53,7 @@ def test_a_trial_that_does_not_exist_is_answered_with_those_that_do() -> None:
         chosen_trials([], 0, 3)
 
 
-@pytest.mark.parametrize("state", ["waiting", "running", "failed", "interrupted"])
+@pytest.mark.parametrize("state", ["waiting", "running", "diverged", "failed", "interrupted"])
 def test_a_trial_that_did_not_finish_is_refused(state: TrialState) -> None:
     with pytest.raises(InputError, match=rf"must be a finished trial .* but trial 1 is {state}"):
         chosen_trials([trial(0), trial(1, state)], 1, 3)
@@ -65,6 +77,20 @@ def test_a_contender_is_trained_for_the_epochs_of_its_best_validation(tmp_path: 
     assert contender.training == TrainingConfig(
         epochs=3, validate_every=1, batch_size=60, learning_rate=0.05
     )
+
+
+def test_the_reference_is_what_the_file_enqueues_first(tmp_path: Path) -> None:
+    contender = reference_contender(small_spec(tmp_path))
+    assert (contender.key, contender.name, contender.trial) == ("reference", "reference (8,)", None)
+    assert contender.model == ModelConfig(layer_sizes=(8,), embedding_dimension=4)
+    assert contender.training == TrainingConfig(epochs=4, validate_every=1, batch_size=60)
+
+
+def test_where_that_is_the_tutorials_model_it_is_called_so(tmp_path: Path) -> None:
+    folders = [PROJECT / "studies"]
+    assert reference_contender(load_spec("tutorial", folders=folders)) == tutorial_contender()
+    nothing_enqueued = small_spec(tmp_path).model_copy(update={"enqueue": ()})
+    assert reference_contender(nothing_enqueued) == tutorial_contender()
 
 
 def test_the_tutorials_model_is_that_of_the_defaults() -> None:

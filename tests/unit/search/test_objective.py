@@ -5,14 +5,20 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 
+from deeprec.config import TrainingConfig
 from deeprec.dataset import TrainingData
+from deeprec.device_data import DeviceData
+from deeprec.errors import DivergedError
+from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
-from search.objective import Objective, free_memory, set_libraries_aside
+from deeprec.training import TrainingResult, train
+from search.objective import STABILITY_SEEDS, Objective, free_memory, set_libraries_aside
 from search.stored_trials import record_of, records
 from search.towers import find_towers, load_towers
 from search.trials import CurvePoint, TrialRecord
@@ -112,10 +118,11 @@ def test_nothing_is_pruned_after_the_last_epoch(objective: Objective) -> None:
     study = optuna.create_study(
         direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=4)
     )
-    assert run_one(study, objective).state == "complete"
+    record = run_one(study, objective)
+    assert record.state == "complete", record.reason
 
 
-def test_a_trial_that_diverges_fails_with_metric_epoch_and_step(
+def test_a_trial_that_diverges_is_told_so_with_metric_epoch_and_step(
     study: optuna.Study, training_data: TrainingData, tmp_path: Path
 ) -> None:
     infinite = Interactions(
@@ -131,8 +138,52 @@ def test_a_trial_that_diverges_fails_with_metric_epoch_and_step(
         validation=training_data.validation,
     )
     record = run_one(study, Objective(small_spec(tmp_path), data, towers_folder=tmp_path))
-    assert record.state == "failed"
+    assert (record.state, record.value, record.is_finished) == ("diverged", None, True)
     assert record.reason == "train_loss is not finite at epoch 1, step 1"
+    assert study.trials[0].state == optuna.trial.TrialState.PRUNED
+
+
+def test_a_leader_that_diverges_with_another_seed_does_not_lead(
+    study: optuna.Study, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[int] = []
+
+    def second_check_diverges(
+        model: RetrievalModel, data: DeviceData, config: TrainingConfig, **options: Any
+    ) -> TrainingResult:
+        if not options:
+            checked.append(config.epochs)
+            if len(checked) == 2:
+                raise DivergedError("train_loss is 1e+14 at epoch 1")
+        return train(model, data, config, **options)
+
+    monkeypatch.setattr("search.objective.train", second_check_diverges)
+    record = run_one(study, objective)
+    assert (record.state, record.value, len(record.curve)) == ("diverged", None, 4)
+    assert record.reason == "with another seed (check 2), train_loss is 1e+14 at epoch 1"
+    assert checked == [1, 1]
+    assert find_towers(objective.towers_folder, 0) is None
+
+
+def test_only_a_trial_that_would_lead_is_started_with_other_seeds(
+    study: optuna.Study, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[int] = []
+
+    def counting(*arguments: Any, **options: Any) -> TrainingResult:
+        if not options:
+            checked.append(len(study.trials))
+        return train(*arguments, **options)
+
+    monkeypatch.setattr("search.objective.train", counting)
+    search(study, objective.spec, objective, claim=undisputed(), pulse=still(study))
+    values = [trial.value for trial in study.trials]
+    leads = [
+        place
+        for place, value in enumerate(values)
+        if value not in values[:place] and value == max(values[: place + 1])
+    ]  # type: ignore[type-var]
+    assert checked == [place + 1 for place in leads for _ in range(STABILITY_SEEDS)]
 
 
 def test_a_stop_request_interrupts_after_the_epoch(

@@ -216,8 +216,8 @@ def test_a_grid_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_waiting_trials_of_others_are_not_joined_by_ours(bench: Bench) -> None:
-    bench.study.enqueue_trial({"learning_rate": 0.5})
+    bench.study.enqueue_trial({"learning_rate": 0.09})
     bench.run()
-    assert bench.parameters[0]["learning_rate"] == 0.5
+    assert bench.parameters[0]["learning_rate"] == 0.09
     assert all(trial.state == TrialState.COMPLETE for trial in bench.study.trials)
     assert len(bench.states) == 6

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.noise import Sample
+from search.promotion import Evidence
 from search.tracking import StudyContext, Tracker
 from search.trials import TrialRecord
 from tests.unit.search.records import started
@@ -26,6 +28,16 @@ CONTEXT = StudyContext(
     next_command="python -m search.retrain --study tutorial",
     identity="study-1",
 )
+
+EVIDENCE = Evidence(
+    collapsed=0,
+    trainings=6,
+    chance=0.06,
+    validation=Sample.of([0.34, 0.35, 0.36]),
+    reference=None,
+    reference_name="the tutorial's (32,)",
+)
+"""Of a model that nothing but the champion's test can keep from being the champion."""
 
 
 def no_towers(_number: int) -> Path | None:

@@ -16,7 +16,7 @@ from search.promotion import Confirmed, Decision
 from search.retrained import RetrainRecord
 from search.tracking import Published, Tracker, open_tracker, published_folder
 from tests.tiny_recommender import tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings
+from tests.unit.search.tracking.support import CONTEXT, EVIDENCE, Reader, Warnings
 
 RETRAINED = RetrainRecord(
     trial=3, parameters={}, epochs=5, seed=1, metrics={"test_loss": 0.1}, started_ms=1, ended_ms=2
@@ -48,7 +48,7 @@ def new_run(tracker: Tracker, seed: int) -> str:
 def published(
     tracker: Tracker, run_id: str, folder: Path, mean: float = 0.3, **options: Any
 ) -> Published:
-    made = tracker.publish(run_id, folder, confirmed(mean), **options)
+    made = tracker.publish(run_id, folder, confirmed(mean), EVIDENCE, **options)
     assert made is not None
     return made
 
@@ -301,5 +301,5 @@ def test_mlflow_that_fails_costs_a_warning(
     folder: Path, recommender_folder: Path, warnings: Warnings
 ) -> None:
     tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    assert tracker.publish("no such run", recommender_folder, confirmed(0.3)) is None
+    assert tracker.publish("no such run", recommender_folder, confirmed(0.3), EVIDENCE) is None
     assert len(warnings) == 1
