@@ -38,6 +38,7 @@ def cautions(
         *many_failures(trials),
         *at_the_edge(trials, spec),
         *within_noise(trials, spread),
+        *repetitions(trials),
         *too_few_trials(trials, spec),
     ]
 
@@ -96,6 +97,19 @@ def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
     if reason is not None:
         words += f", {reason[1]} of them with: {reason[0]}"
     return [f"{words.rstrip('.')}. What fails is not searched: the best may be among it."]
+
+
+def repetitions(trials: Sequence[TrialRecord]) -> list[str]:
+    """How many trials tried what another had tried; each was another seed, and no other choice."""
+    finished = [frozenset(trial.parameters.items()) for trial in trials if trial.is_finished]
+    configurations = len(set(finished))
+    repeated = len(finished) - configurations
+    if not repeated:
+        return []
+    return [
+        f"{repeated} of {len(finished)} trials {'repeats' if repeated == 1 else 'repeat'} a "
+        f"configuration: {configurations} different ones were tried."
+    ]
 
 
 def too_few_trials(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:

@@ -11,7 +11,7 @@ from search.cores import cores_each
 from search.databases import safe_url
 from search.grid import ListSampler
 from search.order import enqueue_next
-from search.samplers import make_pruner, make_sampler
+from search.samplers import make_pruner, make_sampler, sampler_of_next
 from search.sections import RANKING_DIMENSIONS
 from search.seeds import derive_seed
 from search.session import Session
@@ -69,6 +69,10 @@ def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configu
         enqueued = enqueue_next(study, study.get_trials(deepcopy=False), spec)
         if not enqueued and isinstance(sampler, ListSampler) and not sampler.remaining(study):
             break
+        if not enqueued:
+            study.sampler = sampler_of_next(
+                study, study.get_trials(deepcopy=False), spec, number, others_run=False
+            )
         trial = study.ask()
         origin = trial.user_attrs.get("reference", spec.sampler.name)
         found.append((origin, suggest(trial, spec.space)))

@@ -8,9 +8,11 @@ that is interrupted goes on as if it had not been.
 
 import importlib.util
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
-from optuna import Study
+from optuna import Study, create_study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
@@ -29,12 +31,12 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import InputError
-from search.grid import ListSampler
+from search.grid import ListSampler, tried_by
 from search.seeds import derive_seed
-from search.space import common_distributions, enumerate_configurations, parameters_of
+from search.space import common_distributions, enumerate_configurations, parameters_of, suggest
 from search.spec import StudySpec
 from search.strategies import (
     CmaesOptions,
@@ -49,6 +51,9 @@ from search.strategies import (
     SuccessiveHalvingOptions,
     TpeOptions,
 )
+
+PROPOSALS = 16
+"""How often a sampler is asked for a configuration that was not tried before chance decides."""
 
 
 def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
@@ -74,6 +79,51 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> Bas
             return _cmaes(options, spec, seed)
         case NsgaiiOptions() as options:
             return _nsgaii(options, seed)
+
+
+def sampler_of_next(
+    study: Study, trials: Sequence[FrozenTrial], spec: StudySpec, place: int, *, others_run: bool
+) -> BaseSampler:
+    """The sampler of a trial that is neither enqueued nor run again.
+
+    Where the space is finite, its seed is the first under which it proposes a configuration that
+    no trial has tried: of what is known nothing is learned by asking again.
+
+    Args:
+        study: that is searched.
+        trials: of the study, in the order of their numbers.
+        spec: its file.
+        place: of the trial, see :mod:`search.order`.
+        others_run: whether other trials are under way.
+    """
+    own = derive_seed(spec.study.seed, "sampler", place)
+    as_usual = partial(make_sampler, spec, own, others_run=others_run)
+    tried = {frozenset(tried_by(trial).items()) for trial in _begun(trials)}
+    if not spec.space.is_finite or isinstance(spec.sampler, GridOptions) or not tried:
+        return as_usual()
+    again = [derive_seed(own, "again", attempt) for attempt in range(PROPOSALS)]
+    makers: list[Callable[[], BaseSampler]] = [
+        as_usual,
+        *(partial(make_sampler, spec, seed, others_run=others_run) for seed in again),
+        *(partial(RandomSampler, seed=seed) for seed in again),  # the sampler insists on a few
+    ]
+    fresh = (make for make in makers if _proposal(make(), study, trials, spec) not in tried)
+    return next(fresh, as_usual)()
+
+
+def _proposal(
+    sampler: BaseSampler, study: Study, trials: Sequence[FrozenTrial], spec: StudySpec
+) -> frozenset[tuple[str, int | float]]:
+    """What a sampler would choose next; it is used up by that, and the study is not touched."""
+    scratch = create_study(direction="maximize", pruner=study.pruner, sampler=sampler)
+    scratch.add_trials(_begun(trials))
+    trial = scratch.ask()
+    suggest(trial, spec.space)
+    return frozenset(trial.params.items())
+
+
+def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state != TrialState.WAITING]
 
 
 def make_grid(spec: StudySpec) -> ListSampler:

@@ -297,6 +297,12 @@ class SpaceSection(Section):
         return choices + [name for name, values in self.ranking.items() if values.low < values.high]
 
     @property
+    def is_finite(self) -> bool:
+        """Whether no dimension takes every value of an interval."""
+        continuous = [self.learning_rate, *self.ranking.values()]
+        return all(values.low == values.high for values in continuous)
+
+    @property
     def architectures(self) -> int:
         """How many combinations of layers and embedding dimension the space holds.
 

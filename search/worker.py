@@ -15,7 +15,7 @@ from search.objective import Objective, TrialWatcher
 from search.order import enqueue_next, place_of_next
 from search.outcome import Outcome
 from search.pulse import Pulse
-from search.samplers import make_sampler
+from search.samplers import make_sampler, sampler_of_next
 from search.seeds import derive_seed
 from search.spec import StudySpec
 from search.stale import SILENT, close_stale, gone, supersede
@@ -121,9 +121,15 @@ class _Loop:
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
             return None
-        seed = derive_seed(self.spec.study.seed, "sampler", place_of_next(trials))
+        place = place_of_next(trials)
+        seed = derive_seed(self.spec.study.seed, "sampler", place)
         self.study.sampler = make_sampler(self.spec, seed, others_run=running > 0)
-        if enqueue_next(self.study, trials, self.spec) or not _is_exhausted(self.study):
+        enqueued = enqueue_next(self.study, trials, self.spec)
+        if enqueued or not _is_exhausted(self.study):
+            if not enqueued:
+                self.study.sampler = sampler_of_next(
+                    self.study, trials, self.spec, place, others_run=running > 0
+                )
             return self._run_one(self.study.ask())
         if running:
             self._wait()

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from search.bounds import bounds_of
-from search.cautions import at_the_edge, cautions, many_failures, too_few_trials, within_noise
+from search.cautions import (
+    at_the_edge,
+    cautions,
+    many_failures,
+    repetitions,
+    too_few_trials,
+    within_noise,
+)
 from search.noise import Deviation
 from search.spec import StudySpec
 from search.trials import TrialRecord
@@ -88,6 +95,15 @@ def test_few_failures_and_interruptions_are_no_matter() -> None:
     trials = [trial(0, "failed"), *(trial(number) for number in range(1, 12))]
     assert many_failures(trials) == []
     assert many_failures([trial(0, "interrupted"), trial(1)]) == []
+
+
+def test_repeated_configurations_are_counted() -> None:
+    same = {"depth": 1, "learning_rate": 0.05}
+    trials = [trial(0, parameters=same), trial(1, parameters=same), trial(2)]
+    assert repetitions(trials) == [
+        "1 of 3 trials repeats a configuration: 2 different ones were tried."
+    ]
+    assert repetitions([trial(0), trial(1)]) == []
 
 
 def test_a_pruner_and_a_sampler_that_still_wait(spec: StudySpec) -> None:

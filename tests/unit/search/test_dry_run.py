@@ -123,7 +123,7 @@ def test_space_budget_and_places_are_shown(tmp_path: Path) -> None:
     assert "depth 1 to 2" in lines
     assert "widths 4, 8, never widening toward the output" in lines
     assert "embedding_dimension 4" in lines
-    assert "learning_rate 0.005 to 1, logarithmic" in lines
+    assert "learning_rate 0.01 to 0.1, logarithmic" in lines
     assert "architectures 5" in lines
     assert any(
         line.startswith("6 trials of up to 4 epochs, sampler random, pruner none, seed 3")

@@ -14,7 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from search.errors import InputError
 from search.grid import ListSampler, tried_by
-from search.samplers import make_grid, make_pruner, make_sampler
+from search.samplers import make_grid, make_pruner, make_sampler, sampler_of_next
 from search.sections import (
     DepthRange,
     EmbeddingRange,
@@ -379,3 +379,25 @@ def test_several_workers_do_not_all_try_what_looks_best() -> None:
         return suggest(study.ask(), TUTORIAL.space).learning_rate
 
     assert next_rate(others_run=True) != next_rate(others_run=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["tpe", "random", pytest.param("cmaes", marks=needs_cmaes), "nsgaii"]
+)
+def test_of_a_finite_space_nothing_is_tried_twice_before_all_is_tried(name: str) -> None:
+    space = SpaceSection(
+        depth=DepthRange(low=1, high=1),
+        width=WidthRange(low=16, high=64),
+        embedding_dimension=EmbeddingRange(low=16, high=32),
+        learning_rate=LearningRateRange(low=0.05, high=0.05),
+    )
+    spec = override(TUTORIAL.model_copy(update={"space": space, "enqueue": ()}), sampler=name)
+    study = optuna.create_study(direction="maximize")
+    for place in range(8):
+        trials = study.get_trials(deepcopy=False)
+        study.sampler = sampler_of_next(study, trials, spec, place, others_run=False)
+        trial = study.ask()
+        study.tell(trial, accuracy(suggest(trial, space), epoch=30))
+    tried = [frozenset(trial.params.items()) for trial in study.trials]
+    assert len(set(tried[:6])) == 6, "three widths and two embedding dimensions"
+    assert len(tried) == 8
