@@ -6,6 +6,7 @@ from rich.table import Table
 from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation, Validated, ranked
 from search.contenders import Contender
 from search.noise import Sample, noise_of
+from search.promotion import listed
 
 TEST_COLUMNS = {
     TEST_METRIC: "top-100\naccuracy",
@@ -122,7 +123,7 @@ def _against_references(confirmation: Confirmation) -> list[str]:
     if not confirmation.test or not confirmation.references:
         return []
     kept, removed = (
-        " or ".join(map(reference_name, confirmation.not_beaten[metric]))
+        listed([reference_name(name) for name in confirmation.not_beaten[metric]], "or")
         for metric in (TEST_METRIC, UNSEEN_METRIC)
     )
     if kept == removed:

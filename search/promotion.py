@@ -81,7 +81,7 @@ def decide(
     """
     found = _refused(new, evidence) or _compare(new, champion)
     if evidence.not_beaten:
-        also = f"{found.reason}; it does not beat {_listed(evidence.not_beaten)}"
+        also = f"{found.reason}; it does not beat {listed(evidence.not_beaten)}"
         found = Decision(found.promote, f"{also}, which {_need(evidence.not_beaten)} no search")
     if choice is None or choice == found.promote:
         return found
@@ -134,8 +134,9 @@ def _other_test(new: Confirmed, champion: Confirmed) -> str | None:
     return None
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Such as ``one, two and three``; empty for none."""
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _need(names: Sequence[str]) -> str:
