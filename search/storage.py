@@ -7,7 +7,10 @@ from search.databases import explained, holds_studies, log_ahead, open_storage, 
 from search.errors import InputError
 from search.patience import Patience
 from search.samplers import make_pruner
-from search.spec import StudySpec, differences
+from search.spec import DIRECTION, StudySpec, differences
+
+_MARKS = ("identity", "seed", "data_fingerprint", "comparable")
+"""Attributes of a study of ours, in the order in which :func:`open_study` writes them."""
 
 
 def identity_of(url: str, spec: StudySpec) -> str | None:
@@ -16,8 +19,8 @@ def identity_of(url: str, spec: StudySpec) -> str | None:
     Writes nothing, so it serves as a check before any work.
 
     Raises:
-        InputError: the storage cannot be reached, or holds a study of this name that was made with
-            another space, direction or seed.
+        InputError: the storage cannot be reached, or holds a study of this name that another
+            program made, or that was made with another space, direction or seed.
     """
     if not holds_studies(url):
         return None
@@ -51,8 +54,9 @@ def open_study(
         patience: with a database that is away later on.
 
     Raises:
-        InputError: the storage cannot be reached, or holds a study of this name that was made
-            with another space, direction, seed or data set.
+        InputError: the storage cannot be reached, or holds a study of this name that another
+            program made, or that was made with another space, direction, seed or data set.
+            Nothing was written into that study.
     """
     with explained(url):
         log_ahead(url)
@@ -63,12 +67,11 @@ def open_study(
             pruner=make_pruner(spec),
             load_if_exists=True,
         )
-    if "comparable" not in study.user_attrs:  # new, or its creation was interrupted
-        study.set_user_attr("identity", identity)
-        study.set_user_attr("seed", spec.study.seed)
-        study.set_user_attr("data_fingerprint", data_fingerprint)
-        study.set_user_attr("comparable", spec.comparable)
     refuse_other_study(study, spec, data_fingerprint)
+    if "comparable" not in study.user_attrs:  # new, or its creation was interrupted
+        values = (identity, spec.study.seed, data_fingerprint, spec.comparable)
+        for mark, value in zip(_MARKS, values, strict=True):
+            study.set_user_attr(mark, value)
     return study
 
 
@@ -123,24 +126,41 @@ def close_study(study: optuna.Study) -> None:
 def refuse_other_study(
     study: optuna.Study, spec: StudySpec, data_fingerprint: str | None = None
 ) -> None:
-    """Refuses a stored study that was made with another file or on other data.
+    """Refuses a stored study that another program, another file or other data made.
 
     Raises:
-        InputError: space, data, training, direction, seed or (where given) fingerprint differ.
+        InputError: it bears no mark of ours and holds something; or space, data, training,
+            direction, seed or (where given) fingerprint differ.
     """
     attributes = study.user_attrs
     is_described = "comparable" in attributes  # not, if its creation was cut short
+    if not is_described:
+        _refuse_foreign(study)
     found = differences(attributes["comparable"], spec.comparable) if is_described else []
-    if study.direction != optuna.study.StudyDirection.MAXIMIZE:
-        found.append(f"direction was {study.direction.name.lower()}, is maximize")
+    directions = ", ".join(direction.name.lower() for direction in study.directions)
+    if directions != DIRECTION:
+        found.append(f"direction was {directions}, is {DIRECTION}")
     if is_described and attributes["seed"] != spec.study.seed:
         found.append(f"seed was {attributes['seed']}, is {spec.study.seed}")
-    if data_fingerprint is not None and attributes.get("data_fingerprint") != data_fingerprint:
+    if is_described and data_fingerprint not in (None, attributes.get("data_fingerprint")):
         found.append("the prepared data set (or a library that prepared it) changed")
     if found:
         raise InputError(
             f"study {spec.name!r} exists and cannot be mixed with this one: {'; '.join(found)}; "
             "undo the change, or search under another name (copy the study file)"
+        )
+
+
+def _refuse_foreign(study: optuna.Study) -> None:
+    """Refuses a study without our marks, unless it is as empty as one just created."""
+    trials = len(study.get_trials(deepcopy=False))
+    foreign = study.user_attrs.keys() - set(_MARKS)
+    if trials or foreign:
+        holds = f"{trials} {'trial' if trials == 1 else 'trials'}" if trials else min(foreign)
+        raise InputError(
+            f"study {study.study_name!r} exists and was made by another program: it holds {holds} "
+            "and no mark of a search; name another database with --storage, or search under "
+            "another name (copy the study file)"
         )
 
 

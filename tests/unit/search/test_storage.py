@@ -5,6 +5,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import optuna
 import pytest
@@ -18,6 +19,7 @@ from search.storage import (
     join_study,
     load_study,
     open_study,
+    refuse_other_study,
 )
 from search.stored_trials import curve_from_json, curve_to_json
 from tests.unit.search.records import curve
@@ -63,11 +65,50 @@ def test_another_data_set_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, fingerprint="new")
 
 
-def test_another_direction_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "minimize"]])
+def test_another_direction_is_refused(
+    tmp_path: Path, directions: list[Literal["minimize", "maximize"]]
+) -> None:
     url = default_storage(tmp_path, "small")
-    optuna.create_study(storage=url, study_name="small", direction="minimize")
-    with pytest.raises(InputError, match="direction was minimize, is maximize"):
+    optuna.create_study(storage=url, study_name="small", directions=directions)
+    with pytest.raises(InputError, match=f"direction was {', '.join(directions)}, is maximize"):
         opened(tmp_path)
+
+
+def test_a_study_that_another_program_made_is_refused_and_left_alone(tmp_path: Path) -> None:
+    spec, url = small_spec(tmp_path), default_storage(tmp_path, "small")
+    foreign = optuna.create_study(storage=url, study_name="small", direction="maximize")
+    foreign.enqueue_trial({"x": 1})
+    known = load_study(url, "small")
+    for refused in (
+        lambda: identity_of(url, spec),
+        lambda: open_study(url, spec, "f", "identity"),
+        lambda: join_study(url, spec, "f", patience=Patience(0)),
+        lambda: refuse_other_study(known, spec),
+    ):
+        with pytest.raises(InputError, match="made by another program: it holds 1 trial and no"):
+            refused()
+    assert foreign.user_attrs == {}
+
+
+def test_an_empty_study_with_attributes_of_another_program_is_refused(tmp_path: Path) -> None:
+    url = default_storage(tmp_path, "small")
+    optuna.create_study(storage=url, study_name="small", direction="maximize").set_user_attr("x", 1)
+    with pytest.raises(InputError, match="made by another program: it holds x and no"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("marks", [{}, {"identity": "before", "seed": 3}])
+def test_a_study_whose_creation_was_cut_short_is_completed(
+    tmp_path: Path, marks: dict[str, object]
+) -> None:
+    url = default_storage(tmp_path, "small")
+    cut_short = optuna.create_study(storage=url, study_name="small", direction="maximize")
+    for name, value in marks.items():
+        cut_short.set_user_attr(name, value)
+    attributes = opened(tmp_path).user_attrs
+    assert attributes["comparable"] == small_spec(tmp_path).comparable
+    assert attributes["identity"] == "identity"
 
 
 def test_sampler_pruner_and_budget_may_change(tmp_path: Path) -> None:
