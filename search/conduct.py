@@ -85,7 +85,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         session.screen,
         trials,
         references=references,
-        commands=session.commands(),
+        commands=facts.commands,
         cautions=facts.cautions,
     )
     if outcome.state != "complete":

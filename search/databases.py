@@ -13,6 +13,7 @@ import sqlalchemy
 from search.errors import InputError, StorageLostError
 from search.filesystems import refuse_network
 from search.masking import mask_query
+from search.next_commands import call
 from search.patience import Patience, PatientStorage, cause_of
 from search.schema import LIBRARY, VERSION, check_schema
 from search.sqlite_files import DamagedError, tables_of, value_of
@@ -167,7 +168,7 @@ def explained(url: str) -> Iterator[None]:
     except ImportError as error:
         raise InputError(
             f"storage {safe_url(url)} needs the package {error.name or 'psycopg'}, which is not "
-            "installed or does not work here; install it: pip install '.[postgres]'"
+            f"installed or does not work here; install it: {call('pip', 'install')} '.[postgres]'"
         ) from None
     except (
         DamagedError,

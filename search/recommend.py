@@ -19,7 +19,9 @@ def main(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="URI", help="A model in MLflow.", show_default="models:/deep-retrieval@champion"
+            metavar="URI|FOLDER",
+            help="A model in MLflow, or the folder of a confirmed one.",
+            show_default="models:/deep-retrieval@champion",
         ),
     ] = None,
     age: Annotated[
@@ -47,7 +49,7 @@ def main(
         from search.tracking.models import published_folder
         from search.workspace import Workspace
 
-        screen.doing("fetching the model from MLflow")
+        screen.doing("fetching the model")
         with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
             screen.doing("loading Keras and JAX")
             prepare_runtime()

@@ -72,7 +72,12 @@ def retrain(
         InputError: there is no such trial, it did not finish, or the study cannot be used.
     """
     session.screen.doing(f"opening study {session.spec.name}")
-    study = load_study(session.storage_url, session.spec.name, patience=session.patience)
+    study = load_study(
+        session.storage_url,
+        session.spec.name,
+        make=session.commands().search,
+        patience=session.patience,
+    )
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
     circuit = session.check_tracking(consequence=GOES_ON)
@@ -216,5 +221,6 @@ def _show_next(session: Session, confirmation: Confirmation, published: Publishe
             f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
         )
     session.show(f"\nmodel:     {confirmation.towers}")
-    session.show("recommend: python -m search.recommend 42")
+    model = published.for_flag if published is not None else confirmation.towers
+    session.show(f"recommend: {session.commands().recommend_by(model)}")
     session.show(f"compare:   {session.commands().compare}")

@@ -125,6 +125,7 @@ def main(
             data_dir=data_dir,
             workers=workers,
             grace_seconds=grace,
+            adds_trials=True,
         )
         if dry_run:
             from search.dry_run import print_dry_run

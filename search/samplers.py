@@ -35,6 +35,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import InputError
 from search.grid import ListSampler, tried_by
+from search.next_commands import call
 from search.seeds import derive_seed
 from search.space import common_distributions, enumerate_configurations, parameters_of, suggest
 from search.spec import StudySpec
@@ -189,7 +190,7 @@ def _cmaes(options: CmaesOptions, spec: StudySpec, seed: int) -> BaseSampler:
     if importlib.util.find_spec("cmaes") is None:
         raise InputError(
             "sampler 'cmaes' needs the package cmaes, which is not installed "
-            "(pip install '.[samplers]', or choose another sampler)"
+            f"({call('pip', 'install')} '.[samplers]', or choose another sampler)"
         )
     with _experimental():
         return CommonCmaEsSampler(

@@ -7,6 +7,7 @@ import optuna.storages
 from alembic.script import ScriptDirectory
 
 from search.errors import InputError
+from search.next_commands import call, script
 
 VERSION = "SELECT version_num FROM alembic_version"
 LIBRARY = "SELECT library_version FROM version_info"
@@ -31,9 +32,10 @@ def check_schema(version: str | None, library: str | None, shown_url: str) -> No
     if version in {script.revision for script in scripts.walk_revisions()}:
         raise InputError(
             f"storage {shown_url} was made by an older Optuna, {library}; copy it, stop all that "
-            f"use it, and upgrade it: optuna storage upgrade --storage {shlex.quote(shown_url)}"
+            f"use it, and upgrade it: {script('optuna')} storage upgrade --storage "
+            + shlex.quote(shown_url)
         )
     raise InputError(
         f"storage {shown_url} was made by a newer Optuna than {optuna.__version__}, {library}; "
-        "update this one: pip install --upgrade optuna"
+        f"update this one: {call('pip', 'install --upgrade optuna')}"
     )

@@ -1,7 +1,6 @@
 """One study in one folder: its file, its data, and where everything about it is kept."""
 
 import os
-import shlex
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,15 +15,14 @@ from search.claim import Claim, worker_name
 from search.data import load_data
 from search.databases import default_storage, safe_url
 from search.locks import Purpose, StudyLock, lock_of, within
-from search.masking import holds_secret
+from search.next_commands import NextCommands, call, flag
 from search.patience import Patience
 from search.provenance import git_commit, library_versions
 from search.samplers import make_sampler
 from search.screen import Screen
 from search.space import data_config
-from search.spec import StudySpec
-from search.storage import identity_of
-from search.summary import NextCommands
+from search.spec import StudySpec, overridden
+from search.storage import recognized
 from search.towers import find_towers
 from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker, resolve_uri
 from search.tracking.circuit import GOES_ON, Circuit
@@ -47,6 +45,8 @@ class Session:
         data_dir: where the raw data is; looked for when None.
         workers: how many processes run trials; with 1 it is this process.
         grace_seconds: how long a worker may be silent before its trial runs again.
+        adds_trials: whether trials are run: a study that exists must then have the seed of
+            ``spec``; all else is done with the seed that the study has.
         screen: where everything is shown; plain lines on standard output when None.
 
     Raises:
@@ -64,9 +64,9 @@ class Session:
         data_dir: Path | None = None,
         workers: int = 1,
         grace_seconds: float = GRACE_SECONDS,
+        adds_trials: bool = False,
         screen: Screen | None = None,
     ) -> None:
-        self.spec = spec
         self.study_argument = study_argument
         self.workspace = workspace
         self.storage_is_default = storage_url is None
@@ -81,7 +81,7 @@ class Session:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
         workspace.check_writable()
-        known = identity_of(self.storage_url, spec)
+        known, self.spec = recognized(self.storage_url, spec, any_seed=not adds_trials)
         self.is_known = known is not None
         self.identity = known or uuid.uuid4().hex
 
@@ -213,31 +213,48 @@ class Session:
             rows={"train": len(splits.train), "validation": len(splits.validation)},
             git_commit=git_commit(),
             versions=library_versions(),
-            next_command=self.commands().retrain,
+            next_command=" ".join(["python -m search.retrain", *self._study_flags]),
             identity=identity,
         )
 
-    def commands(self) -> NextCommands:
-        """What to do next, with the flags that this command was given."""
-        study = shlex.join(["--study", self.study_argument])
-        if not self.storage_is_default:
-            url = self.storage_url
-            shown = '"$DEEPREC_STORAGE"' if holds_secret(url) else shlex.quote(safe_url(url))
-            study += f" --storage {shown}"
-        if self.tracking_uri is not None:
-            uri = self.destination
-            shown = '"$MLFLOW_TRACKING_URI"' if uri.is_secret else shlex.quote(uri.shown)
-            study += f" --tracking-uri {shown}"
+    def commands(self, finished: int = 0) -> NextCommands:
+        """What to do next, with the flags that this command was given.
+
+        Args:
+            finished: how many finished trials the study has.
+        """
+        study, data = self._study_flags, flag("--data-dir", self.data_dir)
+        search = call("search.run", *study, data, *self._search_flags())
         return NextCommands(
             compare=self._compare_command(),
-            retrain=f"python -m search.retrain {study}",
-            more=f"python -m search.run {study} --trials {2 * self.spec.study.trials}",
-            sync=f"python -m search.sync {study}",
-            report=f"python -m search.report {study}",
+            search=search,
+            more=f"{search} --trials {2 * max(self.spec.study.trials, finished)}",
+            retrain=call("search.retrain", *study, data),
+            sync=call("search.sync", *study),
+            report=call("search.report", *study),
+            recommend=call("search.recommend", "42", self._tracking_flag),
         )
+
+    @property
+    def _study_flags(self) -> list[str]:
+        storage = None if self.storage_is_default else self.storage_url
+        flags = (flag("--study", self.study_argument), flag("--storage", storage))
+        return [each for each in (*flags, self._tracking_flag) if each]
+
+    @property
+    def _tracking_flag(self) -> str:
+        return flag("--tracking-uri", self.tracking_uri and self.destination.uri)
+
+    def _search_flags(self) -> list[str]:
+        """What the command line has chosen otherwise than the study file, or than the default."""
+        chosen: dict[str, object] = {f"--{name}": it for name, it in overridden(self.spec).items()}
+        chosen["--workers"] = self.workers if self.workers > 1 else None
+        is_default = self.grace_seconds == GRACE_SECONDS
+        chosen["--grace"] = None if is_default else f"{self.grace_seconds:g}"
+        return [flag(name, value) for name, value in chosen.items()]
 
     def _compare_command(self) -> str:
         if self.destination.database is None:
             return f"open {self.destination.shown} in a browser"
         uri = self.destination.uri.replace(f"sqlite:///{self.workspace.folder}/", "sqlite:///")
-        return f"mlflow ui --backend-store-uri {uri}"
+        return call("mlflow", "ui", flag("--backend-store-uri", uri))

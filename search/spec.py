@@ -228,6 +228,17 @@ def override(
     return _checked(content, text=spec.text, source=f"study {spec.name}", flags=_FLAGS)
 
 
+def overridden(spec: StudySpec) -> dict[str, Any]:
+    """What :func:`override` must be given to make the study of its file, beside the trials."""
+    file = spec_of_text(spec.text, name=spec.name, source=f"study {spec.name}")
+    chosen = {
+        "seed": (spec.study.seed, file.study.seed),
+        "sampler": (spec.sampler.name, file.sampler.name),
+        "pruner": (spec.pruner.name, file.pruner.name),
+    }
+    return {name: value for name, (value, of_file) in chosen.items() if value != of_file}
+
+
 _FLAGS: Mapping[str, str] = {
     "study.trials ": "--trials ",
     "study.seed ": "--seed ",

@@ -7,31 +7,44 @@ from search.databases import explained, holds_studies, log_ahead, open_storage, 
 from search.errors import InputError
 from search.patience import Patience
 from search.samplers import make_pruner
-from search.spec import DIRECTION, StudySpec, differences
+from search.spec import DIRECTION, StudySpec, differences, override
 
 _MARKS = ("identity", "seed", "data_fingerprint", "comparable")
 """Attributes of a study of ours, in the order in which :func:`open_study` writes them."""
 
 
-def identity_of(url: str, spec: StudySpec) -> str | None:
-    """What tells the stored study from others of its name; None where there is none yet.
+def recognized(
+    url: str, spec: StudySpec, *, any_seed: bool = False
+) -> tuple[str | None, StudySpec]:
+    """What tells the stored study from others of its name, and its file with the stored seed.
 
     Writes nothing, so it serves as a check before any work.
+
+    Args:
+        url: of the storage.
+        spec: the study file.
+        any_seed: whether the study may have another seed than the file, as ``--seed`` gives it.
+
+    Returns:
+        The identity, None where there is no such study yet; and the file.
 
     Raises:
         InputError: the storage cannot be reached, or holds a study of this name that another
             program made, or that was made with another space, direction or seed.
     """
     if not holds_studies(url):
-        return None
+        return None, spec
     try:
         with explained(url):
             study = optuna.load_study(storage=open_storage(url), study_name=spec.name)
     except KeyError:
-        return None
+        return None, spec
     try:
+        seed = study.user_attrs.get("seed")
+        if any_seed and isinstance(seed, int):
+            spec = override(spec, seed=seed)
         refuse_other_study(study, spec)
-        return study.user_attrs.get("identity")
+        return study.user_attrs.get("identity"), spec
     finally:
         close_study(study)
 
@@ -94,24 +107,25 @@ def join_study(
     return study
 
 
-def load_study(url: str, name: str, *, patience: Patience | None = None) -> optuna.Study:
+def load_study(url: str, name: str, *, make: str, patience: Patience | None = None) -> optuna.Study:
     """Opens a study that exists.
 
     Args:
         url: of the storage.
         name: of the study.
+        make: the command that makes it, for the user.
         patience: with a database that is away later on.
 
     Raises:
         InputError: the storage cannot be reached or holds no such study.
     """
     if not holds_studies(url):
-        raise InputError(_no_study(name, url))
+        raise InputError(_no_study(name, url, make))
     try:
         with explained(url):
             return optuna.load_study(storage=open_storage(url, patience), study_name=name)
     except KeyError:
-        raise InputError(_no_study(name, url)) from None
+        raise InputError(_no_study(name, url, make)) from None
 
 
 def close_study(study: optuna.Study) -> None:
@@ -141,7 +155,8 @@ def refuse_other_study(
     if directions != DIRECTION:
         found.append(f"direction was {directions}, is {DIRECTION}")
     if is_described and attributes["seed"] != spec.study.seed:
-        found.append(f"seed was {attributes['seed']}, is {spec.study.seed}")
+        seed = attributes["seed"]
+        found.append(f"seed was {seed}, is {spec.study.seed} (give --seed {seed})")
     if is_described and data_fingerprint not in (None, attributes.get("data_fingerprint")):
         found.append("the prepared data set (or a library that prepared it) changed")
     if found:
@@ -164,8 +179,5 @@ def _refuse_foreign(study: optuna.Study) -> None:
         )
 
 
-def _no_study(name: str, url: str) -> str:
-    return (
-        f"there is no study {name!r} in {safe_url(url)}; "
-        f"search it first: python -m search.run --study {name}"
-    )
+def _no_study(name: str, url: str, make: str) -> str:
+    return f"there is no study {name!r} in {safe_url(url)}; search it first: {make}"

@@ -1,12 +1,12 @@
 """The end of a search: the best trials, the references beside them, and what it means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from search.next_commands import NextCommands
 from search.screen import Screen
 from search.trial_words import rate_text
 from search.trials import TrialRecord, TrialState, best_of
@@ -17,17 +17,6 @@ CAUTIONS = 2
 """So many are shown, the first; the report has them all, and a screen has few lines."""
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "failed", "interrupted")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NextCommands:
-    """Commands to go on with, ready to be copied."""
-
-    compare: str
-    retrain: str
-    more: str
-    sync: str
-    report: str
 
 
 def print_summary(

@@ -42,7 +42,7 @@ def sync(session: Session) -> int:
         InputError: there is no such study, or MLflow cannot be used.
     """
     session.screen.doing(f"opening study {session.spec.name}")
-    study = load_study(session.storage_url, session.spec.name)
+    study = load_study(session.storage_url, session.spec.name, make=session.commands().search)
     try:
         refuse_other_study(study, session.spec)
         circuit = session.check_tracking(consequence=CONSEQUENCE)

@@ -1,7 +1,7 @@
 """What a report knows about a study: gathered once from its database, without the data set."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from search.kept_results import (
     validation_accuracies,
 )
 from search.ledger import Ledger
+from search.next_commands import NextCommands
 from search.noise import Sample
 from search.report.confirmed import (
     ContenderResult,
@@ -30,7 +31,7 @@ from search.report.importance import importances_of
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.spec import StudySpec
 from search.stored_trials import records
-from search.summary import NextCommands, verdict
+from search.summary import verdict
 from search.tracking import StudyContext
 from search.trials import TrialRecord, best_of
 
@@ -98,13 +99,14 @@ class Facts:
         return sorted(valued, key=lambda trial: trial.value or 0.0)
 
 
-def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Facts:
+def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextCommands]) -> Facts:
     """Everything a report shows; reads the study and writes nothing.
 
     Args:
         study: as it is stored.
         spec: its file.
-        commands: what to do next, see :meth:`search.session.Session.commands`.
+        commands: what to do next, by the number of finished trials, see
+            :meth:`search.session.Session.commands`.
     """
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)
@@ -130,7 +132,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: NextCommands) -> Fact
         cost=cost_of(trials, spec.training.epochs, confirmation_seconds=seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, typical_deviation(contenders))),
         verdict=tuple(verdict(trials, validation_accuracies(references))),
-        commands=commands,
+        commands=commands(sum(trial.is_finished for trial in trials)),
         written_ms=round(time.time() * 1000),
     )
 

@@ -20,7 +20,7 @@ def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> F
         What the report shows.
     """
     session.screen.doing("writing the report")
-    facts = gather(study, session.spec, session.commands())
+    facts = gather(study, session.spec, session.commands)
     path = report_path(session.towers_folder)
     try:
         write_page(facts, path)

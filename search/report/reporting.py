@@ -44,10 +44,10 @@ def report(
 
 
 def _facts(session: Session) -> Facts:
-    study = load_study(session.storage_url, session.spec.name)
+    study = load_study(session.storage_url, session.spec.name, make=session.commands().search)
     try:
         refuse_other_study(study, session.spec)
-        return gather(study, session.spec, session.commands())
+        return gather(study, session.spec, session.commands)
     finally:
         close_study(study)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from search.addresses import check_names
 from search.errors import InputError
+from search.next_commands import call, flag
 from search.promotion import Confirmed, Decision, Evidence, decide
 from search.tracking.destination import Destination, check_writable, locked, resolve_uri
 from search.tracking.environment import prepare_environment
@@ -39,6 +41,11 @@ class Published:
 
     version: str
     decision: Decision
+
+    @property
+    def for_flag(self) -> str | None:
+        """What ``--model`` must be to use it; None where it is the champion, the default."""
+        return None if self.decision.promote else f"models:/{MODEL_NAME}/{self.version}"
 
 
 class Models:
@@ -125,7 +132,7 @@ class Models:
         with TemporaryDirectory() as place:
             folder = self._store.download(model_uri, Path(place))
             if folder is None:
-                raise _no_model(model_uri, self._destination)
+                raise _no_model(model_uri, self._destination, self._folder)
             yield folder
 
 
@@ -133,11 +140,11 @@ class Models:
 def published_folder(
     tracking_uri: str | None, model_uri: str | None, *, folder: Path
 ) -> Iterator[Path]:
-    """The recommender of a model in MLflow's registry, as files on this machine.
+    """The recommender of a model, as files on this machine.
 
     Args:
         tracking_uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
-        model_uri: ``models:/...``; the champion when None.
+        model_uri: ``models:/...``, or the folder of a confirmed model; the champion when None.
         folder: of the default database, usually ``mlruns``.
 
     Raises:
@@ -145,14 +152,18 @@ def published_folder(
     """
     wanted = model_uri or CHAMPION_URI
     if not _MODEL_URI.fullmatch(wanted):
+        check_names(wanted, "--model")
+        if Path(wanted).is_dir():
+            yield Path(wanted)
+            return
         raise InputError(
-            f"--model must look like models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID but "
-            f"got {wanted!r}"
+            "--model must look like models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID, or be "
+            f"the folder of a confirmed model, but got {wanted!r}"
         )
     destination = resolve_uri(tracking_uri, folder)
     if destination.database is not None:
         if not destination.database.exists():
-            raise _no_model(wanted, destination)
+            raise _no_model(wanted, destination, folder)
         check_writable(destination, destination.database.parent)
     prepare_environment()
     from search.tracking.store import explain  # here, for mlflow takes 1.5 s to import
@@ -168,8 +179,9 @@ def published_folder(
         yield found
 
 
-def _no_model(model_uri: str, destination: Destination) -> InputError:
-    hint = "make one with python -m search.retrain"
+def _no_model(model_uri: str, destination: Destination, folder: Path) -> InputError:
+    given = None if destination == resolve_uri(None, folder) else destination.uri
+    hint = f"make one with {call('search.retrain', flag('--tracking-uri', given))}"
     if model_uri == CHAMPION_URI:
         return InputError(f"there is no champion at {destination.shown} yet; {hint}")
     return InputError(

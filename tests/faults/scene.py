@@ -258,7 +258,7 @@ class Scene:
 
     @property
     def study(self) -> optuna.Study:
-        study = load_study(self.storage, "tiny")
+        study = load_study(self.storage, "tiny", make="")
         self._opened.append(study)
         return study
 

@@ -1,6 +1,7 @@
 """Real commands in folders of their own, on the real data."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,20 @@ class Folder:
             timeout=300,
         )
 
+    def shell(self, line: str) -> str:
+        """What a command prints that is copied into a shell; it must work."""
+        _, environment = self.command("")
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        return done.stdout
+
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         command, environment = self.command(module, *arguments)
         return subprocess.Popen(
@@ -122,6 +137,11 @@ class Folder:
             for path in sorted(self.path.rglob("*"))
             if path.is_file()
         }
+
+
+def printed_commands(output: str) -> dict[str, str]:
+    """The last lines of a command, by what they are for."""
+    return dict(re.findall(r"^([a-z -]+): +(\S.*)$", output, re.MULTILINE))
 
 
 @pytest.fixture

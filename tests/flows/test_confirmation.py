@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from deeprec.dataset import Dataset
-from tests.flows.conftest import Folder
+from tests.flows.conftest import Folder, printed_commands
 from tests.flows.outsider import accuracies
 
 pytestmark = pytest.mark.data
@@ -95,6 +95,14 @@ def test_the_towers_of_the_first_seed_are_kept(confirmed: tuple[Folder, str]) ->
         run for run in folder.runs("retrain") if folder.client.list_artifacts(run.info.run_id)
     ]
     assert len(with_towers) == 1
+
+
+def test_the_printed_command_recommends_also_by_the_printed_model(
+    confirmed: tuple[Folder, str],
+) -> None:
+    folder, output = confirmed
+    printed = printed_commands(output)
+    assert "liked by user 42" in folder.shell(f"{printed['recommend']} --model {printed['model']}")
 
 
 def test_run_again_it_computes_nothing_and_shows_the_same(confirmed: tuple[Folder, str]) -> None:

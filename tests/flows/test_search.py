@@ -9,20 +9,24 @@ import pytest
 from deeprec.config import DataConfig
 from deeprec.dataset import Dataset, split
 from deeprec.saving import load_model
-from tests.flows.conftest import Folder
+from tests.flows.conftest import Folder, printed_commands
 
 pytestmark = pytest.mark.data
 
 
 def test_every_trial_prints_one_line_and_the_end_sums_up(folder: Folder) -> None:
-    done = folder.search("--trials", "2")
+    done = folder.search("--trials", "2", "--seed", "11", "--storage", "sqlite:///my studies.db")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("trial ")]
     assert [line.split()[1] for line in lines[:2]] == ["0", "1"]
     assert "popularity" in done.stdout
-    assert "re-train:  python -m search.retrain --study tiny" in done.stdout
-    assert "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db" in done.stdout
     assert done.stderr == ""
+    printed = printed_commands(done.stdout)
+    assert printed["compare"].endswith(" ui --backend-store-uri sqlite:///mlruns/mlflow.db")
+    assert printed["re-train"] == printed["report"].replace("search.report", "search.retrain")
+    assert "report.html" in folder.shell(printed["report"])
+    again = folder.shell(printed["search on"].replace("--trials 4", "--trials 2"))
+    assert "nothing is missing: study tiny has 2 finished trials of 2" in again
 
 
 def test_optuna_and_mlflow_tell_the_same(searched: Folder) -> None:

@@ -170,7 +170,7 @@ def test_bad_input_ends_the_command_itself_with_the_same_line(workspace: Path) -
 
 
 def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(tmp_path: Path) -> None:
-    refused(recommend(tmp_path, "1"), "yet; make one with python -m search.retrain")
+    refused(recommend(tmp_path, "1"), "-m search.retrain")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,9 +10,10 @@ import sys
 import time
 
 from search.live import make_progress
+from search.next_commands import NextCommands
 from search.progress import Progress
 from search.screen import Screen
-from search.summary import NextCommands, print_summary
+from search.summary import print_summary
 from search.tally import Tally
 from search.trials import TrialRecord, TrialState
 from tests.unit.search.records import curve, started, trial
@@ -20,10 +21,12 @@ from tests.unit.search.records import curve, started, trial
 PLACES = {"study": "studies/made-up.db", "towers": "studies/made-up/", "MLflow": "mlruns/mlflow.db"}
 COMMANDS = NextCommands(
     compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
+    search="python -m search.run --study made-up",
     retrain="python -m search.retrain --study made-up",
     more="python -m search.run --study made-up --trials 100",
     sync="python -m search.sync --study made-up",
     report="python -m search.report --study made-up",
+    recommend="python -m search.recommend 42",
 )
 REFERENCES = {"popularity": 0.4617, "damped mean": 0.4102, "ease": 0.5431}
 LAYERS = ((32,), (64, 32), (128, 64, 32), (256, 256, 256, 32), (16, 16))

@@ -13,7 +13,7 @@ import pytest
 
 from search.databases import default_storage, engine_arguments, holds_studies, parse_url
 from search.errors import InputError
-from search.storage import close_study, identity_of, open_study
+from search.storage import close_study, open_study, recognized
 from tests.unit.search.specs import small_spec
 
 DIE_WITH_A_LOG = """
@@ -62,14 +62,14 @@ def test_tables_of_another_optuna_are_refused_as_they_are(
         connection.execute("DROP TABLE trial_heartbeats")  # which Optuna would add
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     with pytest.raises(InputError, match=f"was made by {message}"):
-        identity_of(f"sqlite:///{path}", small_spec(path.parent))
+        recognized(f"sqlite:///{path}", small_spec(path.parent))
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
 def test_tables_that_were_not_completed_are_completed(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM alembic_version")
-    assert identity_of(f"sqlite:///{path}", small_spec(path.parent)) == "identity"
+    assert recognized(f"sqlite:///{path}", small_spec(path.parent))[0] == "identity"
 
 
 def test_the_log_of_an_emptied_database_is_not_lost(tmp_path: Path) -> None:

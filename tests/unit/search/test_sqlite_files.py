@@ -14,7 +14,7 @@ from search import sqlite_files
 from search.databases import default_storage, holds_studies
 from search.errors import InputError
 from search.sqlite_files import DamagedError, tables_of
-from search.storage import close_study, identity_of, open_study
+from search.storage import close_study, open_study, recognized
 from tests.unit.search.specs import small_spec
 
 KILLED = """
@@ -105,7 +105,7 @@ def test_what_the_sqlite_shell_recovers_is_the_study(
     subprocess.run(command, shell=True, check=True)
     (tmp_path / "small.recovered.db").rename(database)
     spec = small_spec(tmp_path)
-    assert identity_of(default_storage(tmp_path, "small"), spec) == "identity"
+    assert recognized(default_storage(tmp_path, "small"), spec)[0] == "identity"
 
 
 def test_what_is_in_the_log_of_a_killed_process_counts(database: Path) -> None:

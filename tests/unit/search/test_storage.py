@@ -15,10 +15,10 @@ from search.errors import InputError
 from search.patience import Patience
 from search.storage import (
     close_study,
-    identity_of,
     join_study,
     load_study,
     open_study,
+    recognized,
     refuse_other_study,
 )
 from search.stored_trials import curve_from_json, curve_to_json
@@ -37,7 +37,7 @@ def test_a_study_is_created_once_and_opened_again(tmp_path: Path) -> None:
     again = opened(tmp_path)
     assert len(again.trials) == 1
     assert again.direction.name == "MAXIMIZE"
-    assert identity_of(default_storage(tmp_path, "small"), small_spec(tmp_path)) == "identity"
+    assert recognized(default_storage(tmp_path, "small"), small_spec(tmp_path))[0] == "identity"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_changed_study_is_refused_key_by_key(
     opened(tmp_path)
     url = default_storage(tmp_path, "small")
     with pytest.raises(InputError, match=message):
-        identity_of(url, small_spec(tmp_path, replacement))
+        recognized(url, small_spec(tmp_path, replacement))
     with pytest.raises(InputError, match="cannot be mixed"):
         opened(tmp_path, replacement)
 
@@ -79,9 +79,9 @@ def test_a_study_that_another_program_made_is_refused_and_left_alone(tmp_path: P
     spec, url = small_spec(tmp_path), default_storage(tmp_path, "small")
     foreign = optuna.create_study(storage=url, study_name="small", direction="maximize")
     foreign.enqueue_trial({"x": 1})
-    known = load_study(url, "small")
+    known = load_study(url, "small", make="search it")
     for refused in (
-        lambda: identity_of(url, spec),
+        lambda: recognized(url, spec),
         lambda: open_study(url, spec, "f", "identity"),
         lambda: join_study(url, spec, "f", patience=Patience(0)),
         lambda: refuse_other_study(known, spec),
@@ -132,7 +132,7 @@ def test_sampler_pruner_and_budget_may_change(tmp_path: Path) -> None:
 )
 def test_an_unusable_storage_is_one_clear_line(tmp_path: Path, url: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        identity_of(url, small_spec(tmp_path))
+        recognized(url, small_spec(tmp_path))
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -140,15 +140,15 @@ def test_an_unusable_storage_is_one_clear_line(tmp_path: Path, url: str, message
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small.db").write_text("not a database, certainly " * 100)
     with pytest.raises(InputError, match=r"cannot be opened: the file is damaged \(file is not a"):
-        identity_of(default_storage(tmp_path, "small"), small_spec(tmp_path))
+        recognized(default_storage(tmp_path, "small"), small_spec(tmp_path))
 
 
 def test_a_check_writes_nothing(tmp_path: Path) -> None:
     spec = small_spec(tmp_path)
     before = sorted(tmp_path.iterdir())
-    assert identity_of(default_storage(tmp_path, "small"), spec) is None
+    assert recognized(default_storage(tmp_path, "small"), spec)[0] is None
     with pytest.raises(InputError, match="there is no study 'small'"):
-        load_study(default_storage(tmp_path, "small"), "small")
+        load_study(default_storage(tmp_path, "small"), "small", make="search it")
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -189,7 +189,7 @@ def test_a_driver_that_is_missing_is_named_with_the_way_to_get_it(
     with pytest.raises(
         InputError, match=r"package psycopg, .*pip install '.\[postgres\]'$"
     ) as caught:
-        identity_of("postgresql://user:secret@127.0.0.1:1/name", small_spec(tmp_path))
+        recognized("postgresql://user:secret@127.0.0.1:1/name", small_spec(tmp_path))
     assert "secret" not in str(caught.value)
 
 
@@ -224,7 +224,7 @@ def test_writes_are_logged_ahead_and_one_file_is_left_when_the_study_is_closed(
 def test_a_database_that_is_not_logged_ahead_keeps_waiting_for_the_disk(tmp_path: Path) -> None:
     url = default_storage(tmp_path, "small")
     optuna.create_study(storage=url, study_name="small", direction="maximize")
-    study = load_study(url, "small")
+    study = load_study(url, "small", make="search it")
     backend = study._storage._backend  # type: ignore[attr-defined]
     with backend.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
@@ -267,15 +267,15 @@ def with_revision(folder: Path, revision: str) -> str:
 def test_tables_of_an_older_optuna_are_named_with_the_way_to_upgrade_them(tmp_path: Path) -> None:
     url = with_revision(tmp_path, "v3.0.0.d")
     with pytest.raises(InputError, match="older Optuna") as caught:
-        identity_of(url, small_spec(tmp_path))
+        recognized(url, small_spec(tmp_path))
     assert str(caught.value).endswith(f"optuna storage upgrade --storage {url}")
     storage = optuna.storages.RDBStorage(url, skip_compatibility_check=True)
     storage.upgrade()
     storage.engine.dispose()
-    assert identity_of(url, small_spec(tmp_path)) == "identity"
+    assert recognized(url, small_spec(tmp_path))[0] == "identity"
 
 
 def test_tables_of_a_newer_optuna_are_named(tmp_path: Path) -> None:
     url = with_revision(tmp_path, "v9.0.0.a")
     with pytest.raises(InputError, match="newer Optuna than .* pip install --upgrade optuna"):
-        identity_of(url, small_spec(tmp_path))
+        recognized(url, small_spec(tmp_path))

@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from search.summary import NextCommands, leaderboard, print_summary, verdict
+from search.next_commands import NextCommands
+from search.summary import leaderboard, print_summary, verdict
 from search.trials import TrialRecord
 from tests.unit.search.records import trial
 from tests.unit.search.terminals import Pipe
 
 COMMANDS = NextCommands(
     compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
+    search="python -m search.run --study 'a [b]'",
     retrain="python -m search.retrain --study 'a [b]'",
     more="python -m search.run --study 'a [b]' --trials 100",
     sync="python -m search.sync --study 'a [b]'",
     report="python -m search.report --study 'a [b]'",
+    recommend="python -m search.recommend 42",
 )
 TUTORIAL = "tutorial (64, 32)"
 POPULARITY = {"popularity": 0.3}

@@ -9,20 +9,22 @@ import optuna
 from optuna.trial import TrialState
 
 from search.ledger import Ledger
+from search.next_commands import NextCommands
 from search.report.facts import Facts, gather
 from search.report.writing import write_page
 from search.space import Configuration, common_distributions, parameters_of
 from search.spec import StudySpec, load_spec
 from search.storage import open_study
-from search.summary import NextCommands
 from tests.unit.search.records import START_MS
 
 COMMANDS = NextCommands(
     compare="mlflow ui",
+    search="python -m search.run --study made",
     retrain="python -m search.retrain --study made",
     more="python -m search.run --study made --trials 100",
     sync="python -m search.sync --study made",
     report="python -m search.report --study made",
+    recommend="python -m search.recommend 42",
 )
 
 FILE = """
@@ -202,9 +204,9 @@ def _test(number: int, seed: int, value: float) -> dict[str, Any]:
 
 def facts_of(study: optuna.Study, spec: StudySpec) -> Facts:
     """What a report knows about it."""
-    return gather(study, spec, COMMANDS)
+    return gather(study, spec, lambda _finished: COMMANDS)
 
 
 def write_report(study: optuna.Study, spec: StudySpec, path: Path) -> Path:
     """The report of a study as a page."""
-    return write_page(gather(study, spec, COMMANDS), path)
+    return write_page(gather(study, spec, lambda _finished: COMMANDS), path)

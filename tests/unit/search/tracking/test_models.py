@@ -260,10 +260,26 @@ def test_a_model_is_found_by_alias_version_and_id(
         assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
 
 
+def test_the_folder_of_a_confirmed_model_is_a_model(
+    tmp_path: Path, recommender_folder: Path
+) -> None:
+    with published_folder(None, str(recommender_folder), folder=tmp_path / "mlruns") as found:
+        assert found == recommender_folder
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("decision", "model"),
+    [(Decision(True, "better"), None), (Decision(False, "worse"), "models:/deep-retrieval/7")],
+)
+def test_a_version_that_is_not_the_champion_is_named(decision: Decision, model: str | None) -> None:
+    assert Published(version="7", decision=decision).for_flag == model
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        (None, "there is no champion at sqlite:///.* yet; make one with python -m search.retrain"),
+        (None, "there is no champion at sqlite:///.* yet; make one with .* -m search.retrain"),
         ("models:/deep-retrieval/7", "there is no model models:/deep-retrieval/7 at sqlite:///"),
         ("models:/other@champion", "there is no model models:/other@champion at"),
         ("models:/m-0123", "there is no model models:/m-0123 at"),
