@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import keras
 
 from deeprec.device_tables import (
     SMALL_VOCABULARY,
@@ -45,7 +46,13 @@ def trainable_variables(model: RetrievalModel) -> Weights:
 
 
 def weights_of(model: RetrievalModel) -> Weights:
-    """The present weights of a model."""
+    """The present weights of a model.
+
+    Raises:
+        RuntimeError: they are no arrays of JAX, as Keras was started with another backend.
+    """
+    if (backend := keras.backend.backend()) != "jax":
+        raise RuntimeError(f"training needs Keras on JAX but got {backend}; set KERAS_BACKEND=jax")
     return jax.tree.map(lambda variable: variable.value, trainable_variables(model))
 
 

@@ -25,6 +25,7 @@ from search.pool import Pool
 from search.pulse import Pulse
 from search.reference_results import are_measured, measured_references
 from search.report.refreshing import refresh_report
+from search.runtime import touch_device
 from search.session import Session
 from search.stale import Closed, close_stale, everybody_gone, gone
 from search.storage import close_study, open_study
@@ -66,6 +67,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """
     if session.workers > 1:
         _prepare_for_workers(session)
+    touch_device()
     circuit = session.check_tracking()
     fingerprint = session.dataset.fingerprint  # loaded before anything is written
     session.workspace.studies.mkdir(parents=True, exist_ok=True)

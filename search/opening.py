@@ -43,7 +43,7 @@ def open_session(
     spec = change(load_spec(study, folders=workspace.study_files))
 
     screen.doing("loading Keras and JAX")
-    prepare_runtime(compilation_cache=compilation_cache)
+    prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
     screen.doing("loading Optuna and MLflow")
     from search.session import Session
 

@@ -8,7 +8,7 @@ import typer
 from search.cli import run_command
 from search.errors import InputError
 from search.options import TrackingUriOption
-from search.runtime import prepare_runtime
+from search.runtime import prepare_runtime, touch_device
 
 
 def main(
@@ -52,7 +52,8 @@ def main(
         screen.doing("fetching the model")
         with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
             screen.doing("loading Keras and JAX")
-            prepare_runtime()
+            prepare_runtime(announce=screen.announce)
+            touch_device()
             from deeprec.profiles import Profile
             from search.recommending import load, recommend
 

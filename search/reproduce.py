@@ -7,7 +7,7 @@ import typer
 
 from search.cli import run_command
 from search.options import CompilationCacheOption, DataDirOption, TrackingUriOption
-from search.runtime import prepare_runtime
+from search.runtime import prepare_runtime, touch_device
 
 
 def main(
@@ -41,7 +41,8 @@ def main(
         spec = spec_of_text(run.spec_text, name=run.study, source=source)
 
         screen.doing("loading Keras and JAX")
-        prepare_runtime(compilation_cache=compilation_cache)
+        prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
+        touch_device()
         screen.doing("loading Optuna and MLflow")
         from search.reproducing import reproduce
         from search.session import Session

@@ -12,6 +12,7 @@ from search.options import (
     StorageOption,
     TrackingUriOption,
 )
+from search.runtime import touch_device
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
@@ -75,6 +76,7 @@ def main(
             tracking_uri=tracking_uri,
             data_dir=data_dir,
         )
+        touch_device()
         from search.retraining import retrain
 
         return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)

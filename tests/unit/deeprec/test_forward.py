@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,3 +78,10 @@ def test_weights_go_back_where_they_came_from(users: FeatureTable, movies: Featu
     assign_weights(target, weights_of(source))
     for mine, yours in zip(source.trainable_variables, target.trainable_variables, strict=True):
         np.testing.assert_array_equal(mine.value, yours.value)
+
+
+def test_weights_of_another_backend_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: "torch")
+    tower = object()  # whatever it is, it is not looked at
+    with pytest.raises(RuntimeError, match="needs Keras on JAX but got torch; set KERAS_BACKEND"):
+        weights_of(tower)  # type: ignore[arg-type]
