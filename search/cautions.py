@@ -86,8 +86,17 @@ def _place(value: float, bounds: Bounds) -> float:
 
 
 def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
-    """That many trials failed, and the reason that most of them have."""
-    failed = [trial for trial in trials if trial.state == "failed"]
+    """That many trials failed, and the reason that most of them have.
+
+    Those whose configuration finished when it ran again are left out.
+    """
+    made_good = {trial.retry_of for trial in trials if trial.is_finished}
+    failed = [
+        trial
+        for trial in trials
+        if trial.state == "failed"
+        and (trial.number if trial.retry_of is None else trial.retry_of) not in made_good
+    ]
     ended = len(failed) + sum(trial.is_finished for trial in trials)
     if not failed or len(failed) < MANY_FAILURES * ended:
         return []

@@ -21,8 +21,11 @@ class StorageLostError(Exception):
     """
 
 
-class DiskFullError(Exception):
-    """There is no space left to save what a trial has trained; exit code 1."""
+class EnvironmentFaultError(Exception):
+    """No trial can succeed until the user mends something, such as a full disk; exit code 1.
+
+    The message is one line for people: what is wrong, and what to do about it.
+    """
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -21,7 +21,8 @@ from deeprec.errors import DivergedError
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
 from search.claim import ClaimLostError
-from search.errors import DiskFullError, StorageLostError, is_disk_full
+from search.errors import EnvironmentFaultError, StorageLostError
+from search.faults import ERROR, environment_fault
 from search.order import place_of
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
@@ -103,7 +104,7 @@ class Objective:
             optuna.TrialPruned: the pruner gave it up, or the training diverged; then the trial is
                 marked so. To a sampler it is worse than any complete trial.
             KeyboardInterrupt: it was interrupted; it is marked so, to be run again.
-            DiskFullError: its towers could not be saved; the same.
+            EnvironmentFaultError: its towers could not be saved, or the like; the same.
             UpdateFinishedTrialError: it was closed by others, who took this process for dead.
             StorageLostError: the study's database is lost.
             Exception: any other error is a failure; its reason is kept with the trial.
@@ -121,10 +122,9 @@ class Objective:
             trial.set_user_attr("reason", str(error))
             raise optuna.TrialPruned(str(error)) from error
         except Exception as error:
-            if is_disk_full(error):
-                reason = f"the disk is full ({error}); make room, and start the same command again"
+            if reason := environment_fault(error):
                 mark_interrupted(trial.study, trial, reason)
-                raise DiskFullError(reason) from error
+                raise EnvironmentFaultError(reason) from error
             _note_failure(trial, error)
             raise
         finally:
@@ -271,6 +271,8 @@ def _note_failure(trial: optuna.Trial, error: Exception) -> None:
     trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
     if is_out_of_memory(error):
         trial.set_user_attr(OOM, True)
+    elif not isinstance(error, ArithmeticError):
+        trial.set_user_attr(ERROR, type(error).__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,8 +8,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from search.claim import Claim, ClaimLostError
-from search.errors import DiskFullError, StorageLostError
+from search.errors import EnvironmentFaultError, StorageLostError
 from search.families import was_interrupted, was_superseded
+from search.faults import excused
 from search.grid import ListSampler
 from search.objective import Objective, TrialWatcher
 from search.order import enqueue_next, place_of_next
@@ -68,7 +69,9 @@ def search(
                 loop.close_stale()
                 trials = study.get_trials(deepcopy=False)
                 outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
-                outcome = outcome or loop.run_next(trials)
+                outcome = outcome or loop.run_next(
+                    excused(trials, spec.study.max_failures_in_a_row)
+                )
             finally:
                 claim.release()
             if outcome is not None:
@@ -167,7 +170,7 @@ class _Loop:
         except KeyboardInterrupt as interrupt:
             state = TrialState.FAIL
             outcome = Outcome(state="interrupted", reason=str(interrupt) or "interrupted")
-        except DiskFullError as error:
+        except EnvironmentFaultError as error:
             state, outcome = TrialState.FAIL, Outcome(state="failing", reason=str(error))
         except (ClaimLostError, StorageLostError, UpdateFinishedTrialError):
             raise

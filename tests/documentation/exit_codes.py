@@ -15,12 +15,12 @@ BY_COMMAND = (
     (
         "`search.run`",
         "the study has its trials, its grid is exhausted, or `--timeout` is over",
-        "trials or workers keep failing; the database or the disk is lost while it runs",
+        "trials or workers keep failing; the database, the disk or the like is lost while it runs",
     ),
     (
         "`search.retrain`",
         "the winner is confirmed and tested; MLflow may be away, which is a warning",
-        "a training that is not finite; the database or the disk is lost while it runs",
+        "a training that is not finite; the database, the disk or the like is lost while it runs",
     ),
     ("`search.recommend`", "titles were shown", ""),
     ("`search.reproduce`", "every number came out", "a number differs"),

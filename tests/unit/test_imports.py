@@ -23,6 +23,7 @@ OPTUNA_MODULES = {
     "search.described",
     "search.dry_run",
     "search.families",
+    "search.faults",
     "search.grid",
     "search.launch",
     "search.ledger",

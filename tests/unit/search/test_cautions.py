@@ -106,6 +106,13 @@ def test_repeated_configurations_are_counted() -> None:
     assert repetitions([trial(0), trial(1)]) == []
 
 
+def test_failures_that_were_made_good_are_no_matter() -> None:
+    failed = [trial(0, "failed"), trial(1, "failed"), trial(2, "failed", retry_of=0)]
+    assert many_failures([*failed, trial(3, retry_of=0), trial(4, retry_of=1)]) == []
+    [line] = many_failures([*failed, trial(3, retry_of=0)])
+    assert line.startswith("1 of 2 trials failed")
+
+
 def test_a_pruner_and_a_sampler_that_still_wait(spec: StudySpec) -> None:
     pruner, sampler = too_few_trials([trial(0), trial(1)], spec)
     assert "needs 5 complete trials before it decides and has 2" in pruner
