@@ -54,6 +54,17 @@ OCCUPATIONS = (
 )
 """By TFDS's ``user_occupation_label``, which is the same for every release."""
 
+PUBLISHED: Mapping[str, str] = {
+    "administrator": "clerical/admin",
+    "college/grad student": "student",
+    "healthcare": "doctor/health care",
+    "k-12 student": "student",
+    "none": "other/not specified",
+    "salesman": "sales/marketing",
+}
+"""What TFDS made of the names in the published files that are none of its own and no part of one:
+of the ``u.occupation`` of MovieLens 100K and the README of MovieLens 1M, in lower case."""
+
 OLDEST = 130
 
 
@@ -139,8 +150,9 @@ class ProfileEncoder:
         return _position(encoding, max([published[0], *(low for low in published if low <= age)]))
 
     def _occupation(self, given: str) -> int:
-        """The label of an occupation, named in full or by one of the parts between slashes."""
+        """The label of an occupation: as published, by TFDS's name, or by a part of that name."""
         wanted = given.strip().casefold()
+        wanted = PUBLISHED.get(wanted, wanted)
         for name in self.occupations:
             if wanted in (name.casefold(), *name.casefold().split("/")):
                 return OCCUPATIONS.index(name)

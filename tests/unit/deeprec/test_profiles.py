@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeprec.errors import RequestError
-from deeprec.profiles import OCCUPATIONS, Profile, ProfileEncoder
+from deeprec.profiles import OCCUPATIONS, PUBLISHED, Profile, ProfileEncoder
 from tests.tiny_recommender import ENCODINGS
 
 ENCODER = ProfileEncoder(ENCODINGS)
@@ -86,6 +86,47 @@ def test_what_the_data_set_does_not_know_is_refused_with_what_it_does(
         ENCODER.features_of(profile)
 
 
+@pytest.mark.parametrize(
+    ("published", "label"),
+    [
+        ("administrator", "clerical/admin"),
+        ("artist", "artist"),
+        ("doctor", "doctor/health care"),
+        ("educator", "academic/educator"),
+        ("engineer", "technician/engineer"),
+        ("entertainment", "entertainment"),
+        ("executive", "executive/managerial"),
+        ("healthcare", "doctor/health care"),
+        ("homemaker", "homemaker"),
+        ("lawyer", "lawyer"),
+        ("librarian", "librarian"),
+        ("marketing", "sales/marketing"),
+        ("none", "other/not specified"),
+        ("other", "other/not specified"),
+        ("programmer", "programmer"),
+        ("retired", "retired"),
+        ("salesman", "sales/marketing"),
+        ("scientist", "scientist"),
+        ("student", "student"),
+        ("technician", "technician/engineer"),
+        ("writer", "writer"),
+        ("Administrator", "clerical/admin"),
+        ("K-12 student", "student"),
+        ("college/grad student", "student"),
+    ],
+)
+def test_occupations_are_known_as_movielens_publishes_them(published: str, label: str) -> None:
+    """Those of ``u.occupation`` of 100K by TFDS's own conversion, then those of 1M's README."""
+    everybody = list(range(len(OCCUPATIONS)))
+    encoder = ProfileEncoder(
+        ({"name": "user_occupation_label", "kind": "categorical", "values": everybody},)
+    )
+    features = encoder.features_of(Profile(occupation=published))
+    assert OCCUPATIONS[features["user_occupation_label"]] == label
+
+
 def test_no_part_of_an_occupation_names_two() -> None:
     parts = [part.casefold() for name in OCCUPATIONS for part in name.split("/")]
+    parts += [name for name in PUBLISHED if PUBLISHED[name] in OCCUPATIONS]
+    assert parts[-len(PUBLISHED) :] == list(PUBLISHED)
     assert len(set(parts)) == len(parts)
