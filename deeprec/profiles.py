@@ -137,6 +137,24 @@ class ProfileEncoder:
                 features[encoding["name"]] = self._index(encoding, profile)
         return features
 
+    def contradicted(self, profile: Profile, features: Mapping[str, int]) -> list[Question]:
+        """The answers that are not those of a known user.
+
+        Args:
+            profile: need not be complete.
+            features: of the user, by name.
+
+        Raises:
+            RequestError: an answer is none that the data set knows.
+        """
+        wrong = {
+            QUESTIONS[name]
+            for encoding in self.encodings
+            if (name := encoding["name"]) in QUESTIONS and QUESTIONS[name] in profile.answered
+            if self._index(encoding, profile) != features[name]
+        }
+        return [question for question in profile.answered if question in wrong]
+
     def _index(self, encoding: Mapping[str, Any], profile: Profile) -> int:
         question = QUESTIONS[encoding["name"]]
         if question == "gender":

@@ -5,7 +5,8 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -15,9 +16,11 @@ import numpy.typing as npt
 
 from deeprec.errors import RequestError
 from deeprec.history import History
+from deeprec.metrics import SCORES_IN_A_BLOCK
 from deeprec.profiles import Profile, ProfileEncoder
 from deeprec.retrieval import RetrievalModel
 from deeprec.saving import load_model_of, save_model
+from deeprec.selection import best_of
 from deeprec.stored_arrays import check_arrays, read_arrays
 from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.towers import CandidateModel, QueryModel
@@ -37,7 +40,21 @@ BLOCK = 8192
 """Movies that are embedded at a time."""
 
 NOBODY = 0
-"""The row that stands for a user whom nobody knows."""
+"""The row that stands for an unknown user."""
+
+
+class Request(NamedTuple):
+    """What is asked for one user.
+
+    Attributes:
+        user_id: as published; None where there is none.
+        k: how many movies, at least 1; fewer are recommended where there are not so many left.
+        profile: describes an unknown user.
+    """
+
+    user_id: int | None = None
+    k: int = 10
+    profile: Profile = Profile()
 
 
 class Recommended(NamedTuple):
@@ -147,29 +164,42 @@ class Recommender:
         """The best movies for a user; what a known user has rated is left out.
 
         Args:
-            user_id: as published; None for a user nobody knows, who is described instead.
+            user_id: as published; None for an unknown user, who is described instead.
             k: how many, at least 1; fewer where there are not so many left.
             age: in years.
             gender: ``F`` or ``M``.
             occupation: one of those that the data set has.
 
         Raises:
-            RequestError: the user is unknown, is not described well enough, or is described
-                though known; or k is less than 1.
+            RequestError: the user is unknown and not described well enough, or known and
+                described as another; or k is less than 1.
         """
-        if k < 1:
-            raise RequestError(f"k must be at least 1 but got {k}")
-        profile = Profile(age, gender, occupation)
-        if user_id is None:
-            features, seen = self._features_of(profile), np.empty(0, np.int32)
-        else:
-            row = self._row_of(user_id, profile)
-            features = {name: int(column[row]) for name, column in self.users.columns.items()}
-            seen, _ = self.history.of_user(row)
-        scores = self._scores(features)
-        scores[seen] = -np.inf
-        best = np.argsort(-scores, kind="stable")[: min(k, int(np.isfinite(scores).sum()))]
-        return [Recommended(*self._movie(row), float(scores[row])) for row in best.tolist()]
+        request = Request(user_id, k, Profile(age, gender, occupation))
+        answer = next(self.recommend_all([request]))
+        if isinstance(answer, RequestError):
+            raise answer
+        return answer
+
+    def recommend_all(
+        self, requests: Sequence[Request]
+    ) -> Iterator[list[Recommended] | RequestError]:
+        """Answers many requests, as :meth:`recommend` answers one; a bad one refuses no other.
+
+        Users are scored together, so many that the scores of a block take 16 MiB at most.
+
+        Yields:
+            In the order of the requests what is recommended, or why nothing can be.
+        """
+        for start in range(0, len(requests), self._block):
+            block = requests[start : start + self._block]
+            users = [self._user_of(request) for request in block]
+            found = self._best([user for user in users if not isinstance(user, RequestError)])
+            for user in users:
+                yield user if isinstance(user, RequestError) else next(found)
+
+    def knows(self, user_id: int) -> bool:
+        """Whether the user was among those of the data set."""
+        return self._row_of(user_id) != NOBODY
 
     def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
         """What a known user rated with four stars or more, best first, newest first.
@@ -181,7 +211,10 @@ class Recommender:
         Raises:
             RequestError: the user is unknown.
         """
-        movies, ratings = self.history.of_user(self._row_of(user_id, Profile()))
+        row = self._row_of(user_id)
+        if row == NOBODY:
+            raise self._unknown(user_id)
+        movies, ratings = self.history.of_user(row)
         lowest, highest = self.stars
         liked = zip(movies.tolist(), ratings.tolist(), strict=True)
         return [
@@ -248,44 +281,98 @@ class Recommender:
         }
         (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
 
-    def _row_of(self, user_id: int, profile: Profile) -> int:
-        """The row of a known user, of whom nothing else must be said."""
-        if profile.answered:
-            raise RequestError(
-                f"give either a user or {', '.join(profile.answered)} but not both: "
-                "the features of a known user are known"
-            )
-        row = int(np.searchsorted(self.user_ids, user_id))
-        if user_id <= 0 or row == len(self.user_ids) or self.user_ids[row] != user_id:
-            raise RequestError(
-                f"user must be one of the {len(self.user_ids) - 1:,} of {self.data_name} "
-                f"({self.user_ids[1]} to {self.user_ids[-1]}) but got {user_id}"
-            )
-        return row
+    def _row_of(self, user_id: int) -> int:
+        """The row of a user; :data:`NOBODY` where the user is unknown."""
+        row = bisect_left(self.user_ids, user_id)
+        is_known = row < len(self.user_ids) and self.user_ids[row] == user_id
+        return row if is_known else NOBODY
 
-    def _features_of(self, profile: Profile) -> dict[str, int]:
-        """The features of a user nobody knows."""
+    def _user_of(self, request: Request) -> "_User | RequestError":
+        """The user of a request, or why it cannot be answered."""
+        try:
+            if request.k < 1:
+                raise RequestError(f"k must be at least 1 but got {request.k}")
+            row = NOBODY if request.user_id is None else self._row_of(request.user_id)
+            features = self._known(row, request) if row else self._described(request)
+        except RequestError as error:
+            return error
+        return _User(row, request.k, features)
+
+    def _known(self, row: int, request: Request) -> dict[str, int]:
+        """The features of a known user, of whom nothing else may be said."""
+        features = {name: int(column[row]) for name, column in self.users.columns.items()}
+        answered = request.profile.answered
+        if answered and (wrong := self._encoder.contradicted(request.profile, features)):
+            raise RequestError(
+                f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
+                f"{', '.join(answered)} out"
+            )
+        return features
+
+    def _described(self, request: Request) -> dict[str, int]:
+        """The features of an unknown user."""
+        if request.profile.answered:
+            described = self._encoder.features_of(request.profile)
+            return {self.users.schema.id_feature.name: NOBODY, **described}
+        if request.user_id is not None:
+            raise self._unknown(request.user_id)
+        questions = ", ".join(self._encoder.questions)
+        raise RequestError(f"give a user, or {questions} of one whom nobody knows")
+
+    @property
+    def _encoder(self) -> ProfileEncoder:
         if self.profiles is None:
             raise RequestError(
                 f"{self.data_name} says nothing of its users but their ids, so only for a known "
                 f"user ({self.user_ids[1]} to {self.user_ids[-1]}) anything can be recommended"
             )
-        if not profile.answered:
-            questions = ", ".join(self.profiles.questions)
-            raise RequestError(f"give a user, or {questions} of one whom nobody knows")
-        id_feature = self.users.schema.id_feature.name
-        return {id_feature: NOBODY, **self.profiles.features_of(profile)}
+        return self.profiles
 
-    def _scores(self, features: Mapping[str, int]) -> FloatArray:
-        """float32 ``[movie rows]``; what is no movie has ``-inf``."""
-        batch = {name: np.array([value], np.int32) for name, value in features.items()}
-        query = np.asarray(self.query_model(batch), np.float32)[0]
-        scores = self.candidates @ query
-        scores[0] = -np.inf
-        return scores
+    def _unknown(self, user_id: int) -> RequestError:
+        return RequestError(
+            f"user must be one of the {len(self.user_ids) - 1:,} of {self.data_name} "
+            f"({self.user_ids[1]} to {self.user_ids[-1]}) but got {user_id}"
+        )
+
+    def _best(self, users: "Sequence[_User]") -> Iterator[list[Recommended]]:
+        """What is recommended to each of the users of a block."""
+        if not users:
+            return
+        scores = self._queries(users) @ self.candidates.T
+        scores[:, 0] = -np.inf  # no movie
+        for own, user in zip(scores, users, strict=True):
+            own[self.history.of_user(user.row)[0]] = -np.inf
+        for own, best in zip(scores, best_of(scores, [user.k for user in users]), strict=True):
+            yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
+
+    def _queries(self, users: "Sequence[_User]") -> FloatArray:
+        """The embeddings of users, float32 ``[users, dimension]``.
+
+        JAX compiles for each number of rows that it meets: 1, 16, 256, ... and a block.
+        """
+        padded = min(16 ** -(-(len(users) - 1).bit_length() // 4), self._block)
+        padding = padded - len(users)
+        batch = {
+            name: np.array([user.features[name] for user in users] + [0] * padding, np.int32)
+            for name in self.users.columns
+        }
+        return np.asarray(self.query_model(batch), np.float32)[: len(users)]
+
+    @property
+    def _block(self) -> int:
+        """How many users are scored together."""
+        return max(SCORES_IN_A_BLOCK // len(self.titles), 1)
 
     def _movie(self, row: int) -> tuple[int, str]:
         return int(self.movie_ids[row]), self.titles[row]
+
+
+class _User(NamedTuple):
+    """A user to recommend to: the row in the table, how many movies, the features by name."""
+
+    row: int
+    k: int
+    features: dict[str, int]
 
 
 def _profiles(encodings: Any, users: FeatureTable) -> ProfileEncoder | None:

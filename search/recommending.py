@@ -43,6 +43,10 @@ def recommend(
     screen.print(recommended_table(movies))
     if user is None:
         return
+    if not recommender.knows(user):
+        by = ", ".join(profile.answered)
+        screen.show(f"user {user} is not known to this model: recommended by {by}")
+        return
     if liked := recommender.liked_by(user, k):
         screen.print(liked_table(user, liked))
     else:

@@ -36,25 +36,20 @@ _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 SERVING_CODE = Path(__file__).with_name("serving_model.py")
 
 SIGNATURE = ModelSignature(
-    inputs=Schema(
-        [
-            ColSpec(DataType.long, "user_id", required=False),
-            ColSpec(DataType.long, "k", required=False),
-            ColSpec(DataType.double, "age", required=False),
-            ColSpec(DataType.string, "gender", required=False),
-            ColSpec(DataType.string, "occupation", required=False),
-        ]
-    ),
     outputs=Schema(
         [
-            ColSpec(DataType.long, "user_id"),
-            ColSpec(DataType.long, "rank"),
-            ColSpec(DataType.long, "movie_id"),
-            ColSpec(DataType.string, "title"),
-            ColSpec(DataType.double, "score"),
+            ColSpec(DataType.long, "user_id", required=False),
+            ColSpec(DataType.long, "rank", required=False),
+            ColSpec(DataType.long, "movie_id", required=False),
+            ColSpec(DataType.string, "title", required=False),
+            ColSpec(DataType.double, "score", required=False),
+            ColSpec(DataType.long, "row"),
+            ColSpec(DataType.boolean, "known_user"),
+            ColSpec(DataType.string, "error", required=False),
         ]
     ),
 )
+"""The columns of an answer. Types of inputs are not declared, see :mod:`.serving_model`."""
 
 
 class ModelStore:

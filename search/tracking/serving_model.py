@@ -4,6 +4,9 @@
 Of this project it needs the package ``deeprec`` alone, which lies beside it.
 """
 
+import re
+from collections.abc import Iterator
+from decimal import Decimal
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -15,19 +18,23 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from deeprec.errors import RequestError, printable
-from deeprec.recommender import Recommender
+from deeprec.profiles import Profile
+from deeprec.recommender import Recommended, Recommender, Request
 
 DEFAULT_K = 10
-COLUMNS = ("user_id", "rank", "movie_id", "title", "score")
-_LARGEST = 10**9  # numbers beyond it are all the same: too large
 INPUTS = ("user_id", "k", "age", "gender", "occupation")
+COLUMNS = ("user_id", "rank", "movie_id", "title", "score", "row", "known_user", "error")
+_LARGEST = 2**63 - 1  # of what MLflow, pandas and JSON can all hold
+_NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
+_Row = tuple[Any, ...]
 
 
 class ServedRecommender(PythonModel):
-    """A request is a row: a known user, or age, gender and occupation of one nobody knows.
+    """A request is a row: a known user, or age, gender and occupation of an unknown one.
 
-    The answer has a row for each recommended movie, the rows of the first request first. A user
-    nobody knows has ``user_id`` 0, or none.
+    What is not said may be missing or null, in every form that MLflow takes. The answer has a
+    row for each recommended movie, the rows of the first request first; a request that cannot be
+    answered has one row, with the reason as its ``error``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -40,61 +47,95 @@ class ServedRecommender(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Answers each row; a row that cannot be answered refuses the request with its reason."""
-        if not set(model_input.columns) & set(INPUTS) or not len(model_input):
-            raise _refusal(f"a request needs a row with some of {', '.join(INPUTS)}")
-        rows: list[tuple[Any, ...]] = []
-        for number, request in enumerate(model_input.to_dict("records")):
-            given = {name: _given(request.get(name)) for name in INPUTS}
-            try:
-                rows += self._answer(given)
-            except RequestError as error:
-                raise _refusal(f"row {number}: {error}") from error
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        """Answers each row, or refuses them all with the reason where none can be answered."""
+        requests = [_request(cells) for cells in _rows(model_input)]
+        asked = [request for request in requests if isinstance(request, Request)]
+        found = self._recommender.recommend_all(asked)
+        answers = [next(found) if isinstance(each, Request) else each for each in requests]
+        errors = [answer for answer in answers if isinstance(answer, RequestError)]
+        if len(errors) == len(answers):
+            others = f" (and {len(errors) - 1} more rows)" if errors[1:] else ""
+            raise _refusal(f"row 0{others}: {errors[0]}")
+        rows = [
+            row
+            for number, (request, answer) in enumerate(zip(requests, answers, strict=True))
+            for row in self._answer(number, request, answer)
+        ]
+        # What is empty is None, as JSON knows no NaN.
+        whole = {} if errors else {"user_id": int, "rank": int, "movie_id": int, "score": float}
+        return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype({**whole, "row": int})
 
-    def _answer(self, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-        user_id, k = _whole("user_id", given["user_id"]) or 0, _whole("k", given["k"])
-        recommended = self._recommender.recommend(
-            user_id or None,
-            DEFAULT_K if k is None else k,
-            age=_number("age", given["age"]),
-            gender=_text(given["gender"]),
-            occupation=_text(given["occupation"]),
+    def _answer(
+        self, number: int, request: Request | RequestError, answer: list[Recommended] | RequestError
+    ) -> Iterator[_Row]:
+        user_id = request.user_id if isinstance(request, Request) else None
+        known = user_id is not None and self._recommender.knows(user_id)
+        if isinstance(answer, RequestError):
+            yield user_id, None, None, None, None, number, known, str(answer)
+            return
+        for rank, movie in enumerate(answer, start=1):
+            yield user_id or 0, rank, *movie, number, known, None
+
+
+def _rows(model_input: Any) -> Iterator[_Row]:
+    """The cells of each row in the order of :data:`INPUTS`; None where they are empty.
+
+    No types are declared for them: MLflow would read 42.7 as 42, true as 1, and refuse null.
+    """
+    if not isinstance(model_input, pd.DataFrame):
+        raise _refusal(
+            "a request must be a table (dataframe_records, dataframe_split, CSV, Parquet): MLflow "
+            "mixes up the rows and the types of inputs and instances"
         )
-        return [(user_id, rank, *movie) for rank, movie in enumerate(recommended, start=1)]
+    names = [name for name in INPUTS if name in model_input.columns]
+    if not names or not len(model_input) or not model_input.columns.is_unique:
+        raise _refusal(f"a request needs a row with some of {', '.join(INPUTS)}, each once")
+    columns = {name: model_input[name].tolist() for name in names}
+    empty = [None] * len(model_input)
+    return zip(*(columns.get(name, empty) for name in INPUTS), strict=True)
 
 
-def _given(value: Any) -> Any | None:
+def _request(cells: _Row) -> Request | RequestError:
+    user_id, k, age, gender, occupation = map(_given, cells)
+    try:
+        return Request(
+            None if user_id is None else _whole("user_id", user_id),
+            _whole("k", DEFAULT_K if k is None else k),
+            Profile(
+                None if age is None else float(_number("age", age)),
+                None if gender is None else str(gender),
+                None if occupation is None else str(occupation),
+            ),
+        )
+    except RequestError as error:
+        return error
+
+
+def _given(cell: Any) -> Any | None:
     """A cell, or None where it is empty."""
-    return None if value is None or pd.isna(value) is True else value
+    return None if cell is None or pd.isna(cell) is True else cell
 
 
-def _whole(name: str, value: Any | None) -> int | None:
-    if value is None:
-        return None
-    if not _is_number(value) or value != value // 1:
-        raise RequestError(f"{name} must be a whole number but got {_shown(value)}")
+def _whole(name: str, cell: Any) -> int:
+    value = _number(name, cell, "whole number")
+    if value != int(value):
+        raise RequestError(f"{name} must be a whole number but got {_shown(cell)}")
     return int(value)
 
 
-def _number(name: str, value: Any | None) -> float | None:
-    if value is None:
-        return None
-    if not _is_number(value):
-        raise RequestError(f"{name} must be a number but got {_shown(value)}")
-    return float(max(-_LARGEST, min(value, _LARGEST)))
+def _number(name: str, cell: Any, wanted: str = "number") -> Any:
+    """A number, also one in text: in a CSV file with one bad cell the others are text, too."""
+    value = cell
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+        value = Decimal(cell.strip())
+    is_number = not isinstance(cell, bool) and isinstance(value, Real | Decimal)
+    if not is_number or not abs(value) <= _LARGEST:
+        raise RequestError(f"{name} must be a {wanted} but got {_shown(cell)}")
+    return value
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _text(value: Any | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _shown(value: Any) -> str:
-    return printable(repr(value), 80)
+def _shown(cell: Any) -> str:
+    return printable(repr(cell), 80)
 
 
 def _refusal(reason: str) -> MlflowException:

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     from mlflow.pyfunc.model import PythonModelContext, _PythonModelPyfuncWrapper
 
     from search.tracking.model_store import SIGNATURE
+    from search.tracking.serving_model import COLUMNS as COLUMNS
     from search.tracking.serving_model import ServedRecommender
 
 Message = MutableMapping[str, Any]
@@ -28,7 +29,8 @@ class Served:
         context = PythonModelContext({}, {})  # type: ignore[no-untyped-call]
         wrapper = _PythonModelPyfuncWrapper(self.model, context, SIGNATURE)
         about = Model(signature=SIGNATURE, flavors={"python_function": {"loader_module": "none"}})
-        self._app = scoring_server.init(PyFuncModel(about, wrapper))
+        self.pyfunc = PyFuncModel(about, wrapper)
+        self._app = scoring_server.init(self.pyfunc)
 
     def ask(self, body: bytes, content_type: str = "application/json") -> tuple[int, str]:
         """The status and the text of the answer to a request."""

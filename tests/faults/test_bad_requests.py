@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from deeprec.errors import RequestError
 from deeprec.recommender import Recommender
 from tests.faults.deceit import JSON, WRITER, few, one_line
-from tests.faults.served import Served
+from tests.faults.served import COLUMNS, Served
 from tests.tiny_recommender import tiny_recommender
 
 pytestmark = [pytest.mark.data, pytest.mark.faults]
@@ -86,7 +86,19 @@ def refused_rows(served: Served, *rows: Any) -> None:
 )
 def test_a_row_that_cannot_be_answered(served: Served, row: Any) -> None:
     refused_rows(served, row)
-    refused_rows(served, {"user_id": 1}, row) if isinstance(row, dict) and row else None
+    if isinstance(row, dict) and row:
+        answered_beside(served, row)
+
+
+def answered_beside(served: Served, row: Any) -> None:
+    """A bad row refuses no good one, and has its reason."""
+    body = json.dumps({"dataframe_records": [{"user_id": 1, "k": 1}, row]})
+    status, text = served.ask(body.encode())
+    assert status == 200, text
+    good, bad = json.loads(text, parse_constant=pytest.fail)["predictions"]
+    assert (good["row"], good["title"], good["error"]) == (0, "Emma (1996)", None)
+    assert (bad["row"], bad["rank"], bad["title"]) == (1, None, None)
+    assert bad["error"].isprintable()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,8 @@ def test_a_row_that_cannot_be_answered(served: Served, row: Any) -> None:
         '{"inputs": []}',
         '{"inputs": {"user_id": [1, 2], "k": [1]}}',
         '{"instances": [], "inputs": []}',
+        '{"inputs": {"user_id": [1, 2]}}',
+        '{"instances": [{"user_id": 1}, {"k": 1}]}',
     ],
 )
 def test_a_body_that_is_no_request(served: Served, body: str) -> None:
@@ -152,7 +166,7 @@ def test_any_cells_are_answered_or_refused(served: Served, cells: dict[str, Any]
         assert found.message.isprintable()
         assert len(found.message) < 500
     else:
-        assert set(answer.columns) == {"user_id", "rank", "movie_id", "title", "score"}
+        assert tuple(answer.columns) == COLUMNS
 
 
 @few

@@ -106,12 +106,21 @@ def test_a_user_nobody_knows_is_shown_what_to_watch(
     assert "liked" not in done.stdout
 
 
+def test_an_unknown_id_with_features_is_said_to_be_unknown(workspace: Path) -> None:
+    arguments = ("77", "--age", "30", "--gender", "F", "--occupation", "writer", "--k", "1")
+    done = recommend(workspace, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "user 77 is not known to this model: recommended by age, gender, occupation" in done.stdout
+    )
+
+
 BAD_INPUT: list[tuple[list[str], str]] = [
     ([], "give a USER, or --age, --gender and --occupation"),
     (["9"], "user must be one of the 5 of movielens/100k (1 to 8) but got 9"),
     (["one"], "USER"),
     (["1", "--k", "0"], "--k"),
-    (["1", "--age", "30"], "either a user or age but not both"),
+    (["1", "--age", "30"], "user 1 is known and has another age: leave age out"),
     (["--age", "30"], "gender, occupation is missing"),
     (
         ["--age", "30", "--gender", "F", "--occupation", "wizard"],
@@ -248,7 +257,8 @@ def served(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_a_known_user_is_answered(served: Served, recommender: Recommender) -> None:
     status, rows = served.ask({"user_id": 2, "k": 3})
     assert status == 200
-    assert [tuple(row) for row in rows] == [("user_id", "rank", "movie_id", "title", "score")] * 3
+    columns = ("user_id", "rank", "movie_id", "title", "score", "row", "known_user", "error")
+    assert [tuple(row) for row in rows] == [columns] * 3
     assert [(row["user_id"], row["rank"], row["movie_id"], row["title"]) for row in rows] == [
         (2, rank, movie.movie_id, movie.title)
         for rank, movie in enumerate(recommender.recommend(2, 3), start=1)
@@ -264,9 +274,12 @@ def test_a_user_nobody_knows_is_answered(served: Served, recommender: Recommende
 
 
 def test_several_users_are_answered_at_once(served: Served) -> None:
-    status, rows = served.ask({"user_id": 2, "k": 1}, {"user_id": 0, "k": 2, **WRITER})
+    status, rows = served.ask({"user_id": 2, "k": 1}, {"k": 2, **WRITER}, {"user_id": 77})
     assert status == 200
-    assert [(row["user_id"], row["rank"]) for row in rows] == [(2, 1), (0, 1), (0, 2)]
+    assert [(row["row"], row["user_id"], row["rank"]) for row in rows] == [
+        (0, 2, 1), (1, 0, 1), (1, 0, 2), (2, 77, None),
+    ]  # fmt: skip
+    assert "user must be one of the 5" in rows[-1]["error"]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +287,7 @@ def test_several_users_are_answered_at_once(served: Served) -> None:
     [
         ({"user_id": 77}, "row 0: user must be one of the 5 of movielens/100k (1 to 8) but got 77"),
         ({"user_id": 1, "k": 0}, "row 0: k must be at least 1 but got 0"),
-        ({"user_id": "one"}, "Failed to convert column user_id"),
+        ({"user_id": "one"}, "row 0: user_id must be a whole number but got 'one'"),
         ({"user": 1}, "a request needs a row with some of user_id, k, age, gender, occupation"),
         ({**WRITER, "occupation": "wizard"}, "occupation must be one of student, technician"),
         ({**WRITER, "gender": 7}, "gender must be one of F, M but got '7'"),

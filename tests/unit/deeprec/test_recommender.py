@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeprec.errors import DataError, RequestError
-from deeprec.recommender import FILES, Liked, Recommended, Recommender
+from deeprec.profiles import Profile
+from deeprec.recommender import FILES, Liked, Recommended, Recommender, Request
 from search.workspace import PROJECT
 from tests.tiny_recommender import (
     MOVIE_IDS,
@@ -99,6 +100,54 @@ def test_a_user_nobody_knows_has_the_id_of_nobody_and_features_as_described(
     assert best.score == pytest.approx(float(np.max(recommender.candidates[1:] @ query)))
 
 
+def test_an_unknown_id_may_be_described(recommender: Recommender) -> None:
+    assert recommender.recommend(77, **WRITER) == recommender.recommend(None, **WRITER)
+    assert not recommender.knows(77)
+    assert recommender.knows(8)
+    assert not recommender.knows(0)
+
+
+# --- many at once -----------------------------------------------------------------------------
+
+MANY = [
+    Request(1, 2),
+    Request(77),
+    Request(None, 3, Profile(30, "F", "writer")),
+    Request(2, 0),
+    Request(3, 9),
+] * 9
+
+
+@pytest.mark.parametrize("in_a_block", [1, 3, 1000])
+def test_many_are_answered_as_each_alone_in_any_blocks(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, in_a_block: int
+) -> None:
+    monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", in_a_block * len(TITLES))
+    for request, answer in zip(MANY, recommender.recommend_all(MANY), strict=True):
+        if request.user_id in (2, 77):
+            assert isinstance(answer, RequestError)
+            continue
+        alone = recommender.recommend(request.user_id, request.k, **request.profile.__dict__)
+        assert not isinstance(answer, RequestError)
+        assert [movie.movie_id for movie in answer] == [movie.movie_id for movie in alone]
+        scores = [movie.score for movie in alone]
+        assert [movie.score for movie in answer] == pytest.approx(scores, abs=1e-6)
+
+
+def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", 40 * len(TITLES))
+    shapes = set()
+
+    def embedded(batch: dict[str, Any]) -> Any:
+        shapes.add(len(batch["user_id"]))
+        return np.zeros((len(batch["user_id"]), 2))
+
+    counted = replace(recommender, query_model=embedded)  # type: ignore[arg-type]
+    for count in (1, 2, 15, 16, 17, 39, 40, 41, 100):
+        assert len(list(counted.recommend_all([Request(1)] * count))) == count
+    assert shapes == {1, 16, 40}
+
+
 # --- what a user liked ------------------------------------------------------------------------
 
 
@@ -130,9 +179,16 @@ def test_an_unknown_user_is_refused(recommender: Recommender, user: int) -> None
         recommender.liked_by(user)
 
 
-def test_a_user_is_either_known_or_described(recommender: Recommender) -> None:
-    with pytest.raises(RequestError, match="either a user or age but not both"):
-        recommender.recommend(1, age=30)
+def test_a_known_user_cannot_be_described_as_another(recommender: Recommender) -> None:
+    with pytest.raises(RequestError, match="user 1 is known and has another age and occupation"):
+        recommender.recommend(1, age=30, gender="M", occupation="writer")
+    as_known = recommender.recommend(1, age=20, gender="M", occupation="student")
+    assert as_known == recommender.recommend(1)
+    with pytest.raises(RequestError, match="gender must be one of"):
+        recommender.recommend(1, gender="?")
+
+
+def test_a_user_is_known_or_described(recommender: Recommender) -> None:
     with pytest.raises(RequestError, match="give a user, or age, gender, occupation of one whom"):
         recommender.recommend(None)
 
