@@ -8,6 +8,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -20,7 +21,7 @@ from deeprec.metrics import SCORES_IN_A_BLOCK
 from deeprec.profiles import Profile, ProfileEncoder
 from deeprec.retrieval import RetrievalModel
 from deeprec.saving import load_model_of, save_model
-from deeprec.selection import best_of
+from deeprec.selection import best_of, keep_one_of_each_title, rows_by_title
 from deeprec.stored_arrays import check_arrays, read_arrays
 from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.towers import CandidateModel, QueryModel
@@ -161,7 +162,7 @@ class Recommender:
         gender: str | None = None,
         occupation: str | None = None,
     ) -> list[Recommended]:
-        """The best movies for a user; what a known user has rated is left out.
+        """The best movies for a user, each title once; what a known user has rated is left out.
 
         Args:
             user_id: as published; None for an unknown user, who is described instead.
@@ -202,7 +203,7 @@ class Recommender:
         return self._row_of(user_id) != NOBODY
 
     def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
-        """What a known user rated with four stars or more, best first, newest first.
+        """What a known user rated with four stars or more, best first, newest first, a title once.
 
         Args:
             user_id: as published.
@@ -216,12 +217,12 @@ class Recommender:
             raise self._unknown(user_id)
         movies, ratings = self.history.of_user(row)
         lowest, highest = self.stars
-        liked = zip(movies.tolist(), ratings.tolist(), strict=True)
-        return [
-            Liked(*self._movie(row), round(lowest + rating * (highest - lowest), 2))
-            for row, rating in liked
-            if rating >= LIKED_FROM
-        ][:k]
+        liked: dict[str | int, Liked] = {}
+        for movie, rating in zip(movies.tolist(), ratings.tolist(), strict=True):
+            if rating >= LIKED_FROM:
+                stars = round(lowest + rating * (highest - lowest), 2)
+                liked.setdefault(self.titles[movie] or movie, Liked(*self._movie(movie), stars))
+        return list(liked.values())[:k]
 
     def save(self, folder: Path) -> None:
         """Writes the recommender, whole or not at all; a folder that exists is replaced."""
@@ -342,6 +343,7 @@ class Recommender:
         scores[:, 0] = -np.inf  # no movie
         for own, user in zip(scores, users, strict=True):
             own[self.history.of_user(user.row)[0]] = -np.inf
+        keep_one_of_each_title(scores, self._same_titles)
         for own, best in zip(scores, best_of(scores, [user.k for user in users]), strict=True):
             yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
 
@@ -362,6 +364,10 @@ class Recommender:
     def _block(self) -> int:
         """How many users are scored together."""
         return max(SCORES_IN_A_BLOCK // len(self.titles), 1)
+
+    @cached_property
+    def _same_titles(self) -> list[IntArray]:
+        return rows_by_title(self.titles)
 
     def _movie(self, row: int) -> tuple[int, str]:
         return int(self.movie_ids[row]), self.titles[row]

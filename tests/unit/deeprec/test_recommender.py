@@ -148,6 +148,45 @@ def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.M
     assert shapes == {1, 16, 40}
 
 
+# --- a title is shown once --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_copies(by_hand: Recommender) -> Recommender:
+    """Rows 2 and 5 are Brazil (scores 7 and 8), rows 3 and 6 Casino; user 1 rated 1, 2, 3 and 4."""
+    brazil, casino = TITLES[2], TITLES[3]
+    return replace(by_hand, titles=("", TITLES[1], brazil, casino, TITLES[4], brazil, casino))
+
+
+def test_the_best_of_the_movies_with_one_title_is_recommended(with_copies: Recommender) -> None:
+    assert with_copies.recommend(3) == [
+        Recommended(50, "Brazil (1985)", 8.0),
+        Recommended(30, "Casino (1995)", 3.0),
+        Recommended(40, "Dune (1984)", 2.0),
+        Recommended(10, "Alien (1979)", 1.0),
+    ]
+
+
+def test_what_was_rated_under_its_other_id_is_left_out(with_copies: Recommender) -> None:
+    assert with_copies.recommend(1) == []  # Alien, Brazil, Casino and Dune
+    assert [movie.title for movie in with_copies.recommend(2)] == [
+        "Brazil (1985)", "Dune (1984)", "Alien (1979)",
+    ]  # fmt: skip
+
+
+def test_what_was_liked_under_two_ids_is_shown_once(by_hand: Recommender) -> None:
+    copies = replace(by_hand, titles=(*TITLES[:4], TITLES[2], *TITLES[5:]))
+    assert [(movie.movie_id, movie.title) for movie in copies.liked_by(1)] == [
+        (40, "Brazil (1985)"), (10, "Alien (1979)"),
+    ]  # fmt: skip
+
+
+def test_movies_without_a_title_are_different_ones(by_hand: Recommender) -> None:
+    untitled = replace(by_hand, titles=("",) * 7)
+    assert len(untitled.recommend(3)) == 6
+    assert len(untitled.liked_by(1)) == 3
+
+
 # --- what a user liked ------------------------------------------------------------------------
 
 
