@@ -1,7 +1,7 @@
 """A watcher that takes its time: what it is told is done in a thread of its own, in order.
 
-Training is one compiled call an epoch, which leaves Python's lock to others. So what MLflow and
-pictures cost is paid beside the training, not after it.
+Training is one compiled call an epoch, which leaves Python's lock to others. So what MLflow costs
+is paid beside the training, not after it.
 """
 
 import threading

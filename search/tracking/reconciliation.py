@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from search.tracking.content import RunContent, is_provenance
 from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER, TRIAL
-from search.tracking.pictures import CURVES, trial_pictures
 from search.tracking.writing import Writer, held
 from search.trials import TrialRecord
 
@@ -136,7 +135,7 @@ class Reconciliation:
             how, run = "completed", held(stored)
         else:
             return
-        writer.finish(run, content, pictures=trial_pictures(trial), towers=towers)
+        writer.finish(run, content, towers=towers)
         self.run_ids[trial.number] = run.run_id
         self._note(how, trial.number)
 
@@ -180,7 +179,7 @@ def is_whole(
     towers: Path | None,
     *,
     has_inputs: bool,
-    files: Iterable[str] = (CURVES,),
+    files: Iterable[str] = (),
 ) -> bool:
     """Whether a closed run holds its content, as far as one search for runs shows it.
 

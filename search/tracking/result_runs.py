@@ -94,11 +94,9 @@ class ResultRuns:
         context = self._connection.context
         with self._connection.alone() as writer:
             found = writer.store.find_runs(writer.experiment_id, {STUDY: context.key, **wanted})
-            if found and is_whole(
-                found[0], content, towers, has_inputs=bool(context.rows), files=()
-            ):
+            if found and is_whole(found[0], content, towers, has_inputs=bool(context.rows)):
                 return LoggedResult(run_id=found[0].run_id, name=content.name, how=None)
             run = held(found[0]) if found else writer.begin(content)
-            writer.finish(run, content, pictures={}, towers=towers)
+            writer.finish(run, content, towers=towers)
         how: Literal["made", "completed"] = "completed" if found else "made"
         return LoggedResult(run_id=run.run_id, name=content.name, how=how)

@@ -17,7 +17,6 @@ from search.tracking.content import (
     trial_content,
 )
 from search.tracking.keys import KIND, RANK, STUDY, TRIAL
-from search.tracking.pictures import study_pictures, trial_pictures
 from search.tracking.reconciliation import Reconciliation, is_whole, runs_of
 from search.tracking.writing import Held, Writer, held
 from search.trials import CurvePoint, StudyState, TrialRecord, best_of
@@ -88,7 +87,7 @@ class StudyRuns:
         """Complete and close the run of a trial; the parent points to the best one."""
         content = self.content_of(trial)
         run = self._live.get(trial.number) or self._find(content) or self._writer.begin(content)
-        self._writer.finish(run, content, pictures=trial_pictures(trial), towers=towers)
+        self._writer.finish(run, content, towers=towers)
         self._run_ids[trial.number] = run.run_id
         if towers is not None and (trial.value or 0.0) >= self._best_value:
             tags = best_tags(trial, run.run_id)
@@ -133,7 +132,7 @@ class StudyRuns:
         self._rank(trials)
         # Other processes write the parent's tags, too.
         parent = replace(self._connection.parent, tags={})
-        self._writer.finish(parent, content, pictures=study_pictures(trials))
+        self._writer.finish(parent, content)
         self._is_running = False
 
     def complete_study(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
@@ -141,9 +140,8 @@ class StudyRuns:
         parent = self._store.get_run(self._parent_id)
         content = self._study_content(trials, state)
         has_inputs = bool(self._connection.context.rows)
-        files = {*study_pictures(trials), REPORT}
         if (
-            is_whole(parent, content, None, has_inputs=has_inputs, files=files)
+            is_whole(parent, content, None, has_inputs=has_inputs, files=(REPORT,))
             and ranks_of(trials) == self._ranks
         ):
             return False

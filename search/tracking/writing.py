@@ -93,17 +93,9 @@ class Writer:
         run.sent_at_s = time.monotonic()
         run.waiting.clear()
 
-    def finish(
-        self,
-        run: Held,
-        content: RunContent,
-        *,
-        pictures: Mapping[str, bytes],
-        towers: Path | None = None,
-    ) -> None:
+    def finish(self, run: Held, content: RunContent, *, towers: Path | None = None) -> None:
         """Bring a run to its content and close it."""
         self._ensure_inputs(run)
-        self.store.upload(run.run_id, pictures)
         tags = {**content.tags, RUN_NAME: content.name}
         if towers is not None:
             self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER)

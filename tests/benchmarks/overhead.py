@@ -1,8 +1,8 @@
-"""What Optuna, MLflow, pictures and saving cost: the study, minus the same trainings alone.
+"""What Optuna, MLflow and saving cost: the study, minus the same trainings alone.
 
 Both are whole commands in fresh processes that import, load the data, compile and train the same
 configurations in the same order. What the study takes longer is charged to the harness: importing
-Optuna and MLflow, making their databases, logging, pictures, saving, the summary.
+Optuna and MLflow, making their databases, logging, saving, the summary.
 """
 
 import statistics
@@ -40,7 +40,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     )
     return [
         Result.limited(
-            f"Optuna, MLflow, pictures and saving, {count} trials",
+            f"Optuna, MLflow and saving, {count} trials",
             Quantity(value=statistics.median(shares), unit="%"),
             at_most=AT_MOST,
             note=note,

@@ -63,8 +63,6 @@ ARTIFACTS = """## Artifacts
 | --- | --- | --- |
 | study | `study.toml` | the study file as it was read |
 | study | `report.html` | the report, as it was after the last search or confirmation |
-| study | `best_by_depth.png` | the best accuracy reached with each depth |
-| trial | `curves.png` | losses and accuracy by epoch |
 | trial that was the best so far, retrain of the first seed | `towers/` | the saved towers |
 """
 

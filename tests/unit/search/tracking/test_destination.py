@@ -103,7 +103,7 @@ def test_a_database_elsewhere_keeps_its_artifacts_beside_it(
     shutil.copy(empty_database, path)
     tracker = open_tracker(f"sqlite:///{path}", CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
     run_live(tracker, trial(0))
-    assert list((tmp_path / "elsewhere" / "artifacts" / "tutorial").glob("*/artifacts/curves.png"))
+    assert list((tmp_path / "elsewhere" / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
 
 
 def test_an_address_that_refuses_connections_is_named(tmp_path: Path, warnings: Warnings) -> None:
@@ -125,7 +125,7 @@ def test_a_folder_may_have_spaces_and_letters_of_any_alphabet(
     tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
     record = run_live(tracker, trial(0))
     assert tracker.reconcile([record], no_towers).nothing
-    assert list((folder / "artifacts" / "tutorial").glob("*/artifacts/curves.png"))
+    assert list((folder / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
 
 
 def test_a_path_that_would_be_read_as_something_else_is_refused(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def test_a_server_holds_what_the_database_would(
     assert reader.parent.info.status == "FINISHED"
     assert [reader.children[n].info.status for n in (0, 1)] == ["FINISHED", "KILLED"]
     assert len(reader.history(reader.children[0], "train_loss")) == 10
-    assert reader.artifacts(reader.children[0]) == {"curves.png", "towers"}
-    assert reader.artifacts(reader.parent) == {"study.toml", "best_by_depth.png"}
+    assert reader.artifacts(reader.children[0]) == {"towers"}
+    assert reader.artifacts(reader.parent) == {"study.toml"}
     assert warnings == []
     assert capfd.readouterr() == ("", "")  # mlflow prints links and progress otherwise
 
@@ -139,7 +139,6 @@ def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
         path.write_bytes(bytes(30_000_000))  # more than any buffer on the way takes
     store, run_id = tracker._connection.writer.store, tracker.parent_run_id
     server.hang()
-    # The picture of the curve is the first that is sent when a trial ends.
     assert seconds(lambda: tracker.trial_finished(trial(0), towers)) < 8
     with pytest.raises(Exception, match="time"):
         store.upload_towers(run_id, towers, "towers")

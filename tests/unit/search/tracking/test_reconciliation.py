@@ -157,10 +157,9 @@ def delete_curves(folder: Path) -> None:
         delete_rows("params"),
         delete_curves,
         delete_inputs,
-        delete_files("curves.png"),
         delete_files("query_model.keras"),
     ],
-    ids=["parameters", "curves", "data set", "picture", "towers"],
+    ids=["parameters", "curves", "data set", "towers"],
 )
 def test_a_closed_run_that_lacks_something_is_completed(
     damage: Callable[[Path], None],
@@ -180,7 +179,6 @@ def test_a_closed_run_that_lacks_something_is_completed(
     assert len(reader.history(run, "train_loss")) == 10
     assert len(reader.inputs(run)) == 2
     assert len(reader.artifacts(run, "towers")) == 2
-    assert "curves.png" in reader.artifacts(run)
     assert tracker.reconcile([record], lambda _: towers).nothing
 
 

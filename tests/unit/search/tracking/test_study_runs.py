@@ -88,7 +88,7 @@ def test_the_finished_study_shows_its_result(tracker: Tracker, reader: Reader) -
     assert tags["deeprec.best_parameters"] == "depth=1, learning_rate=0.051"
     assert "0.2355" in tags["mlflow.note.content"]
     assert CONTEXT.next_command in tags["mlflow.note.content"]
-    assert reader.artifacts(parent) == {"study.toml", "best_by_depth.png"}
+    assert reader.artifacts(parent) == {"study.toml"}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader:
     }
     assert expected.items() <= run.data.tags.items()
     assert "Trial 7 of study `tutorial`" in run.data.tags["mlflow.note.content"]
-    assert reader.artifacts(run) == {"curves.png"}
+    assert reader.artifacts(run) == set()
 
 
 def test_metrics_are_stored_by_epoch_with_the_time_of_the_epoch(
@@ -134,7 +134,7 @@ def test_the_best_towers_are_logged_and_the_parent_points_to_them(
     record = run_live(tracker, trial(0), towers)
     run_live(tracker, trial(1, top=0.1))
     run = reader.children[0]
-    assert reader.artifacts(run) == {"curves.png", "towers"}
+    assert reader.artifacts(run) == {"towers"}
     assert reader.artifacts(run, "towers") == {
         "towers/query_model.keras",
         "towers/candidate_model.keras",
