@@ -1,19 +1,15 @@
-"""A search and its MLflow: made to agree before and after the trials, or a word about it."""
+"""A search and its MLflow: made to agree after the trials, or a word about it."""
+
+from collections.abc import Callable
 
 import optuna
 
+from deeprec.pace import Pace
 from search.described import keep_end
 from search.session import Session
 from search.stored_trials import records
 from search.tracking import Reconciled, Tracker
 from search.trials import StudyState
-
-
-def agree_before(session: Session, study: optuna.Study, tracker: Tracker) -> None:
-    """Adds what MLflow lacks of the trials so far; one that just failed is left alone."""
-    done = tracker.reconcile(records(study), session.towers_of, even_if_open=False)
-    if done.reached:  # what was not is a warning already
-        _warn_of(session, done, is_closed=True)
 
 
 def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:
@@ -27,8 +23,17 @@ def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: 
     """
     keep_end(study, state)
     trials = records(study)
-    done = tracker.reconcile(trials, session.towers_of)
+    done = Reconciled()
+    if not tracker.holds(trials):
+        tell = progress_of(session, len(trials))
+        done = tracker.reconcile(trials, session.towers_of, tell=tell)
     _warn_of(session, done, is_closed=tracker.study_finished(trials, state))
+
+
+def progress_of(session: Session, total: int) -> Callable[[int], None]:
+    """Announces, not too often, how many of the trials are compared, for a reconciliation."""
+    pace = Pace(total, "trials are in MLflow", session.announce, then="")
+    return lambda count: pace(count) if count < total else None
 
 
 def _warn_of(session: Session, done: Reconciled, *, is_closed: bool) -> None:

@@ -42,6 +42,8 @@ class Background:
     Args:
         watcher: called from one thread, in the order of the events.
         warn: told in one line, once, when the watcher raises; it is told later events all the same.
+        spare: does some of what can wait, when no event does; returns whether there is more to
+            do at once, and is asked again after each event.
         capacity: how many events may wait.
         patience_s: seconds that leaving may take.
     """
@@ -51,11 +53,13 @@ class Background:
         watcher: "TrialWatcher",
         warn: Callable[[str], None],
         *,
+        spare: Callable[[], bool] = lambda: False,
         capacity: int = CAPACITY,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._watcher = watcher
         self._warn = warn
+        self._spare = spare
         self._capacity = capacity
         self._patience_s = patience_s
         self._waiting: deque[_Event] = deque()
@@ -99,17 +103,21 @@ class Background:
                 self._waiting.append(event)
                 self._change.notify()
 
-    def _next(self) -> _Event | None:
-        """The next event, as soon as there is one; None when there will be none."""
+    def _next(self, *, may_wait: bool) -> _Event | None:
+        """The next event, as soon as there is one; None when there is or will be none."""
         with self._change:
-            self._change.wait_for(lambda: self._waiting or self._is_left)
+            self._change.wait_for(lambda: self._waiting or self._is_left or not may_wait)
             return self._waiting.popleft() if self._waiting else None
 
     def _pass_on(self) -> None:
-        while event := self._next():
+        has_more = True
+        while (event := self._next(may_wait=not has_more)) or not self._is_left:
             try:
-                event.pass_on()
+                if event:
+                    event.pass_on()
+                has_more = event is not None or self._spare()
             except Exception as error:
+                has_more = False
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.agreement import agree_after, agree_before
+from search.agreement import agree_after
 from search.attendance import attending
 from search.background import Background
 from search.cores import available_cores, shared_accelerator, worker_environment
@@ -127,8 +127,7 @@ def _run_trials(
     """Searches with everybody looking on; MLflow agrees with the study before and after."""
     spec = session.spec
     _announce_resumption(session, study, stale)
-    session.screen.doing("comparing the study with MLflow")
-    agree_before(session, study, tracker)
+    tracker.reconcile_later(records(study), session.towers_of)
     tally = Tally(spec.study.trials, spec.training.epochs, records(study), workers=session.workers)
     progress = make_progress(session.screen, tally, name=spec.name, places=session.places)
 
@@ -141,7 +140,10 @@ def _run_trials(
         Pulse(study, grace_seconds=session.grace_seconds, on_look=show_others) as pulse,
     ):
         session.patience.stop_reason = lambda: stop.reason
-        with Background(tracker, session.warn) as tracking, progress.shown():
+        with (
+            Background(tracker, session.warn, spare=tracker.work_off) as tracking,
+            progress.shown(),
+        ):
             watchers = (tracking, progress)
             if session.workers == 1:
                 outcome = search_here(session, study, pulse, watchers, stop, timeout_seconds)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import optuna
 
+from search.agreement import progress_of
 from search.described import described, end_of
 from search.kept_results import kept_confirmations, kept_references, kept_retrainings
 from search.ledger import Ledger
@@ -60,7 +61,8 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
         f"comparing {_counted(len(trials), 'trial')} of study {session.spec.name} with MLflow at "
         f"{tracker.uri}"
     )
-    of_trials = tracker.reconcile(trials, session.towers_of, within_s=None)
+    tell = progress_of(session, len(trials))
+    of_trials = tracker.reconcile(trials, session.towers_of, within_s=None, tell=tell)
     if of_trials.lacking or not of_trials.reached:
         return BROKE_OFF
     of_results = tracker.log_results(_results(session, Ledger(study)))

@@ -9,7 +9,8 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.keys`: the names of tags and metrics
 - :mod:`~search.tracking.words`: the names of runs and their notes
 - :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
-- :mod:`~search.tracking.store`: the only module that imports mlflow for runs
+- :mod:`~search.tracking.store`: MLflow's client, the module that imports mlflow for runs
+- :mod:`~search.tracking.bulk`: many runs at once, straight into MLflow's SQLite database
 - :mod:`~search.tracking.circuit`: a dead or slow server costs one warning, never a trial
 - :mod:`~search.tracking.checking`: whether MLflow can be used, before any work
 - :mod:`~search.tracking.connection`: the study's experiment and parent run, when first needed

@@ -34,6 +34,12 @@ _STATUS: Mapping[TrialState, Status] = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
+RANKED = 100
+"""How many trials have a rank: a new best moves all others, each of them a request to a server."""
+
+UNRANKED = f"over {RANKED}"
+"""The rank of a trial that was among them before."""
+
 _STUDY_STATUS: Mapping[StudyState, Status] = {
     "complete": "FINISHED",
     "interrupted": "KILLED",
@@ -234,8 +240,21 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
 
 
 def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
-    """The tag of every complete trial by its number: its place by value, from 1."""
-    return {trial.number: str(place) for place, trial in enumerate(ranked(trials), start=1)}
+    """The tags of the hundred best complete trials by number: their places by value, from 1."""
+    best = ranked(trials)[:RANKED]
+    return {trial.number: str(place) for place, trial in enumerate(best, start=1)}
+
+
+def changed_ranks(trials: Sequence[TrialRecord], stored: Mapping[int, str]) -> Mapping[int, str]:
+    """What is to be written of :func:`ranks_of`, by trial number.
+
+    Args:
+        trials: all of the study.
+        stored: the tags that runs have.
+    """
+    ranks = ranks_of(trials)
+    fallen = {n: UNRANKED for n, tag in stored.items() if n not in ranks and tag != UNRANKED}
+    return fallen | {n: rank for n, rank in ranks.items() if stored.get(n) != rank}
 
 
 def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:

@@ -2,20 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from search.tracking.content import RunContent, is_provenance
 from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER, TRIAL
-from search.tracking.writing import Writer, held
+from search.tracking.writing import Held, Writer, held, runs_of
 from search.trials import TrialRecord
 
 if TYPE_CHECKING:
     from search.tracking.store import StoredRun
 
 _Repair = Literal["made", "closed", "completed", "removed"]
+
+BATCH = 100
+"""How many runs a database is given at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +69,23 @@ class Reconciliation:
         self._content_of = content_of
         self._towers_of = towers_of
         self._done: dict[_Repair, list[int]] = {}
+        self._unclaimed: dict[int, list[StoredRun]] | None = None
+        self._is_first = True
+        self._batch: list[tuple[TrialRecord, RunContent]] = []
+
+    @property
+    def wants_runs(self) -> bool:
+        """Whether :meth:`run` has to be given the runs that MLflow has: first, or after a failure.
+
+        Searching thousands takes seconds; what others make later on is noticed run by run.
+        """
+        return self._unclaimed is None
 
     def run(
         self,
         writer: Writer,
         trials: Sequence[TrialRecord],
-        stored: Iterable["StoredRun"],
+        stored: Iterable["StoredRun"] | None = None,
         *,
         until: float = math.inf,
     ) -> bool:
@@ -80,74 +94,132 @@ class Reconciliation:
         Args:
             writer: of the study.
             trials: all of the study.
-            stored: the runs that MLflow has of them now.
+            stored: the runs that MLflow has of them now, where they are wanted.
             until: by the monotonic clock; stop then, between two trials.
 
         Returns:
             Whether it came to the end.
         """
-        unclaimed = {run.run_id: run for run in stored}
-        for trial in trials:
-            if time.monotonic() >= until:
-                return False
-            if trial.state != "waiting":
-                self._settle(writer, trial, unclaimed)
-        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
-        self._close_strays(writer, unclaimed.values(), ended)
-        return True
+        self._is_first = stored is not None
+        unclaimed = _by_number(stored) if stored is not None else self._unclaimed or {}
+        self._unclaimed, self._batch = None, []  # looked up again unless this one succeeds
+        is_through = self._settle_all(writer, trials, unclaimed, until)
+        self._unclaimed = unclaimed
+        return is_through
 
     @property
     def result(self) -> Reconciled:
         """What was done so far."""
+        done = {how: tuple(sorted(numbers)) for how, numbers in self._done.items()}
         return Reconciled(
-            made=tuple(self._done.get("made", ())),
-            closed=tuple(self._done.get("closed", ())),
-            completed=tuple(self._done.get("completed", ())),
-            removed=tuple(self._done.get("removed", ())),
+            made=done.get("made", ()),
+            closed=done.get("closed", ()),
+            completed=done.get("completed", ()),
+            removed=done.get("removed", ()),
         )
 
-    def _settle(
-        self, writer: Writer, trial: TrialRecord, unclaimed: dict[str, "StoredRun"]
-    ) -> None:
+    def _settle_all(
+        self,
+        writer: Writer,
+        trials: Sequence[TrialRecord],
+        unclaimed: dict[int, list["StoredRun"]],
+        until: float,
+    ) -> bool:
+        for trial in trials:
+            if trial.state == "waiting" or trial.number in self.settled:
+                continue
+            if time.monotonic() >= until:
+                self._make_batch(writer)
+                return False
+            self._settle(writer, trial, unclaimed.setdefault(trial.number, []))
+        self._make_batch(writer)
+        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
+        strays = [run for number in ended for run in unclaimed.get(number, ())]
+        self._close_strays(writer, strays)
+        return True
+
+    def _settle(self, writer: Writer, trial: TrialRecord, runs: list["StoredRun"]) -> None:
+        """Bring one trial to an end, or into the batch; its runs are taken from the list."""
         content = self._content_of(trial)
-        claimed = runs_of(content, unclaimed.values())
+        claimed = runs_of(content, runs)
         for run in claimed:
-            del unclaimed[run.run_id]
+            runs.remove(run)
         for duplicate in claimed[1:]:
             writer.store.delete(duplicate.run_id)
             self._note("removed", trial.number)
         if claimed:
             self.run_ids[trial.number] = claimed[0].run_id
-        if trial.state != "running" and trial.number not in self.settled:
-            self._repair(writer, trial, content, claimed[0] if claimed else None)
+        if trial.state == "running":
+            return
+        towers = self._towers_of(trial.number)
+        if claimed:
+            self._repair(writer, trial, content, claimed[0], towers)
+        elif writer.store.takes_many and towers is None:
+            self._batch.append((trial, content))
+            if len(self._batch) >= BATCH:
+                self._make_batch(writer)
+            return
+        else:
+            self._make(writer, trial, content, towers)
+        self.settled.add(trial.number)
+
+    def _make_batch(self, writer: Writer) -> None:
+        if not self._batch:
+            return
+        made = writer.store.create_trials(writer.experiment_id, [c for _, c in self._batch])
+        for trial, content in self._batch:
+            if run_id := made.get(content.tags[TRIAL]):
+                self.run_ids[trial.number] = run_id
+                self._note("made", trial.number)
+            else:  # another process was faster, or an earlier study has a run of that number
+                self._make(writer, trial, content, None)
             self.settled.add(trial.number)
+        self._batch = []
+
+    def _make(
+        self, writer: Writer, trial: TrialRecord, content: RunContent, towers: Path | None
+    ) -> None:
+        """Make a run, unless another process has made it since the runs were searched."""
+        found = [] if self._is_first and not self._batch else writer.find_trial(content)
+        if found:
+            self._repair(writer, trial, content, found[0], towers)
+        else:
+            self._finish(writer, trial, writer.begin(content), content, towers, "made")
 
     def _repair(
-        self, writer: Writer, trial: TrialRecord, content: RunContent, stored: "StoredRun | None"
+        self,
+        writer: Writer,
+        trial: TrialRecord,
+        content: RunContent,
+        stored: "StoredRun",
+        towers: Path | None,
     ) -> None:
-        towers = self._towers_of(trial.number)
-        how: _Repair
-        if stored is None:
-            how, run = "made", writer.begin(content)
-        elif stored.status == "RUNNING":
-            how, run = "closed", held(stored)
+        self.run_ids[trial.number] = stored.run_id
+        if stored.status == "RUNNING":
+            self._finish(writer, trial, held(stored), content, towers, "closed")
         elif not is_whole(stored, content, towers, has_inputs=bool(writer.context.rows)):
-            how, run = "completed", held(stored)
-        else:
-            return
+            self._finish(writer, trial, held(stored), content, towers, "completed")
+
+    def _finish(
+        self,
+        writer: Writer,
+        trial: TrialRecord,
+        run: Held,
+        content: RunContent,
+        towers: Path | None,
+        how: _Repair,
+    ) -> None:
         writer.finish(run, content, towers=towers)
         self.run_ids[trial.number] = run.run_id
         self._note(how, trial.number)
 
-    def _close_strays(
-        self, writer: Writer, runs: Iterable["StoredRun"], ended: Collection[int]
-    ) -> None:
+    def _close_strays(self, writer: Writer, runs: Iterable["StoredRun"]) -> None:
         """Runs left RUNNING by a study of the same name that is gone.
 
         One whose trial has not ended may be that of a process which began it a moment ago.
         """
         for run in runs:
-            if run.status == "RUNNING" and int(run.tags[TRIAL]) in ended:
+            if run.status == "RUNNING":
                 writer.store.close(run.run_id, "KILLED", None)
                 self._note("closed", int(run.tags[TRIAL]))
 
@@ -155,22 +227,11 @@ class Reconciliation:
         self._done.setdefault(how, []).append(number)
 
 
-def runs_of(content: RunContent, runs: Iterable["StoredRun"]) -> list["StoredRun"]:
-    """The runs of a trial, the one to keep first.
-
-    There is a second one when a request was carried out but its answer was lost. A run of the
-    same number with other parameters is of an earlier study of that name, and not among them.
-    """
-    matching = [
-        run
-        for run in runs
-        if run.tags.get(TRIAL) == content.tags[TRIAL]
-        and all(run.params.get(name, value) == value for name, value in content.params.items())
-    ]
-    return sorted(
-        matching,
-        key=lambda run: (run.started_ms != content.started_ms, run.status == "RUNNING", run.run_id),
-    )
+def _by_number(runs: Iterable["StoredRun"]) -> dict[int, list["StoredRun"]]:
+    found: dict[int, list[StoredRun]] = {}
+    for run in runs:
+        found.setdefault(int(run.tags[TRIAL]), []).append(run)
+    return found
 
 
 def is_whole(

@@ -1,4 +1,4 @@
-"""MLflow's client, reduced to what tracking needs: the only module that imports mlflow.
+"""MLflow's client, reduced to what tracking needs; :mod:`.bulk` is the other way to runs.
 
 Everything goes through ``MlflowClient`` with an explicit URI: no global state, no active run.
 :func:`search.tracking.environment.prepare_environment` comes before the import of this module.
@@ -9,7 +9,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +30,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from search.errors import InputError
+from search.tracking.bulk import insert_trials, set_tags
 from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
@@ -167,6 +168,17 @@ class Store:
         )
         return str(run.info.run_id)
 
+    @property
+    def takes_many(self) -> bool:
+        """Whether many runs can be made at once: in a database, not on a server."""
+        return self._destination.database is not None
+
+    def create_trials(self, experiment_id: str, contents: Sequence[RunContent]) -> dict[str, str]:
+        """The closed runs of trials in one step, where it takes many; see :mod:`.bulk`."""
+        if self._destination.database is None:
+            raise NotImplementedError("a server makes one run a request")
+        return insert_trials(self._destination.database, experiment_id, contents)
+
     def log(
         self,
         run_id: str,
@@ -182,6 +194,14 @@ class Store:
             params=[Param(name, value) for name, value in (params or {}).items()],
             tags=[RunTag(name, value) for name, value in (tags or {}).items()],
         )
+
+    def tag_runs(self, name: str, values: Mapping[str, str]) -> None:
+        """Set one tag of some runs, by run id."""
+        if self._destination.database is not None and values:
+            set_tags(self._destination.database, name, values)
+            return
+        for run_id, value in values.items():
+            self._client.set_tag(run_id, name, value)
 
     def log_inputs(self, run_id: str, context: StudyContext) -> None:
         """Log the parts of the data set as inputs of the run."""

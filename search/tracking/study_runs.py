@@ -12,12 +12,12 @@ from search.tracking.content import (
     RunContent,
     best_measurement,
     best_tags,
-    ranks_of,
+    changed_ranks,
     study_content,
     trial_content,
 )
 from search.tracking.keys import KIND, RANK, STUDY, TRIAL
-from search.tracking.reconciliation import Reconciliation, is_whole, runs_of
+from search.tracking.reconciliation import Reconciliation, is_whole
 from search.tracking.writing import Held, Writer, held
 from search.trials import CurvePoint, StudyState, TrialRecord, best_of
 
@@ -30,8 +30,8 @@ REPORT = "report.html"
 LIVE_EVERY_S = 2.0
 """Seconds between two updates of a trial's live curve; an update costs 10 ms."""
 
-PORTION_S = 5.0
-"""Seconds that a reconciliation keeps other processes waiting at most."""
+PORTION_S = 2.0
+"""Seconds that a reconciliation keeps other processes, and live trials, waiting at most."""
 
 
 class StudyRuns:
@@ -119,8 +119,10 @@ class StudyRuns:
         """
         wanted = {STUDY: self._connection.context.key, KIND: "trial"}
         with self._connection.alone() as writer:
-            stored = writer.store.find_runs(writer.experiment_id, wanted)
-            self._ranks = {int(r.tags[TRIAL]): r.tags[RANK] for r in stored if RANK in r.tags}
+            stored = None
+            if reconciliation.wants_runs:
+                stored = writer.store.find_runs(writer.experiment_id, wanted)
+                self._ranks = {int(r.tags[TRIAL]): r.tags[RANK] for r in stored if RANK in r.tags}
             until = min(until, time.monotonic() + PORTION_S)
             is_through = reconciliation.run(writer, trials, stored, until=until)
         self._run_ids.update(reconciliation.run_ids)
@@ -140,10 +142,9 @@ class StudyRuns:
         parent = self._store.get_run(self._parent_id)
         content = self._study_content(trials, state)
         has_inputs = bool(self._connection.context.rows)
-        if (
-            is_whole(parent, content, None, has_inputs=has_inputs, files=(REPORT,))
-            and ranks_of(trials) == self._ranks
-        ):
+        if is_whole(
+            parent, content, None, has_inputs=has_inputs, files=(REPORT,)
+        ) and not changed_ranks(trials, self._ranks):
             return False
         self.finish_study(trials, state)
         return True
@@ -158,12 +159,11 @@ class StudyRuns:
         return trial_content(trial, context, parent_run_id=self._parent_id, user=self._user)
 
     def _rank(self, trials: Sequence[TrialRecord]) -> None:
-        """Say on every complete trial's run which place it has, where that changed."""
-        for number, rank in ranks_of(trials).items():
-            run_id = self._run_ids.get(number)
-            if run_id is not None and self._ranks.get(number) != rank:
-                self._store.log(run_id, tags={RANK: rank})
-                self._ranks[number] = rank
+        """Say on the runs of the best trials which place they have, where that changed."""
+        changed = changed_ranks(trials, self._ranks)
+        known = {n: rank for n, rank in changed.items() if n in self._run_ids}
+        self._store.tag_runs(RANK, {self._run_ids[n]: rank for n, rank in known.items()})
+        self._ranks.update(known)
 
     def _reopen_parent(self) -> None:
         content = study_content(self._connection.context, user=self._user)
@@ -183,12 +183,7 @@ class StudyRuns:
 
     def _find(self, content: RunContent) -> Held | None:
         """The run of a trial that another process began, or this one with its answer lost."""
-        wanted = {
-            STUDY: self._connection.context.key,
-            KIND: "trial",
-            TRIAL: content.tags[TRIAL],
-        }
-        runs = runs_of(content, self._store.find_runs(self._writer.experiment_id, wanted))
+        runs = self._writer.find_trial(content)
         return held(runs[0]) if runs else None
 
     def _run_id_of(self, trial: TrialRecord) -> str | None:

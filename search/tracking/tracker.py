@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 CATCH_UP_S = 2.0
 """Seconds for what MLflow missed, after each live event that it took."""
 
-RECONCILE_S = 120.0
-"""Seconds after which a reconciliation starts on no further trial."""
+RECONCILE_S = 30.0
+"""Seconds after which the end of a search starts on no further trial that MLflow lacks."""
 
 SLOW_PORTION_S = 30.0
 """Seconds after which a portion of it, with its search for runs, is too slow."""
@@ -93,6 +93,7 @@ class Tracker:
         self._results = ResultRuns(connection)
         self._unstarted: dict[int, TrialRecord] = {}
         self._missed: dict[int, tuple[TrialRecord, Path | None]] = {}
+        self._backlog: Callable[[], bool | None] | None = None
 
     @property
     def experiment_id(self) -> str:
@@ -138,8 +139,9 @@ class Tracker:
         *,
         within_s: float | None = RECONCILE_S,
         even_if_open: bool = True,
+        tell: Callable[[int], None] = lambda _count: None,
     ) -> Reconciled:
-        """Make MLflow agree with the study: at the start and the end of a search.
+        """Make MLflow agree with the study: at the end of a search, or later.
 
         Makes runs that are missing, closes runs left RUNNING, completes runs that lack
         something; of trials under way nothing is touched. One search when nothing is to do.
@@ -149,6 +151,7 @@ class Tracker:
             towers_of: the folder of a trial's saved towers, by number, or None.
             within_s: seconds after which no further trial is started on; None for any time.
             even_if_open: try even if MLflow failed a moment ago.
+            tell: told how many trials are known to be there, after each portion.
         """
         reconciliation = Reconciliation(self._runs.content_of, towers_of)
         until = math.inf if within_s is None else time.monotonic() + within_s
@@ -157,16 +160,55 @@ class Tracker:
         is_through: bool | None = False
         while is_through is False and time.monotonic() < until:
             is_through = self._attempt(portion, None, even_if_open=even_if_open, slow_s=slow_s)
+            tell(len(reconciliation.settled))
             if self._circuit.is_open:
                 break
-        self._runs.settled |= reconciliation.settled
-        for number in reconciliation.settled:
-            self._missed.pop(number, None)
+        self._settle(reconciliation)
         return replace(
             reconciliation.result,
             lacking=() if is_through else self._lacking(trials),
             reached=is_through is not None,
         )
+
+    def reconcile_later(
+        self, trials: Sequence[TrialRecord], towers_of: Callable[[int], Path | None]
+    ) -> None:
+        """Have :meth:`work_off` make MLflow agree with the study as it is at the start.
+
+        Args:
+            trials: all of the study.
+            towers_of: the folder of a trial's saved towers, by number, or None.
+        """
+        reconciliation = Reconciliation(self._runs.content_of, towers_of)
+        ended = sum(trial.state not in ("waiting", "running") for trial in trials)
+        has_told = False
+
+        def portion() -> bool | None:
+            nonlocal has_told
+            is_through = self._runs.reconcile(reconciliation, trials, until=math.inf)
+            self._settle(reconciliation)
+            left = ended - len(reconciliation.settled)
+            if has_told and is_through:
+                self._announce(f"MLflow holds all {ended:,} trials that had ended")
+            elif not has_told and not is_through:
+                has_told = True
+                self._announce(f"adding up to {left:,} trials to MLflow, beside the search")
+            return is_through
+
+        self._backlog = portion
+
+    def work_off(self) -> bool:
+        """Do some of what was left for later; returns whether there is more to do at once."""
+        if self._backlog is None:
+            return False
+        is_through = self._attempt(self._backlog, None, slow_s=SLOW_PORTION_S)
+        if is_through:
+            self._backlog = None
+        return is_through is False
+
+    def holds(self, trials: Sequence[TrialRecord]) -> bool:
+        """Whether MLflow is known to hold all trials, and nothing was left for later."""
+        return self._backlog is None and not self._lacking(trials)
 
     def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """Bring the parent run up to date and close it, unless other processes run trials.
@@ -298,6 +340,12 @@ class Tracker:
             adding = f"; adding {trials} meanwhile" if missed else ""
             self._announce(f"MLflow answers again{adding}")
         return result
+
+    def _settle(self, reconciliation: Reconciliation) -> None:
+        """Take note of what a reconciliation has seen to."""
+        self._runs.settled |= reconciliation.settled
+        for number in reconciliation.settled:
+            self._missed.pop(number, None)
 
     def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
         """Trials that ended, of which it is not known that MLflow holds them."""

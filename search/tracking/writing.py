@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from search.tracking.content import Measurement, RunContent, curve_measurements, is_provenance
 from search.tracking.context import StudyContext
-from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER
+from search.tracking.keys import KIND, RUN_NAME, STUDY, TOWERS, TOWERS_FOLDER, TRIAL
 from search.trials import CurvePoint
 
 if TYPE_CHECKING:
@@ -66,6 +66,24 @@ def held(run: "StoredRun") -> Held:
     )
 
 
+def runs_of(content: RunContent, runs: Iterable["StoredRun"]) -> list["StoredRun"]:
+    """The runs of a trial, the one to keep first.
+
+    There is a second one when a request was carried out but its answer was lost. A run of the
+    same number with other parameters is of an earlier study of that name, and not among them.
+    """
+    matching = [
+        run
+        for run in runs
+        if run.tags.get(TRIAL) == content.tags[TRIAL]
+        and all(run.params.get(name, value) == value for name, value in content.params.items())
+    ]
+    return sorted(
+        matching,
+        key=lambda run: (run.started_ms != content.started_ms, run.status == "RUNNING", run.run_id),
+    )
+
+
 @dataclass(frozen=True)
 class Writer:
     """Writes the runs of one study into its experiment."""
@@ -85,6 +103,11 @@ class Writer:
         run.params.update(content.params)
         self._ensure_inputs(run)
         return run
+
+    def find_trial(self, content: RunContent) -> list["StoredRun"]:
+        """The runs that MLflow has of a trial by now, the one to keep first."""
+        wanted = {name: content.tags[name] for name in (STUDY, KIND, TRIAL)}
+        return runs_of(content, self.store.find_runs(self.experiment_id, wanted))
 
     def send_epochs(self, run: Held) -> None:
         """Send the epochs that wait, in one request; they wait on if it fails."""

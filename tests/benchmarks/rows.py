@@ -14,6 +14,7 @@ ROWS = (
     "overhead",
     "start",
     "pages",
+    "backfill",
     "workers",
     "memory",
     "evaluation",

@@ -125,7 +125,7 @@ TAGS = {
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned",
-    "deeprec.rank": "the place of a complete trial by value, from 1; written when a search ends",
+    "deeprec.rank": "the place by value of the best hundred trials; written when a search ends",
     "deeprec.best_trial": "the number of the best trial",
     "deeprec.best_run_id": "its run",
     "deeprec.best_parameters": "its parameters, as text",

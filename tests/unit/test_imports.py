@@ -133,6 +133,7 @@ def test_the_recommender_knows_neither_search_nor_optuna_nor_mlflow() -> None:
 
 def test_the_modules_that_import_mlflow_are_known() -> None:
     assert importers("mlflow") == {
+        "search.tracking.bulk",
         "search.tracking.model_store",
         "search.tracking.serving_model",
         "search.tracking.store",

@@ -116,3 +116,38 @@ def test_what_was_told_is_passed_on_even_if_the_search_breaks() -> None:
     with pytest.raises(KeyboardInterrupt):
         break_off()
     assert slow.told == ALL
+
+
+def test_what_can_wait_is_done_while_nothing_waits_and_given_up_at_the_end() -> None:
+    slow = Slow()
+    slow.may_go_on.set()
+    done: list[int] = []
+    is_idle = threading.Event()
+
+    def work() -> bool:
+        done.append(len(slow.told))
+        if len(done) == 3:
+            is_idle.set()
+        return len(done) < 3
+
+    with Background(slow, warn=pytest.fail, spare=work) as watcher:
+        assert is_idle.wait(10)
+        watcher.trial_started(started(trial(0)))
+        assert slow.is_told.wait(10)
+    assert done[:3] == [0, 0, 0]
+    assert slow.told == [("started", 0)]
+
+
+def test_events_come_before_what_can_wait() -> None:
+    slow = Slow()
+    slow.may_go_on.set()
+    may_end = threading.Event()
+
+    def work() -> bool:
+        may_end.wait(10)
+        return True  # there is always more
+
+    with Background(slow, warn=pytest.fail, spare=work) as watcher:
+        tell_all(watcher)
+        may_end.set()
+    assert slow.told == ALL

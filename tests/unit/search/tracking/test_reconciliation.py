@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from search.tracking import Reconciled, Tracker, open_tracker
+from search.tracking import Reconciled, Tracker, open_tracker, study_runs
+from search.tracking.store import Store
 from search.trials import TrialRecord
 from tests.unit.search.records import save_towers, started, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
@@ -222,3 +223,87 @@ def test_nothing_to_do_takes_one_search(tracker: Tracker, monkeypatch: pytest.Mo
         monkeypatch.delattr(MlflowClient, forbidden)
     assert tracker.reconcile(trials, no_towers).nothing
     assert calls == ["search_runs"]
+
+
+def plain(run: Any, parent: str) -> dict[str, Any]:
+    """A run without what differs from one making to the next."""
+    found = run.to_dictionary()
+    for name in ("run_id", "run_uuid", "artifact_uri"):
+        found["info"].pop(name, None)
+    found["data"]["tags"] = {t: v for t, v in found["data"]["tags"].items() if v != parent}
+    found["inputs"]["dataset_inputs"].sort(key=lambda each: each["dataset"]["digest"])
+    return found
+
+
+def test_runs_made_many_at_once_are_as_the_client_makes_them(
+    tmp_path: Path,
+    folder: Path,
+    empty_database: Path,
+    warnings: Warnings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trials = [
+        trial(0),
+        trial(1, "pruned", reference="a 'quoted' one", retry_of=0),
+        trial(2, "failed", curve=(), value=None, parameters={}, derived={}),
+        trial(3, "interrupted", ended_ms=None),
+    ]
+    elsewhere = tmp_path / "one by one"
+    elsewhere.mkdir()
+    shutil.copy(empty_database, elsewhere / "mlflow.db")
+    made: list[dict[int, Any]] = []
+    for place, takes_many in ((folder, True), (elsewhere, False)):
+        monkeypatch.setattr(Store, "takes_many", takes_many)
+        tracker = open_tracker(None, CONTEXT, folder=place, warn=warnings)
+        assert tracker.reconcile(trials, no_towers) == Reconciled(made=(0, 1, 2, 3))
+        reader = Reader(tracker.uri)
+        for run in reader.children.values():
+            assert reader.artifacts(run) == set()
+        parent = tracker.parent_run_id
+        made.append({n: plain(run, parent) for n, run in reader.children.items()})
+        made.append({n: reader.history(run, "train_loss") for n, run in reader.children.items()})
+        assert tracker.reconcile(trials, no_towers).nothing
+    assert made[:2] == made[2:]
+    assert warnings == []
+
+
+@pytest.mark.parametrize("takes_many", [True, False], ids=["many at once", "one by one"])
+def test_a_run_that_another_process_made_between_two_portions_is_not_made_again(
+    takes_many: bool,
+    folder: Path,
+    tracker: Tracker,
+    reader: Reader,
+    warnings: Warnings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Store, "takes_many", takes_many)
+    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)  # the first portion is the search alone
+    other = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    trials = [trial(n) for n in range(3)]
+    tracker.reconcile_later(trials, no_towers)
+    assert tracker.work_off()
+    assert not tracker.holds(trials)
+    run_live(other, trials[1])
+    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    assert not tracker.work_off()
+    assert reader.children.keys() == {0, 1, 2}
+    assert tracker.holds(trials)
+    assert warnings == []
+
+
+def test_what_is_left_for_later_is_announced_and_added_in_portions(
+    folder: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings, announce=said.append)
+    assert not tracker.work_off()
+    trials = [trial(0), trial(1), started(trial(2)), trial(3, "waiting")]
+    tracker.reconcile_later(trials, no_towers)
+    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    assert tracker.work_off()
+    assert said == ["adding up to 2 trials to MLflow, beside the search"]
+    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    assert not tracker.work_off()
+    assert said[1:] == ["MLflow holds all 2 trials that had ended"]
+    assert not tracker.work_off()
+    assert Reader(tracker.uri).children.keys() == {0, 1}

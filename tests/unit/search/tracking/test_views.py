@@ -6,7 +6,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from search.tracking import Tracker, open_tracker
+import pytest
+
+from search.tracking import Tracker, content, open_tracker
 from search.tracking.keys import NOTE
 from search.tracking.views import TESTS, TRIALS, View
 from tests.unit.search.records import trial
@@ -89,3 +91,18 @@ def test_ranks_are_places_among_complete_trials_and_follow_the_study(
     run_live(tracker, better)
     tracker.study_finished([*trials, better], "complete")
     assert ranks() == {0: "3", 1: "2", 2: None, 3: "1"}
+
+
+def test_the_best_alone_are_ranked_and_who_falls_behind_says_so(
+    tracker: Tracker, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "RANKED", 2)
+    monkeypatch.setattr(content, "UNRANKED", "over 2")
+    trials = [trial(n, value=0.2 + n / 10) for n in range(3)]
+    tracker.reconcile(trials, no_towers)
+    tracker.study_finished(trials, "complete")
+    trials.append(run_live(tracker, trial(3, value=0.9)))
+    tracker.study_finished(trials, "complete")
+    ranks = {n: run.data.tags.get("deeprec.rank") for n, run in reader.children.items()}
+    assert ranks == {0: None, 1: "over 2", 2: "2", 3: "1"}
+    assert not content.changed_ranks(trials, {1: "over 2", 2: "2", 3: "1"})

@@ -1,0 +1,45 @@
+"""Trials that MLflow lacks, added to its database: how many a second, and what the end takes."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from search.tracking import Reconciled, open_tracker
+from tests.benchmarks.results import Quantity, Result, Target
+from tests.unit.search.records import trial
+from tests.unit.search.tracking.support import CONTEXT, no_towers
+
+TRIALS = 5000
+RUNS_A_SECOND = 30.0
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """Finished trials of 30 epochs, in an experiment that has its parent run."""
+    trials = [trial(number, epochs=30) for number in range(50 if quick else TRIALS)]
+    with tempfile.TemporaryDirectory() as name:
+        tracker = open_tracker(None, CONTEXT, folder=Path(name), warn=_refuse)
+        assert tracker.parent_run_id
+        begun = time.perf_counter()
+        done = tracker.reconcile(trials, no_towers, within_s=None)
+        added = time.perf_counter()
+        tracker.study_finished(trials, "complete")
+        ended = time.perf_counter()
+    assert done == Reconciled(made=tuple(range(len(trials))))
+    rate = Quantity(value=len(trials) / (added - begun), unit="runs a second")
+    results = [
+        Result(
+            what=f"{len(trials):,} trials that MLflow lacks, added",
+            ours=rate,
+            target=Target(bound=RUNS_A_SECOND, direction="at least"),
+        ),
+        Result(
+            what="the study's run closed and its best trials ranked after that",
+            ours=Quantity(value=ended - added, unit="s"),
+        ),
+    ]
+    return [result.to_json() for result in results]
+
+
+def _refuse(warning: str) -> None:
+    raise AssertionError(warning)
