@@ -6,8 +6,8 @@ among the candidates (none of them can be right, as nobody rates a movie twice);
 removes them, as a recommender that is used would.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from deeprec.device_tables import places_of, rows_of
 from deeprec.forward import TowerShape, embed, weights_of
 from deeprec.metrics import SCORES_IN_A_BLOCK, ranks
 from deeprec.retrieval import RetrievalModel
+from deeprec.selection import best_of
 from deeprec.tables import FeatureTable, FloatArray, IntArray, Interactions
 
 Score = Callable[[IntArray], ArrayLike]
@@ -29,7 +30,15 @@ Score = Callable[[IntArray], ArrayLike]
 Ranks = npt.NDArray[np.int64]
 
 FEW = 10
-"""Of what is shown at once: recall and nDCG look at so many."""
+"""Of what is shown at once: recall, nDCG and coverage look at so many."""
+
+HEAD = 20
+"""Of the movies recommended most often, whose share of all places tells concentration."""
+
+SAME_SHARE, SAME_GAIN = 0.75, 0.01
+"""A model recommends nearly the same to all where the head's share is at least the one and the
+personalization gain below the other. On MovieLens 100K popularity has 0.93 and 0, the tutorial's
+model 0.98 and 0.002, EASE 0.37 and 0.07, a two-tower model trained to rank 0.46 and 0.15."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +52,47 @@ class RankingMetrics:
         recall_at_10: the mean over users of the share of their liked movies that are among
             their 10 highest scores, seen movies removed.
         ndcg_at_10: the mean over users of the normalized discounted cumulative gain of their 10
-            highest scores (Järvelin and Kekäläinen 2002), a liked movie gaining 1, seen movies
-            removed.
+            highest scores, seen movies removed. A liked movie gains 1, discounted by
+            ``1 / log2(rank + 1)`` from rank 1 on (Burges et al. 2005), and the best possible
+            order of as many liked movies as the user has gains 1 in all.
+        coverage_at_10: the share of the catalog that is among the 10 highest scores of any user,
+            seen movies removed. Like the next two over the users who like something.
+        top_20_share_at_10: the share of all these places that the 20 movies fill that are
+            recommended most often; 1 where all users get the same.
+        personalization_gain: ``top_100_accuracy`` less what it is where every user has the mean
+            of all users' scores, that is, of a two-tower model, their mean embedding. In -1..1;
+            0 where scores are the same for all.
     """
 
     top_100_accuracy: float
     top_100_accuracy_unseen: float
     recall_at_10: float
     ndcg_at_10: float
+    coverage_at_10: float
+    top_20_share_at_10: float
+    personalization_gain: float
 
     def named(self, split: str) -> dict[str, float]:
         """The metrics under their names in tracking, such as ``test_recall_at_10``."""
-        return {
-            f"{split}_top_100_accuracy": self.top_100_accuracy,
-            f"{split}_top_100_accuracy_unseen": self.top_100_accuracy_unseen,
-            f"{split}_recall_at_10": self.recall_at_10,
-            f"{split}_ndcg_at_10": self.ndcg_at_10,
-        }
+        return {f"{split}_{name}": value for name, value in asdict(self).items()}
+
+
+def same_for_all(metrics: Mapping[str, float], split: str) -> str | None:
+    """A sentence where a model recommends nearly the same to all users; None where it does not.
+
+    Args:
+        metrics: by their names in tracking, or their means over seeds. Those of version 0.1.0
+            lack what is needed, and nothing is said of them.
+        split: ``val`` or ``test``.
+    """
+    gain = metrics.get(f"{split}_personalization_gain")
+    share = metrics.get(f"{split}_top_20_share_at_10")
+    if gain is None or share is None or share < SAME_SHARE or gain >= SAME_GAIN:
+        return None
+    return (
+        f"It recommends nearly the same to all users: {HEAD} movies fill {share:.0%} of all top "
+        f"tens, and personal lists add {gain:+.4f} to the accuracy of one list for all."
+    )
 
 
 class _Liked(NamedTuple):
@@ -100,22 +133,27 @@ def rank_all(
     order = np.argsort(rows.user_id, kind="stable")
     liked = _Liked(rows.user_id[order], rows.movie_id[order])
     kept, unseen = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
-    seen = _SeenMovies(train)
+    seen, lists = _SeenMovies(train), _Lists(candidate_count)
     for block in _blocks(liked.users, max(scores_in_a_block // candidate_count, 1)):
         users, of_row = np.unique(liked.users[block], return_inverse=True)
         scores = np.asarray(score(users))
         if not np.isfinite(scores).all():
             raise ValueError("scores must be finite but got some that are not")
+        lists.total += scores.sum(axis=0, dtype=np.float64)
         movies = liked.movies[block]
         kept[block] = _ranks(scores, of_row, movies)
         scores = scores.copy()
         scores[seen.of(users)] = -np.inf
         unseen[block] = _ranks(scores, of_row, movies)
+        lists.add(scores)
     return RankingMetrics(
         top_100_accuracy=_mean(kept < k),
         top_100_accuracy_unseen=_mean(unseen < k),
         recall_at_10=_recall(liked.users, unseen),
         ndcg_at_10=_ndcg(liked.users, unseen),
+        coverage_at_10=lists.coverage,
+        top_20_share_at_10=lists.head_share,
+        personalization_gain=_mean(kept < k) - _mean(lists.mean_ranks[liked.movies] < k),
     )
 
 
@@ -151,6 +189,42 @@ class _SeenMovies:
         lasts = np.searchsorted(self._users, users, side="right")
         taken = [self._movies[first:last] for first, last in zip(firsts, lasts, strict=True)]
         return np.repeat(np.arange(len(users)), lasts - firsts), np.concatenate(taken)
+
+
+class _Lists:
+    """What is recommended to all users together.
+
+    Attributes:
+        total: float64 ``[candidates]``, the sum of the users' scores.
+        places: int64 ``[candidates]``, how many top tens each movie is in.
+    """
+
+    def __init__(self, candidate_count: int) -> None:
+        self.total = np.zeros(candidate_count)
+        self.places = np.zeros(candidate_count, np.int64)
+
+    def add(self, scores: FloatArray) -> None:
+        """Counts the top tens of some users; row 0 is no movie."""
+        scores[:, 0] = -np.inf
+        for best in best_of(scores, [FEW] * len(scores)):
+            self.places[best] += 1
+
+    @property
+    def coverage(self) -> float:
+        """The share of the movies that are in any top ten."""
+        return _mean(self.places[1:] > 0)
+
+    @property
+    def head_share(self) -> float:
+        """The share of the places of those movies that are in most top tens."""
+        return float(np.sort(self.places)[-HEAD:].sum() / max(self.places.sum(), 1))
+
+    @property
+    def mean_ranks(self) -> Ranks:
+        """The rank of each movie by the mean score, of equals the lower row first."""
+        found = np.empty(len(self.total), np.int64)
+        found[np.argsort(-self.total, kind="stable")] = np.arange(len(found))
+        return found
 
 
 def _blocks(users: IntArray, size: int) -> Iterator[slice]:

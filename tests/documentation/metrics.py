@@ -6,7 +6,7 @@ ones. A name that they log and that has no meaning here is an error, and so is t
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from deeprec.config import ModelConfig
 from deeprec.evaluation import Evaluation
@@ -72,7 +72,12 @@ METRICS = {
     "val_top_100_accuracy": "by validated epoch: liked validation rows in the top 100, seen kept",
     "val_top_100_accuracy_unseen": "the same, seen movies removed",
     "val_recall_at_10": "mean over users: liked movies in the top 10, seen movies removed",
-    "val_ndcg_at_10": "mean over users: normalized discounted gain of the top 10, seen removed",
+    "val_ndcg_at_10": "mean over users: normalized gain of the top 10, seen removed, discounted by "
+    "1 / log2(rank + 1)",
+    "val_coverage_at_10": "share of the catalog that is in the top 10 of any user, seen removed",
+    "val_top_20_share_at_10": "share of all these places that the 20 movies in most of them fill",
+    "val_personalization_gain": "`val_top_100_accuracy` less what one list for all, by the mean of "
+    "the users' scores, reaches; 0 where nothing is personal",
     "best_val_top_100_accuracy": "the highest `val_top_100_accuracy`; of a study its best trial's",
     "best_epoch": "the epoch of that value",
     "train_seconds": "building, compiling, training, validating; not what the search costs",
@@ -84,6 +89,9 @@ METRICS = {
     "test_top_100_accuracy_unseen": "the same, seen movies removed",
     "test_recall_at_10": "recall of the test rows, seen movies removed",
     "test_ndcg_at_10": "nDCG of the test rows, seen movies removed",
+    "test_coverage_at_10": "coverage of the catalog by the top tens, seen movies removed",
+    "test_top_20_share_at_10": "share of the 20 movies in most top tens, seen movies removed",
+    "test_personalization_gain": "the same gain on the test rows",
     "val_top_100_accuracy_mean": "the winner's mean over the seeds",
     "val_top_100_accuracy_std": "its standard deviation; not for a single seed",
     "TEST_METRIC_mean": "the winner's mean over the seeds of each metric of the test rows",
@@ -227,9 +235,7 @@ def sample_runs() -> Mapping[str, RunContent]:
 
 
 def _ranking(split: str) -> dict[str, float]:
-    return RankingMetrics(
-        top_100_accuracy=0.5, top_100_accuracy_unseen=0.5, recall_at_10=0.5, ndcg_at_10=0.5
-    ).named(split)
+    return RankingMetrics(**{each.name: 0.5 for each in fields(RankingMetrics)}).named(split)
 
 
 def _configuration() -> Configuration:
