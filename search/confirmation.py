@@ -127,9 +127,13 @@ def ranked(validated: Validated) -> list[tuple[Contender, Sample]]:
 
 
 def test_samples(records: Sequence[RetrainRecord]) -> dict[str, Sample]:
-    """Every metric of the test rows over the seeds of one configuration, by name."""
+    """Every metric of the test rows over the seeds of one configuration, by name.
+
+    Studies of earlier versions lack some; those that a seed lacks are left out.
+    """
     held = [record for record in records if not record.collapsed]
-    names = held[0].metrics if held else {}
+    first = held[0].metrics if held else {}
+    names = [name for name in first if all(name in record.metrics for record in held)]
     collapsed = len(records) - len(held)
     return {
         name: Sample(tuple(record.metrics[name] for record in held), collapsed) for name in names

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from search.confirmation import Confirmation, ranked
+from search.confirmation import test_samples as samples_of
 from search.confirmation_report import results_table, validation_table, verdict
 from search.contenders import Contender, tutorial_contender
 from search.noise import Sample
@@ -131,6 +132,12 @@ def test_a_close_call_is_called_one() -> None:
         "On the test rows it does not beat popularity by more than the noise, whether movies seen "
         "in training are kept or removed."
     )
+
+
+def test_metrics_that_one_version_lacks_are_left_out() -> None:
+    old, new = (record for record, _ in runs_of(0.60, 0.602))
+    later = replace(new, metrics={**new.metrics, "test_coverage_at_10": 0.2})
+    assert set(samples_of([later, old])) == set(old.metrics)
 
 
 def test_a_reference_that_is_better_is_named_so() -> None:
