@@ -37,7 +37,8 @@ def sync(session: Session) -> int:
     Trials that run are left alone.
 
     Returns:
-        The exit code: 0 when MLflow agrees, 1 when it could not be reached or broke off.
+        The exit code: 0 when MLflow agrees, 1 when it could not be reached, broke off or takes no
+        files.
 
     Raises:
         InputError: there is no such study, or MLflow cannot be used.
@@ -76,7 +77,7 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
         refresh_report(session, study, tracker)
     for line in what_was_done(trials, of_trials, of_results, is_updated=is_updated):
         session.show(line)
-    return 0
+    return BROKE_OFF if tracker.refuses_files else 0
 
 
 def _results(session: Session, ledger: Ledger) -> Results:

@@ -48,6 +48,7 @@ class Connection:
         folder: of the lock under which a database is made, usually ``mlruns``.
         lock: held while experiment and parent run are found or made; the folder's when None,
             which the processes of this machine share.
+        warn: told in one line when MLflow takes no files.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Connection:
         *,
         folder: Path,
         lock: Lock | None = None,
+        warn: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        self._warn = warn
         self.destination = destination
         self.context = context
         self.folder = folder
@@ -86,7 +89,7 @@ class Connection:
             # A server that does not answer leaves no trace, not even the lock.
             is_local = self.destination.database is not None
             with locked(self.folder) if is_local else nullcontext():
-                store = connect(self.destination, self.context.name)
+                store = connect(self.destination, self.context.name, self._warn)
             with self._lock():
                 experiment_id = store.experiment(self.context.name)
                 writer = Writer(store, experiment_id, self.context)
@@ -94,19 +97,22 @@ class Connection:
         return self._opened
 
 
-def connect(destination: Destination, name: str) -> "Store":
+def connect(
+    destination: Destination, name: str, warn: Callable[[str], None] = lambda _line: None
+) -> "Store":
     """A store that has answered once; a database is made where there is none.
 
     Args:
         destination: of the runs.
         name: of the experiment that is asked for, whether it exists or not.
+        warn: told in one line when MLflow takes no files.
 
     Raises:
         InputError: the experiment was deleted.
         TimeoutError: a server does not answer in time.
         Exception: whatever mlflow raises.
     """
-    ask = partial(_ask, destination, name)
+    ask = partial(_ask, destination, name, warn)
     return ask() if destination.database is not None else _within(PATIENCE_S, ask)
 
 
@@ -118,10 +124,10 @@ def user_name() -> str:
         return "unknown"
 
 
-def _ask(destination: Destination, name: str) -> "Store":
+def _ask(destination: Destination, name: str, warn: Callable[[str], None]) -> "Store":
     from search.tracking.store import Store  # here, for mlflow takes 1.5 s to import
 
-    store = Store(destination)
+    store = Store(destination, warn)
     store.ping(name)
     return store
 

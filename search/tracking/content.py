@@ -17,8 +17,6 @@ from search.tracking.keys import (
     REFERENCE,
     SOURCE_TRIAL,
     STUDY,
-    TOWERS,
-    TOWERS_FOLDER,
     TRIAL,
 )
 from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
@@ -151,9 +149,7 @@ def study_content(
     )
 
 
-def retrain_content(
-    record: RetrainRecord, context: StudyContext, *, user: str, has_towers: bool
-) -> RunContent:
+def retrain_content(record: RetrainRecord, context: StudyContext, *, user: str) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
     return RunContent(
         name=words.retrain_name(record),
@@ -172,7 +168,6 @@ def retrain_content(
             **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
             **retrain_key(record),
             NOTE: words.retrain_note(record, context),
-            **({TOWERS: TOWERS_FOLDER} if has_towers else {}),
             **({"deeprec.reason": record.collapsed} if record.collapsed else {}),
         },
         started_ms=record.started_ms,

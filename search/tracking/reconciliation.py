@@ -151,7 +151,7 @@ class Reconciliation:
             self.run_ids[trial.number] = claimed[0].run_id
         if trial.state == "running":
             return
-        towers = self._towers_of(trial.number)
+        towers = None if writer.store.refuses_artifacts else self._towers_of(trial.number)
         if claimed:
             self._repair(writer, trial, content, claimed[0], towers)
         elif writer.store.takes_many and towers is None:

@@ -77,9 +77,7 @@ class ResultRuns:
 
     def log_retraining(self, record: RetrainRecord, towers: Path | None) -> LoggedResult:
         """The run of a re-training."""
-        content = retrain_content(
-            record, self._connection.context, user=self._user, has_towers=towers is not None
-        )
+        content = retrain_content(record, self._connection.context, user=self._user)
         return self._log(content, {KIND: "retrain", **retrain_key(record)}, towers)
 
     def log_confirmation(self, record: ConfirmationRecord) -> LoggedResult:
@@ -93,6 +91,7 @@ class ResultRuns:
         """A finished run: the one with these tags, or new."""
         context = self._connection.context
         with self._connection.alone() as writer:
+            towers = None if writer.store.refuses_artifacts else towers
             found = writer.store.find_runs(writer.experiment_id, {STUDY: context.key, **wanted})
             if found and is_whole(found[0], content, towers, has_inputs=bool(context.rows)):
                 return LoggedResult(run_id=found[0].run_id, name=content.name, how=None)

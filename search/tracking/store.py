@@ -4,12 +4,13 @@ Everything goes through ``MlflowClient`` with an explicit URI: no global state, 
 :func:`search.tracking.environment.prepare_environment` comes before the import of this module.
 """
 
+import errno
 import json
 import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,6 +29,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from search.errors import InputError
 from search.tracking.bulk import insert_trials, set_tags
@@ -71,11 +73,22 @@ class Store:
     """The runs of one MLflow server or database.
 
     Every method may raise what mlflow raises; :func:`explain` makes a line of it.
+
+    Args:
+        destination: where the runs are.
+        warn: told in one line, once, when the artifact store refuses files.
+
+    Attributes:
+        refuses_artifacts: whether it did; no more files are sent to it.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(
+        self, destination: Destination, warn: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self.refuses_artifacts = False
         self._client = MlflowClient(tracking_uri=destination.uri)
         self._destination = destination
+        self._warn = warn
 
     def ping(self, name: str) -> None:
         """Ask for an experiment, whether it exists or not, to see that MLflow answers.
@@ -169,6 +182,11 @@ class Store:
         return str(run.info.run_id)
 
     @property
+    def is_server(self) -> bool:
+        """Whether somebody else decides where artifacts lie."""
+        return self._destination.database is None
+
+    @property
     def takes_many(self) -> bool:
         """Whether many runs can be made at once: in a database, not on a server."""
         return self._destination.database is not None
@@ -209,18 +227,34 @@ class Store:
             run_id, datasets=[_input(context, part, rows) for part, rows in context.rows.items()]
         )
 
-    def upload(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Store small files as artifacts, by file name."""
+    def upload(self, run_id: str, files: Mapping[str, bytes]) -> bool:
+        """Store small files as artifacts, by file name; returns whether they are there."""
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
-                path = Path(folder, name)
-                path.write_bytes(content)
-                self._client.log_artifact(run_id, str(path))
+                Path(folder, name).write_bytes(content)
+            return self._upload(run_id, [Path(folder, name) for name in files])
 
-    def upload_towers(self, run_id: str, towers: Path, folder: str) -> None:
-        """Store the ``.keras`` files of a folder as artifacts under ``folder``."""
-        for path in sorted(towers.glob("*.keras")):
-            self._client.log_artifact(run_id, str(path), folder)
+    def upload_towers(self, run_id: str, towers: Path, folder: str) -> bool:
+        """Store the ``.keras`` files of a folder as artifacts; returns whether they are there."""
+        return self._upload(run_id, sorted(towers.glob("*.keras")), folder)
+
+    def _upload(self, run_id: str, paths: Sequence[Path], folder: str | None = None) -> bool:
+        """Store files as artifacts, unless their store refuses them; an outage is raised."""
+        if self.refuses_artifacts:
+            return False
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        try:
+            if self.is_server:
+                _check_folder_of_server(uri)
+            repository = get_artifact_repository(uri, tracking_uri=self._destination.uri)
+            for path in paths:
+                repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            if is_outage(error):
+                raise
+            self.refuses_artifacts = True
+            self._warn(_refused(uri, error))
+        return not self.refuses_artifacts
 
     def reopen(self, run_id: str) -> None:
         """Set a run's status to RUNNING."""
@@ -256,6 +290,34 @@ def is_refusal(error: BaseException) -> bool:
         HTTPStatus.NOT_FOUND,
     )
     return isinstance(error, MlflowException) and _status_of(error) in refusals
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether what failed to store a file may work later on: no answer, or no room on the disk."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+    return any(
+        isinstance(cause, TimeoutError | ConnectionError | socket.gaierror)
+        or (isinstance(cause, OSError) and cause.errno in full)
+        for cause in _chain(error)
+    )
+
+
+def _check_folder_of_server(uri: str) -> None:
+    """Refuse a folder that a server names and that is not on this machine's disk."""
+    folder = _local_folder(uri)
+    if folder is not None and len(folder.parents) > 3:  # ROOT/EXPERIMENT/RUN/artifacts
+        root = folder.parents[2]
+        if not root.is_dir() and not root.parent.is_dir():
+            raise FileNotFoundError(f"{root} is a folder of the server, not of this machine")
+
+
+def _refused(uri: str, error: BaseException) -> str:
+    cause = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return (
+        f"MLflow takes no files from here ({mask(uri)}: {mask(cause[:200])}). Parameters and "
+        "metrics are tracked, but no towers, no report and no registered model; once files can be "
+        "stored, search.sync adds towers and report, and search.retrain the model"
+    )
 
 
 def _status_of(error: MlflowException) -> int:

@@ -142,8 +142,9 @@ class StudyRuns:
         parent = self._store.get_run(self._parent_id)
         content = self._study_content(trials, state)
         has_inputs = bool(self._connection.context.rows)
+        files = () if self._store.refuses_artifacts else (REPORT,)
         if is_whole(
-            parent, content, None, has_inputs=has_inputs, files=(REPORT,)
+            parent, content, None, has_inputs=has_inputs, files=files
         ) and not changed_ranks(trials, self._ranks):
             return False
         self.finish_study(trials, state)

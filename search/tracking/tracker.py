@@ -60,7 +60,7 @@ def open_tracker(
         InputError: there is no circuit, and MLflow cannot be used.
     """
     circuit = circuit or check_mlflow(uri, context.name, folder=folder, warn=warn)
-    connection = Connection(resolve_uri(uri, folder), context, folder=folder, lock=lock)
+    connection = Connection(resolve_uri(uri, folder), context, folder=folder, lock=lock, warn=warn)
     return Tracker(connection, circuit, announce=announce)
 
 
@@ -104,6 +104,11 @@ class Tracker:
     def parent_run_id(self) -> str:
         """MLflow's id of the study's run."""
         return self._connection.parent.run_id
+
+    @property
+    def refuses_files(self) -> bool:
+        """Whether MLflow was found to take no files, after a warning."""
+        return self._connection.writer.store.refuses_artifacts
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Make the run of a trial that just started, RUNNING, with what is known of it."""
@@ -292,11 +297,14 @@ class Tracker:
             choice: whether it becomes the champion; None to compare it with the present one.
 
         Returns:
-            What was made and decided; None when MLflow failed (after a warning).
+            What was made and decided; None when MLflow failed or takes no files (after a warning).
         """
-        action: Callable[[], Published | None] = partial(
-            self.models.publish, run_id, folder, confirmed, evidence, choice=choice
-        )
+
+        def action() -> Published | None:
+            if self.refuses_files:
+                return None
+            return self.models.publish(run_id, folder, confirmed, evidence, choice=choice)
+
         return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
     def _live(self, action: Callable[[], object]) -> bool:

@@ -120,8 +120,7 @@ class Writer:
         """Bring a run to its content and close it."""
         self._ensure_inputs(run)
         tags = {**content.tags, RUN_NAME: content.name}
-        if towers is not None:
-            self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER)
+        if towers and self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER):
             tags[TOWERS] = TOWERS_FOLDER
         sent = 0 if run.has_gaps else run.sent_epoch
         self.store.log(

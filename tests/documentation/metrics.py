@@ -225,11 +225,13 @@ def sample_runs() -> Mapping[str, RunContent]:
         tags={name: text for each in contents for name, text in each.tags.items()}
         | {TOWERS: TOWERS_FOLDER, RANK: ranks_of(trials)[0]},
     )
+    retrained = retrain_content(_retrained(), CONTEXT, user="user")
+    retrained = replace(retrained, tags={**retrained.tags, TOWERS: TOWERS_FOLDER})
     return {
         "study": study_content(CONTEXT, trials, state="complete", user="user", best_run_id="best"),
         "trial": merged,
         "reference": reference_content(_reference(), CONTEXT, user="user"),
-        "retrain": retrain_content(_retrained(), CONTEXT, user="user", has_towers=True),
+        "retrain": retrained,
         "confirmation": confirmation_content(_confirmed(), CONTEXT, user="user"),
     }
 

@@ -21,10 +21,16 @@ class MlflowServer:
 
     Entered, it is started; left, it is killed. Its database and artifacts outlive it. It runs
     without the eight processes for jobs of generative models, of which tracking needs none.
+
+    Args:
+        folder: of its database and log.
+        artifact_root: where clients shall store artifacts themselves; the server takes them when
+            None.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, artifact_root: str | None = None) -> None:
         self.folder = folder
+        self.artifact_root = artifact_root
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +48,10 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server"]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        if self.artifact_root is None:
+            command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        else:
+            command += ["--default-artifact-root", self.artifact_root, "--no-serve-artifacts"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
