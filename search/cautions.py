@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from search.bounds import Bounds, bounds_of
+from search.instability import instability
 from search.noise import Deviation, noise_of_draws
 from search.spec import StudySpec
 from search.strategies import (
@@ -15,6 +16,7 @@ from search.strategies import (
     TpeOptions,
 )
 from search.trials import TrialRecord, best_of, ranked
+from search.verdict import Leader
 
 EDGE_SHARE = 0.05
 """A continuous value is at the edge within this share of its range, on its scale."""
@@ -24,7 +26,10 @@ MANY_FAILURES = 0.1
 
 
 def cautions(
-    trials: Sequence[TrialRecord], spec: StudySpec, spread: Deviation | None = None
+    trials: Sequence[TrialRecord],
+    spec: StudySpec,
+    spread: Deviation | None = None,
+    leader: Leader | None = None,
 ) -> list[str]:
     """Everything to be careful about, a sentence each, what matters most first.
 
@@ -33,22 +38,27 @@ def cautions(
         spec: the study file.
         spread: how much one configuration's validation accuracy differs over seeds, from a
             confirmation; None where there was none.
+        leader: the trial that is best over several seeds; None before a confirmation.
     """
     return [
         *many_failures(trials),
-        *at_the_edge(trials, spec),
-        *within_noise(trials, spread),
+        *instability(trials, bounds_of(spec.space)),
+        *at_the_edge(trials, spec, leader),
+        *within_noise(trials, spread, leader),
         *repetitions(trials),
         *too_few_trials(trials, spec),
     ]
 
 
-def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+def at_the_edge(
+    trials: Sequence[TrialRecord], spec: StudySpec, leader: Leader | None = None
+) -> list[str]:
     """The parameters of the best trial that lie at an end of the space, where more may be beyond.
 
-    Hidden widths and the output's have one range; each end of it is named once.
+    Hidden widths and the output's have one range; each end of it is named once. The best trial is
+    the confirmed one, where there is one.
     """
-    best = best_of(trials)
+    best = _holding(trials, leader)
     if best is None:
         return []
     found: dict[tuple[str, float], str] = {}
@@ -61,8 +71,8 @@ def at_the_edge(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
     if not found:
         return []
     return [
-        f"The best trial, {best.number}, lies at the edge of the space: "
-        f"{', '.join(found.values())}; a better value may lie beyond."
+        f"The {'confirmed' if leader else 'best'} trial, {best.number}, lies at the edge of the "
+        f"space: {', '.join(found.values())}; a better value may lie beyond."
     ]
 
 
@@ -149,33 +159,49 @@ def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[s
         )
 
 
-def within_noise(trials: Sequence[TrialRecord], spread: Deviation | None) -> list[str]:
-    """Which trials cannot be told from the best.
+def within_noise(
+    trials: Sequence[TrialRecord], spread: Deviation | None, leader: Leader | None = None
+) -> list[str]:
+    """Which trials cannot be told from the best, or from the confirmed one where there is one.
 
-    A trial is one draw of one seed; see :func:`search.noise.noise_of_draws`.
+    A trial is one draw of one seed, see :func:`search.noise.noise_of_draws`. Trials that were
+    confirmed, too, are left out: their seeds say more.
     """
-    in_order = ranked(trials)
-    if len(in_order) < 2:
+    best = _holding(trials, leader)
+    others = [trial for trial in ranked(trials) if trial is not best]
+    if best is None or best.value is None or not others:
         return []
-    best, *others = in_order
-    gaps = {trial.number: (best.value or 0.0) - (trial.value or 0.0) for trial in others}
     if spread is None:
-        return [_single_seed(best.number, others[0].number, gaps[others[0].number])]
+        return [] if leader else [_single_seed(best, others[0])]
     apart = noise_of_draws(spread)
-    near = [number for number, gap in gaps.items() if gap <= apart]
+    confirmed = leader.others if leader else {}
+    near = [
+        trial.number
+        for trial in others
+        if best.value - (trial.value or 0.0) <= apart and trial.number not in confirmed
+    ]
     if not near:
         return []
+    which = "the confirmed one" if leader else "the best"
     return [
-        f"{_numbered(near)} cannot be told from the best, trial {best.number}: the difference is "
-        f"at most {apart:.4f}, the noise between two trainings whose standard deviation over seeds "
-        f"is {spread.deviation:.4f}."
+        f"{_numbered(near)} cannot be told from {which}, trial {best.number}, by what the search "
+        f"saw: the difference is at most {apart:.4f}, the noise between two trainings whose "
+        f"standard deviation over seeds is {spread.deviation:.4f}."
     ]
 
 
-def _single_seed(best: int, second: int, gap: float) -> str:
+def _holding(trials: Sequence[TrialRecord], leader: Leader | None) -> TrialRecord | None:
+    """The trial that is best as far as is known: the confirmed one, or that of the search."""
+    if leader is None:
+        return best_of(trials)
+    return next((trial for trial in trials if trial.number == leader.number), None)
+
+
+def _single_seed(best: TrialRecord, second: TrialRecord) -> str:
+    gap = (best.value or 0.0) - (second.value or 0.0)
     return (
-        f"Trial {best} is ahead of trial {second} by {gap:.4f}, each trained with a single seed: "
-        "that cannot be told from noise."
+        f"Trial {best.number} is ahead of trial {second.number} by {gap:.4f}, each trained with a "
+        "single seed: that cannot be told from noise."
     )
 
 

@@ -89,6 +89,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         references=references,
         commands=facts.commands,
         cautions=facts.cautions,
+        leader=facts.leader,
     )
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)

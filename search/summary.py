@@ -9,14 +9,13 @@ from rich.text import Text
 from search.next_commands import NextCommands
 from search.screen import Screen
 from search.trial_words import rate_text
-from search.trials import TrialRecord, TrialState, best_of
+from search.trials import TrialRecord, best_of
+from search.verdict import Leader, verdict
 
 TOP = 5
 
 CAUTIONS = 2
 """So many are shown, the first; the report has them all, and a screen has few lines."""
-
-ENDED: tuple[TrialState, ...] = ("complete", "pruned", "failed", "interrupted")
 
 
 def print_summary(
@@ -26,6 +25,7 @@ def print_summary(
     references: Mapping[str, float],
     commands: NextCommands,
     cautions: Sequence[str] = (),
+    leader: Leader | None = None,
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
@@ -36,6 +36,7 @@ def print_summary(
             where they were not measured.
         commands: what to do next.
         cautions: what to mind before the best is believed, a sentence each.
+        leader: the trial that is best over several seeds; None before a confirmation.
     """
     best = best_of(trials)
     if best is not None:
@@ -43,7 +44,7 @@ def print_summary(
         screen.print(leaderboard(trials, references))
         if not cautions:  # with them there is no room on one screen
             screen.show("")
-    for line in verdict(trials, references):
+    for line in verdict(trials, references, leader):
         screen.print(Text(line))
     for caution in cautions[:CAUTIONS]:
         screen.print(Text(f"careful: {caution}", style="yellow"))
@@ -110,48 +111,3 @@ def _name(trial: TrialRecord) -> Text:
         called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
         name += f" ({called})"
     return Text(name)  # as it is: a name in a file may hold what Rich takes for markup
-
-
-def verdict(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> list[str]:
-    """What the search reached, in words: counts, the best, and where it stands."""
-    counts = _counts(trials)
-    best = best_of(trials)
-    if best is None or best.value is None:
-        return [f"{counts}. No trial is complete, so there is no best one."]
-    return [
-        f"{counts}. Trial {best.number} is the best: {best.value:.1%} of the five-star "
-        f"validation ratings are in its top 100{_against_enqueued(trials, best)}.",
-        *_against_references(best.value, references),
-    ]
-
-
-def _against_references(value: float, references: Mapping[str, float]) -> list[str]:
-    """Whether the best beats what needs no search; nothing where that was not measured."""
-    if not references:
-        return []
-    not_beaten = {name: other for name, other in references.items() if other >= value}
-    if not_beaten:
-        return [f"It is NOT better than {', '.join(not_beaten)}, which need no search."]
-    return [f"It is better than every reference: {', '.join(references)}."]
-
-
-def _counts(trials: Sequence[TrialRecord]) -> str:
-    """How many trials have ended, and how; complete and pruned are named even if there is none."""
-    by_state = {state: sum(trial.state == state for trial in trials) for state in ENDED}
-    named = [
-        f"{count} {state}"
-        for state, count in by_state.items()
-        if count or state in ("complete", "pruned")
-    ]
-    total = sum(by_state.values())
-    return f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(named)}"
-
-
-def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
-    """Where the best stands among the configurations that the study file enqueues."""
-    reference = best_of(trial for trial in trials if trial.reference)
-    if reference is None or reference.value is None:
-        return ""
-    if reference.number == best.number:
-        return f"; it is {reference.reference} of the study file"
-    return f"; {reference.reference}: {reference.value:.1%}"

@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from search.confirmation import TEST_METRIC, test_samples
 from search.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.depths import depth_of
 from search.kept_results import SECONDS, VALIDATION, kept_tests, validated_accuracy
 from search.ledger import Ledger
 from search.noise import Deviation, Sample
-from search.retrained import ConfirmationRecord
+from search.retrained import ConfirmationRecord, RetrainRecord
 from search.spec import StudySpec
 from search.trials import TrialRecord
+from search.verdict import Leader
 
 TRIAL = "trial-"
+
+COLLAPSED = 0.5
+"""A seed below this share of another one of its configuration is no noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,11 @@ class ContenderResult:
     def depth(self) -> int:
         """The number of layers; 0 where it is unknown."""
         return depth_of(self.layer_sizes)
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether a training collapsed."""
+        return not self.sample.is_stable
 
     @property
     def short_name(self) -> str:
@@ -75,7 +85,7 @@ def _result(
     trials: Mapping[int, TrialRecord],
     spec: StudySpec,
 ) -> ContenderResult:
-    sample = Sample.of([values[seed] for seed in sorted(values)])
+    sample = Sample.of(_without_collapsed([values[seed] for seed in sorted(values)]))
     if not key.startswith(TRIAL):
         reference = tutorial_contender() if key == TUTORIAL else reference_contender(spec)
         return ContenderResult(
@@ -99,9 +109,87 @@ def _result(
     )
 
 
+def _without_collapsed(values: Sequence[float | None]) -> list[float | None]:
+    """The values with None for what collapsed; version 0.1.0 kept no mark of it."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    return [None if value is None or value < COLLAPSED * highest else value for value in values]
+
+
+def leader_of(
+    contenders: Sequence[ContenderResult],
+    confirmations: Sequence[ConfirmationRecord],
+    trials: Iterable[TrialRecord],
+) -> Leader | None:
+    """The winner of a confirmation with the highest mean, stable ones first; None without any.
+
+    Args:
+        contenders: the highest mean first, see :func:`contender_results`.
+        confirmations: the last of every winner.
+        trials: all of the study.
+    """
+    winners = {each.trial for each in confirmations}
+    rivals = {each.trial: each for each in contenders if each.trial is not None}
+    won = sorted(
+        (each for number, each in rivals.items() if number in winners),
+        key=lambda each: each.is_unstable,
+    )
+    last = last_of(confirmations)
+    if not won or last is None:
+        return None
+    first = won[0]
+    assert first.trial is not None
+    return Leader(
+        number=first.trial,
+        sample=first.sample,
+        others={number: each.sample for number, each in rivals.items() if each is not first},
+        newer=tuple(
+            trial
+            for trial in trials
+            if trial.is_finished and (trial.ended_ms or 0) > last.confirmed_ms
+        ),
+    )
+
+
 def last_of(confirmations: Iterable[ConfirmationRecord]) -> ConfirmationRecord | None:
     """The confirmation that was made last."""
     return max(confirmations, key=lambda each: each.confirmed_ms, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedTrial:
+    """A trial whose model was tested.
+
+    Attributes:
+        trial: its number.
+        layer_sizes: as text; empty where unknown.
+        metrics: of the test rows over the seeds, by name; those that every seed has.
+    """
+
+    trial: int
+    layer_sizes: str
+    metrics: Mapping[str, Sample]
+
+    @property
+    def name(self) -> str:
+        """For people, such as ``trial 12 (64, 32)``."""
+        return f"trial {self.trial} {self.layer_sizes}".rstrip()
+
+
+def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
+    """Every trial that was tested, the highest mean first."""
+    by_trial: dict[int, list[RetrainRecord]] = {}
+    for record in retrainings:
+        by_trial.setdefault(record.trial, []).append(record)
+    found = [
+        TestedTrial(
+            trial=number,
+            layer_sizes=several[0].layer_sizes,
+            metrics=test_samples(several),
+        )
+        for number, several in by_trial.items()
+        if any(not record.collapsed for record in several)
+    ]
+    return sorted(found, key=lambda each: -each.metrics[TEST_METRIC].mean)
 
 
 def seconds_spent(ledger: Ledger) -> float | None:
@@ -116,12 +204,13 @@ def seconds_spent(ledger: Ledger) -> float | None:
 def typical_deviation(results: Iterable[ContenderResult]) -> Deviation | None:
     """The standard deviation over seeds, pooled over contenders of two seeds and more.
 
-    The square root of the mean of their variances, each weighed by its degrees of freedom.
+    The square root of the mean of their variances, each weighed by its degrees of freedom. What
+    collapsed with a seed is left out: how far it fell says nothing about the noise of the others.
     """
     known = [
         (each.sample.deviation, len(each.sample.values) - 1)
         for each in results
-        if each.sample.deviation is not None
+        if each.sample.deviation is not None and not each.is_unstable
     ]
     freedom = sum(degrees for _, degrees in known)
     if not freedom:

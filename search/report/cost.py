@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from search.instability import diverged_trials
 from search.trials import TrialRecord
 
 
@@ -16,6 +17,7 @@ class Cost:
         trained_epochs: epochs of all trials.
         saved_epochs: what pruned trials had left of a whole trial.
         saved_seconds: what those would have taken, an estimate.
+        diverged_seconds: training the trials that diverged.
         confirmation_seconds: all trainings of the confirmation; None where that is unknown.
     """
 
@@ -24,6 +26,7 @@ class Cost:
     trained_epochs: int
     saved_epochs: int
     saved_seconds: float
+    diverged_seconds: float = 0.0
     confirmation_seconds: float | None = None
 
     @property
@@ -57,6 +60,7 @@ def cost_of(
             (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
             for trial in pruned
         ),
+        diverged_seconds=sum(trial.train_seconds or 0.0 for trial in diverged_trials(trials)),
         confirmation_seconds=confirmation_seconds,
     )
 

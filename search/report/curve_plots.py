@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from search.depths import best_by_depth, by_depth, depth_of
+from search.report.axes import accuracy_range, accuracy_window, whole_ticks
 from search.report.facts import Facts
 from search.report.findings import curves_finding, history_finding
-from search.report.scatter import scatter
+from search.report.scatter import DIVERGED, scatter
 from search.report.style import (
     ACCURACY,
     FAIL,
@@ -21,7 +22,7 @@ from search.report.style import (
     rounded,
     symbol_of,
 )
-from search.trials import OBJECTIVE_METRIC, TrialRecord
+from search.trials import FINISHED_STATES, OBJECTIVE_METRIC, TrialRecord
 
 FAINT = 0.38
 
@@ -37,14 +38,25 @@ def curves_plot(facts: Facts) -> Plot | None:
     finished = [trial for trial in facts.finished if _points(trial)]
     if not finished:
         return None
-    traces = [*_every_curve(finished), *_best_curves(finished), *_end_marks(finished)]
+    traces = [
+        *_every_curve(finished),
+        *_best_curves(finished),
+        *_end_marks(finished),
+        *_diverged_marks(facts.diverged),
+    ]
+    last = max(trial.curve[-1].epoch for trial in facts.finished if trial.curve)
+    reached = [value for trial in finished for _, value in _points(trial)]
     drawn = layout(
-        "epoch", ACCURACY, height=480, xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"}
+        "epoch",
+        ACCURACY,
+        height=480,
+        xaxis={"range": [0, 1.03 * last], **whole_ticks(0, last)},
+        yaxis={"range": accuracy_range([0.0, *reached])},
     )
     return Plot(
         id="plot-curves",
         label="Line chart: validation accuracy by epoch of every finished trial",
-        caption=curves_finding(finished),
+        caption=curves_finding(finished, [trial for trial in facts.diverged if trial.curve]),
         data=traces,
         layout=drawn,
         height=480,
@@ -62,10 +74,10 @@ def _points(trial: TrialRecord) -> list[tuple[int, float]]:
 
 def _every_curve(trials: Sequence[TrialRecord]) -> Iterable[Json]:
     for depth, alike in by_depth(trials).items():
-        for state in ("complete", "pruned"):
+        for state in FINISHED_STATES:
             chosen = [trial for trial in alike if trial.state == state]
             if chosen:
-                yield _grouped(chosen, depth, dotted=state == "pruned")
+                yield _grouped(chosen, depth, dotted=state != "complete")
 
 
 def _grouped(trials: Sequence[TrialRecord], depth: int, *, dotted: bool) -> Json:
@@ -117,6 +129,28 @@ def _end_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
     }
 
 
+def _diverged_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
+    """A red cross in the epoch in which a trial diverged, at its last accuracy, or at the foot."""
+    ended = [trial for trial in trials if trial.curve]
+    if ended:
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "diverged here",
+            "x": [trial.curve[-1].epoch for trial in ended],
+            "y": [rounded(_points(trial)[-1][1]) if _points(trial) else 0.0 for trial in ended],
+            "text": [hover(trial) for trial in ended],
+            "cliponaxis": False,
+            "marker": {
+                "symbol": DIVERGED,
+                "size": 9,
+                "color": FAIL,
+                "line": {"width": 1.8, "color": FAIL},
+            },
+            "hovertemplate": "%{text}<br>in epoch %{x}<extra></extra>",
+        }
+
+
 def _best_curves(trials: Sequence[TrialRecord]) -> Iterable[Json]:
     for depth, trial in best_by_depth(trials).items():
         points = _points(trial)
@@ -144,17 +178,27 @@ def history_plot(facts: Facts) -> Plot | None:
     Returns:
         None where no trial has a value.
     """
-    valued = [trial for trial in facts.trials if trial.is_finished and trial.value is not None]
+    valued = facts.compared
     if not valued:
         return None
-    low = min(trial.value or 0.0 for trial in valued)
-    traces = [*scatter(valued, lambda trial: trial.number), *_failures(facts.trials, low)]
+    upward = accuracy_window(valued)
+    traces = [
+        *scatter([*valued, *facts.diverged], lambda trial: trial.number, floor=upward[0]),
+        *_failures(facts.trials, upward[0]),
+    ]
+    last = facts.trials[-1].number
+    margin = 0.6 + 0.02 * last
     return Plot(
         id="plot-history",
         label="Scatter chart: value of every trial by its number, with the best so far",
         caption=history_finding(facts),
-        data=[_running_best(valued), *traces],
-        layout=layout("trial", ACCURACY),
+        data=[_running_best(facts.trials), *traces],
+        layout=layout(
+            "trial",
+            ACCURACY,
+            xaxis={"range": [-margin, last + margin], **whole_ticks(0, last)},
+            yaxis={"range": upward},
+        ),
     )
 
 
@@ -191,6 +235,7 @@ def _failures(trials: Sequence[TrialRecord], level: float) -> Iterable[Json]:
                 "x": [trial.number for trial in chosen],
                 "y": [rounded(level)] * len(chosen),
                 "text": [hover(trial) for trial in chosen],
+                "cliponaxis": False,
                 "marker": {
                     "symbol": symbol,
                     "size": 10,

@@ -1,5 +1,6 @@
 """A study's facts as the JSON of :mod:`search.report.schema`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ from search.report.schema import (
     SCHEMA_VERSION,
     BestPart,
     ConfirmationPart,
+    ConfirmedPart,
     ContenderPart,
     CostPart,
     DataPart,
@@ -17,9 +19,11 @@ from search.report.schema import (
     Report,
     SamplePart,
     StudyPart,
+    TestedPart,
     TrialPart,
 )
 from search.trials import TrialRecord, TrialState
+from search.verdict import Leader
 
 
 def document(facts: Facts) -> Report:
@@ -31,12 +35,16 @@ def document(facts: Facts) -> Report:
         study=_study(facts),
         trials={state: states.count(state) for state in get_args(TrialState)},
         best=None if facts.best is None else BestPart(**_common(facts.best)),
+        confirmed=_confirmed(facts.leader),
         leaderboard=[_trial(rank, trial) for rank, trial in enumerate(facts.finished, start=1)],
         references=[
             ReferencePart(name=each.name, metrics=dict(each.metrics)) for each in facts.references
         ],
         confirmation=_confirmation(facts),
-        test={name: SamplePart(**_sample(each)) for name, each in facts.tests.items()} or None,
+        test=_samples(facts.tests) or None,
+        tested=[
+            TestedPart(trial=each.trial, metrics=_samples(each.metrics)) for each in facts.tested
+        ],
         importances=None if facts.importances is None else dict(facts.importances),
         cost=_cost(facts),
         warnings=list(facts.cautions),
@@ -82,6 +90,7 @@ def _trial(rank: int, trial: TrialRecord) -> TrialPart:
             **_common(trial),
             "rank": rank,
             "state": trial.state,
+            "reason": trial.reason,
             "reference": trial.reference,
             "pruned_at_epoch": trial.pruned_at_epoch,
             "train_seconds": trial.train_seconds,
@@ -95,6 +104,18 @@ def _sample(sample: Sample) -> dict[str, Any]:
         "standard_deviation": sample.deviation,
         "values": list(sample.values),
     }
+
+
+def _samples(samples: Mapping[str, Sample]) -> dict[str, SamplePart]:
+    return {name: SamplePart(**_sample(each)) for name, each in samples.items()}
+
+
+def _confirmed(leader: Leader | None) -> ConfirmedPart | None:
+    if leader is None:
+        return None
+    return ConfirmedPart(
+        number=leader.number, is_unstable=leader.is_unstable, **_sample(leader.sample)
+    )
 
 
 def _confirmation(facts: Facts) -> ConfirmationPart | None:
@@ -116,6 +137,7 @@ def _confirmation(facts: Facts) -> ConfirmationPart | None:
         confirmed_at=None if last is None else _iso(last.confirmed_ms),
         contenders=contenders,
         verdict=[] if last is None else list(last.lines),
+        newer_trials=len(facts.leader.newer) if facts.leader else 0,
     )
 
 
@@ -127,6 +149,7 @@ def _cost(facts: Facts) -> CostPart:
         trained_epochs=cost.trained_epochs,
         saved_epochs=cost.saved_epochs,
         saved_seconds=cost.saved_seconds,
+        diverged_seconds=cost.diverged_seconds,
         saved_share=cost.saved_share,
         confirmation_seconds=cost.confirmation_seconds,
     )

@@ -7,9 +7,10 @@ from typing import Literal
 
 import optuna
 
+from search.bounds import bounds_of
 from search.cautions import cautions
-from search.confirmation import test_samples
 from search.described import described, end_of
+from search.instability import Region, diverged_trials, unstable_region
 from search.kept_results import (
     kept_confirmations,
     kept_references,
@@ -21,9 +22,12 @@ from search.next_commands import NextCommands
 from search.noise import Sample
 from search.report.confirmed import (
     ContenderResult,
+    TestedTrial,
     contender_results,
     last_of,
+    leader_of,
     seconds_spent,
+    tested_trials,
     typical_deviation,
 )
 from search.report.cost import Cost, cost_of
@@ -31,9 +35,9 @@ from search.report.importance import importances_of
 from search.retrained import ConfirmationRecord, ReferenceRecord
 from search.spec import StudySpec
 from search.stored_trials import records
-from search.summary import verdict
 from search.tracking import StudyContext
-from search.trials import TrialRecord, best_of
+from search.trials import FINISHED_STATES, TrialRecord, best_of
+from search.verdict import Leader, verdict
 
 State = Literal["complete", "interrupted", "failed", "running"]
 
@@ -50,7 +54,8 @@ class Facts:
         references: what any model should beat, with the metrics that are known.
         contenders: configurations that were trained with several seeds.
         confirmation: the last one; None where there is none yet.
-        tests: metrics of the test rows of its winner, over the seeds.
+        leader: the trial that is best over several seeds; None before a confirmation.
+        tested: trials whose models were tested, the highest mean first.
         importances: share by parameter, the highest first; None where too little is known.
         cost: of the search, and of its confirmation.
         cautions: what to be careful about, in words.
@@ -66,7 +71,8 @@ class Facts:
     references: tuple[ReferenceRecord, ...]
     contenders: tuple[ContenderResult, ...]
     confirmation: ConfirmationRecord | None
-    tests: Mapping[str, Sample]
+    leader: Leader | None
+    tested: tuple[TestedTrial, ...]
     importances: Mapping[str, float] | None
     cost: Cost
     cautions: tuple[str, ...]
@@ -80,23 +86,44 @@ class Facts:
         return best_of(self.trials)
 
     @property
+    def tests(self) -> Mapping[str, Sample]:
+        """Metrics of the test rows over the seeds, of the winner of the last confirmation."""
+        winner = self.confirmation.trial if self.confirmation else None
+        return next((each.metrics for each in self.tested if each.trial == winner), {})
+
+    @property
+    def region(self) -> Region | None:
+        """The part of the space that is unstable; None where no limit tells it."""
+        return unstable_region(self.trials, bounds_of(self.spec.space))
+
+    @property
     def enqueued_best(self) -> TrialRecord | None:
         """The best of the configurations that the study file enqueues."""
         return best_of(trial for trial in self.trials if trial.reference)
 
     @property
     def finished(self) -> list[TrialRecord]:
-        """Finished trials: complete ones by value, then pruned ones by value."""
+        """Finished trials: complete ones by value, pruned ones by value, then diverged ones."""
         return sorted(
             (trial for trial in self.trials if trial.is_finished),
-            key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number),
+            key=lambda trial: (
+                FINISHED_STATES.index(trial.state),
+                -(trial.value or 0.0),
+                trial.number,
+            ),
         )
 
     @property
     def compared(self) -> list[TrialRecord]:
-        """The finished trials with a value, the worst first: the best are drawn last, on top."""
+        """The complete and pruned trials with a value, the best last: those are drawn on top."""
         valued = [trial for trial in self.finished if trial.value is not None]
-        return sorted(valued, key=lambda trial: trial.value or 0.0)
+        healthy = (trial for trial in valued if trial.state != "diverged")
+        return sorted(healthy, key=lambda trial: trial.value or 0.0)
+
+    @property
+    def diverged(self) -> list[TrialRecord]:
+        """The trials whose training diverged."""
+        return diverged_trials(self.trials)
 
 
 def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextCommands]) -> Facts:
@@ -111,7 +138,8 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)
     contenders = contender_results(ledger, trials, spec)
-    confirmation = last_of(kept_confirmations(ledger))
+    confirmations = kept_confirmations(ledger)
+    leader = leader_of(contenders, confirmations, trials)
     context = described(study, spec)
     return Facts(
         spec=spec,
@@ -120,18 +148,13 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         trials=tuple(trials),
         references=tuple(references),
         contenders=tuple(contenders),
-        confirmation=confirmation,
-        tests=test_samples(
-            [
-                each
-                for each in kept_tests(ledger)
-                if confirmation and each.trial == confirmation.trial
-            ]
-        ),
+        confirmation=last_of(confirmations),
+        leader=leader,
+        tested=tuple(tested_trials(kept_tests(ledger))),
         importances=importances_of(study),
         cost=cost_of(trials, spec.training.epochs, confirmation_seconds=seconds_spent(ledger)),
-        cautions=tuple(cautions(trials, spec, typical_deviation(contenders))),
-        verdict=tuple(verdict(trials, validation_accuracies(references))),
+        cautions=tuple(cautions(trials, spec, typical_deviation(contenders), leader)),
+        verdict=tuple(verdict(trials, validation_accuracies(references), leader)),
         commands=commands(sum(trial.is_finished for trial in trials)),
         written_ms=round(time.time() * 1000),
     )

@@ -5,7 +5,8 @@ from itertools import groupby
 from statistics import fmean, median
 
 from search.depths import best_by_depth
-from search.noise import beats
+from search.instability import diverged_trials
+from search.noise import Sample, beats
 from search.report.facts import Facts
 from search.report.pareto import parameter_count, pareto_front
 from search.report.style import depth_name, readable
@@ -22,8 +23,13 @@ def top_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return ranked[: max(1, round(TOP_SHARE * len(ranked)))]
 
 
-def curves_finding(trials: Sequence[TrialRecord]) -> str:
-    """Which depth goes highest, and when the others were cut."""
+def curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecord] = ()) -> str:
+    """Which depth goes highest, and when the others were cut.
+
+    Args:
+        trials: finished and validated.
+        diverged: trials whose training diverged.
+    """
     best = best_by_depth(trials)
     order = sorted(best.items(), key=lambda item: -(item[1].value or 0.0))
     reached = ", ".join(
@@ -37,6 +43,11 @@ def curves_finding(trials: Sequence[TrialRecord]) -> str:
             f" {_counted(len(pruned), 'trial')} {_were(len(pruned))} pruned, half of them by epoch "
             f"{at:g}: dotted lines that end in a cross."
         )
+    if diverged:
+        words += (
+            f" {_counted(len(diverged), 'trial')} diverged: red crosses, at the foot where "
+            "the training was never validated."
+        )
     return words + " The thick line is the best trial of its depth."
 
 
@@ -46,7 +57,7 @@ def history_finding(facts: Facts) -> str:
     if best is None:
         return "No trial is complete, so there is no best one."
     after = sum(trial.number > best.number and trial.is_finished for trial in facts.trials)
-    words = f"The best value, {best.value:.4f}, came with trial {best.number}"
+    words = f"The highest single value, {best.value:.4f}, came with trial {best.number}"
     words += (
         f"; {_counted(after, 'finished trial')} after it did not reach it."
         if after
@@ -79,7 +90,8 @@ def parallel_finding(trials: Sequence[TrialRecord]) -> str:
     return (
         f"The {_counted(len(top), 'best complete trial')} (the top {TOP_SHARE:.0%}) "
         f"{'has' if len(top) == 1 else 'have'}: {', '.join(ranges)}. Each line is a finished "
-        "trial; on a wide screen, drag along an axis to keep the trials in that range."
+        f"trial{', a red one diverged' if diverged_trials(trials) else ''}; on a wide screen, drag "
+        "along an axis to keep the trials in that range."
     )
 
 
@@ -104,7 +116,7 @@ def slice_finding(name: str, trials: Sequence[TrialRecord]) -> str:
         words += (
             f"; of the values with several complete trials {value:g} has the best mean, {mean:.4f}"
         )
-    return f"{words}; the best trial has {float(best.parameters[name]):.3g}."
+    return f"{words}; the trial with the highest value has {float(best.parameters[name]):.3g}."
 
 
 def _means(name: str, trials: Sequence[TrialRecord]) -> dict[float, float]:
@@ -124,8 +136,8 @@ def size_finding(trials: Sequence[TrialRecord]) -> str:
         return "No complete trial has a known number of parameters."
     small, best = front[0], front[-1]
     words = (
-        f"The best trial, {best.number}, has {parameter_count(best):,} parameters and "
-        f"{best.value:.4f}"
+        f"The trial with the highest value, {best.number}, has {parameter_count(best):,} "
+        f"parameters and {best.value:.4f}"
     )
     if small is not best:
         words += (
@@ -145,21 +157,42 @@ def confirmation_finding(facts: Facts) -> str:
     tutorial = next((each for each in facts.contenders if each.trial is None), None)
     if not trials:
         return "No trial was trained with several seeds yet."
-    first = trials[0]
-    words = f"{first.name} has the highest mean over its seeds, {first.sample}"
-    for other in [*trials[1:2], *([tutorial] if tutorial else [])]:
-        certain = beats(first.sample, other.sample)
-        judged = {
-            True: "more than the noise",
-            False: "not more than the noise",
-            None: "one seed each, so nobody can tell",
-        }
-        difference = first.sample.mean - other.sample.mean
-        words += f"; {difference:+.4f} against {other.name} ({judged[certain]})"
+    stable = [each for each in trials if not each.is_unstable]
+    first, *others = stable or trials
+    second = others[0] if stable and others else None
+    words = [f"{first.name} has the highest mean over its seeds, {first.sample}"]
+    words += [
+        f"it is {_against(first.sample, other.sample, other.name)}"
+        for other in (second, tutorial)
+        if other is not None
+    ]
+    collapsed = [
+        f"{each.name} is unstable: one of its seeds reached {min(each.sample.values):.4f} only."
+        for each in facts.contenders
+        if each.is_unstable
+    ]
+    said = [_capitalized(sentence) for sentence in ["; ".join(words) + ".", *collapsed]]
     return (
-        f"{words[0].upper()}{words[1:]}. Small points are seeds, bars one standard deviation "
-        "around the mean; the open diamond is what the search saw, the best of several validations."
+        f"{' '.join(said)} Small points are seeds, bars one standard deviation around the mean; "
+        "the open diamond is what the search saw, the best of several validations."
     )
+
+
+def _against(own: Sample, other: Sample, name: str) -> str:
+    """Where a mean lies, such as ``0.0123 above trial 5 (64, 32), by more than the noise``."""
+    difference = own.mean - other.mean
+    one, two = (own, other) if difference >= 0 else (other, own)
+    judged = {
+        True: "by more than the noise",
+        False: "within the noise",
+        None: "which one seed cannot tell from noise",
+    }[beats(one, two)]
+    way = "above" if difference >= 0 else "below"
+    return f"{abs(difference):.4f} {way} {name}, {judged}"
+
+
+def _capitalized(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def _counted(count: int, what: str) -> str:

@@ -6,6 +6,7 @@ from search.confirmation import TEST_METRIC
 from search.report.facts import Facts
 from search.report.words import duration
 from search.trials import OBJECTIVE_METRIC
+from search.verdict import ENDED
 
 POPULARITY = "popularity"
 
@@ -26,54 +27,70 @@ class Figure:
 
 
 def hero(facts: Facts) -> list[Figure]:
-    """Those that are known of: the best, the test, the tutorial's, popularity, trials, time."""
-    found = [_best(facts), _test(facts), _enqueued(facts), _popularity(facts), _trials(facts)]
-    return [*filter(None, found), _time(facts)]
+    """Those that are known of: what holds over seeds, its test, the best value, starts, cost."""
+    found = [_confirmed(facts), _test(facts), _best(facts), _enqueued(facts), _popularity(facts)]
+    return [*filter(None, found), _trials(facts), _time(facts)]
+
+
+def _confirmed(facts: Facts) -> Figure | None:
+    leader = facts.leader
+    if leader is None:
+        return None
+    seeds = _seeds(len(leader.sample.values))
+    name = "unstable" if leader.is_unstable else "confirmed best" if leader.others else "confirmed"
+    value = f"{leader.sample.mean:.4f}"
+    return Figure(name=name, value=value, note=f"validation, trial {leader.number}, {seeds}")
 
 
 def _best(facts: Facts) -> Figure | None:
     best = facts.best
     if best is None:
         return None
+    name = "best of the search" if facts.leader is None else "highest single value"
     note = f"validation, trial {best.number} {best.layer_sizes}".rstrip()
-    return Figure(name="best of the search", value=f"{best.value:.4f}", note=note)
+    return Figure(name=name, value=f"{best.value:.4f}", note=f"{note}, one seed")
 
 
 def _test(facts: Facts) -> Figure | None:
-    sample = facts.tests.get(TEST_METRIC)
-    if sample is None or facts.confirmation is None:
-        return None
-    seeds = len(sample.values)
-    note = (
-        f"{facts.confirmation.name}, mean of {seeds} seeds"
-        if seeds > 1
-        else facts.confirmation.name
+    tested = next(
+        (each for each in facts.tested if facts.leader and each.trial == facts.leader.number), None
     )
+    if tested is None:
+        return None
+    sample = tested.metrics[TEST_METRIC]
+    note = f"{tested.name}, {_seeds(len(sample.values))}"
     return Figure(name="test", value=f"{sample.mean:.4f}", note=note)
+
+
+def _seeds(count: int) -> str:
+    return f"mean of {count} seeds" if count > 1 else "one seed"
 
 
 def _enqueued(facts: Facts) -> Figure | None:
     trial = facts.enqueued_best
     if trial is None:
         return None
-    note = f"{trial.reference}, validation"
-    return Figure(name="best enqueued", value=f"{trial.value:.4f}", note=note)
+    note = f'"{trial.reference}" of the study file, validation, one seed'
+    return Figure(name="best starting point", value=f"{trial.value:.4f}", note=note)
 
 
 def _popularity(facts: Facts) -> Figure | None:
     metrics = next((each.metrics for each in facts.references if each.name == POPULARITY), {})
     if OBJECTIVE_METRIC not in metrics:
         return None
-    value, best = metrics[OBJECTIVE_METRIC], facts.best
+    value = metrics[OBJECTIVE_METRIC]
     note = "needs no search, validation"
-    if best is not None:
-        note = f"validation; the best is {'above' if (best.value or 0.0) > value else 'below'} it"
+    which, own = "best", facts.best.value if facts.best else None
+    if facts.leader is not None:
+        which, own = "confirmed one", facts.leader.sample.mean
+    if own is not None:
+        note = f"validation; the {which} is {'above' if own > value else 'not above'} it"
     return Figure(name=POPULARITY, value=f"{value:.4f}", note=note)
 
 
 def _trials(facts: Facts) -> Figure:
     states = [trial.state for trial in facts.trials]
-    named = ("complete", "pruned", "failed", "interrupted", "running", "waiting")
+    named = (*ENDED, "running", "waiting")
     parts = [f"{states.count(state)} {state}" for state in named if state in states]
     finished = sum(trial.is_finished for trial in facts.trials)
     return Figure(

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from search.report.axes import accuracy_window
 from search.report.curve_plots import curves_plot, history_plot
 from search.report.facts import Facts
 from search.report.hero import hero
@@ -37,6 +38,7 @@ def page(facts: Facts) -> str:
     """The whole page, as HTML."""
     scripts = {"plotly": _plotly(), "own": _resource("page.js")}
     policy = " ".join(f"'sha256-{_digest(text)}'" for text in scripts.values())
+    floor = accuracy_window(facts.compared)[0] if facts.compared else 0.0
     return (
         _environment()
         .get_template("page.html.j2")
@@ -47,6 +49,9 @@ def page(facts: Facts) -> str:
             cost=facts.cost,
             hero=hero(facts),
             written=_moment(facts.written_ms),
+            confirmed_at=_moment(facts.confirmation.confirmed_ms) if facts.confirmation else None,
+            floor=floor,
+            below=sum((trial.value or 0.0) < floor for trial in facts.compared),
             tables=_tables(facts),
             top=TOP,
             least_trials=LEAST_TRIALS,

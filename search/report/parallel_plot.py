@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from search.bounds import bounds_of
+from search.instability import diverged_trials
+from search.report.axes import MOST_TICKS
 from search.report.facts import Facts
 from search.report.findings import TOP_SHARE, parallel_finding, top_trials
 from search.report.pareto import parameter_count
 from search.report.style import (
     ACCENT,
+    FAIL,
     INK,
     MUTED,
     SEQUENTIAL,
@@ -21,22 +25,24 @@ from search.report.style import (
 )
 from search.trials import TrialRecord
 
+FOOT = 0.12
+"""How far below the others those that diverged end, as a share of the axis of accuracies."""
+
 
 def parallel_plot(facts: Facts) -> Plot | None:
     """Every finished trial as a line through its parameters; None below two trials."""
-    trials = facts.compared
-    if len(trials) < 2:
+    if len(facts.compared) < 2:
         return None
-    axes = _axes(facts, trials)
-    values = [trial.value or 0.0 for trial in trials]
+    trials = [*facts.diverged, *facts.compared]
+    values = [trial.value or 0.0 for trial in facts.compared]
+    foot = min(values) - FOOT * ((max(values) - min(values)) or 0.01)
+    axes = [*_axes(facts, trials), _accuracy_axis(trials, values, foot)]
     lines = {
         "type": "parcoords",
         "dimensions": axes,
         "line": {
-            "color": [rounded(value) for value in values],
-            "colorscale": [list(stop) for stop in SEQUENTIAL],
-            "cmin": rounded(min(values)),
-            "cmax": rounded(max(values)),
+            "color": axes[-1]["values"],
+            **_colors(facts, min(values), max(values), foot),
         },
         "labelfont": {"color": INK, "size": 12},
         "tickfont": {"color": INK, "size": 11},
@@ -56,7 +62,7 @@ def parallel_plot(facts: Facts) -> Plot | None:
 
 
 def _axes(facts: Facts, trials: Sequence[TrialRecord]) -> list[Json]:
-    """An axis for each parameter that every trial has and that varies, then the accuracy."""
+    """An axis for each parameter that every trial has and that varies, then their number."""
     bounds = bounds_of(facts.spec.space)
     axes = []
     for name in bounds:
@@ -67,15 +73,46 @@ def _axes(facts: Facts, trials: Sequence[TrialRecord]) -> list[Json]:
     counts = [parameter_count(trial) for trial in trials]
     if all(counts) and len(set(counts)) > 1:
         axes.append(_axis("parameters", [float(count or 0) for count in counts], True))
-    accuracies = [rounded(trial.value) for trial in trials]
-    return [*axes, {"label": "accuracy", "values": accuracies, "tickformat": ".3f"}]
+    return axes
+
+
+def _accuracy_axis(trials: Sequence[TrialRecord], values: Sequence[float], foot: float) -> Json:
+    """The last axis; trials that diverged have no accuracy and end below all others."""
+    ends = [None if trial.state == "diverged" else rounded(trial.value) for trial in trials]
+    axis: Json = {
+        "label": "accuracy",
+        "values": [rounded(foot) if end is None else end for end in ends],
+        "tickformat": ".3f",
+    }
+    if None not in ends:
+        return axis
+    low, high = min(values), max(values)
+    ticks = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
+    return axis | {
+        "tickvals": [rounded(foot), *map(rounded, ticks)],
+        "ticktext": ["diverged", *(f"{tick:.3f}" for tick in ticks)],
+    }
+
+
+def _colors(facts: Facts, low: float, high: float, foot: float) -> Json:
+    """Light to dark by accuracy; the color of failures for what diverged, below all of them."""
+    if not facts.diverged:
+        return {"colorscale": _stops(), "cmin": rounded(low), "cmax": rounded(high)}
+    begin = FOOT / (1 + FOOT)
+    stops = [[0.0, FAIL], [begin / 2, FAIL], [begin / 2, SEQUENTIAL[0][1]]]
+    stops += [[round(begin + share * (1 - begin), 4), color] for share, color in _stops()]
+    return {"colorscale": stops, "cmin": rounded(foot), "cmax": rounded(high)}
+
+
+def _stops() -> list[list[Any]]:
+    return [list(stop) for stop in SEQUENTIAL]
 
 
 def _axis(label: str, values: Sequence[float], is_logarithmic: bool) -> Json:
     """Values on their scale, the ends and what lies between named as people read them."""
     if not is_logarithmic:
         distinct = sorted(set(values))
-        ticks = {"tickvals": distinct} if len(distinct) <= 8 else {}
+        ticks = {"tickvals": distinct} if len(distinct) <= MOST_TICKS else {}
         return {"label": label, "values": list(values), **ticks}
     places = [rounded(math.log2(value)) for value in values]
     low, high = math.log2(min(values)), math.log2(max(values))
@@ -97,14 +134,23 @@ def _plain_lines(
 ) -> tuple[Sequence[Json], Json]:
     """The same as ordinary lines, every axis from its lowest to its highest value."""
     top = {trial.number for trial in top_trials(trials)}
+    diverged = {trial.number for trial in diverged_trials(trials)}
+    others = {trial.number for trial in trials} - top - diverged
+    looks = (
+        (others, "others", MUTED, 1, 0.3),
+        (diverged, "diverged", FAIL, 1, 0.5),
+        (top, f"top {TOP_SHARE:.0%}", ACCENT, 2, 0.9),
+    )
     across = list(range(len(axes)))
     scaled = list(zip(*(_scaled(axis["values"]) for axis in axes), strict=True))
     traces = []
-    for is_top, name in ((False, "others"), (True, f"top {TOP_SHARE:.0%}")):
+    for numbers, name, color, width, opacity in looks:
+        if not numbers:
+            continue
         x: list[float | None] = []
         y: list[float | None] = []
         for trial, line in zip(trials, scaled, strict=True):
-            if (trial.number in top) == is_top:
+            if trial.number in numbers:
                 x += [*across, None]
                 y += [*line, None]
         traces.append(
@@ -114,8 +160,8 @@ def _plain_lines(
                 "name": name,
                 "x": x,
                 "y": y,
-                "line": {"color": ACCENT if is_top else MUTED, "width": 2 if is_top else 1},
-                "opacity": 0.9 if is_top else 0.3,
+                "line": {"color": color, "width": width},
+                "opacity": opacity,
                 "hoverinfo": "skip",
             }
         )

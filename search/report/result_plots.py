@@ -1,23 +1,39 @@
 """The picture of a confirmation: contenders over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from search.report.axes import accuracy_range
 from search.report.confirmed import ContenderResult
 from search.report.facts import Facts
 from search.report.findings import confirmation_finding
-from search.report.style import INK, MUTED, Json, Plot, color_of, layout, plain, rounded, symbol_of
-from search.report.style import depth_name as _depth_name
+from search.report.style import (
+    ACCURACY,
+    FAIL,
+    INK,
+    MUTED,
+    Json,
+    Plot,
+    color_of,
+    layout,
+    plain,
+    rounded,
+    symbol_of,
+)
 
 SEED_OFFSET = 0.22
 """How far above its mean a seed is drawn, in rows."""
 
 
 def confirmation_plot(facts: Facts) -> Plot | None:
-    """Every contender as a row: its seeds, their mean and standard deviation; None without any."""
+    """Every contender as a row: its seeds, their mean and standard deviation; None without any.
+
+    What collapsed is drawn at the left edge, so that the others can be told apart.
+    """
     if not facts.contenders:
         return None
     rows = list(reversed(facts.contenders))
     height = 130 + 62 * len(rows)
+    across = accuracy_range(_shown(rows))
     names = {
         "tickvals": list(range(len(rows))),
         "ticktext": [plain(each.short_name) for each in rows],
@@ -29,53 +45,74 @@ def confirmation_plot(facts: Facts) -> Plot | None:
         id="plot-confirmation",
         label="Chart: validation accuracy of every contender over several seeds",
         caption=confirmation_finding(facts),
-        data=[_seeds(rows), *_means(rows), _seen(rows)],
-        layout=layout("top-100 accuracy (validation)", "", height=height, yaxis=names),
+        data=[*_seeds(rows, across[0]), *_means(rows, across[0]), _seen(rows)],
+        layout=layout(ACCURACY, "", height=height, xaxis={"range": across}, yaxis=names),
         height=height,
     )
 
 
-def _seeds(rows: Sequence[ContenderResult]) -> Json:
+def _shown(rows: Sequence[ContenderResult]) -> list[float]:
+    """The accuracies that the axis must hold: all but those of contenders that collapsed."""
+    stable = [each for each in rows if not each.is_unstable] or rows
+    deviations = [(each.sample.mean, each.sample.deviation or 0.0) for each in stable]
+    return [
+        *(value for each in stable for value in each.sample.values),
+        *(end for mean, deviation in deviations for end in (mean - deviation, mean + deviation)),
+        *(each.value_of_search for each in rows if each.value_of_search is not None),
+    ]
+
+
+def _seeds(rows: Sequence[ContenderResult], floor: float) -> Iterable[Json]:
+    """The seeds as points; those left of the axis as triangles at its edge."""
     points = [
         (value, row + SEED_OFFSET, f"{plain(each.name)}<br>seed {seed}: {value:.4f}")
         for row, each in enumerate(rows)
         for seed, value in enumerate(each.sample.values, start=1)
     ]
+    inside = [point for point in points if point[0] >= floor]
+    below = [(floor, place, words) for value, place, words in points if value < floor]
+    yield _trace("one seed", inside, {"size": 6, "color": MUTED, "opacity": 0.8})
+    if below:
+        yield _trace("collapsed", below, {"size": 10, "symbol": "triangle-left", "color": FAIL})
+
+
+def _trace(name: str, points: Sequence[tuple[float, float, str]], marker: Json) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "one seed",
+        "name": name,
         "x": [rounded(value) for value, _, _ in points],
         "y": [place for _, place, _ in points],
         "text": [words for _, _, words in points],
-        "marker": {"size": 6, "color": MUTED, "opacity": 0.8},
+        "cliponaxis": False,
+        "marker": marker,
         "hovertemplate": "%{text}<extra></extra>",
     }
 
 
-def _means(rows: Sequence[ContenderResult]) -> list[Json]:
-    """A trace a contender: each has the color of its depth."""
+def _means(rows: Sequence[ContenderResult], floor: float) -> list[Json]:
+    """A trace a contender: each has the color of its depth. One that collapsed has no mean."""
     traces = []
     for row, each in enumerate(rows):
+        if each.sample.mean < floor:
+            continue
         depth = each.depth
+        deviation = each.sample.deviation or 0.0
+        words = f"{plain(each.name)}<br>mean {each.sample}"
+        marker = {"size": 12, "symbol": symbol_of(depth), "color": color_of(depth)}
         traces.append(
             {
-                "type": "scatter",
-                "mode": "markers",
-                "name": _depth_name(depth) if depth else each.short_name,
+                **_trace(each.short_name, [(each.sample.mean, row, words)], marker),
                 "showlegend": False,
-                "x": [rounded(each.sample.mean)],
-                "y": [row],
                 "error_x": {
                     "type": "data",
-                    "array": [rounded(each.sample.deviation or 0.0)],
+                    "symmetric": False,
+                    "array": [rounded(min(deviation, 1 - each.sample.mean))],
+                    "arrayminus": [rounded(min(deviation, each.sample.mean - floor))],
                     "color": color_of(depth),
                     "thickness": 2,
                     "width": 7,
                 },
-                "text": [f"{plain(each.name)}<br>mean {each.sample}"],
-                "marker": {"size": 12, "symbol": symbol_of(depth), "color": color_of(depth)},
-                "hovertemplate": "%{text}<extra></extra>",
             }
         )
     return traces

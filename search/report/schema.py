@@ -47,7 +47,7 @@ class StudyPart(Part):
 
 
 class BestPart(Part):
-    """The complete trial with the highest value."""
+    """The complete trial with the highest value of the search, of one seed."""
 
     number: int = Field(description="Its number.")
     value: float = Field(description="Best validation top-100 accuracy, 0 to 1.")
@@ -60,9 +60,12 @@ class BestPart(Part):
 class TrialPart(Part):
     """A finished trial."""
 
-    rank: int = Field(description="From 1; complete trials by value, then pruned ones by value.")
+    rank: int = Field(
+        description="From 1; complete trials by value, pruned ones by value, diverged ones."
+    )
     number: int = Field(description="Its number.")
-    state: Literal["complete", "pruned"] = Field(description="How it ended.")
+    state: Literal["complete", "pruned", "diverged"] = Field(description="How it ended.")
+    reason: str | None = Field(default=None, description="Why it diverged, if it did.")
     reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
     value: float | None = Field(description="Best validation top-100 accuracy, 0 to 1.")
     parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
@@ -97,15 +100,34 @@ class ContenderPart(SamplePart):
     value_of_search: float | None = Field(description="The value that the search saw.")
 
 
+class ConfirmedPart(SamplePart):
+    """The trial that is best over several seeds; validation top-100 accuracies."""
+
+    number: int = Field(description="Its number.")
+    is_unstable: bool = Field(description="Whether it collapsed with one of its seeds.")
+
+
+class TestedPart(Part):
+    """A trial whose model was tested."""
+
+    trial: int = Field(description="Its number.")
+    metrics: dict[str, SamplePart] = Field(description="Of the test rows, by name.")
+
+
 class ConfirmationPart(Part):
     """The best trials over several seeds."""
 
-    winner: int | None = Field(description="The trial that won; null while it goes on.")
+    winner: int | None = Field(
+        description="The trial that won the last one; null while it goes on."
+    )
     confirmed_at: str | None = Field(description="When it was decided, ISO 8601 in UTC.")
     contenders: list[ContenderPart] = Field(
         description="Trials, the highest mean first, then the tutorial's own model."
     )
     verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
+    newer_trials: int = Field(
+        default=0, description="Finished trials that ended after the last confirmation."
+    )
 
 
 class CostPart(Part):
@@ -117,6 +139,9 @@ class CostPart(Part):
     saved_epochs: int = Field(description="What pruned trials had left of a whole one.")
     saved_seconds: float = Field(
         description="Estimate: each pruned trial's missing epochs times its own seconds per epoch."
+    )
+    diverged_seconds: float = Field(
+        default=0.0, description="Training of the trials that diverged."
     )
     saved_share: float | None = Field(
         description="`saved_seconds / (train_seconds + saved_seconds)`; null where nothing ran."
@@ -133,16 +158,27 @@ class Report(Part):
     written_at: str = Field(description="When this was written, ISO 8601 in UTC.")
     study: StudyPart = Field(description="The study.")
     trials: dict[TrialState, int] = Field(description="Number of trials by state, zeros included.")
-    best: BestPart | None = Field(description="The best trial; null while none is complete.")
+    best: BestPart | None = Field(
+        description="The trial with the highest value of the search; null while none is complete."
+    )
+    confirmed: ConfirmedPart | None = Field(
+        default=None,
+        description="The trial that is best over several seeds; null before a confirmation.",
+    )
     leaderboard: list[TrialPart] = Field(description="All finished trials, by rank.")
     references: list[ReferencePart] = Field(description="What any model should beat.")
     confirmation: ConfirmationPart | None = Field(description="Null before `search.retrain`.")
     test: dict[str, SamplePart] | None = Field(
-        description="The winner on the test rows, by metric; null before it was tested."
+        description="The winner of the last confirmation on the test rows, by metric; null before."
+    )
+    tested: list[TestedPart] = Field(
+        default=[], description="Every trial that was tested, the highest mean first."
     )
     importances: dict[str, float] | None = Field(
         description="Share by parameter, summing to 1; null with too few complete trials."
     )
     cost: CostPart = Field(description="What the search cost, and its confirmation.")
     warnings: list[str] = Field(description="What to be careful about, in words.")
-    verdict: list[str] = Field(description="What the search reached, in words.")
+    verdict: list[str] = Field(
+        description="What holds now, in words: of the confirmation where there is one."
+    )

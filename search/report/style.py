@@ -5,7 +5,6 @@ color and symbol, a pruned trial by an open symbol and a dotted line: never by c
 """
 
 import html
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,23 +94,6 @@ _AXIS: Mapping[str, Any] = {
     "tickcolor": GRID,
     "automargin": True,
 }
-
-
-def log_axis(low: float, high: float, *, powers_of_two: bool = False) -> Json:
-    """A logarithmic axis from somewhat below ``low`` to somewhat above ``high``, both positive."""
-    ends = [math.log10(low), math.log10(high)]
-    margin = 0.06 * (ends[1] - ends[0]) or 0.1
-    axis: Json = {"type": "log", "range": [ends[0] - margin, ends[1] + margin]}
-    if powers_of_two:
-        ticks = [2**n for n in range(round(math.log2(low)), round(math.log2(high)) + 1)]
-        return axis | {"tickvals": ticks, "ticktext": [str(tick) for tick in ticks]}
-    ticks = [
-        step * 10.0**n
-        for n in range(math.floor(ends[0]), math.ceil(ends[1]) + 1)
-        for step in ((1, 2, 5) if ends[1] - ends[0] < 1.5 else (1,))
-    ]
-    shown = [tick for tick in ticks if low <= tick <= high]
-    return axis | {"tickvals": shown, "ticktext": [short(tick) for tick in shown]}
 
 
 def short(value: float) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.confirmation_report import TEST_COLUMNS
+from search.noise import Sample
 from search.report.facts import Facts
 from search.report.pareto import parameter_count
 from search.report.style import readable
@@ -42,18 +43,21 @@ class Table:
 
 
 def leaderboard(facts: Facts) -> Table:
-    """Every finished trial, complete ones first, the best on top."""
+    """Every finished trial, complete ones first, the best on top, diverged ones last.
+
+    What a narrow screen shows without scrolling comes first: which trial, and its value.
+    """
     trials = facts.finished
     others = varying(trials)
     columns = [
         ("rank", True),
         ("trial", False),
+        ("value", True),
         ("layers", False),
         ("embedding", True),
         ("learning rate", True),
         *((readable(name), True) for name in others),
         ("parameters", True),
-        ("value", True),
         ("best epoch", True),
         ("seconds", True),
         ("state", False),
@@ -79,24 +83,29 @@ def _trial_row(rank: int, trial: TrialRecord, others: Sequence[str]) -> list[Cel
     name = f"{trial.number}"
     if trial.reference:
         name += f" {trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference}"
-    state = trial.state
-    if trial.pruned_at_epoch is not None:
-        state_words = f"pruned at epoch {trial.pruned_at_epoch}"
-    else:
-        state_words = str(state)
+    state = _state(trial)
     return [
         (str(rank), rank),
         (name, trial.number),
+        _number(trial.value, ".4f"),
         (trial.layer_sizes, trial.layer_sizes),
         _number(trial.parameters.get("embedding_dimension"), "d"),
         _number(rate, ".4g"),
         *(_value(trial.parameters.get(other)) for other in others),
         _number(parameter_count(trial), ",d"),
-        _number(trial.value, ".4f"),
         _number(trial.best_epoch, "d"),
         _number(trial.train_seconds, ".1f"),
-        (state_words, state_words),
+        (state, state),
     ]
+
+
+def _state(trial: TrialRecord) -> str:
+    """How a trial ended, and where if that was early."""
+    if trial.pruned_at_epoch is not None:
+        return f"pruned at epoch {trial.pruned_at_epoch}"
+    if trial.state == "diverged" and trial.curve:
+        return f"diverged at epoch {trial.curve[-1].epoch}"
+    return str(trial.state)
 
 
 def _number(value: float | None, form: str) -> Cell:
@@ -110,41 +119,53 @@ def _value(value: float | bool | None) -> Cell:
 
 
 def references_table(facts: Facts) -> Table:
-    """The references and the best trial beside them, by every metric that is known."""
+    """The references, and below them the trials that were tested and the best of the search."""
     known = {name for reference in facts.references for name in reference.metrics}
     names = [name for name in _metric_order() if name in known]
     columns = [("", False), *((metric_name(name), True) for name in names)]
-    rows = [
-        [
-            (readable(reference.name), readable(reference.name)),
-            *(_number(reference.metrics.get(name), ".4f") for name in names),
-        ]
-        for reference in facts.references
-    ]
+    rows = [*_reference_rows(facts, names), *_tested_rows(facts, names)]
     best = facts.best
     if best is not None:
         own = {OBJECTIVE_METRIC: best.value}
         cells = [_number(own.get(name), ".4f") for name in names]
-        rows.append([(f"trial {best.number}, the best of the search", None), *cells])
+        which = "highest single value" if facts.leader else "the best of the search"
+        rows.append([(f"trial {best.number}, {which}", None), *cells])
     return Table(columns=columns, rows=rows)
 
 
 def results_of_test(facts: Facts) -> Table:
-    """The winner and the references on the test rows; without rows where nothing was tested."""
-    names = [name for name in TEST_COLUMNS if name in facts.tests]
+    """What was tested and the references on the test rows; without rows before any test."""
+    known = {name for each in facts.tested for name in each.metrics}
+    names = [name for name in TEST_COLUMNS if name in known]
     columns = [("", False), *((metric_name(name), True) for name in names)]
-    if not names or facts.confirmation is None:
-        return Table(columns=columns, rows=[])
-    rows: list[list[Cell]] = [
-        [
-            (facts.confirmation.name, None),
-            *((str(facts.tests[name]), facts.tests[name].mean) for name in names),
-        ]
-    ]
-    for reference in facts.references:
-        cells = [_number(reference.metrics.get(name), ".4f") for name in names]
-        rows.append([(readable(reference.name), None), *cells])
+    rows = [*_tested_rows(facts, names), *_reference_rows(facts, names)] if names else []
     return Table(columns=columns, rows=rows)
+
+
+def _reference_rows(facts: Facts, names: Sequence[str]) -> list[list[Cell]]:
+    return [
+        [
+            (readable(reference.name), None),
+            *(_number(reference.metrics.get(name), ".4f") for name in names),
+        ]
+        for reference in facts.references
+    ]
+
+
+def _tested_rows(facts: Facts, names: Sequence[str]) -> list[list[Cell]]:
+    """A row a tested trial: its means and deviations over seeds, of validation and test rows."""
+    validated = {each.trial: each.sample for each in facts.contenders}
+    rows: list[list[Cell]] = []
+    for each in facts.tested:
+        samples = dict(each.metrics)
+        if each.trial in validated:
+            samples[OBJECTIVE_METRIC] = validated[each.trial]
+        rows.append([(each.name, None), *(_sample(samples.get(name)) for name in names)])
+    return rows
+
+
+def _sample(sample: Sample | None) -> Cell:
+    return ("", None) if sample is None else (str(sample), sample.mean)
 
 
 def confirmation_table(facts: Facts) -> Table:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from search.bounds import Bounds, bounds_of
+from search.instability import Region
+from search.report.axes import accuracy_window, log_axis, whole_ticks
 from search.report.facts import Facts
 from search.report.findings import (
     importance_finding,
@@ -14,13 +16,13 @@ from search.report.scatter import scatter
 from search.report.style import (
     ACCENT,
     ACCURACY,
+    FAIL,
     INK,
     MUTED,
     Json,
     Plot,
     hover,
     layout,
-    log_axis,
     plain,
     readable,
     rounded,
@@ -71,29 +73,44 @@ def importance_plot(facts: Facts) -> Plot | None:
 
 
 def slice_plots(facts: Facts) -> list[tuple[str, Plot]]:
-    """A small picture for each parameter of the space with more than one value, by its name."""
-    trials = facts.compared
+    """A small picture for each parameter of the space with more than one value, by its name.
+
+    All of them share their axis upward.
+    """
+    if not facts.compared:
+        return []
+    upward, unstable = accuracy_window(facts.compared), facts.region
+    trials = [*facts.compared, *facts.diverged]
     found = []
     for name, bounds in bounds_of(facts.spec.space).items():
         having = [trial for trial in trials if name in trial.parameters]
         if bounds.low < bounds.high and len(having) >= LEAST_TRIALS:
-            found.append((readable(name), _slice(name, bounds, having)))
+            region = unstable if unstable and unstable.parameter == name else None
+            found.append((readable(name), _slice(name, bounds, having, upward, region)))
     return found
 
 
-def _slice(name: str, bounds: Bounds, trials: Sequence[TrialRecord]) -> Plot:
+def _slice(
+    name: str,
+    bounds: Bounds,
+    trials: Sequence[TrialRecord],
+    upward: Sequence[float],
+    region: Region | None,
+) -> Plot:
     """Accuracy over one parameter, the ends of the space as dashed lines."""
-    axis = _slice_axis(bounds)
     drawn = layout(
         readable(name),
         "",
         height=SLICE_HEIGHT,
         legend=False,
-        xaxis=axis,
+        xaxis=_slice_axis(bounds),
+        yaxis={"range": upward},
         margin={"l": 44, "r": 10, "t": 10, "b": 44},
-        shapes=list(_edges(bounds)),
+        shapes=[*_unstable(region, bounds), *_edges(bounds)],
     )
-    points = scatter(trials, lambda trial: float(trial.parameters[name]), legend=False, size=7)
+    points = scatter(
+        trials, lambda trial: float(trial.parameters[name]), floor=upward[0], legend=False, size=7
+    )
     return Plot(
         id=f"plot-slice-{name.replace('_', '-')}",
         label=f"Scatter chart: validation accuracy over {readable(name)}",
@@ -108,8 +125,26 @@ def _slice_axis(bounds: Bounds) -> Json:
     if bounds.is_logarithmic:
         return log_axis(bounds.low, bounds.high, powers_of_two=not bounds.is_continuous)
     margin = 0.06 * (bounds.high - bounds.low)
-    whole = {} if bounds.is_continuous else {"dtick": 1}
+    whole = {} if bounds.is_continuous else whole_ticks(bounds.low, bounds.high)
     return {"range": [bounds.low - margin, bounds.high + margin], **whole}
+
+
+def _unstable(region: Region | None, bounds: Bounds) -> Iterable[Json]:
+    """The part of the axis where trials diverge, shaded; nothing where it is another one's."""
+    if region is not None:
+        yield {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": region.limit,
+            "x1": bounds.high if region.is_above else bounds.low,
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": FAIL,
+            "opacity": 0.1,
+            "line": {"width": 0},
+            "layer": "below",
+        }
 
 
 def _edges(bounds: Bounds) -> Iterable[Json]:
@@ -132,7 +167,8 @@ def size_plot(facts: Facts) -> Plot | None:
     trials = [trial for trial in facts.compared if parameter_count(trial)]
     if not trials:
         return None
-    counts = [parameter_count(trial) or 1 for trial in trials]
+    diverged = [trial for trial in facts.diverged if parameter_count(trial)]
+    counts = [parameter_count(trial) or 1 for trial in [*trials, *diverged]]
     front = pareto_front(trials)
     line = {
         "type": "scatter",
@@ -144,13 +180,21 @@ def size_plot(facts: Facts) -> Plot | None:
         "line": {"shape": "hv", "color": INK, "width": 1.6},
         "hovertemplate": "%{text}<extra></extra>",
     }
-    points = scatter(trials, lambda trial: float(parameter_count(trial) or 0))
+    upward = accuracy_window(trials)
+    points = scatter(
+        [*trials, *diverged],
+        lambda trial: float(parameter_count(trial) or 0),
+        floor=upward[0],
+    )
     return Plot(
         id="plot-size",
         label="Scatter chart: validation accuracy over the number of parameters",
         caption=size_finding(trials),
         data=[line, *points],
         layout=layout(
-            plain("parameters (both towers)"), ACCURACY, xaxis=log_axis(min(counts), max(counts))
+            plain("parameters (both towers)"),
+            ACCURACY,
+            xaxis=log_axis(min(counts), max(counts)),
+            yaxis={"range": upward},
         ),
     )

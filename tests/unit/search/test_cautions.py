@@ -14,9 +14,10 @@ from search.cautions import (
     too_few_trials,
     within_noise,
 )
-from search.noise import Deviation
+from search.noise import Deviation, Sample
 from search.spec import StudySpec
 from search.trials import TrialRecord
+from search.verdict import Leader
 from tests.unit.search.records import trial
 from tests.unit.search.report.made import FILE, made_spec
 
@@ -142,3 +143,21 @@ def test_one_trial_is_ahead_of_nobody() -> None:
 
 def test_an_empty_study_needs_no_caution(spec: StudySpec) -> None:
     assert cautions([], spec) == []
+
+
+def test_what_diverged_is_among_the_cautions(spec: StudySpec) -> None:
+    trials = [trial(number, "diverged" if number > 5 else "complete") for number in range(9)]
+    assert any(
+        line.startswith("3 of 9 trials diverged: all with") for line in cautions(trials, spec)
+    )
+
+
+def test_after_a_confirmation_the_confirmed_trial_is_spoken_of(spec: StudySpec) -> None:
+    trials = [valued(0, 0.36), valued(1, 0.34), valued(2, 0.33), valued(3, 0.2)]
+    leader = Leader(number=1, sample=Sample((0.33, 0.34)), others={0: Sample((0.2, 0.3))})
+    [line] = within_noise(trials, Deviation(0.0107, 8), leader)
+    assert line.startswith("Trial 2 cannot be told from the confirmed one, trial 1, by what the")
+    assert within_noise(trials, None, leader) == []
+    edge = [with_values(), trial(8, value=0.2, parameters={"depth": 4})]
+    [line] = at_the_edge(edge, spec, Leader(number=8, sample=Sample((0.2,))))
+    assert line.startswith("The confirmed trial, 8, lies at the edge of the space: depth = 4")

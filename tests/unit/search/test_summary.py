@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from search.next_commands import NextCommands
-from search.summary import leaderboard, print_summary, verdict
+from search.noise import Sample
+from search.summary import leaderboard, print_summary
 from search.trials import TrialRecord
+from search.verdict import Leader
 from tests.unit.search.records import trial
 from tests.unit.search.terminals import Pipe
 
@@ -29,10 +31,18 @@ def summary(
     references: Mapping[str, float] = POPULARITY,
     width: int = 120,
     cautions: Sequence[str] = (),
+    leader: Leader | None = None,
 ) -> str:
     """What people see."""
     pipe = Pipe(width)
-    print_summary(pipe.screen, trials, references=references, commands=COMMANDS, cautions=cautions)
+    print_summary(
+        pipe.screen,
+        trials,
+        references=references,
+        commands=COMMANDS,
+        cautions=cautions,
+        leader=leader,
+    )
     return pipe.text
 
 
@@ -41,69 +51,6 @@ def rows(trials: Sequence[TrialRecord]) -> list[list[str]]:
     table = leaderboard(trials, POPULARITY)
     cells = zip(*(column.cells for column in table.columns), strict=True)
     return [[str(cell) for cell in row] for row in cells]
-
-
-# --- the verdict ------------------------------------------------------------------------------
-
-
-def test_the_best_is_held_against_reference_and_popularity() -> None:
-    trials = [trial(0, value=0.321, reference=TUTORIAL), trial(1, value=0.339), trial(2, "pruned")]
-    assert verdict(trials, POPULARITY) == [
-        "3 trials: 2 complete, 1 pruned. Trial 1 is the best: 33.9% of the five-star "
-        "validation ratings are in its top 100; tutorial (64, 32): 32.1%.",
-        "It is better than every reference: popularity.",
-    ]
-
-
-@pytest.mark.parametrize("accuracy", [0.339, 0.45])
-def test_a_best_that_does_not_beat_a_reference_is_said_not_to(accuracy: float) -> None:
-    standing = verdict([trial(1, value=0.339)], {"popularity": 0.3, "ease": accuracy})[1]
-    assert standing == "It is NOT better than ease, which need no search."
-
-
-def test_references_that_were_not_measured_are_not_spoken_of() -> None:
-    assert len(verdict([trial(1, value=0.339)], {})) == 1
-
-
-def test_a_reference_may_be_the_best_itself() -> None:
-    trials = [trial(0, value=0.34, reference=TUTORIAL), trial(1, value=0.33)]
-    assert "Trial 0 is the best: 34.0%" in verdict(trials, POPULARITY)[0]
-    assert verdict(trials, POPULARITY)[0].endswith("; it is tutorial (64, 32) of the study file.")
-
-
-def test_the_best_of_the_references_is_the_one_that_is_named() -> None:
-    trials = [
-        trial(0, value=0.30, reference="narrow"),
-        trial(1, value=0.32, reference="wide"),
-        trial(2, value=0.34),
-        trial(3, "pruned", value=0.9, reference="pruned"),
-    ]
-    assert verdict(trials, POPULARITY)[0].endswith("; wide: 32.0%.")
-
-
-def test_without_a_reference_none_is_spoken_of() -> None:
-    assert verdict([trial(1, value=0.339)], POPULARITY)[0].endswith("are in its top 100.")
-
-
-def test_without_a_complete_trial_there_is_no_best() -> None:
-    trials = [trial(0, "pruned"), trial(1, "failed"), trial(2, "interrupted")]
-    assert verdict(trials, POPULARITY) == [
-        "3 trials: 0 complete, 1 pruned, 1 failed, 1 interrupted. "
-        "No trial is complete, so there is no best one."
-    ]
-
-
-@pytest.mark.parametrize(
-    ("count", "counted"),
-    [(0, "0 trials: 0 complete"), (1, "1 trial: 1 complete"), (2, "2 trials: 2 complete")],
-)
-def test_one_trial_is_one_trial(count: int, counted: str) -> None:
-    assert verdict([trial(number) for number in range(count)], POPULARITY)[0].startswith(counted)
-
-
-def test_trials_that_have_not_ended_are_not_counted() -> None:
-    trials = [trial(0), trial(1, "running"), trial(2, "waiting")]
-    assert verdict(trials, POPULARITY)[0].startswith("1 trial: 1 complete, 0 pruned.")
 
 
 # --- the table --------------------------------------------------------------------------------
@@ -212,6 +159,13 @@ def test_it_fits_one_screen_and_no_row_wraps() -> None:
     rows = [line for line in lines if "(256, 256, 256, 128)" in line]
     assert len(rows) == 5
     assert all(row.split()[-2:] == ["0.3500", "10"] for row in rows)
+
+
+def test_a_confirmation_outweighs_the_search_in_the_terminal_too() -> None:
+    leader = Leader(number=0, sample=Sample((0.32, 0.33)), others={1: Sample((0.1, 0.11))})
+    text = summary([trial(0, value=0.33), trial(1, value=0.35)], leader=leader)
+    assert "Trial 0 is confirmed best over 2 seeds" in text
+    assert "Trial 1 is the best" not in text
 
 
 def test_without_a_complete_trial_there_is_nothing_to_rank_or_re_train() -> None:

@@ -7,16 +7,19 @@ import pytest
 from optuna.trial import TrialState
 
 from search.ledger import Ledger
+from search.report.confirmed import typical_deviation
+from search.report.document import document
 from search.report.facts import State
+from search.report.hero import hero
 from search.report.importance import LEAST_TRIALS
 from search.report.parallel_plot import parallel_plot
 from search.report.pareto import pareto_front
 from search.report.result_plots import confirmation_plot
-from search.report.tables import leaderboard, results_of_test
+from search.report.tables import leaderboard, references_table, results_of_test
 from search.report.trial_plots import slice_plots
 from search.spec import StudySpec
 from search.trials import TrialRecord
-from tests.unit.search.records import trial
+from tests.unit.search.records import START_MS, trial
 from tests.unit.search.report.made import (
     add_trial,
     facts_of,
@@ -74,22 +77,22 @@ def test_the_verdict_says_what_is_not_beaten(study: optuna.Study, spec: StudySpe
     add_trial(study, spec, top=0.45)
     keep_references(study)
     facts = facts_of(study, spec)
-    assert facts.verdict[1] == "It is NOT better than ease, which need no search."
+    assert facts.verdict[1] == "It is NOT better than ease, which needs no search."
 
 
 def test_a_confirmation_is_read_with_every_seed(study: optuna.Study, spec: StudySpec) -> None:
-    for top in (0.2, 0.36, 0.35):
+    for top in (0.2, 0.36, 0.35, 0.345):
         add_trial(study, spec, top=top)
     keep_references(study)
     keep_confirmation_of(study, 1, 2)
     facts = facts_of(study, spec)
-    assert [each.short_name for each in facts.contenders] == ["trial 1", "trial 2", "tutorial"]
+    assert [each.short_name for each in facts.contenders] == ["trial 1", "trial 2", "reference"]
     first = facts.contenders[0]
     assert first.sample.values == (0.33, 0.34, 0.35)
     assert first.value_of_search == pytest.approx(0.36)
     assert facts.tests["test_top_100_accuracy"].values == (0.32, 0.33, 0.34)
-    # each contender's deviation is 0.01, so the noise between two draws is 2 * sqrt(2) * 0.01
-    noise = f"{2 * math.sqrt(2) * 0.01:.4f}"
+    # three contenders of three seeds, each with a deviation of 0.01: t(0.95, 6) = 1.9432
+    noise = f"{1.9432 * math.sqrt(2) * 0.01:.4f}"
     assert any(noise in caution for caution in facts.cautions)
     table = results_of_test(facts)
     assert table.rows[0][1][0] == "0.3300 ± 0.0100"
@@ -142,3 +145,93 @@ def test_pictures_have_the_edges_of_the_space_and_a_way_without_webgl(
     assert parallel.without_webgl is not None
     traces, _ = parallel.without_webgl
     assert {trace["type"] for trace in traces} == {"scatter"}
+
+
+def test_after_a_confirmation_the_page_begins_with_what_it_preferred(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for top in (0.2, 0.36, 0.38):
+        add_trial(study, spec, top=top, reference="a start" if top == 0.2 else None)
+    keep_references(study)
+    assert [figure.name for figure in hero(facts_of(study, spec))][:2] == [
+        "best of the search",
+        "best starting point",
+    ]
+    keep_confirmation_of(study, 1, 2)
+    facts = facts_of(study, spec)
+    assert facts.leader is not None
+    assert facts.leader.number == 1
+    assert "Trial 1 is confirmed best over 3 seeds" in facts.verdict[0]
+    assert "Trial 2 had the highest single value of the search" in facts.verdict[0]
+    figures = hero(facts)
+    assert [(figure.name, figure.value) for figure in figures[:3]] == [
+        ("confirmed best", "0.3400"),
+        ("test", "0.3300"),
+        ("highest single value", "0.3800"),
+    ]
+    assert figures[3].note == '"a start" of the study file, validation, one seed'
+
+
+def test_what_any_model_should_beat_stands_beside_what_was_tested(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for top in (0.2, 0.36, 0.38):
+        add_trial(study, spec, top=top)
+    keep_references(study)
+    keep_confirmation_of(study, 1, 2)
+    table = references_table(facts_of(study, spec))
+    names = [name for name, _ in table.columns]
+    rows = {row[0][0]: [text for text, _ in row] for row in table.rows}
+    validated = names.index("validation: top-100 accuracy")
+    tested = names.index("test: top-100 accuracy")
+    assert rows["trial 1 (32,)"][validated] == "0.3400 ± 0.0100"
+    assert rows["trial 1 (32,)"][tested] == "0.3300 ± 0.0100"
+    assert rows["trial 2, highest single value"][validated] == "0.3800"
+
+
+def test_another_confirmation_does_not_hide_a_better_one(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for top in (0.2, 0.36, 0.35):
+        add_trial(study, spec, top=top)
+    keep_confirmation_of(study, 1, 2)
+    ledger = Ledger(study)
+    last = {"trial": 2, "name": "trial 2", "metrics": {}, "lines": [], "confirmed_ms": 2 * START_MS}
+    ledger.keep("confirmation:2", last)
+    facts = facts_of(study, spec)
+    assert facts.confirmation is not None
+    assert facts.confirmation.trial == 2
+    assert facts.leader is not None
+    assert facts.leader.number == 1
+
+
+def test_trials_after_the_confirmation_are_newer(study: optuna.Study, spec: StudySpec) -> None:
+    for top in (0.36, 0.35, 0.37):
+        add_trial(study, spec, top=top)  # they end now, and the made-up confirmation is older
+    keep_confirmation_of(study, 0, 1)
+    facts = facts_of(study, spec)
+    assert "3 trials are newer than the confirmation; the best of them, trial 2" in facts.verdict[1]
+    made = document(facts)
+    assert made.confirmation is not None
+    assert made.confirmation.newer_trials == 3
+
+
+def test_a_collapsed_seed_neither_leads_nor_makes_the_noise(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for top in (0.36, 0.35, 0.34):
+        add_trial(study, spec, top=top)
+    keep_confirmation_of(study, 0, 1)
+    ledger = Ledger(study)
+    ledger.keep("validation:trial-0000:25:3", {"seed": 3, "val_top_100_accuracy": 0.02})
+    facts = facts_of(study, spec)
+    assert [each.is_unstable for each in facts.contenders if each.trial == 0] == [True]
+    assert typical_deviation(facts.contenders) == pytest.approx((0.01, 4))
+    assert facts.leader is not None
+    assert facts.leader.is_unstable, "only trial 0 was confirmed"
+    plot = confirmation_plot(facts)
+    assert plot is not None
+    assert "Trial 0 (64, 32) is unstable: one of its seeds reached 0.0200 only." in plot.caption
+    low, high = plot.layout["xaxis"]["range"]
+    assert low > 0.2, "what collapsed is drawn at the edge"
+    assert high <= 1

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.noise import Sample
-from search.promotion import Evidence
+from search.promotion import Confirmed, Evidence
 from search.tracking import StudyContext, Tracker
 from search.trials import TrialRecord
 from tests.unit.search.records import started
@@ -38,6 +38,10 @@ EVIDENCE = Evidence(
     reference_name="the tutorial's (32,)",
 )
 """Of a model that nothing but the champion's test can keep from being the champion."""
+
+
+def confirmed(mean: float, data: str = CONTEXT.data_fingerprint) -> Confirmed:
+    return Confirmed(mean=mean, deviation=0.002, seeds=3, data_fingerprint=data, split="random")
 
 
 def no_towers(_number: int) -> Path | None:

@@ -9,7 +9,15 @@ from search.tracking import Reconciled, Tracker, open_tracker
 from search.tracking.store import Store, is_outage
 from tests.faults.servers import MlflowServer
 from tests.unit.search.records import save_towers, trial
-from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
+from tests.unit.search.tracking.support import (
+    CONTEXT,
+    EVIDENCE,
+    Reader,
+    Warnings,
+    confirmed,
+    no_towers,
+    run_live,
+)
 
 
 @pytest.fixture(params=["s3://nobody/here", "file:///proc/nobody/here"])
@@ -40,7 +48,7 @@ def test_parameters_and_metrics_are_tracked_and_one_line_says_what_is_not(
         assert len(reader.history(run, "train_loss")) == 10
         assert "deeprec.towers" not in run.data.tags
     assert refused.reconcile(trials, lambda _: towers).nothing
-    assert refused.publish(reader.parent.info.run_id, towers, None) is None  # type: ignore[arg-type]
+    assert refused.publish(reader.parent.info.run_id, towers, confirmed(0.3), EVIDENCE) is None
     assert warnings == [line]
     assert refused.refuses_files
 

@@ -12,19 +12,15 @@ import pytest
 
 from deeprec.recommender import Recommender
 from search.errors import InputError
-from search.promotion import Confirmed, Decision
+from search.promotion import Decision
 from search.retrained import RetrainRecord
 from search.tracking import Published, Tracker, open_tracker, published_folder
 from tests.tiny_recommender import tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT, EVIDENCE, Reader, Warnings
+from tests.unit.search.tracking.support import CONTEXT, EVIDENCE, Reader, Warnings, confirmed
 
 RETRAINED = RetrainRecord(
     trial=3, parameters={}, epochs=5, seed=1, metrics={"test_loss": 0.1}, started_ms=1, ended_ms=2
 )
-
-
-def confirmed(mean: float, data: str = CONTEXT.data_fingerprint) -> Confirmed:
-    return Confirmed(mean=mean, deviation=0.002, seeds=3, data_fingerprint=data, split="random")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,159 @@
+"""Which part of the search space is unstable: where trials diverged, and others did not."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from itertools import groupby, pairwise
+
+from search.bounds import Bounds
+from search.trial_words import configuration_text
+from search.trials import TrialRecord
+
+LEAST_SHARE = 0.5
+"""A limit is worth a sentence where the share of diverged trials beyond it exceeds that of the
+others by so much (Youden's J, 1 where it separates them all)."""
+
+FIRST = "learning_rate"
+"""Of limits that separate equally well, one of this parameter is named: it is the usual cause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """One side of a limit of one parameter, where most of the diverged trials lie.
+
+    Attributes:
+        parameter: its name.
+        limit: a value that belongs to the region, in few digits.
+        is_above: whether the region is the limit and more; else the limit and less.
+        diverged: how many trials diverged inside.
+        others: how many finished trials inside did not.
+    """
+
+    parameter: str
+    limit: float
+    is_above: bool
+    diverged: int
+    others: int
+
+    @property
+    def words(self) -> str:
+        """Such as ``learning rate 0.24 and more``."""
+        way = "more" if self.is_above else "less"
+        return f"{_readable(self.parameter)} {self.limit:g} and {way}"
+
+
+def diverged_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials whose training diverged."""
+    return [trial for trial in trials if trial.state == "diverged"]
+
+
+def unstable_region(trials: Iterable[TrialRecord], bounds: Mapping[str, Bounds]) -> Region | None:
+    """The limit of one parameter that tells the diverged trials best from the other finished ones.
+
+    Args:
+        trials: all of a study.
+        bounds: of every parameter with an order, by its name.
+
+    Returns:
+        None below two diverged trials, and where no limit has most of them on its side and few
+        others.
+    """
+    finished = [trial for trial in trials if trial.is_finished]
+    diverged = diverged_trials(finished)
+    if len(diverged) < 2:
+        return None
+    names = sorted(bounds, key=lambda name: name != FIRST)
+    found = [
+        each
+        for name in names
+        for each in _limits(name, finished, bounds[name])
+        if 2 * each.diverged > len(diverged)
+    ]
+    others = len(finished) - len(diverged)
+
+    def separation(region: Region) -> float:
+        return region.diverged / len(diverged) - region.others / max(others, 1)
+
+    best = max(found, key=separation, default=None)
+    return None if best is None or separation(best) < LEAST_SHARE or not others else best
+
+
+def instability(trials: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> list[str]:
+    """How many trials diverged and where, in a sentence or two; nothing where none did.
+
+    Args:
+        trials: all of a study.
+        bounds: of every parameter with an order, by its name.
+    """
+    diverged = diverged_trials(trials)
+    if not diverged:
+        return []
+    finished = sum(trial.is_finished for trial in trials)
+    words = f"{len(diverged)} of {finished} {'trial' if finished == 1 else 'trials'} diverged"
+    region = unstable_region(trials, bounds)
+    if region is None:
+        apart = "no limit of one parameter tells them apart; they have "
+        is_few = len(diverged) == 1 or len(diverged) == finished
+        return [f"{words}: {'' if is_few else apart}{_where(diverged, bounds)}."]
+    which = "all" if region.diverged == len(diverged) else f"{region.diverged} of them"
+    beside = (
+        "every trial there"
+        if not region.others
+        else (f"{region.diverged} of the {region.diverged + region.others} trials there")
+    )
+    return [f"{words}: {which} with {region.words}, {beside}. That part of the space is unstable."]
+
+
+def _where(diverged: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> str:
+    """The only one's configuration, or the ranges of several, the usual cause first."""
+    if len(diverged) == 1:
+        [only] = diverged
+        return f"trial {only.number} ({configuration_text(only)})"
+    ranges = []
+    for name in sorted(bounds, key=lambda name: name != FIRST):
+        values = [trial.parameters.get(name) for trial in diverged]
+        known = [float(value) for value in values if value is not None]
+        if len(known) == len(diverged) and bounds[name].low < bounds[name].high:
+            low, high = min(known), max(known)
+            end = "" if low == high else f" to {high:.3g}"
+            ranges.append(f"{_readable(name)} {low:.3g}{end}")
+    return ", ".join(ranges)
+
+
+def _limits(name: str, finished: Sequence[TrialRecord], bounds: Bounds) -> Iterator[Region]:
+    """Every region of a parameter that begins with a diverged trial, from either end inward."""
+    if bounds.low >= bounds.high:
+        return
+    having = [trial for trial in finished if name in trial.parameters]
+    for is_above in (True, False):
+        ordered = sorted(having, key=lambda trial: trial.parameters[name], reverse=is_above)
+        groups = [
+            (float(value), [trial.state == "diverged" for trial in alike])
+            for value, alike in groupby(ordered, key=lambda trial: trial.parameters[name])
+        ]
+        diverged = others = 0
+        for (value, states), (beyond, _) in pairwise(groups):
+            diverged += sum(states)
+            others += len(states) - sum(states)
+            if any(states):
+                yield Region(
+                    parameter=name,
+                    limit=_in_few_digits(value, beyond) if bounds.is_continuous else value,
+                    is_above=is_above,
+                    diverged=diverged,
+                    others=others,
+                )
+
+
+def _in_few_digits(inside: float, outside: float) -> float:
+    """The shortest number from the one inside to the one outside, the latter excluded."""
+    toward = ROUND_FLOOR if inside > outside else ROUND_CEILING
+    for digits in range(1, 17):
+        shortened = float(Context(prec=digits, rounding=toward).create_decimal(repr(inside)))
+        if (shortened - outside) * (inside - outside) > 0:
+            return shortened
+    return inside
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
