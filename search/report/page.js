@@ -7,6 +7,7 @@
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
     toImageButtonOptions: { format: "svg" },
   };
+  const touch = matchMedia("(hover: none), (max-width: 40rem)");  // no tool bar, and a finger scrolls the page
   const PAPER_WIDTH = { wide: 660, slice: 310 };  // pixels of a printed page, and of half of it
   let printing = false;
 
@@ -49,7 +50,13 @@
     }
     place.dataset.simple = String(Boolean(simple));
     place.dataset.drawn = "true";
-    return Plotly.react(place, traces, layout, CONFIG);
+    const still = touch.matches && !printing;
+    if (still) {
+      layout.dragmode = false;
+      layout.xaxis.fixedrange = true;
+      layout.yaxis.fixedrange = true;
+    }
+    return Plotly.react(place, traces, layout, { ...CONFIG, displayModeBar: still ? false : "hover" });
   }
 
   function drawAll() {
@@ -76,6 +83,7 @@
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
+  touch.addEventListener("change", drawAll);
 
   // --- the leaderboard ---------------------------------------------------------------------------
 

@@ -205,6 +205,48 @@ def test_a_narrow_page_has_plain_lines_and_a_wide_one_parallel_axes(
     assert not overflows(page)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tool_bar_covers_nothing_of_a_picture(width: int, large: Path, open_page: Open) -> None:
+    """On a narrow screen there is none; on a wide one it is above all that is drawn."""
+    page = open_page(large, width=width).page
+    covered = page.evaluate(
+        """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
+          const bar = plot.querySelector('.modebar:has(.modebar-group)')?.getBoundingClientRect();
+          const drawn = plot.querySelector('svg.main-svg').getBoundingClientRect();
+          return bar && bar.bottom > drawn.top + 2 ? [plot.id] : [];
+        })"""
+    )
+    assert covered == []
+    assert (page.locator(".plot .modebar-group").count() > 0) == (width > 640)
+
+
+def test_a_phone_shows_the_value_and_keeps_the_trial_in_sight(large: Path, open_page: Open) -> None:
+    page = open_page(large, width=390).page
+    edge = page.evaluate("document.querySelector('.scroller').getBoundingClientRect().right")
+    place = "document.querySelector('#trials tbody td:nth-child({})').getBoundingClientRect()"
+    value = page.evaluate(place.format(header(page, "value")) + ".right")
+    assert value < edge
+    page.evaluate("document.querySelector('#leaderboard .scroller').scrollLeft = 400")
+    trial = page.evaluate(place.format(header(page, "trial")) + ".left")
+    assert 0 <= trial < 60
+
+
+def test_every_tick_of_a_whole_number_is_whole_and_no_accuracy_is_out_of_bounds(
+    tmp_path: Path, open_page: Open
+) -> None:
+    page = open_page(report_of(tmp_path, TrialState.COMPLETE, TrialState.COMPLETE)).page
+    for plot in ("history", "curves", "slice-depth"):
+        ticks = page.locator(f"#plot-{plot} .xtick text").all_text_contents()
+        assert ticks
+        assert all(float(tick) == int(float(tick)) for tick in ticks), plot
+    ends = page.evaluate(
+        "['history', 'curves', 'slice-depth', 'size'].flatMap("
+        "(name) => document.getElementById('plot-' + name)._fullLayout.yaxis.range)"
+    )
+    assert min(ends) >= 0
+    assert max(ends) <= 1
+
+
 def test_paper_is_light_and_holds_everything(large: Path, open_page: Open) -> None:
     opened = open_page(large, dark=True)
     page = opened.page
