@@ -167,7 +167,8 @@ def confirmation_finding(facts: Facts) -> str:
         if other is not None
     ]
     collapsed = [
-        f"{each.name} is unstable: one of its seeds reached {min(each.sample.values):.4f} only."
+        f"{each.name} is unstable: {each.sample.collapsed} of {each.sample.seeds} trainings "
+        "collapsed."
         for each in facts.contenders
         if each.is_unstable
     ]

@@ -231,7 +231,7 @@ def test_a_collapsed_seed_neither_leads_nor_makes_the_noise(
     assert facts.leader.is_unstable, "only trial 0 was confirmed"
     plot = confirmation_plot(facts)
     assert plot is not None
-    assert "Trial 0 (64, 32) is unstable: one of its seeds reached 0.0200 only." in plot.caption
+    assert "Trial 0 (64, 32) is unstable: 1 of 4 trainings collapsed." in plot.caption
     low, high = plot.layout["xaxis"]["range"]
     assert low > 0.2, "what collapsed is drawn at the edge"
     assert high <= 1
