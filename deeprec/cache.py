@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,30 @@ def open_folder(folder: Path) -> Path:
     return folder
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made; nothing is written."""
+    existing = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def temporary_folder() -> Path | None:
+    """Where this user's cache is among temporary files; None where there is no place for them."""
+    try:
+        return Path(tempfile.gettempdir()) / f"deeprec-{os.getuid()}"
+    except OSError:
+        return None
+
+
+def is_own(folder: Path) -> bool:
+    """Creates a folder if it is not there; whether it is this user's and closed to all others."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        is_closed = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+        return is_closed and found.st_uid == os.getuid()
+    return False
+
+
 def unwritable(folder: Path, error: OSError) -> str:
     """The message for a cache folder that cannot be written to."""
     return (
@@ -66,7 +91,12 @@ def unwritable(folder: Path, error: OSError) -> str:
 
 
 def read_or_make(
-    folder: Path, fingerprint: str, make: Callable[[], Entry], announce: Announce
+    folder: Path,
+    fingerprint: str,
+    make: Callable[[], Entry],
+    announce: Announce,
+    *,
+    usual: Path | None = None,
 ) -> Entry:
     """Reads an entry, or makes and keeps it; processes that need it at once make it once.
 
@@ -75,10 +105,17 @@ def read_or_make(
         fingerprint: the name of the entry: a digest of all that decides what it is.
         make: makes the entry; called under the lock of the folder.
         announce: told in one line which it was, and why an entry must be made.
+        usual: the folder that ``folder`` stands in for, as it cannot be written to; it may hold
+            the entry, prepared by another user.
 
     Raises:
         DataError: the folder cannot be written to, or ``make`` says so.
     """
+    if usual is not None and usual != folder:
+        if (entry := read_sound(usual, fingerprint)) is not None:
+            announce("from the prepared arrays in the cache")
+            return entry
+        announce(f"the cache folder {usual} cannot be written to, so {folder} is used")
     if (entry := read_sound(folder, fingerprint, announce)) is None:
         with sole_writer(folder, announce):
             # Another process may have made it while this one waited.

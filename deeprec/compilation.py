@@ -13,6 +13,9 @@ def use_compilation_cache(folder: Path) -> None:
     Does nothing where JAX's own switch, ``JAX_ENABLE_COMPILATION_CACHE=false``, turns caching off.
     A cached program is code that will run: the folder is made for its owner alone, and must be
     trusted as the code itself is. The least recently used programs go when it exceeds 1 GiB.
+
+    Raises:
+        OSError: the folder cannot be made, or is another user's. Nothing is kept then.
     """
     if not jax.config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
         return

@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from deeprec.cache import Entry, open_folder, read_or_make, read_sound
+from deeprec.cache import (
+    Entry,
+    is_own,
+    is_writable,
+    open_folder,
+    read_or_make,
+    read_sound,
+    temporary_folder,
+)
 from deeprec.config import DataConfig
 from deeprec.errors import DataError
 from deeprec.pace import in_words
@@ -110,9 +118,21 @@ def split(dataset: Dataset, config: DataConfig) -> Splits:
     return Splits(train=train, validation=validation, test=test)
 
 
-def default_cache_dir() -> Path:
-    """Where prepared data is kept: the user's cache folder, as the platform names it."""
+def user_cache_dir() -> Path:
+    """The user's cache folder, as the platform names it."""
     return platformdirs.user_cache_path("deeprec")
+
+
+def default_cache_dir() -> Path:
+    """Where prepared data is kept: the user's cache folder, if it can be written to.
+
+    If not, as in a container that another user runs, it is a folder for this user alone among the
+    temporary files. What lies prepared in the former is read all the same.
+    """
+    usual = user_cache_dir()
+    if not is_writable(usual) and (temporary := temporary_folder()) and is_own(temporary):
+        return temporary
+    return usual
 
 
 def _to_stderr(line: str) -> None:
@@ -147,6 +167,7 @@ def load_dataset(
             message names every way and why it failed.
     """
     known = release or release_named(config.dataset)
+    usual = cache_dir or user_cache_dir()
     folder = open_folder(cache_dir or default_cache_dir())
 
     def say(line: str) -> None:
@@ -161,7 +182,7 @@ def load_dataset(
         say(f"computing the features ({in_words(seconds_of(known))}, once)")
         return prepare(known, tables, source)
 
-    entry = read_or_make(folder, fingerprint, make, say)
+    entry = read_or_make(folder, fingerprint, make, say, usual=usual)
     source = given.name if given else _source_of(entry)
     return _from_arrays(entry.arrays, fingerprint, source)
 
@@ -178,8 +199,11 @@ def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Datas
     """
     release = release_named(config.dataset)
     fingerprint = fingerprint_of(release, release.identity)
-    entry = read_sound(cache_dir or default_cache_dir(), fingerprint)
-    return None if entry is None else _from_arrays(entry.arrays, fingerprint, _source_of(entry))
+    for folder in (cache_dir,) if cache_dir else (user_cache_dir(), temporary_folder()):
+        entry = None if folder is None else read_sound(folder, fingerprint)
+        if entry is not None:
+            return _from_arrays(entry.arrays, fingerprint, _source_of(entry))
+    return None
 
 
 def _source_of(entry: Entry) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from search.errors import InputError, is_disk_full
+from search.errors import InputError, is_denied, is_disk_full
 from search.masking import mask
 from search.secrets_in_arguments import hide_secrets
 
@@ -60,7 +60,7 @@ def _exit_code(app: Any) -> int:
     except TyperException as error:
         return _complain(mask(error.format_message()))
     except OSError as error:
-        if not is_disk_full(error):
+        if not (is_disk_full(error) or is_denied(error)):
             raise
         return _complain(f"{error.strerror}: {error.filename or 'a file'}", FAILED)
     except (KeyboardInterrupt, typer.Abort):

@@ -65,6 +65,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     Raises:
         InputError: the study, the data or MLflow cannot be used; nothing was written.
     """
+    session.check_writable()
     if session.workers > 1:
         _prepare_for_workers(session)
     touch_device()

@@ -29,7 +29,10 @@ def load_data(
     except DataError as error:
         raise InputError(str(error)) from error
     # Whoever asks for the data is going to compute; a check or a dry run writes nothing.
-    use_compilation_cache(default_cache_dir() / "compiled")
+    try:
+        use_compilation_cache(default_cache_dir() / "compiled")
+    except OSError as error:
+        announce(f"compiled programs are not kept: {error.strerror}: {error.filename}")
     return dataset
 
 

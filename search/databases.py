@@ -1,11 +1,13 @@
 """A database, named by a URL: understood, checked before any work, and opened for Optuna."""
 
+import os
 import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import sqlalchemy
@@ -16,7 +18,7 @@ from search.masking import mask_query
 from search.next_commands import call
 from search.patience import Patience, PatientStorage, cause_of
 from search.schema import LIBRARY, VERSION, check_schema
-from search.sqlite_files import DamagedError, tables_of, value_of
+from search.sqlite_files import DamagedError, reading, tables_of, value_of
 
 CONNECT_SECONDS = 5
 """How long an address of a server may take to answer at the start; a name may have two."""
@@ -51,16 +53,32 @@ def safe_url(url: str) -> str:
 def open_storage(url: str, patience: Patience | None = None) -> PatientStorage:
     """Optuna's storage behind the URL; its tables are created where they are missing.
 
+    An SQLite database that this user may not write, or whose folder, can be read.
+
     Args:
         url: of the database.
         patience: with a server that is away later on; none when None.
     """
     parsed = parse_url(url)
-    storage = PatientStorage(
-        parsed.render_as_string(hide_password=False), engine_kwargs=engine_arguments(parsed)
-    )
+    address = parsed.render_as_string(hide_password=False)
+    if not may_write(url):
+        path = sqlite_path(parsed)
+        address = f"sqlite:///file:{quote(str(path))}?{reading(path)}&uri=true"
+    storage = PatientStorage(address, engine_kwargs=engine_arguments(parsed))
     storage.patience = patience or Patience(0)
     return storage
+
+
+def may_write(url: str) -> bool:
+    """Whether this user may write a database, or make it; on a server only that one tells."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return True
+    path = sqlite_path(parsed)
+    folder = next(folder for folder in path.absolute().parents if os.access(folder, os.F_OK))
+    return os.access(folder, os.W_OK | os.X_OK) and (
+        not os.access(path, os.F_OK) or os.access(path, os.W_OK)
+    )
 
 
 class _Connection(sqlite3.Connection):

@@ -3,6 +3,7 @@
 import errno
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class InputError(Exception):
@@ -31,3 +32,8 @@ class EnvironmentFaultError(Exception):
 def is_disk_full(error: BaseException) -> bool:
     """Whether a file could not be written for want of room on its disk."""
     return isinstance(error, OSError) and error.errno in _DISK_FULL
+
+
+def is_denied(error: OSError) -> bool:
+    """Whether the system does not let this user read or write there."""
+    return error.errno in _DENIED

@@ -45,14 +45,14 @@ def main(
     from search.screen import Screen
 
     with Screen() as screen:
+        screen.doing("loading Keras and JAX")
+        prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
         from search.tracking.models import published_folder
         from search.workspace import Workspace
 
         screen.doing("fetching the model")
         with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
-            screen.doing("loading Keras and JAX")
-            prepare_runtime(announce=screen.announce)
             touch_device()
             from deeprec.profiles import Profile
             from search.recommending import load, recommend

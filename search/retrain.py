@@ -76,6 +76,7 @@ def main(
             tracking_uri=tracking_uri,
             data_dir=data_dir,
         )
+        session.check_writable()
         touch_device()
         from search.retraining import retrain
 

@@ -56,6 +56,10 @@ def prepare_runtime(
             importlib.import_module("deeprec")
         except (ImportError, OSError, ValueError) as error:
             raise InputError(f"Keras and JAX cannot be loaded: {_one_line(error)}") from error
+    from deeprec.dataset import default_cache_dir, user_cache_dir
+
+    if (cache := default_cache_dir()) != user_cache_dir():  # Matplotlib warns of it at length
+        os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
 
 
 def set_aside(environment: MutableMapping[str, str]) -> list[str]:

@@ -13,7 +13,8 @@ from rich.console import Console
 from deeprec.dataset import Dataset, Splits, split
 from search.claim import Claim, worker_name
 from search.data import load_data
-from search.databases import default_storage, safe_url
+from search.databases import default_storage, may_write, safe_url
+from search.errors import InputError
 from search.locks import Purpose, StudyLock, lock_of, within
 from search.next_commands import NextCommands, call, flag
 from search.patience import Patience
@@ -80,7 +81,6 @@ class Session:
         self.patience = Patience(warn=self.warn)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
-        workspace.check_writable()
         known, self.spec = recognized(self.storage_url, spec, any_seed=not adds_trials)
         self.is_known = known is not None
         self.identity = known or uuid.uuid4().hex
@@ -144,6 +144,19 @@ class Session:
     def towers_of(self, number: int) -> Path | None:
         """The saved towers of a trial, if it saved any."""
         return find_towers(self.towers_folder, number)
+
+    def check_writable(self) -> None:
+        """Checks, without writing, that the study and its files can be written.
+
+        Raises:
+            InputError: one of them cannot.
+        """
+        self.workspace.check_writable()
+        if not may_write(self.storage_url):
+            raise InputError(
+                f"storage {safe_url(self.storage_url)} must be writable, with its folder, but is "
+                "not; change the permissions, or name another with --storage"
+            )
 
     def check_tracking(self, *, consequence: str = GOES_ON) -> Circuit:
         """Checks that MLflow can be used, without writing.

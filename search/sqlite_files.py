@@ -44,7 +44,7 @@ def tables_of(path: Path) -> set[str]:
 
 def value_of(path: Path, query: str) -> Any:
     """The first value that a query gives of a database that is whole; None where there is none."""
-    with closing(_connect(path, _how(path))) as connection:
+    with closing(_connect(path, reading(path))) as connection:
         row = connection.execute(query).fetchone()
     return None if row is None else row[0]
 
@@ -56,15 +56,16 @@ def _look(path: Path) -> set[str]:
     connection that may only read is not able to.
     """
     try:
-        return _read(path, _how(path))
+        return _read(path, reading(path))
     except sqlite3.OperationalError:
         return _read(path, "mode=rw")
 
 
-def _how(path: Path) -> str:
-    """A file without a log is read as one that nobody changes.
+def reading(path: Path) -> str:
+    """The options of an address by which a file is only read.
 
-    Else SQLite would leave files beside it, even for a reader.
+    One without a log is read as one that no process changes. Else SQLite would make files beside
+    it, even for a reader, and fail where it must not.
     """
     has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
     return "mode=ro" if has_log else "mode=ro&immutable=1"

@@ -43,6 +43,7 @@ def sync(session: Session) -> int:
     Raises:
         InputError: there is no such study, or MLflow cannot be used.
     """
+    session.check_writable()
     session.screen.doing(f"opening study {session.spec.name}")
     study = load_study(session.storage_url, session.spec.name, make=session.commands().search)
     try:

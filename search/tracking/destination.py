@@ -92,7 +92,7 @@ def check_writable(destination: Destination, folder: Path) -> None:
     if destination.database is not None:
         refuse_network(destination.database, "MLflow's database")
     if destination.database is not None and destination.database.exists():
-        _check_database(destination.database)
+        check_database(destination.database)
 
 
 @contextmanager
@@ -163,10 +163,19 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _check_database(path: Path) -> None:
-    """Refuse what MLflow would otherwise damage or trip over: other databases, other files."""
-    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
-        raise InputError(f"MLflow's database {path} must be a file that can be read and written")
+def check_database(path: Path, *, writes: bool = True) -> None:
+    """Refuse what MLflow would otherwise damage or trip over: other databases, other files.
+
+    Args:
+        path: of the database, which exists.
+        writes: whether it is to be written, too.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    if not path.is_file() or not os.access(path, os.R_OK | (os.W_OK if writes else 0)):
+        what = "read and written" if writes else "read"
+        raise InputError(f"MLflow's database {path} must be a file that can be {what}")
     try:
         tables = tables_of(path)
     except (DamagedError, sqlite3.Error) as error:

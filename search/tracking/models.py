@@ -12,7 +12,7 @@ from search.addresses import check_names
 from search.errors import InputError
 from search.next_commands import call, flag
 from search.promotion import Confirmed, Decision, Evidence, decide
-from search.tracking.destination import Destination, check_writable, locked, resolve_uri
+from search.tracking.destination import Destination, check_database, locked, resolve_uri
 from search.tracking.environment import prepare_environment
 from search.tracking.model_content import (
     CHAMPION,
@@ -164,7 +164,7 @@ def published_folder(
     if destination.database is not None:
         if not destination.database.exists():
             raise _no_model(wanted, destination, folder)
-        check_writable(destination, destination.database.parent)
+        check_database(destination.database, writes=False)
     prepare_environment()
     from search.tracking.store import explain  # here, for mlflow takes 1.5 s to import
 

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deeprec.cache import Entry, open_folder, read_entry, read_or_make, sole_writer, write_entry
+from deeprec.cache import (
+    Entry,
+    is_writable,
+    open_folder,
+    read_entry,
+    read_or_make,
+    sole_writer,
+    write_entry,
+)
 from deeprec.errors import DataError
 
 ENTRY = Entry(
@@ -39,6 +47,28 @@ def assert_same(left: Entry, right: Entry) -> None:
     for name, array in left.arrays.items():
         assert array.dtype == right.arrays[name].dtype
         np.testing.assert_array_equal(array, right.arrays[name])
+
+
+def test_a_stand_in_makes_only_what_the_usual_folder_lacks(tmp_path: Path) -> None:
+    usual, stand_in, make, lines = tmp_path / "usual", tmp_path / "mine", Maker(), list[str]()
+    open_folder(stand_in)
+    for _ in range(2):
+        assert_same(read_or_make(stand_in, "abc", make, lines.append, usual=usual), ENTRY)
+    assert make.made == 1
+    assert not usual.exists()
+    assert lines[0] == f"the cache folder {usual} cannot be written to, so {stand_in} is used"
+    lines.clear()
+    write_entry(open_folder(usual / "prepared"), "of another user", ENTRY)
+    read_or_make(stand_in, "of another user", make, lines.append, usual=usual)
+    assert (make.made, lines) == (1, ["from the prepared arrays in the cache"])
+
+
+def test_what_can_be_written_is_known_without_writing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert is_writable(tmp_path / "not" / "there" / "yet")
+    assert not is_writable(tmp_path / "file")
+    assert not is_writable(tmp_path / "file" / "below")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def damage(path: Path, change: Callable[[bytes], bytes]) -> None:

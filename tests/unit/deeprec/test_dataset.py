@@ -17,6 +17,7 @@ from deeprec.dataset import (
     load_dataset,
     load_prepared,
     split,
+    user_cache_dir,
 )
 from deeprec.errors import DataError
 from deeprec.tables import FeatureTable, Interactions
@@ -154,3 +155,40 @@ def test_cache_is_kept_where_the_platform_keeps_caches(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / "deeprec"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def no_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that not even root can make; returns the folder of temporary files."""
+    (tmp_path / "file").touch()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    return temporary
+
+
+def test_a_cache_folder_that_cannot_be_written_has_a_stand_in(no_cache_folder: Path) -> None:
+    folder = default_cache_dir()
+    assert folder.parent == no_cache_folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert default_cache_dir() == folder
+
+
+def test_a_stand_in_that_others_can_write_is_not_trusted(no_cache_folder: Path) -> None:
+    folder = default_cache_dir()
+    folder.chmod(0o770)
+    assert default_cache_dir() == user_cache_dir()
+    folder.rmdir()
+    folder.symlink_to(no_cache_folder)
+    assert default_cache_dir() == user_cache_dir()
+
+
+def test_without_any_place_for_a_cache_the_usual_one_is_named(
+    no_cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert default_cache_dir() == user_cache_dir()

@@ -111,14 +111,15 @@ def test_what_a_command_writes_is_for_its_user_alone(
     assert modes == {"folder": 0o500, "file": 0o400}
 
 
-def test_a_full_disk_is_one_line(
-    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_is_full_or_not_ours_is_one_line(
+    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str], code: int
 ) -> None:
     def fill() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "studies/x.lock")
+        raise OSError(code, os.strerror(code), "studies/x.lock")
 
     assert exit_code(fill) == 1
-    assert capsys.readouterr().err == "error: No space left on device: studies/x.lock\n"
+    assert capsys.readouterr().err == f"error: {os.strerror(code)}: studies/x.lock\n"
 
 
 A, C = "sqlite:///a.db", "sqlite:///c.db"

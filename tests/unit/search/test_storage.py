@@ -1,5 +1,6 @@
 """The storage: what is refused, what survives, what a record is read from."""
 
+import os
 import sqlite3
 import sys
 import threading
@@ -10,8 +11,8 @@ from typing import Literal
 import optuna
 import pytest
 
-from search.databases import default_storage, parse_url, safe_url
-from search.errors import InputError
+from search.databases import default_storage, may_write, parse_url, safe_url
+from search.errors import InputError, StorageLostError
 from search.patience import Patience
 from search.storage import (
     close_study,
@@ -57,6 +58,38 @@ def test_a_changed_study_is_refused_key_by_key(
         recognized(url, small_spec(tmp_path, replacement))
     with pytest.raises(InputError, match="cannot be mixed"):
         opened(tmp_path, replacement)
+
+
+def test_a_study_that_may_not_be_written_is_read_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened(tmp_path)
+    first.enqueue_trial({"learning_rate": 0.1})
+    close_study(first)
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("search.databases.may_write", lambda _url: False)  # root may always
+    study = load_study(default_storage(tmp_path, "small"), "small")
+    assert len(study.trials) == 1
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(StorageLostError, match="readonly database"):
+        study.set_user_attr("seed", 4)
+    close_study(study)
+
+
+@pytest.mark.parametrize("writable", [("folder",), ("file",), ("file", "folder")])
+def test_a_database_and_its_folder_must_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: tuple[str, ...]
+) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "folder" / "file"
+    folder.mkdir()
+    file.touch()
+
+    def access(path: Path, mode: int) -> bool:
+        return mode == os.F_OK or path.name in writable
+
+    monkeypatch.setattr("os.access", access)
+    assert may_write(f"sqlite:///{file}") == (len(writable) == 2)
+    assert may_write("postgresql://host/name"), "that is for the server to say"
 
 
 def test_another_data_set_is_refused(tmp_path: Path) -> None:

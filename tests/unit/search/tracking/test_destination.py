@@ -13,7 +13,7 @@ import pytest
 
 from search.errors import InputError
 from search.tracking import Tracker, open_tracker, resolve_uri
-from search.tracking.destination import check_writable, mask
+from search.tracking.destination import check_database, check_writable, mask
 from tests.faults.servers import free_port
 from tests.unit.search.records import trial
 from tests.unit.search.tracking.support import (
@@ -181,3 +181,14 @@ def test_what_a_killed_process_left_half_written_in_the_database_is_rolled_back(
     with closing(sqlite3.connect(database)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert tables == [("experiments",)]
+
+
+def test_a_database_that_is_only_read_need_not_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mlflow.db"
+    path.touch()
+    monkeypatch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
+    check_database(path, writes=False)
+    with pytest.raises(InputError, match="must be a file that can be read and written"):
+        check_database(path)
