@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from search.errors import InputError, is_denied, is_disk_full
 from search.masking import mask
+from search.output import keep_writable
 from search.secrets_in_arguments import hide_secrets
 
 FAILED = 1
@@ -19,19 +20,27 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-def run_command(command: Callable[..., int | None]) -> NoReturn:
+def run_command(command: Callable[..., int | None], *, is_for_output: bool = False) -> NoReturn:
     """Runs a Typer command and exits: 0 when it worked, 2 with one line for bad input.
 
     Whatever it writes belongs to its user alone, and its secrets are in no list of processes.
 
     Args:
         command: a function with Typer's annotations; it returns its exit code, or None for 0.
+        is_for_output: whether it is for nothing but what it prints, so that it has not worked where
+            that could not be written.
     """
+    output = keep_writable()
     hide_secrets([f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters])
     _keep_to_owner()
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))
-    sys.exit(_exit_code(app))
+    exit_code = _exit_code(app)
+    if output is not None and is_for_output:
+        sys.stdout.flush()
+        if not exit_code and output.is_incomplete:
+            exit_code = _complain(f"the output cannot be written: {output.lost}", FAILED)
+    sys.exit(exit_code)
 
 
 def _keep_to_owner() -> None:

@@ -5,6 +5,8 @@ import sys
 
 from rich.console import Console, ConsoleDimensions
 
+from search.output import Output, text_to
+
 PIPE_COLUMNS = 120
 
 
@@ -26,9 +28,7 @@ class TerminalConsole(Console):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        file = open(descriptor, "w", encoding=encoding, errors="replace", closefd=False)  # noqa: SIM115
-        super().__init__(file=file)
+        super().__init__(file=text_to(Output(descriptor), sys.stdout))
 
     @property
     def size(self) -> ConsoleDimensions:

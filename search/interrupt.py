@@ -6,19 +6,27 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-SIGNALS = {signal.SIGINT: "interrupted from the keyboard", signal.SIGTERM: "terminated"}
+SIGNALS = {
+    signal.SIGINT: "interrupted from the keyboard",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "the terminal was closed",
+}
 _SHOW_CURSOR = "\x1b[?25h"
 
 
 class StopRequest:
-    """Listens to Ctrl-C and SIGTERM while it is entered, in the main thread.
+    """Listens to Ctrl-C, SIGTERM and SIGHUP while it is entered, in the main thread.
 
     The first signal only leaves a reason, which the search finds after the epoch at hand; the
     trial is then recorded as interrupted. The second ends the process at once. Nothing is lost by
     that either: what has finished is stored, and the next start closes what was left open.
+
+    A SIGHUP is never the second, for a terminal that is closed sends several. Where it is ignored,
+    as after ``nohup``, it stays so.
 
     Python runs a signal handler only between two of its own instructions, and an epoch is one
     compiled call that may take minutes. So the handlers do nothing, and a thread listens to the
@@ -45,7 +53,11 @@ class StopRequest:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         self._previous_descriptor = signal.set_wakeup_fd(self._sender.fileno())
-        self._previous = {number: signal.signal(number, _go_on) for number in SIGNALS}
+        self._previous = {
+            number: signal.signal(number, _go_on)
+            for number in SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        }
         return self
 
     def __exit__(
@@ -68,9 +80,12 @@ class StopRequest:
 
     def _receive(self, number: signal.Signals) -> None:
         if self.reason is not None:
+            if number == signal.SIGHUP:
+                return
             self._at_once()
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
+            with suppress(OSError):
+                if sys.stderr.isatty():
+                    os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
             os._exit(128 + number)
         self.exit_code = 128 + number
         self.reason = SIGNALS[number]

@@ -64,4 +64,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, is_for_output=True)

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Self
 
@@ -147,7 +147,8 @@ class Screen:
     def abandon(self) -> None:
         """Leaves the terminal usable for whoever comes next, when there is time for no more."""
         if self.is_live:
-            os.write(self._terminal, _SHOW_CURSOR.encode())
+            with suppress(OSError):  # it may be closed
+                os.write(self._terminal, _SHOW_CURSOR.encode())
 
     def _settle(self) -> None:
         """Prints the line that was what is done now, if it has not been printed yet."""

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.interrupt import StopRequest
+from search.interrupt import SIGNALS, StopRequest
 from search.messages import (
     Alive,
     Assignment,
@@ -28,6 +28,7 @@ from search.messages import (
     Warned,
 )
 from search.outcome import Outcome
+from search.output import keep_writable
 from search.runtime import prepare_runtime
 from search.trials import CurvePoint, TrialRecord
 from search.watch import BEATS_IN_GRACE
@@ -41,10 +42,11 @@ FAILED = 1
 
 def main() -> int:
     """Runs a worker to its end; returns its exit code."""
+    keep_writable()
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     with StopRequest(lambda _line: None) as signals:
         # Blocked by the parent, so that none comes before somebody listens.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         parent = Parent(connection)
         try:
             assignment = parent.assignment()

@@ -34,7 +34,7 @@ def report(
     if not as_json or output is not None or open_it:
         _write(facts, path)
     if as_json:
-        sys.stdout.write(document(facts).model_dump_json(indent=2) + "\n")
+        sys.stdout.write(document(facts).model_dump_json(indent=2, ensure_ascii=True) + "\n")
     else:
         session.show(f"report: {path.resolve()}")
         session.show(f"open it in a browser: {path.resolve().as_uri()}")

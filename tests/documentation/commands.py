@@ -31,7 +31,7 @@ def modules() -> list[str]:
     found = [
         ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__main__")
         for path in sorted((PROJECT / "search").rglob("*.py"))
-        if "run_command(main)" in path.read_text(encoding="utf-8")
+        if "run_command(main" in path.read_text(encoding="utf-8")
     ]
     place = {f"search.{name}": index for index, name in enumerate(ORDER)}
     return sorted(found, key=lambda name: place.get(name, len(place)))

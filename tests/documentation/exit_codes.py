@@ -20,9 +20,10 @@ BY_COMMAND = (
     (
         "`search.retrain`",
         "the winner is confirmed and tested; MLflow may be away, which is a warning",
-        "a training that is not finite; the database, the disk or the like is lost while it runs",
+        "no contender is stable; the database, the disk or the like is lost while it runs",
     ),
-    ("`search.recommend`", "titles were shown", ""),
+    ("`search.recommend`", "titles were shown", "they could not be written"),
+    ("`search.report`", "the report is written", "it could not be written to standard output"),
     ("`search.reproduce`", "every number came out", "a number differs"),
     (
         "`search.sync`",
@@ -32,8 +33,9 @@ BY_COMMAND = (
 )
 
 AFTERWARDS = """An interrupted search or confirmation loses nothing: the same command goes on.
-After a second Ctrl-C the process ends at once, with the same code. A process that is killed with
-`kill -9` has no code of its own; shells show 137.
+After a second Ctrl-C the process ends at once, with the same code. A search whose output cannot be
+written goes on unseen. A process that is killed with `kill -9` has no code of its own; shells show
+137.
 """
 
 
@@ -43,6 +45,7 @@ def page() -> str:
         ("0", "done: what was asked for is there"),
         (str(FAILED), "it was tried and did not work"),
         (str(BAD_INPUT), "bad input: nothing was done and nothing written"),
+        (str(128 + signal.SIGHUP), "the terminal was closed (SIGHUP); not after `nohup`"),
         (str(INTERRUPTED), "interrupted from the keyboard (SIGINT)"),
         (str(128 + signal.SIGTERM), "terminated (SIGTERM)"),
     ]

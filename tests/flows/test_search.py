@@ -110,7 +110,11 @@ def test_one_seed_gives_one_search_in_any_folder(
 
 
 def test_more_trials_go_on_from_the_stored_ones(folder: Folder) -> None:
-    folder.search("--trials", "2")
+    unheard = folder.start("search.run", "--study", "tiny", "--trials", "2")
+    assert unheard.stdout is not None
+    assert unheard.stdout.readline()
+    unheard.stdout.close()  # as | head -1 does: it ends no search
+    assert unheard.wait(300) == 0
     done = folder.search("--trials", "3")
     assert "going on with study tiny: 2 of 3 trials" in done.stdout
     assert len(folder.trials) == 3

@@ -165,7 +165,7 @@ def test_workers_that_keep_dying_end_the_search(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("number", "to_group", "reason"),
     [
-        (signal.SIGINT, True, "interrupted from the keyboard"),
+        (signal.SIGHUP, True, "the terminal was closed"),
         (signal.SIGTERM, False, "terminated"),
     ],
 )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,7 +16,9 @@ from search.workspace import PROJECT
 
 TWICE = """
 import os, sys, time
+import signal
 from search.interrupt import StopRequest
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with StopRequest(lambda line: print(line, flush=True)) as stop:
     try:
         for number in map(int, sys.argv[1:]):
@@ -39,6 +42,13 @@ with StopRequest(lambda line: print(line, flush=True)):
     c.pthread_mutex_lock(mutex)
     c.pthread_mutex_lock(mutex)
 """
+
+
+@pytest.fixture(autouse=True)
+def _not_after_nohup() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(stop: StopRequest, number: signal.Signals) -> None:
@@ -66,6 +76,7 @@ def send_all(*numbers: signal.Signals, stderr: int) -> subprocess.CompletedProce
     [
         (signal.SIGINT, "interrupted from the keyboard", 130),
         (signal.SIGTERM, "terminated", 143),
+        (signal.SIGHUP, "the terminal was closed", 129),
     ],
 )
 def test_the_first_signal_leaves_a_reason_and_goes_on(
@@ -76,6 +87,15 @@ def test_the_first_signal_leaves_a_reason_and_goes_on(
         send(stop, number)
         assert (stop.reason, stop.exit_code) == (reason, exit_code)
     assert said == ["stopping after this epoch; press Ctrl-C again to stop at once"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored_as_after_nohup() -> None:
+    said: list[str] = []
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest(said.append) as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        send(stop, signal.SIGTERM)
+    assert (stop.reason, len(said)) == ("terminated", 1)
 
 
 def test_without_a_signal_there_is_no_reason() -> None:
@@ -115,6 +135,7 @@ def test_a_signal_is_heard_while_compiled_code_runs() -> None:
         ((signal.SIGINT, signal.SIGINT), 130),
         ((signal.SIGTERM, signal.SIGTERM), 143),
         ((signal.SIGTERM, signal.SIGINT), 130),
+        ((signal.SIGHUP, signal.SIGHUP, signal.SIGTERM), 143),  # a logout sends several
     ],
 )
 def test_the_second_signal_ends_the_process_at_once(

@@ -42,9 +42,12 @@ def test_the_report_lies_beside_the_towers(
 def test_json_is_all_that_is_printed_and_nothing_is_written(
     session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    of_study = session.spec.study.model_copy(update={"description": "Étude"})
+    session.spec = session.spec.model_copy(update={"study": of_study})
     assert report(session, output=None, as_json=True) == 0
     printed = capsys.readouterr().out
-    assert Report.model_validate(json.loads(printed)).study.name == "made"
+    assert Report.model_validate(json.loads(printed)).study.description == "Étude"
+    assert printed.isascii()  # for a terminal or a pipe of any encoding
     assert not (tmp_path / "studies" / "made").exists()
 
 
