@@ -8,6 +8,7 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.views`: what the experiment's page can show, by name
 - :mod:`~search.tracking.keys`: the names of tags and metrics
 - :mod:`~search.tracking.words`: the names of runs and their notes
+- :mod:`~search.tracking.texts`: which names and notes are ours to write
 - :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
 - :mod:`~search.tracking.store`: MLflow's client, the module that imports mlflow for runs
 - :mod:`~search.tracking.bulk`: many runs at once, straight into MLflow's SQLite database

@@ -25,7 +25,8 @@ from sqlalchemy import Connection, bindparam, create_engine, delete, insert, sel
 from sqlalchemy.pool import NullPool
 
 from search.tracking.content import Measurement, RunContent
-from search.tracking.keys import PARENT, RUN_NAME, STUDY, TRIAL
+from search.tracking.keys import PARENT, STUDY, TRIAL
+from search.tracking.texts import wanted_tags
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -97,8 +98,7 @@ def _rows(made: Mapping[str, RunContent], experiment_id: int, root: str) -> dict
     }
     for run_id, content in made.items():
         rows[SqlRun].append(_run(run_id, content, experiment_id, root))
-        tags = {**content.tags, RUN_NAME: content.name}
-        rows[SqlTag] += _named(run_id, tags)
+        rows[SqlTag] += _named(run_id, wanted_tags(content, {}))
         rows[SqlParam] += _named(run_id, content.params)
         measurements = list(dict.fromkeys((*content.curve, *content.finals)))
         rows[SqlMetric] += [_metric(run_id, each) for each in measurements]

@@ -5,6 +5,9 @@ BEST = "best_val_top_100_accuracy"
 
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
 SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
+WRITTEN = "deeprec.written"
+"""Tag of a run: digests of its name and its note as they were written last."""
+
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 
 RANK = "deeprec.rank"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from search.tracking.content import RunContent, is_provenance
-from search.tracking.keys import RUN_NAME, TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.keys import TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.texts import wanted_tags
 from search.tracking.writing import Held, Writer, held, runs_of
 from search.trials import TrialRecord
 
@@ -251,11 +252,11 @@ def is_whole(
         has_inputs: whether it shall have a data set.
         files: the names of the artifacts that it shall have, beside towers.
     """
+    tags = wanted_tags(content, run.tags)
     return (
         run.status == content.status
-        and run.tags.get(RUN_NAME) == content.name
         and content.params.keys() <= run.params.keys()
-        and all(is_provenance(tag) or run.tags.get(tag) == v for tag, v in content.tags.items())
+        and all(is_provenance(tag) or run.tags.get(tag) == v for tag, v in tags.items())
         and all(_equal(run.latest.get(name), value) for name, value in content.latest.items())
         and (run.has_inputs or not has_inputs)
         and (towers is None or TOWERS in run.tags)

@@ -37,6 +37,7 @@ from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
 from search.tracking.keys import NOTE
+from search.tracking.texts import wanted_tags
 from search.tracking.views import view_tags
 
 _PAGE = 1000  # runs a request
@@ -127,12 +128,14 @@ class Store:
         )
 
     def _add_views(self, name: str, experiment_id: str, stored: Mapping[str, str]) -> None:
-        """Add the views once: what the user makes of them and of the note stays."""
+        """Add the views once, and the note where there is none: what the user makes of them stays.
+
+        An experiment that has one of the views had all of them.
+        """
         wanted = view_tags(name, experiment_id, time.time_ns() // 1_000_000)
-        missing = {tag: value for tag, value in wanted.items() if tag not in stored}
-        if missing:  # then they have never been there, and the note may be an earlier one
-            for tag, value in (missing | {NOTE: wanted[NOTE]}).items():
-                self._client.set_experiment_tag(experiment_id, tag, value)
+        if not (wanted.keys() - {NOTE}) & stored.keys():
+            for tag in wanted.keys() - stored.keys():
+                self._client.set_experiment_tag(experiment_id, tag, wanted[tag])
 
     def get_run(self, run_id: str) -> StoredRun:
         """A run by its id."""
@@ -176,7 +179,7 @@ class Store:
         run = self._client.create_run(
             experiment_id,
             start_time=started_ms,
-            tags=dict(content.tags),
+            tags=wanted_tags(content, {}),
             run_name=content.name,
         )
         return str(run.info.run_id)

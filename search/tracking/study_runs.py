@@ -18,6 +18,7 @@ from search.tracking.content import (
 )
 from search.tracking.keys import KIND, RANK, STUDY, TRIAL
 from search.tracking.reconciliation import Reconciliation, is_whole
+from search.tracking.texts import wanted_tags
 from search.tracking.writing import Held, Writer, held
 from search.trials import CurvePoint, StudyState, TrialRecord, best_of
 
@@ -86,7 +87,10 @@ class StudyRuns:
     def finish(self, trial: TrialRecord, towers: Path | None) -> None:
         """Complete and close the run of a trial; the parent points to the best one."""
         content = self.content_of(trial)
-        run = self._live.get(trial.number) or self._find(content) or self._writer.begin(content)
+        if run := self._live.get(trial.number):
+            run.tags = dict(self._store.get_run(run.run_id).tags)  # a person may have edited them
+        else:
+            run = self._find(content) or self._writer.begin(content)
         self._writer.finish(run, content, towers=towers)
         self._run_ids[trial.number] = run.run_id
         if towers is not None and (trial.value or 0.0) >= self._best_value:
@@ -132,8 +136,7 @@ class StudyRuns:
         """Bring the parent up to date and close it."""
         content = self._study_content(trials, state)
         self._rank(trials)
-        # Other processes write the parent's tags, too.
-        parent = replace(self._connection.parent, tags={})
+        parent = replace(self._connection.parent, tags=self._parent_tags)
         self._writer.finish(parent, content)
         self._is_running = False
 
@@ -169,7 +172,7 @@ class StudyRuns:
     def _reopen_parent(self) -> None:
         content = study_content(self._connection.context, user=self._user)
         self._store.reopen(self._parent_id)
-        self._store.log(self._parent_id, tags=content.tags)
+        self._store.log(self._parent_id, tags=wanted_tags(content, self._parent_tags))
         self._is_running = True
 
     def _study_content(self, trials: Sequence[TrialRecord], state: StudyState) -> RunContent:
@@ -195,6 +198,11 @@ class StudyRuns:
     @property
     def _parent_id(self) -> str:
         return self._connection.parent.run_id
+
+    @property
+    def _parent_tags(self) -> dict[str, str]:
+        """The tags of the study's run now: other processes and people write them, too."""
+        return dict(self._store.get_run(self._parent_id).tags)
 
     @property
     def _writer(self) -> Writer:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from search.tracking.content import Measurement, RunContent, curve_measurements, is_provenance
 from search.tracking.context import StudyContext
-from search.tracking.keys import KIND, RUN_NAME, STUDY, TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.keys import KIND, STUDY, TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.texts import wanted_tags
 from search.trials import CurvePoint
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ class Writer:
         """Make a run with its tags, parameters and data set; it is RUNNING."""
         started_ms = content.started_ms or time.time_ns() // 1_000_000
         run_id = self.store.create_run(self.experiment_id, content, started_ms)
-        run = Held(
-            run_id=run_id, started_ms=started_ms, tags={**content.tags, RUN_NAME: content.name}
-        )
+        run = Held(run_id=run_id, started_ms=started_ms, tags=wanted_tags(content, {}))
         self.store.log(run.run_id, params=content.params)
         run.params.update(content.params)
         self._ensure_inputs(run)
@@ -119,7 +118,7 @@ class Writer:
     def finish(self, run: Held, content: RunContent, *, towers: Path | None = None) -> None:
         """Bring a run to its content and close it."""
         self._ensure_inputs(run)
-        tags = {**content.tags, RUN_NAME: content.name}
+        tags = wanted_tags(content, run.tags)
         if towers and self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER):
             tags[TOWERS] = TOWERS_FOLDER
         sent = 0 if run.has_gaps else run.sent_epoch

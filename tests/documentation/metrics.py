@@ -30,7 +30,7 @@ from search.tracking.content import (
     study_content,
     trial_content,
 )
-from search.tracking.keys import RANK, TOWERS, TOWERS_FOLDER
+from search.tracking.keys import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
 from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
 from search.trials import CurvePoint, TrialRecord
 from tests.documentation.markdown import code, table
@@ -134,6 +134,7 @@ TAGS = {
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned",
     "deeprec.rank": "the place by value of the best hundred trials; written when a search ends",
+    "deeprec.written": "digests of name and note as they were written: what a person edits stays",
     "deeprec.best_trial": "the number of the best trial",
     "deeprec.best_run_id": "its run",
     "deeprec.best_parameters": "its parameters, as text",
@@ -173,7 +174,7 @@ def page() -> str:
     parts = [
         _section("Metrics", {k: c.latest for k, c in runs.items()}, METRICS),
         _section("Parameters", {k: c.params for k, c in runs.items()}, PARAMS),
-        _section("Tags", {k: c.tags for k, c in runs.items()}, TAGS),
+        _section("Tags", {k: {**c.tags, WRITTEN: ""} for k, c in runs.items()}, TAGS),
         _section("Tags of a model's version", {"version": _version_tags()}, VERSION_TAGS),
     ]
     return "\n".join([INTRODUCTION, *parts, ARTIFACTS])
