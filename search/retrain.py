@@ -54,10 +54,12 @@ def main(
 ) -> int:
     """Confirms the best trials of a study over several seeds, and tests the winner.
 
-    The trials, and the tutorial's own model, are trained with every seed on the training rows and
-    compared on the validation rows. The best on average is trained on both with every seed, and
-    evaluated once on the test rows, beside references that any model should beat. The model of the
-    first seed is registered in MLflow; it becomes the champion if it is better than the present.
+    The best configurations, and the study's reference (the first one that its file enqueues), are
+    trained with every seed on the training rows and compared on the validation rows. The best on
+    average, of those that no seed makes diverge, is trained on both with every seed, and evaluated
+    once on the test rows, beside references that any model should beat. The model of the first
+    seed is registered in MLflow; it becomes the champion if it beats chance, the study's reference
+    and the present champion, each by more than the noise.
 
     What was computed is kept: an interrupted confirmation goes on, and a second one does nothing
     twice.

@@ -103,6 +103,7 @@ def _sample(sample: Sample) -> dict[str, Any]:
         "mean": sample.mean,
         "standard_deviation": sample.deviation,
         "values": list(sample.values),
+        "collapsed": sample.collapsed,
     }
 
 

@@ -69,9 +69,12 @@ def _seeds(rows: Sequence[ContenderResult], floor: float) -> Iterable[Json]:
         for row, each in enumerate(rows)
         for seed, value in enumerate(each.sample.values, start=1)
     ]
-    inside = [point for point in points if point[0] >= floor]
-    below = [(floor, place, words) for value, place, words in points if value < floor]
-    yield _trace("one seed", inside, {"size": 6, "color": MUTED, "opacity": 0.8})
+    below = [
+        (floor, row + SEED_OFFSET, f"{plain(each.name)}<br>{each.sample.collapsed} collapsed")
+        for row, each in enumerate(rows)
+        if not each.sample.is_stable
+    ]
+    yield _trace("one seed", points, {"size": 6, "color": MUTED, "opacity": 0.8})
     if below:
         yield _trace("collapsed", below, {"size": 10, "symbol": "triangle-left", "color": FAIL})
 

@@ -88,14 +88,17 @@ class SamplePart(Part):
 
     mean: float = Field(description="The mean of the values.")
     standard_deviation: float | None = Field(description="Of the sample; null for one seed.")
-    values: list[float] = Field(description="One a seed.")
+    values: list[float] = Field(description="One a seed; without the trainings that collapsed.")
+    collapsed: int = Field(
+        default=0, description="Trainings that diverged or ended no better than chance."
+    )
 
 
 class ContenderPart(SamplePart):
     """A configuration trained with several seeds; validation top-100 accuracies."""
 
     name: str = Field(description="For people, such as `trial 12 (64, 32)`.")
-    trial: int | None = Field(description="Its number; null for the tutorial's own model.")
+    trial: int | None = Field(description="Its number; null for the study's reference.")
     epochs: int = Field(description="Of each training.")
     value_of_search: float | None = Field(description="The value that the search saw.")
 
@@ -122,7 +125,7 @@ class ConfirmationPart(Part):
     )
     confirmed_at: str | None = Field(description="When it was decided, ISO 8601 in UTC.")
     contenders: list[ContenderPart] = Field(
-        description="Trials, the highest mean first, then the tutorial's own model."
+        description="Stable trials, the highest mean first; unstable ones; the study's reference."
     )
     verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
     newer_trials: int = Field(

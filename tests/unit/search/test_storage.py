@@ -68,7 +68,7 @@ def test_a_study_that_may_not_be_written_is_read_and_leaves_no_file(
     close_study(first)
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr("search.databases.may_write", lambda _url: False)  # root may always
-    study = load_study(default_storage(tmp_path, "small"), "small")
+    study = load_study(default_storage(tmp_path, "small"), "small", make="")
     assert len(study.trials) == 1
     assert sorted(tmp_path.iterdir()) == before
     with pytest.raises(StorageLostError, match="readonly database"):
