@@ -1,11 +1,18 @@
 """What a result came from: the commit and the versions of the libraries."""
 
+import os
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from search.workspace import PROJECT
 
 LIBRARIES = ("optuna", "mlflow", "keras", "keras-rs", "jax", "tensorflow-datasets", "numpy")
+
+THIS = Path(__file__).resolve()
+"""A file that the repository of this project tracks."""
+
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 def library_versions() -> dict[str, str]:
@@ -20,10 +27,15 @@ def library_versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout, with ``-dirty`` where files differ; None without git."""
+    """The commit of this code, with ``-dirty`` where its files differ; None where git has none.
+
+    A repository that merely lies around the environment, with the package among its ignored files,
+    is another project's.
+    """
     try:
+        _git("ls-files", "--error-unmatch", str(THIS))
         commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        changed = _git("status", "--porcelain", "--untracked-files=no", ".")
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}-dirty" if changed else commit
@@ -31,5 +43,9 @@ def git_commit() -> str | None:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(PROJECT), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    # What a hook of another repository sets would point git to that one.
+    ours = {name: each for name, each in os.environ.items() if name not in _OF_A_HOOK}
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=True, timeout=10, env=ours
+    )
     return done.stdout.strip()

@@ -6,8 +6,12 @@ from pathlib import Path
 
 from search.errors import InputError
 
-PROJECT = Path(__file__).resolve().parent.parent
-"""The folder of the project, whose ``studies`` are known wherever a search is started."""
+PACKAGE = Path(__file__).resolve().parent
+PROJECT = PACKAGE.parent
+"""The folder of the project, or that of the environment which it is installed in."""
+
+STUDIES = PACKAGE / "studies"
+"""The studies that come with the project, known by name wherever a search is started."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Workspace:
     @property
     def study_files(self) -> tuple[Path, ...]:
         """The folders whose ``*.toml`` can be named by ``--study``, the first wins."""
-        own, shipped = self.studies, PROJECT / "studies"
+        own, shipped = self.studies, STUDIES.resolve()
         return (own,) if own.resolve() == shipped else (own, shipped)
 
     def towers(self, study: str) -> Path:

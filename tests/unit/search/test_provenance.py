@@ -31,6 +31,7 @@ class Repository:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of the project's, and no repository above it."""
     monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    monkeypatch.setattr(provenance, "THIS", tmp_path / "model.py")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     return tmp_path
 
@@ -48,6 +49,36 @@ def test_changed_files_make_it_dirty_and_new_ones_do_not(project: Path) -> None:
     assert git_commit() == commit
     repository.file.write_text("depth = 2\n")
     assert git_commit() == f"{commit}-dirty"
+
+
+def test_a_repository_around_the_environment_is_another_projects(project: Path) -> None:
+    repository = Repository(project)
+    repository.git("rm", "--quiet", "--cached", "model.py")
+    repository.git("commit", "--quiet", "--message", "it lies there, but is not tracked")
+    assert git_commit() is None
+
+
+def test_changes_beside_the_project_do_not_make_it_dirty(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = project / "vendored"
+    part.mkdir()
+    (part / "model.py").write_text("depth = 1\n")
+    repository = Repository(project)  # commits both
+    monkeypatch.setattr(provenance, "PROJECT", part)
+    monkeypatch.setattr(provenance, "THIS", part / "model.py")
+    repository.file.write_text("depth = 2\n")
+    assert git_commit() == repository.git("rev-parse", "HEAD")
+
+
+def test_a_hook_of_another_repository_does_not_mislead(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Repository(project).git("rev-parse", "HEAD")
+    other = tmp_path_factory.mktemp("other")
+    Repository(other)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert git_commit() == commit
 
 
 def test_without_a_commit_there_is_none(project: Path) -> None:

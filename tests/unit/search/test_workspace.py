@@ -1,12 +1,14 @@
 """Where a search reads and writes."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from search.errors import InputError
-from search.workspace import PROJECT, Workspace
+from search.spec import load_spec
+from search.workspace import PACKAGE, PROJECT, Workspace
 
 
 def test_everything_lies_under_the_folder(tmp_path: Path) -> None:
@@ -24,8 +26,14 @@ def test_in_the_project_itself_its_studies_are_listed_once() -> None:
     assert Workspace(PROJECT).study_files == (PROJECT / "studies",)
 
 
-def test_the_project_holds_the_tutorials_study() -> None:
-    assert (PROJECT / "studies" / "tutorial.toml").is_file()
+@pytest.mark.parametrize("name", ["tutorial", "ranking"])
+def test_the_package_holds_the_studies_of_the_repository(name: str, tmp_path: Path) -> None:
+    """Those of the repository are the ones of a wheel: no copy could differ from them."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    [pattern] = settings["tool"]["setuptools"]["package-data"]["search"]
+    packaged = {path.resolve() for path in PACKAGE.glob(pattern)}
+    assert packaged == set((PROJECT / "studies").glob("*.toml"))
+    assert load_spec(name, folders=Workspace(tmp_path).study_files).name == name
 
 
 def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
