@@ -178,6 +178,7 @@ class Session:
             self.spec.name,
             folder=self.workspace.mlruns,
             warn=self.warn,
+            key=self.identity,
             must_answer=not self.is_known,
             consequence=consequence,
         )

@@ -18,6 +18,7 @@ def check_mlflow(
     *,
     folder: Path,
     warn: Callable[[str], None],
+    key: str | None = None,
     must_answer: bool = True,
     consequence: str = GOES_ON,
 ) -> Circuit:
@@ -28,6 +29,7 @@ def check_mlflow(
         name: of the study.
         folder: of the default database, its artifacts and the lock, usually ``mlruns``.
         warn: told in one line when MLflow fails, now or later on.
+        key: by which the study finds its runs; its name when None.
         must_answer: whether a server that does not answer is refused; it is a warning otherwise.
         consequence: what it means that MLflow fails, as the end of the warning.
 
@@ -51,7 +53,7 @@ def check_mlflow(
         with locked(folder) if (folder / ".lock").exists() else nullcontext():
             check_writable(destination, folder)
             if _is_there(destination):
-                connect(destination, name)
+                connect(destination, name, key or name)
     except InputError:
         raise
     except Exception as error:

@@ -89,22 +89,26 @@ class Connection:
             # A server that does not answer leaves no trace, not even the lock.
             is_local = self.destination.database is not None
             with locked(self.folder) if is_local else nullcontext():
-                store = connect(self.destination, self.context.name, self._warn)
+                store = connect(self.destination, self.context.name, self.context.key, self._warn)
             with self._lock():
-                experiment_id = store.experiment(self.context.name)
+                experiment_id = store.experiment(self.context.name, self.context.key)
                 writer = Writer(store, experiment_id, self.context)
                 self._opened = _Opened(writer, _find_or_make_parent(writer))
         return self._opened
 
 
 def connect(
-    destination: Destination, name: str, warn: Callable[[str], None] = lambda _line: None
+    destination: Destination,
+    name: str,
+    key: str,
+    warn: Callable[[str], None] = lambda _line: None,
 ) -> "Store":
     """A store that has answered once; a database is made where there is none.
 
     Args:
         destination: of the runs.
-        name: of the experiment that is asked for, whether it exists or not.
+        name: of the study whose experiment is asked for, whether it exists or not.
+        key: of the study, see :class:`~search.tracking.context.StudyContext`.
         warn: told in one line when MLflow takes no files.
 
     Raises:
@@ -112,7 +116,7 @@ def connect(
         TimeoutError: a server does not answer in time.
         Exception: whatever mlflow raises.
     """
-    ask = partial(_ask, destination, name, warn)
+    ask = partial(_ask, destination, name, key, warn)
     return ask() if destination.database is not None else _within(PATIENCE_S, ask)
 
 
@@ -124,11 +128,11 @@ def user_name() -> str:
         return "unknown"
 
 
-def _ask(destination: Destination, name: str, warn: Callable[[str], None]) -> "Store":
+def _ask(destination: Destination, name: str, key: str, warn: Callable[[str], None]) -> "Store":
     from search.tracking.store import Store  # here, for mlflow takes 1.5 s to import
 
     store = Store(destination, warn)
-    store.ping(name)
+    store.find_experiment(name, key)
     return store
 
 

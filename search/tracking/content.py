@@ -17,6 +17,7 @@ from search.tracking.keys import (
     REFERENCE,
     SOURCE_TRIAL,
     STUDY,
+    STUDY_NAME,
     TRIAL,
 )
 from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
@@ -140,6 +141,7 @@ def study_content(
         finals=() if state is None else _study_finals(trials, ended),
         tags={
             **_common_tags(context, kind="study", user=user, source="search.run"),
+            STUDY_NAME: context.name,
             "deeprec.trials": str(context.trials),
             NOTE: words.study_note(context, trials, state),
             "deeprec.state": state or "running",

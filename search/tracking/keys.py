@@ -3,6 +3,9 @@
 BEST = "best_val_top_100_accuracy"
 """The metric that trials are compared by, on child runs and on the parent."""
 
+STUDY_NAME = "deeprec.study_name"
+"""Tag of a study's run; its experiment may have been renamed."""
+
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
 SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
 WRITTEN = "deeprec.written"

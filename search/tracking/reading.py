@@ -8,7 +8,7 @@ from search.logged import LoggedKind, LoggedRun
 from search.tracking.connection import STUDY_FILE
 from search.tracking.destination import resolve_uri
 from search.tracking.environment import prepare_environment
-from search.tracking.keys import KIND, STUDY
+from search.tracking.keys import KIND, STUDY, STUDY_NAME
 
 if TYPE_CHECKING:
     from search.tracking.store import Store
@@ -62,7 +62,7 @@ def _read(store: "Store", run_id: str) -> LoggedRun:
     return LoggedRun(
         run_id=run_id,
         name=run.tags.get("mlflow.runName", run_id),
-        study=study,
+        study=parents[0].tags.get(STUDY_NAME, study),
         kind=cast("LoggedKind", kind),
         params=run.params,
         metrics=run.latest,

@@ -27,6 +27,7 @@ from mlflow.entities import (
     Param,
     Run,
     RunTag,
+    ViewType,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -36,7 +37,7 @@ from search.tracking.bulk import insert_trials, set_tags
 from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
-from search.tracking.keys import NOTE
+from search.tracking.keys import KIND, NOTE, STUDY
 from search.tracking.texts import wanted_tags
 from search.tracking.views import view_tags
 
@@ -91,32 +92,73 @@ class Store:
         self._destination = destination
         self._warn = warn
 
-    def ping(self, name: str) -> None:
-        """Ask for an experiment, whether it exists or not, to see that MLflow answers.
+    def find_experiment(self, name: str, key: str) -> str | None:
+        """The id of a study's experiment: of the one that holds its run, else of its name.
+
+        Whoever renames an experiment keeps it.
+
+        Args:
+            name: of the study.
+            key: the value of the tag by which it finds its runs.
+
+        Returns:
+            None where there is none.
 
         Raises:
             InputError: it was deleted, and MLflow keeps its name.
         """
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            _active(found, name)
-        else:  # which a server that is not MLflow's may have said as well
-            self._client.search_experiments(max_results=1)
+        named = self._client.get_experiment_by_name(name)
+        if named is None or not self._studies(key, [named]):
+            holding = self._studies(key, self._experiments())
+            active = [each for each in holding if each.lifecycle_stage == "active"]
+            named = next(iter([*active, *holding]), named)
+        if named is not None and named.lifecycle_stage != "active":
+            raise InputError(
+                f"MLflow's experiment {named.name!r} was deleted; restore it with `mlflow "
+                f"experiments restore --experiment-id {named.experiment_id}`, or give the study "
+                "another name"
+            )
+        return None if named is None else str(named.experiment_id)
 
-    def experiment(self, name: str) -> str:
-        """The id of the experiment of that name, made if there is none; it has its views.
+    def experiment(self, name: str, key: str) -> str:
+        """The same, made if there is none; it has its views.
 
         Raises:
             InputError: it was deleted, and MLflow keeps its name.
         """
-        found = self._client.get_experiment_by_name(name)
+        found = self.find_experiment(name, key)
         if found is None:
             with suppress(MlflowException):  # another machine was faster: it exists now
                 self._create_experiment(name)
-            found = self._client.get_experiment_by_name(name)
-        experiment_id = _active(found, name)
-        self._add_views(name, experiment_id, dict(found.tags) if found else {})
-        return experiment_id
+            found = self.find_experiment(name, key)
+        if found is None:
+            raise InputError(f"MLflow's experiment {name!r} could neither be found nor made")
+        self._add_views(name, found, dict(self._client.get_experiment(found).tags))
+        return found
+
+    def _experiments(self) -> list[Experiment]:
+        """All of them, those that were deleted included."""
+        found: list[Experiment] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_experiments(
+                view_type=ViewType.ALL, max_results=_PAGE, page_token=token
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def _studies(self, key: str, experiments: Sequence[Experiment]) -> list[Experiment]:
+        """Those of the experiments that hold the run of a study, deleted or not."""
+        if not experiments:
+            return []
+        wanted = f"tags.`{STUDY}` = {_quoted(key)} and tags.`{KIND}` = 'study'"
+        runs = self._client.search_runs(
+            [each.experiment_id for each in experiments], wanted, run_view_type=ViewType.ALL
+        )
+        holding = {run.info.experiment_id for run in runs}
+        return [each for each in experiments if each.experiment_id in holding]
 
     def _create_experiment(self, name: str) -> None:
         root = self._destination.artifacts
@@ -331,17 +373,6 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _active(experiment: Experiment | None, name: str) -> str:
-    if experiment is None:
-        raise InputError(f"MLflow's experiment {name!r} could neither be found nor made")
-    if experiment.lifecycle_stage != "active":
-        raise InputError(
-            f"MLflow's experiment {name!r} was deleted; restore it with `mlflow experiments "
-            f"restore --experiment-id {experiment.experiment_id}`, or give the study another name"
-        )
-    return str(experiment.experiment_id)
 
 
 def _stored(run: Run) -> StoredRun:

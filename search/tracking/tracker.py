@@ -59,7 +59,7 @@ def open_tracker(
     Raises:
         InputError: there is no circuit, and MLflow cannot be used.
     """
-    circuit = circuit or check_mlflow(uri, context.name, folder=folder, warn=warn)
+    circuit = circuit or check_mlflow(uri, context.name, folder=folder, warn=warn, key=context.key)
     connection = Connection(resolve_uri(uri, folder), context, folder=folder, lock=lock, warn=warn)
     return Tracker(connection, circuit, announce=announce)
 

@@ -133,6 +133,7 @@ TAGS = {
     "deeprec.study": "the identity of the study, which tells it from another of the same name",
     "deeprec.data_fingerprint": "SHA-256 of all that decides the data's contents",
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
+    "deeprec.study_name": "its name, whatever the experiment is called",
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned or diverged",
     "deeprec.rank": "the place by value of the best hundred trials; written when a search ends",

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from search.errors import InputError
-from search.tracking import Tracker, open_tracker, resolve_uri
+from search.tracking import Tracker, open_tracker, read_run, resolve_uri
 from search.tracking.destination import check_database, check_writable, mask
 from tests.faults.servers import free_port
 from tests.unit.search.records import trial
@@ -93,6 +94,41 @@ def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(
     reader.client.delete_experiment(tracker.experiment_id)
     with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1"):
         open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+
+
+def test_an_experiment_that_was_renamed_is_found_by_the_study_it_holds(
+    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
+) -> None:
+    first = run_live(tracker, trial(0))
+    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
+    again = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    assert again.reconcile([first], no_towers).nothing
+    run_live(again, trial(1))
+    assert again.experiment_id == tracker.experiment_id
+    assert reader.experiment is None, "it was made a second time"
+    run_id = Reader(tracker.uri, "for the paper").children[1].info.run_id
+    assert read_run(None, run_id, folder=folder).study == CONTEXT.name
+    assert warnings == []
+
+
+def test_another_study_of_its_name_does_not_get_an_experiment_that_was_renamed(
+    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
+) -> None:
+    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
+    other = open_tracker(None, replace(CONTEXT, identity="2"), folder=folder, warn=warnings)
+    assert other.experiment_id == reader.experiment.experiment_id != tracker.experiment_id
+    again = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    assert again.experiment_id == tracker.experiment_id
+
+
+def test_an_experiment_that_was_renamed_and_deleted_is_not_made_again(
+    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
+) -> None:
+    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
+    reader.client.delete_experiment(tracker.experiment_id)
+    with pytest.raises(InputError, match="'for the paper' was deleted; restore it with"):
+        open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    assert reader.experiment is None
 
 
 def test_a_database_elsewhere_keeps_its_artifacts_beside_it(
