@@ -58,9 +58,7 @@ ui: setup
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
 
 serve: setup
-	umask 077; PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db MLFLOW_DISABLE_TELEMETRY=true \
-	MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
-	$(BIN)/mlflow models serve --model-uri models:/deep-retrieval@champion --env-manager local --port 5001
+	$(BIN)/python -m search.serve
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

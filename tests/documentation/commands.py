@@ -11,7 +11,7 @@ from search.secrets_in_arguments import VARIABLES
 from search.workspace import PROJECT
 from tests.documentation.markdown import code, table
 
-ORDER = ("run", "retrain", "report", "recommend", "reproduce", "sync")
+ORDER = ("run", "retrain", "report", "recommend", "serve", "reproduce", "sync")
 """In which people need them; others follow."""
 
 INTRODUCTION = """# Commands

@@ -226,17 +226,15 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The real server, in an empty folder: it has the model and the packages, nothing else."""
+    """The real server, in an empty folder."""
     folder, port = tmp_path_factory.mktemp("served"), free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    command += ["-m", "models:/deep-retrieval@champion", "--host", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "search.serve", "--port", str(port)]
     tracking = {"MLFLOW_TRACKING_URI": f"sqlite:///{workspace / 'mlruns' / 'mlflow.db'}"}
-    variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=variables | tracking,
+            env=environment() | tracking,
             stdout=log,
             stderr=log,
             start_new_session=True,

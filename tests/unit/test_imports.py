@@ -65,6 +65,7 @@ QUICK_MODULES = [
     "search.retrain",
     "search.reproduce",
     "search.recommend",
+    "search.serve",
     "search.sync",
     "search.report.__main__",
     "search.cautions",
