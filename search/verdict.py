@@ -19,7 +19,7 @@ class Leader:
         sample: its validation accuracies, one a seed.
         others: validation accuracies of the other trials that were confirmed, by their numbers,
             the highest mean first.
-        newer: finished trials that ended after the last confirmation.
+        newer: finished trials that ended after the last confirmation, and were not trained again.
     """
 
     number: int

@@ -145,7 +145,9 @@ def leader_of(
         newer=tuple(
             trial
             for trial in trials
-            if trial.is_finished and (trial.ended_ms or 0) > last.confirmed_ms
+            if trial.is_finished
+            and (trial.ended_ms or 0) > last.confirmed_ms
+            and trial.number not in rivals
         ),
     )
 

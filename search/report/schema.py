@@ -129,7 +129,8 @@ class ConfirmationPart(Part):
     )
     verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
     newer_trials: int = Field(
-        default=0, description="Finished trials that ended after the last confirmation."
+        default=0,
+        description="Finished trials after the last confirmation that were no part of it.",
     )
 
 

@@ -40,11 +40,14 @@ def open_page(browser: Browser) -> Iterator[Open]:
         *,
         width: int = 1280,
         dark: bool = False,
+        touch: bool = False,
         script: str = "",
         ready: str = "html[data-ready]",
     ) -> Opened:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            has_touch=touch,
         )
         contexts.append(context)
         if script:

@@ -220,6 +220,25 @@ def test_the_tool_bar_covers_nothing_of_a_picture(width: int, large: Path, open_
     assert (page.locator(".plot .modebar-group").count() > 0) == (width > 640)
 
 
+def test_a_finger_on_a_picture_moves_the_page(large: Path, open_page: Open) -> None:
+    page = open_page(large, width=390, touch=True).page
+    page.add_style_tag(content="html { scroll-behavior: auto !important }")
+    picture = page.locator("#plot-history")
+    picture.evaluate("(each) => each.scrollIntoView({ block: 'center' })")
+    before = page.evaluate("scrollY")
+    place = picture.bounding_box()
+    assert place is not None
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    finger = page.context.new_cdp_session(page)
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        *(("touchMove", [{"x": x, "y": y - 20 * step}]) for step in range(1, 11)),
+        ("touchEnd", []),
+    ):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.wait_for_function(f"scrollY > {before + 100}")
+
+
 def test_a_phone_shows_the_value_and_keeps_the_trial_in_sight(large: Path, open_page: Open) -> None:
     page = open_page(large, width=390).page
     edge = page.evaluate("document.querySelector('.scroller').getBoundingClientRect().right")
