@@ -96,8 +96,11 @@ def _highest_single(leader: Leader, best: TrialRecord | None) -> str:
     if best.number == leader.number:
         return f"; the search saw {best.value:.1%}"
     words = f". Trial {best.number} had the highest single value of the search, {best.value:.1%}"
-    if best.number in leader.others:
-        return f"{words}, and {leader.others[best.number].mean:.1%} on average over its seeds"
+    sample = leader.others.get(best.number)
+    if sample is not None and not sample.is_stable:
+        return f"{words}, but {sample.collapsed} of its {sample.seeds} trainings collapsed"
+    if sample is not None:
+        return f"{words}, and {sample.mean:.1%} on average over its seeds"
     return f"{words}, and was not trained again"
 
 

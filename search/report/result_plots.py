@@ -52,31 +52,40 @@ def confirmation_plot(facts: Facts) -> Plot | None:
 
 
 def _shown(rows: Sequence[ContenderResult]) -> list[float]:
-    """The accuracies that the axis must hold: all but those of contenders that collapsed."""
-    stable = [each for each in rows if not each.is_unstable] or rows
-    deviations = [(each.sample.mean, each.sample.deviation or 0.0) for each in stable]
+    """The accuracies that the axis must hold: of all trainings that did not collapse."""
+    deviations = [(each.sample.mean, each.sample.deviation or 0.0) for each in rows]
     return [
-        *(value for each in stable for value in each.sample.values),
-        *(end for mean, deviation in deviations for end in (mean - deviation, mean + deviation)),
+        *(value for each in rows for value in each.sample.values),
+        *(
+            end
+            for mean, deviation in deviations
+            for end in (mean - deviation, mean + deviation)
+            if mean
+        ),
         *(each.value_of_search for each in rows if each.value_of_search is not None),
-    ]
+    ] or [0.0]
 
 
 def _seeds(rows: Sequence[ContenderResult], floor: float) -> Iterable[Json]:
-    """The seeds as points; those left of the axis as triangles at its edge."""
-    points = [
-        (value, row + SEED_OFFSET, f"{plain(each.name)}<br>seed {seed}: {value:.4f}")
+    """The seeds as points; one triangle at the left edge for those of a row that collapsed."""
+    held = [
+        (value, row + SEED_OFFSET, f"{plain(each.name)}<br>one seed: {value:.4f}")
         for row, each in enumerate(rows)
-        for seed, value in enumerate(each.sample.values, start=1)
+        for value in each.sample.values
     ]
-    below = [
-        (floor, row + SEED_OFFSET, f"{plain(each.name)}<br>{each.sample.collapsed} collapsed")
+    collapsed = [
+        (
+            floor,
+            row + SEED_OFFSET,
+            f"{plain(each.name)}<br>{each.sample.collapsed} of {each.sample.seeds} trainings "
+            "collapsed",
+        )
         for row, each in enumerate(rows)
-        if not each.sample.is_stable
+        if each.is_unstable
     ]
-    yield _trace("one seed", points, {"size": 6, "color": MUTED, "opacity": 0.8})
-    if below:
-        yield _trace("collapsed", below, {"size": 10, "symbol": "triangle-left", "color": FAIL})
+    yield _trace("one seed", held, {"size": 6, "color": MUTED, "opacity": 0.8})
+    if collapsed:
+        yield _trace("collapsed", collapsed, {"size": 11, "symbol": "triangle-left", "color": FAIL})
 
 
 def _trace(name: str, points: Sequence[tuple[float, float, str]], marker: Json) -> Json:
@@ -97,7 +106,7 @@ def _means(rows: Sequence[ContenderResult], floor: float) -> list[Json]:
     """A trace a contender: each has the color of its depth. One that collapsed has no mean."""
     traces = []
     for row, each in enumerate(rows):
-        if each.sample.mean < floor:
+        if each.is_unstable:
             continue
         depth = each.depth
         deviation = each.sample.deviation or 0.0

@@ -86,11 +86,11 @@ class ReferencePart(Part):
 class SamplePart(Part):
     """One number measured with several seeds."""
 
-    mean: float = Field(description="The mean of the values.")
-    standard_deviation: float | None = Field(description="Of the sample; null for one seed.")
-    values: list[float] = Field(description="One a seed; without the trainings that collapsed.")
+    mean: float = Field(description="The mean of the values; 0 where there are none.")
+    standard_deviation: float | None = Field(description="Of the values; null for fewer than two.")
+    values: list[float] = Field(description="One for each seed whose training held.")
     collapsed: int = Field(
-        default=0, description="Trainings that diverged or ended no better than chance."
+        default=0, description="Trainings that diverged, or ended no better than chance."
     )
 
 

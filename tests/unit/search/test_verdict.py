@@ -99,6 +99,16 @@ def test_what_a_confirmation_preferred_is_the_headline_and_the_lucky_draw_is_nam
     ]
 
 
+def test_a_lucky_draw_that_collapsed_is_not_told_by_the_mean_of_what_held() -> None:
+    leader = Leader(number=0, sample=Sample(SEEDS), others={1: Sample((0.35, 0.36), collapsed=1)})
+    said = verdict(SEARCHED, {}, leader)[0]
+    assert "Trial 0 is confirmed best over 3 seeds" in said
+    assert said.endswith(
+        "Trial 1 had the highest single value of the search, 36.4%, but 1 of its 3 trainings "
+        "collapsed."
+    )
+
+
 def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -> None:
     leader = Leader(number=1, sample=Sample(SEEDS))
     assert verdict(SEARCHED, {"popularity": 0.35}, leader)[-1].startswith("It is NOT better")

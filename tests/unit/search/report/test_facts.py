@@ -234,4 +234,11 @@ def test_a_collapsed_seed_neither_leads_nor_makes_the_noise(
     assert "Trial 0 (64, 32) is unstable: 1 of 4 trainings collapsed." in plot.caption
     low, high = plot.layout["xaxis"]["range"]
     assert low > 0.2, "what collapsed is drawn at the edge"
+    [marks] = [trace for trace in plot.data if trace["name"] == "collapsed"]
+    assert marks["x"] == [low]
+    assert "1 of 4 trainings collapsed" in marks["text"][0]
+    assert "trial 0" not in [trace["name"] for trace in plot.data], "no mean of what collapsed"
+    contenders = document(facts).confirmation
+    assert contenders is not None
+    assert {each.trial: each.collapsed for each in contenders.contenders} == {0: 1, 1: 0, None: 0}
     assert high <= 1
