@@ -3,6 +3,7 @@
 from rich import box
 from rich.table import Table
 
+from deeprec.ranking import same_for_all
 from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation, Validated, ranked
 from search.contenders import Contender
 from search.noise import Sample, noise_of
@@ -66,6 +67,7 @@ def verdict(confirmation: Confirmation) -> list[str]:
         *unstable(confirmation.validated),
         *_collapsed_tests(confirmation),
         *_against_references(confirmation),
+        *_same_for_all(confirmation),
         *_winners_curse(confirmation),
     ]
 
@@ -133,6 +135,11 @@ def _against_references(confirmation: Confirmation) -> list[str]:
         _not_beaten(names, f" with the movies seen in training {protocol}")
         for names, protocol in ((kept, "kept"), (removed, "removed"))
     ]
+
+
+def _same_for_all(confirmation: Confirmation) -> list[str]:
+    said = same_for_all({name: each.mean for name, each in confirmation.test.items()}, "test")
+    return [] if said is None else [said]
 
 
 def _not_beaten(names: str, where: str) -> str:

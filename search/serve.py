@@ -65,8 +65,9 @@ def _check_port(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise InputError(
-            f"port {port} of {HOST} cannot be used ({error.strerror}); name another with --port"
+            f"port {port} of {HOST} cannot be used ({reason}); name another with --port"
         ) from error
 
 

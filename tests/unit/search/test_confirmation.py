@@ -134,6 +134,18 @@ def test_a_close_call_is_called_one() -> None:
     )
 
 
+def test_a_model_that_recommends_the_same_to_all_is_said_to() -> None:
+    same = {"test_top_20_share_at_10": 0.98, "test_personalization_gain": 0.0023}
+    tested = tuple(
+        (replace(record, metrics={**record.metrics, **same}), towers)
+        for record, towers in CONFIRMATION.tested
+    )
+    assert verdict(replace(CONFIRMATION, tested=tested))[3] == (
+        "It recommends nearly the same to all users: 20 movies fill 98% of all top tens, and "
+        "personal lists add +0.0023 to the accuracy of one list for all."
+    )
+
+
 def test_metrics_that_one_version_lacks_are_left_out() -> None:
     old, new = (record for record, _ in runs_of(0.60, 0.602))
     later = replace(new, metrics={**new.metrics, "test_coverage_at_10": 0.2})
