@@ -35,6 +35,7 @@ from search.kept_results import (
 )
 from search.ledger import Ledger
 from search.objective import free_memory
+from search.provenance import computed_on
 from search.retrained import RetrainRecord
 from search.seeds import derive_seed
 from search.session import Session
@@ -174,6 +175,7 @@ class Confirming:
             collapsed=collapsed,
             started_ms=started_ms,
             ended_ms=_now_ms(),
+            computed_on=computed_on(),
         )
         return asdict(record) | {"curve": curve_to_json(curve)}
 

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping
 
-THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+NPROC = "NPROC"
+THREADS = (NPROC, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """How many threads a process may start, by variable: the first for XLA, the rest for NumPy."""
 
 PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
@@ -12,6 +13,12 @@ PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 def available_cores() -> int:
     """The processor cores that this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def threads() -> int:
+    """How many threads XLA computes with on a CPU: they decide how it divides sums, and rounds."""
+    told = os.environ.get(NPROC, "")
+    return int(told) if told.isdecimal() and int(told) > 0 else available_cores()
 
 
 def cores_each(workers: int) -> int:

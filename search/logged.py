@@ -10,6 +10,17 @@ LoggedKind = Literal["trial", "retrain"]
 
 FINGERPRINT = "deeprec.data_fingerprint"
 VERSION = "deeprec.version."
+COMPUTED_ON = "deeprec.computed_on."
+"""How the tags begin that say what decided how sums were rounded."""
+
+THREADS = "threads"
+
+_IN_WORDS = {
+    "device": "the device",
+    THREADS: "the number of threads",
+    "matmul_precision": "JAX_DEFAULT_MATMUL_PRECISION",
+    "xla_flags": "XLA_FLAGS",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +61,24 @@ class LoggedRun:
         except (KeyError, ValueError):
             raise InputError(f"run {self.run_id} cannot be reproduced: it has no seed") from None
 
-    def changes(self, fingerprint: str, versions: Mapping[str, str]) -> list[str]:
+    @property
+    def computed_on(self) -> Mapping[str, str]:
+        """What decided how its sums were rounded; empty for runs of version 0.1.0."""
+        return {
+            name.removeprefix(COMPUTED_ON): value
+            for name, value in self.tags.items()
+            if name.startswith(COMPUTED_ON)
+        }
+
+    def changes(
+        self, fingerprint: str, versions: Mapping[str, str], computed_on: Mapping[str, str]
+    ) -> list[str]:
         """What is not as it was when the run was made, a sentence each.
 
         Args:
             fingerprint: of the data set now.
             versions: of the libraries now.
+            computed_on: what decides now how sums are rounded.
         """
         found = []
         before = self.tags.get(FINGERPRINT, "unknown")
@@ -65,4 +88,9 @@ class LoggedRun:
             was = self.tags.get(VERSION + name)
             if was is not None and was != versions[name]:
                 found.append(f"{name} was {was}, is {versions[name]}")
+        before_on = self.computed_on
+        for name in _IN_WORDS if before_on else ():
+            was, now = (each.get(name, "not set") for each in (before_on, computed_on))
+            if was != now:
+                found.append(f"{_IN_WORDS[name]} was {was}, is {now}")
         return found

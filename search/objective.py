@@ -24,6 +24,7 @@ from search.claim import ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
 from search.faults import ERROR, environment_fault
 from search.order import place_of
+from search.provenance import computed_on
 from search.seeds import derive_seed
 from search.space import Configuration, suggest
 from search.spec import StudySpec
@@ -142,6 +143,7 @@ class Objective:
                 self.data.users, self.data.movies, configuration.model_config(), seed=seed
             )
         trial.set_user_attr("derived", derived_parameters(configuration, model, seed))
+        trial.set_user_attr("computed_on", computed_on())
         record = record_of(_frozen(trial))
         for watcher in self.watchers:
             watcher.trial_started(record)

@@ -1,16 +1,26 @@
 """What a result came from: the commit and the versions of the libraries."""
 
 import os
+import platform
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from search.cores import threads
 from search.workspace import PROJECT
 
 LIBRARIES = ("optuna", "mlflow", "keras", "keras-rs", "jax", "tensorflow-datasets", "numpy")
 
 THIS = Path(__file__).resolve()
 """A file that the repository of this project tracks."""
+
+ROUNDING_SETTINGS = {
+    "matmul_precision": "JAX_DEFAULT_MATMUL_PRECISION",
+    "xla_flags": "XLA_FLAGS",
+}
+
+CPUINFO = Path("/proc/cpuinfo")
 
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
@@ -24,6 +34,32 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def computed_on() -> dict[str, str]:
+    """What decides how sums are rounded, by name: the same here is the same everywhere.
+
+    On a CPU that is the processor and how many threads compute; elsewhere the kind of the device.
+    Settings of the user that make products more or less exact are part of it.
+    """
+    import jax  # here, for nothing else of this module takes time
+
+    device = jax.devices()[0]
+    settings = {name: os.environ.get(variable) for name, variable in ROUNDING_SETTINGS.items()}
+    found = {"device": device.device_kind, **{k: v for k, v in settings.items() if v}}
+    if device.platform == "cpu":
+        found |= {"device": _processor(), "threads": str(threads())}
+    return found
+
+
+def _processor() -> str:
+    """The processor as the system calls it."""
+    with suppress(OSError):
+        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, model = line.partition(":")
+            if name.strip() == "model name":
+                return model.strip()
+    return platform.machine()
 
 
 def git_commit() -> str | None:

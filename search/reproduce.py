@@ -1,11 +1,14 @@
 """``python -m search.reproduce``: does a logged number come out again?"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli import run_command
+from search.cores import NPROC
+from search.logged import THREADS
 from search.options import CompilationCacheOption, DataDirOption, TrackingUriOption
 from search.runtime import prepare_runtime, touch_device
 
@@ -21,8 +24,10 @@ def main(
 ) -> int:
     """Trains a logged run again, from what MLflow holds of it, and compares the numbers.
 
-    Parameters, seed, epochs, study file and the data set's fingerprint are read from MLflow. A data
-    set, a library or a split that is not as it was is named. Exit code 1 where a number differs.
+    Parameters, seed, epochs, study file and the data set's fingerprint are read from MLflow, and
+    the number of threads, which decides how sums are rounded: it is used unless NPROC is set. A
+    data set, library or processor that is not as it was is named. Exit code 1 where a number
+    differs.
 
     Example: python -m search.reproduce 3f2c9d0e8b7a4c51a6d0e9b8c7f61234
     """
@@ -40,6 +45,8 @@ def main(
         source = f"the study file of run {run_id}"
         spec = spec_of_text(run.spec_text, name=run.study, source=source)
 
+        if threads := run.computed_on.get(THREADS):  # however many cores there are
+            os.environ.setdefault(NPROC, threads)
         screen.doing("loading Keras and JAX")
         prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
         touch_device()

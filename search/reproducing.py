@@ -18,7 +18,7 @@ from deeprec.training import train
 from search.data import training_data
 from search.errors import InputError
 from search.logged import LoggedRun
-from search.provenance import library_versions
+from search.provenance import computed_on, library_versions
 from search.sections import RANKING_DIMENSIONS
 from search.session import Session
 from search.space import Configuration
@@ -58,7 +58,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     Raises:
         InputError: the run lacks what it takes.
     """
-    changed = run.changes(session.dataset.fingerprint, library_versions())
+    changed = run.changes(session.dataset.fingerprint, library_versions(), computed_on())
     for change in changed:
         session.warn(change)
     session.announce(
@@ -74,7 +74,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
         Comparison(name, run.metrics[name], now[name]) for name in now if name in run.metrics
     ]
     session.screen.print(_table(compared))
-    session.show(verdict(compared, changed))
+    session.show(verdict(compared, changed, is_recorded=bool(run.computed_on)))
     return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
 
 
@@ -104,19 +104,32 @@ def configuration_of(run: LoggedRun) -> Configuration:
         ) from None
 
 
-def verdict(compared: list[Comparison], changed: list[str]) -> str:
-    """Whether the numbers came out again, and if not, what may be why."""
+def verdict(compared: list[Comparison], changed: list[str], *, is_recorded: bool = True) -> str:
+    """Whether the numbers came out again, and if not, what may be why.
+
+    Args:
+        compared: the numbers.
+        changed: what is not as it was, a sentence each.
+        is_recorded: whether the run says what it was computed on.
+    """
     if not compared:
         return "Nothing to compare: the run has none of the metrics that a training gives."
     different = [each for each in compared if not each.is_same]
     if not different:
         return "Reproduced: every number is the same."
     largest = max(abs(each.logged - each.now) for each in different)
-    why = (
-        f"since then {'; '.join(changed)}"
-        if changed
-        else "data and libraries are the same: another processor rounds differently"
-    )
+    if changed:
+        why = f"since then {'; '.join(changed)}"
+    elif is_recorded:
+        why = (
+            "data, libraries, processor and number of threads are the same: this is another "
+            "version of the code, or a GPU, whose sums depend on the order of its threads"
+        )
+    else:
+        why = (
+            "data and libraries are the same; the run does not say on which processor and how many "
+            "threads it was trained, which decide how sums are rounded"
+        )
     return f"NOT reproduced: numbers differ by up to {largest:.4f}; {why}."
 
 

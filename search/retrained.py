@@ -22,6 +22,8 @@ class RetrainRecord:
         collapsed: why this training is no result: it diverged, or is no better than chance.
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970.
+        computed_on: what decides how its sums were rounded, see
+            :func:`search.provenance.computed_on`; empty for those of version 0.1.0.
     """
 
     trial: int
@@ -34,6 +36,7 @@ class RetrainRecord:
     collapsed: str | None = None
     started_ms: int
     ended_ms: int
+    computed_on: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layer_sizes(self) -> str:

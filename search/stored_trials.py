@@ -41,6 +41,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         curve=curve,
         started_ms=_milliseconds(trial.datetime_start),
         ended_ms=_milliseconds(trial.datetime_complete),
+        computed_on=attributes.get("computed_on", {}),
         train_seconds=attributes.get("train_seconds"),
     )
 

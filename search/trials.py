@@ -63,6 +63,8 @@ class TrialRecord:
         curve: the epochs, in order.
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970; None while it runs.
+        computed_on: what decides how its sums were rounded, see
+            :func:`search.provenance.computed_on`; empty for trials of version 0.1.0.
         train_seconds: seconds of building, training and validating the model, compilation
             included; what the search itself costs (storage, tracking, saving) is not.
     """
@@ -81,6 +83,7 @@ class TrialRecord:
     curve: tuple[CurvePoint, ...] = ()
     started_ms: int | None = None
     ended_ms: int | None = None
+    computed_on: Mapping[str, str] = field(default_factory=dict)
     train_seconds: float | None = None
 
     @property

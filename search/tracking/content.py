@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from search.logged import COMPUTED_ON
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking import words
 from search.tracking.context import StudyContext
@@ -169,6 +170,7 @@ def retrain_content(record: RetrainRecord, context: StudyContext, *, user: str) 
         tags={
             **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
             **retrain_key(record),
+            **_computed_on(record.computed_on),
             NOTE: words.retrain_note(record, context),
             **({"deeprec.reason": record.collapsed} if record.collapsed else {}),
         },
@@ -346,4 +348,9 @@ def _trial_tags(trial: TrialRecord) -> Mapping[str, str]:
         "deeprec.retry_of": trial.retry_of,
         OOM: "true" if trial.out_of_memory else None,
     }
-    return {name: str(value) for name, value in tags.items() if value is not None}
+    known = {name: str(value) for name, value in tags.items() if value is not None}
+    return known | _computed_on(trial.computed_on)
+
+
+def _computed_on(computed_on: Mapping[str, str]) -> dict[str, str]:
+    return {f"{COMPUTED_ON}{name}": value for name, value in computed_on.items()}

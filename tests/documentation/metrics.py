@@ -134,6 +134,9 @@ TAGS = {
     "deeprec.data_fingerprint": "SHA-256 of all that decides the data's contents",
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
     "deeprec.study_name": "its name, whatever the experiment is called",
+    "deeprec.computed_on.WHAT": "what decides how sums are rounded: `device` (on a CPU the "
+    "processor's name), `threads` of a CPU, and `matmul_precision` and `xla_flags` where the "
+    "user has set them",
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned or diverged",
     "deeprec.rank": "the place by value of the best hundred trials; written when a search ends",
@@ -208,6 +211,7 @@ def _general(name: str) -> str:
     rules = {
         r"^hidden_width_\d+$": "hidden_width_N",
         r"^deeprec\.version\..+$": "deeprec.version.LIBRARY",
+        r"^deeprec\.computed_on\..+$": "deeprec.computed_on.WHAT",
         rf"^({'|'.join(REFERENCES)})_test_\w+$": "REFERENCE_TEST_METRIC",
         r"^test_\w+_(mean|std)$": r"TEST_METRIC_\1",
     }
@@ -274,6 +278,7 @@ def _trial() -> TrialRecord:
         curve=(CurvePoint(epoch=5, timestamp_ms=1, metrics=metrics),),
         started_ms=1,
         ended_ms=2,
+        computed_on={"device": "a processor", "threads": "2"},
         train_seconds=1.0,
     )
 
@@ -299,6 +304,7 @@ def _retrained() -> RetrainRecord:
         metrics=_ranking("test"),
         started_ms=1,
         ended_ms=2,
+        computed_on=trial.computed_on,
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from search import cores
-from search.cores import PREALLOCATE, THREADS, cores_each, worker_environment
+from search.cores import PREALLOCATE, THREADS, cores_each, threads, worker_environment
 
 COUNT = """
 import os, jax
@@ -49,3 +49,12 @@ def test_xla_starts_as_many_threads_as_it_is_told(threads: int) -> None:
         [sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.stdout == f"{threads}\n", done.stderr
+
+
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(("told", "count"), [("3", 3), ("", 8), ("0", 8), ("many", 8)])
+def test_threads_are_as_many_as_xla_is_told_or_cores(
+    monkeypatch: pytest.MonkeyPatch, told: str, count: int
+) -> None:
+    monkeypatch.setenv("NPROC", told)
+    assert threads() == count

@@ -16,6 +16,8 @@ PARAMS = {
     "seed": "7",
 }
 
+COMPUTED = {"device": "6502", "threads": "2"}
+
 
 def run(**changes: Any) -> LoggedRun:
     fields: dict[str, Any] = {
@@ -62,8 +64,26 @@ def test_a_run_without_a_seed_cannot_be_reproduced() -> None:
 
 
 def test_what_has_changed_is_named() -> None:
-    assert run().changes("f" * 64, {"jax": "0.10.2", "keras": "3.15"}) == []
-    assert run().changes("e" * 64, {"jax": "0.10.3"}) == [
+    assert run().changes("f" * 64, {"jax": "0.10.2", "keras": "3.15"}, {}) == []
+    assert run().changes("e" * 64, {"jax": "0.10.3"}, {}) == [
         "the prepared data set was ffffffffffff, is eeeeeeeeeeee",
         "jax was 0.10.2, is 0.10.3",
     ]
+
+
+def test_another_processor_or_number_of_threads_is_named() -> None:
+    tags = {f"deeprec.computed_on.{name}": each for name, each in COMPUTED.items()}
+    logged = run(tags={**run().tags, **tags})
+    assert logged.computed_on == COMPUTED
+    now = {"device": "Z80", "threads": "1", "matmul_precision": "highest"}
+    assert logged.changes("f" * 64, {}, COMPUTED) == []
+    assert logged.changes("f" * 64, {}, now) == [
+        "the device was 6502, is Z80",
+        "the number of threads was 2, is 1",
+        "JAX_DEFAULT_MATMUL_PRECISION was not set, is highest",
+    ]
+
+
+def test_a_run_that_does_not_say_what_it_was_computed_on_is_not_compared() -> None:
+    assert run().computed_on == {}
+    assert run().changes("f" * 64, {}, COMPUTED) == []

@@ -1,5 +1,6 @@
 """What a result came from: commit and versions."""
 
+import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search import provenance
-from search.provenance import git_commit, library_versions
+from search.provenance import computed_on, git_commit, library_versions
 
 
 class Repository:
@@ -101,3 +102,18 @@ def test_versions_are_those_installed() -> None:
 def test_a_library_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "LIBRARIES", ("numpy", "no-such-library"))
     assert library_versions() == {"numpy": version("numpy")}
+
+
+def test_what_decides_how_sums_are_rounded_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor : 0\nmodel name : Some CPU @ 2 GHz\nmodel name : other\n")
+    monkeypatch.setattr(provenance, "CPUINFO", cpuinfo)
+    monkeypatch.setenv("NPROC", "3")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    expected = {"device": "Some CPU @ 2 GHz", "threads": "3", "matmul_precision": "highest"}
+    assert computed_on() == expected
+    monkeypatch.setattr(provenance, "CPUINFO", tmp_path / "missing")
+    assert computed_on()["device"] == platform.machine()

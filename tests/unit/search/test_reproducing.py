@@ -17,8 +17,9 @@ def test_a_difference_is_explained_by_what_changed() -> None:
     )
 
 
-def test_a_difference_without_a_change_is_the_processors() -> None:
-    assert "another processor rounds differently" in verdict([OTHER], [])
+def test_a_difference_without_a_change_is_not_blamed_on_what_is_the_same() -> None:
+    assert "processor and number of threads are the same: this is another" in verdict([OTHER], [])
+    assert "does not say on which processor" in verdict([OTHER], [], is_recorded=False)
 
 
 def test_nothing_to_compare_is_no_success() -> None:
