@@ -52,7 +52,10 @@ def main(
         from search.workspace import Workspace
 
         screen.doing("fetching the model")
-        with published_folder(tracking_uri, model, folder=Workspace(Path.cwd()).mlruns) as folder:
+        mlruns = Workspace(Path.cwd()).mlruns
+        with published_folder(
+            tracking_uri, model, folder=mlruns, announce=screen.announce
+        ) as folder:
             touch_device()
             from deeprec.profiles import Profile
             from search.recommending import load, recommend

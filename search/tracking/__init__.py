@@ -12,6 +12,7 @@ again from the records of :mod:`search.trials` and the saved towers. The parts:
 - :mod:`~search.tracking.content`: record -> what its run holds (pure functions)
 - :mod:`~search.tracking.store`: MLflow's client, the module that imports mlflow for runs
 - :mod:`~search.tracking.bulk`: many runs at once, straight into MLflow's SQLite database
+- :mod:`~search.tracking.moved`: a database whose folder was copied or moved
 - :mod:`~search.tracking.circuit`: a dead or slow server costs one warning, never a trial
 - :mod:`~search.tracking.checking`: whether MLflow can be used, before any work
 - :mod:`~search.tracking.connection`: the study's experiment and parent run, when first needed

@@ -13,6 +13,7 @@ from search.tracking.content import study_content
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, locked
 from search.tracking.keys import KIND, STUDY
+from search.tracking.moved import bring_along
 from search.tracking.writing import Held, Writer, held
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Connection:
         lock: held while experiment and parent run are found or made; the folder's when None,
             which the processes of this machine share.
         warn: told in one line when MLflow takes no files.
+        announce: told in one line when the database was copied or moved.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Connection:
         folder: Path,
         lock: Lock | None = None,
         warn: Callable[[str], None] = lambda _line: None,
+        announce: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._warn = warn
+        self._announce = announce
         self.destination = destination
         self.context = context
         self.folder = folder
@@ -87,8 +91,10 @@ class Connection:
     def _open(self) -> _Opened:
         if self._opened is None:
             # A server that does not answer leaves no trace, not even the lock.
-            is_local = self.destination.database is not None
-            with locked(self.folder) if is_local else nullcontext():
+            database = self.destination.database
+            with locked(self.folder) if database is not None else nullcontext():
+                if database is not None:
+                    bring_along(database, self._announce)
                 store = connect(self.destination, self.context.name, self.context.key, self._warn)
             with self._lock():
                 experiment_id = store.experiment(self.context.name, self.context.key)

@@ -26,6 +26,7 @@ import deeprec
 from deeprec.recommender import ARRAYS_FILE
 from search.tracking.destination import Destination
 from search.tracking.model_content import RECOMMENDER_FOLDER, ModelVersion, confirmed_of
+from search.tracking.moved import address_here
 
 REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
 """What a served model needs, at the versions it was made with."""
@@ -57,7 +58,7 @@ class ModelStore:
 
     def __init__(self, destination: Destination) -> None:
         self._uri = destination.uri
-        self._is_server = destination.database is None
+        self._database = destination.database
         self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
 
     def log_model(self, run_id: str, folder: Path, name: str) -> str:
@@ -83,7 +84,7 @@ class ModelStore:
             self._client.create_registered_model(name)
         model = self._client.get_logged_model(model_uri.removeprefix("models:/"))
         # A database would look the URI up in MLflow's global one; a server looks in its own.
-        source = model_uri if self._is_server else model.artifact_location
+        source = model_uri if self._database is None else model.artifact_location
         made = self._client.create_model_version(
             name, source, run_id=model.source_run_id, tags=dict(tags), model_id=model.model_id
         )
@@ -123,6 +124,8 @@ class ModelStore:
         """
         try:
             location = self._location(model_uri.removeprefix("models:/"))
+            if self._database is not None:
+                location = address_here(location, self._database)
         except MlflowException as error:
             if error.error_code in _NOT_THERE:
                 return None

@@ -1,7 +1,7 @@
 """Models in MLflow: logged, registered, promoted, and found again."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from search.tracking.model_content import (
     ModelVersion,
     tags_of,
 )
+from search.tracking.moved import bring_along
 
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore
@@ -138,7 +139,11 @@ class Models:
 
 @contextmanager
 def published_folder(
-    tracking_uri: str | None, model_uri: str | None, *, folder: Path
+    tracking_uri: str | None,
+    model_uri: str | None,
+    *,
+    folder: Path,
+    announce: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Path]:
     """The recommender of a model, as files on this machine.
 
@@ -146,6 +151,7 @@ def published_folder(
         tracking_uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
         model_uri: ``models:/...``, or the folder of a confirmed model; the champion when None.
         folder: of the default database, usually ``mlruns``.
+        announce: told in one line when the database was copied or moved.
 
     Raises:
         InputError: MLflow cannot be used, or there is no such model. Nothing was written.
@@ -170,6 +176,8 @@ def published_folder(
 
     with ExitStack() as stack:
         try:
+            if destination.database is not None:
+                bring_along(destination.database, announce)
             models = Models(destination, folder)
             found = stack.enter_context(models.recommender_folder(wanted))
         except InputError:

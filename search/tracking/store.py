@@ -38,6 +38,7 @@ from search.tracking.content import Measurement, RunContent, Status
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, mask
 from search.tracking.keys import KIND, NOTE, STUDY
+from search.tracking.moved import address_here
 from search.tracking.texts import wanted_tags
 from search.tracking.views import view_tags
 
@@ -195,8 +196,17 @@ class Store:
     def text_of(self, run_id: str, artifact: str) -> str:
         """A small text file among the artifacts."""
         with tempfile.TemporaryDirectory() as folder:
-            path = self._client.download_artifacts(run_id, artifact, folder)
+            repository = get_artifact_repository(
+                self._artifacts_of(run_id), tracking_uri=self._destination.uri
+            )
+            path = repository.download_artifacts(artifact, folder)  # type: ignore[no-untyped-call]
             return Path(path).read_text(encoding="utf-8")
+
+    def _artifacts_of(self, run_id: str) -> str:
+        """Where a run's artifacts are; beside a database that was moved and cannot be written."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        database = self._destination.database
+        return uri if database is None else address_here(uri, database)
 
     def find_runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[StoredRun]:
         """The runs with these tags, oldest first: a request for every thousand."""
@@ -287,7 +297,7 @@ class Store:
         """Store files as artifacts, unless their store refuses them; an outage is raised."""
         if self.refuses_artifacts:
             return False
-        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        uri = self._artifacts_of(run_id)
         try:
             if self.is_server:
                 _check_folder_of_server(uri)

@@ -60,7 +60,9 @@ def open_tracker(
         InputError: there is no circuit, and MLflow cannot be used.
     """
     circuit = circuit or check_mlflow(uri, context.name, folder=folder, warn=warn, key=context.key)
-    connection = Connection(resolve_uri(uri, folder), context, folder=folder, lock=lock, warn=warn)
+    connection = Connection(
+        resolve_uri(uri, folder), context, folder=folder, lock=lock, warn=warn, announce=announce
+    )
     return Tracker(connection, circuit, announce=announce)
 
 
