@@ -12,7 +12,7 @@ from search.agreement import agree_after
 from search.attendance import attending
 from search.background import Background
 from search.cores import available_cores, shared_accelerator, worker_environment
-from search.described import identity_in, keep_description
+from search.described import identity_in, keep_description, settle_identity
 from search.errors import InputError, StorageLostError
 from search.interrupt import StopRequest
 from search.kept_results import validation_accuracies
@@ -101,6 +101,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
 
 def _tracker(session: Session, study: optuna.Study, circuit: Circuit) -> Tracker:
     """The study in MLflow, under the identity it has; which whoever created it gave it."""
+    settle_identity(study, session.storage_url, session.destination, session.announce)
     context = session.context(identity_in(study))
     keep_description(study, context)
     return session.open_tracker(context, circuit)

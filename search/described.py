@@ -3,16 +3,22 @@
 A search knows its data set; whoever makes MLflow agree with the study later need not have it.
 """
 
-from collections.abc import Mapping
+import sqlite3
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
 
+from search.databases import parse_url, sqlite_path
 from search.spec import StudySpec
+from search.sqlite_files import value_of
 from search.tracking import StudyContext
+from search.tracking.destination import Destination
 from search.trials import StudyState, TrialRecord
 
-DESCRIPTION, END = "description", "end"
+DESCRIPTION, END, HOME = "description", "end", "home"
 """Names of the study's attributes."""
 
 _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
@@ -22,6 +28,47 @@ _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_comman
 def identity_in(study: optuna.Study) -> str:
     """What tells the study from others of its name; given by whoever created it."""
     return str(study.user_attrs.get("identity", ""))
+
+
+def settle_identity(
+    study: optuna.Study, url: str, destination: Destination, announce: Callable[[str], None]
+) -> None:
+    """Give a study that was copied an identity of its own on a server that both may track to.
+
+    A copied SQLite database is known by the place that it names, where the other one still is.
+    What was moved keeps its identity, and so does a copy that tracks into MLflow's folder, which
+    came along. A copy on another machine is not recognized.
+
+    Args:
+        study: as it is stored.
+        url: of its storage.
+        destination: where its runs go.
+        announce: told in one line where the study gets another identity.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    here, before = sqlite_path(parsed), study.user_attrs.get(HOME)
+    is_copy = before is not None and _is_original(Path(before), here, identity_in(study))
+    if is_copy and destination.database is not None:
+        return
+    if is_copy:
+        study.set_user_attr("identity", uuid.uuid4().hex)
+        announce(
+            f"this study is a copy of the one in {before}: it gets runs of its own at "
+            f"{destination.shown}"
+        )
+    if before != str(here):
+        study.set_user_attr(HOME, str(here))
+
+
+def _is_original(path: Path, here: Path, identity: str) -> bool:
+    """Whether another database still has a study of this identity."""
+    query = f"SELECT 1 FROM study_user_attributes WHERE value_json = '\"{identity}\"'"  # noqa: S608
+    try:
+        return path.exists() and not path.samefile(here) and value_of(path, query) is not None
+    except (OSError, sqlite3.Error):  # it is something else by now
+        return False
 
 
 def keep_description(study: optuna.Study, context: StudyContext) -> None:

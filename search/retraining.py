@@ -21,7 +21,7 @@ from search.contenders import (
     contender_of,
     reference_contender,
 )
-from search.described import identity_in
+from search.described import identity_in, settle_identity
 from search.interrupt import StopRequest
 from search.kept_results import keep_confirmation
 from search.ledger import Ledger
@@ -81,6 +81,7 @@ def retrain(
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
     circuit = session.check_tracking(consequence=GOES_ON)
+    settle_identity(study, session.storage_url, session.destination, session.announce)
     tracker = session.open_tracker(session.context(identity_in(study)), circuit)
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     with (

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 import optuna
 
 from search.agreement import progress_of
-from search.described import described, end_of
+from search.described import described, end_of, settle_identity
 from search.kept_results import kept_confirmations, kept_references, kept_retrainings
 from search.ledger import Ledger
 from search.report.refreshing import refresh_report
@@ -51,6 +51,7 @@ def sync(session: Session) -> int:
         circuit = session.check_tracking(consequence=CONSEQUENCE)
         if circuit.is_open:
             return BROKE_OFF
+        settle_identity(study, session.storage_url, session.destination, session.announce)
         tracker = session.open_tracker(described(study, session.spec), circuit)
         return _compare(session, study, tracker)
     finally:

@@ -1,13 +1,22 @@
 """What MLflow shows of a study, from what is kept with the study."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 
-from search.described import described, end_of, keep_description, keep_end
+from search.described import (
+    described,
+    end_of,
+    identity_in,
+    keep_description,
+    keep_end,
+    settle_identity,
+)
 from search.spec import StudySpec
+from search.tracking import resolve_uri
 from search.trials import StudyState
 from tests.unit.search.records import trial
 from tests.unit.search.specs import small_spec
@@ -67,3 +76,45 @@ def test_how_a_study_ended(
         keep_end(study, kept)
     trials = [trial(number) for number in range(finished)]
     assert end_of(study, trials, budget=3) == state
+
+
+SERVER, LOCAL = "http://127.0.0.1:5000", None
+
+
+def settled(path: Path, uri: str | None) -> tuple[str, list[str]]:
+    """The identity of the study in a database after it was settled, and what was announced."""
+    url = f"sqlite:///{path}"
+    study = optuna.create_study(storage=url, study_name="a", load_if_exists=True)
+    if "identity" not in study.user_attrs:
+        study.set_user_attr("identity", "0123abcd")
+    said: list[str] = []
+    settle_identity(study, url, resolve_uri(uri, path.parent), said.append)
+    return identity_in(study), said
+
+
+def test_a_copy_gets_an_identity_of_its_own_on_a_server(tmp_path: Path) -> None:
+    original, copy = tmp_path / "a.db", tmp_path / "copy.db"
+    assert settled(original, SERVER) == ("0123abcd", [])
+    shutil.copy(original, copy)
+    assert settled(copy, LOCAL) == ("0123abcd", [])
+    identity, [line] = settled(copy, SERVER)
+    assert identity != "0123abcd"
+    assert line == (
+        f"this study is a copy of the one in {original}: it gets runs of its own at {SERVER}"
+    )
+    assert settled(copy, SERVER) == (identity, [])
+    assert settled(original, SERVER) == ("0123abcd", [])
+
+
+def test_a_study_that_was_moved_keeps_its_identity(tmp_path: Path) -> None:
+    original, place = tmp_path / "a.db", tmp_path / "b.db"
+    settled(original, SERVER)
+    original.rename(place)
+    assert settled(place, SERVER) == ("0123abcd", [])
+    original.write_bytes(b"something else by now")
+    (tmp_path / "c").mkdir()
+    moved_on = place.rename(tmp_path / "c" / "a.db")
+    assert settled(moved_on, SERVER) == ("0123abcd", [])
+    moved_on.rename(tmp_path / "link.db")
+    moved_on.symlink_to(tmp_path / "link.db")
+    assert settled(moved_on, SERVER) == ("0123abcd", [])
