@@ -15,6 +15,15 @@ CHAMPION = "champion"
 RECOMMENDER_FOLDER = "recommender"
 """Among the artifacts of a model."""
 
+MODEL_DESCRIPTION = (
+    "Two-tower models that recommend titles. A version is the first training of a confirmation; the "
+    "alias `champion` is on the one to use: `python -m search.recommend 42`"
+)
+"""Of the registered model."""
+
+ACCURACY = "test_top_100_accuracy"
+"""Tag of a version: what it is worth, for people."""
+
 PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_because"
 
 _MEAN, _DEVIATION = "deeprec.test_accuracy_mean", "deeprec.test_accuracy_deviation"
@@ -38,10 +47,31 @@ class ModelVersion:
     confirmed: Confirmed
 
 
+def worth_of(confirmed: Confirmed) -> str:
+    """The accuracy on the test rows for people, such as ``0.3465 ± 0.0048``."""
+    spread = "" if confirmed.deviation is None else f" ± {confirmed.deviation:.4f}"
+    return f"{confirmed.mean:.4f}{spread}"
+
+
+def description_of(confirmed: Confirmed, note: str) -> str:
+    """What a version is, in Markdown.
+
+    Args:
+        confirmed: what it was found to be worth.
+        note: of the run that made it.
+    """
+    trainings = "one training" if confirmed.seeds == 1 else f"{confirmed.seeds} trainings"
+    return (
+        f"**Top-100 accuracy {worth_of(confirmed)}** on the test rows ({trainings}, "
+        f"{confirmed.split} split).\n\n{note}"
+    ).strip()
+
+
 def tags_of(confirmed: Confirmed) -> dict[str, str]:
     """The tags of a version that keep what it is worth."""
     deviation = confirmed.deviation
     return {
+        ACCURACY: worth_of(confirmed),
         _MEAN: repr(confirmed.mean),
         **({} if deviation is None else {_DEVIATION: repr(deviation)}),
         _SEEDS: str(confirmed.seeds),

@@ -24,8 +24,17 @@ from mlflow.types.schema import ColSpec, DataType, Schema
 
 import deeprec
 from deeprec.recommender import ARRAYS_FILE
+from search.promotion import Confirmed
 from search.tracking.destination import Destination
-from search.tracking.model_content import RECOMMENDER_FOLDER, ModelVersion, confirmed_of
+from search.tracking.keys import NOTE
+from search.tracking.model_content import (
+    MODEL_DESCRIPTION,
+    RECOMMENDER_FOLDER,
+    ModelVersion,
+    confirmed_of,
+    description_of,
+    tags_of,
+)
 from search.tracking.moved import address_here
 
 REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
@@ -78,15 +87,24 @@ class ModelStore:
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         return f"models:/{model.model_id}"
 
-    def register(self, model_uri: str, name: str, tags: Mapping[str, str]) -> str:
-        """Makes a version of the registered model of that name; returns its number."""
+    def register(self, model_uri: str, name: str, confirmed: Confirmed) -> str:
+        """Makes a version of the registered model of that name; returns its number.
+
+        Descriptions are written now and never again: people may edit them.
+        """
         with suppress(MlflowException):  # it exists
-            self._client.create_registered_model(name)
+            self._client.create_registered_model(name, description=MODEL_DESCRIPTION)
         model = self._client.get_logged_model(model_uri.removeprefix("models:/"))
         # A database would look the URI up in MLflow's global one; a server looks in its own.
         source = model_uri if self._database is None else model.artifact_location
+        run = self._client.get_run(str(model.source_run_id))
         made = self._client.create_model_version(
-            name, source, run_id=model.source_run_id, tags=dict(tags), model_id=model.model_id
+            name,
+            source,
+            run_id=model.source_run_id,
+            tags=tags_of(confirmed),
+            description=description_of(confirmed, run.data.tags.get(NOTE, "")),
+            model_id=model.model_id,
         )
         return str(made.version)
 

@@ -20,7 +20,6 @@ from search.tracking.model_content import (
     NOT_PROMOTED,
     PROMOTED,
     ModelVersion,
-    tags_of,
 )
 from search.tracking.moved import bring_along
 
@@ -111,8 +110,8 @@ class Models:
         return self._store.log_model(run_id, folder, name)
 
     def register(self, model_uri: str, confirmed: Confirmed, *, name: str = MODEL_NAME) -> str:
-        """Registers a model with what it is worth as tags; returns the version's number."""
-        return self._store.register(model_uri, name, tags_of(confirmed))
+        """Registers a model with what it is worth; returns the version's number."""
+        return self._store.register(model_uri, name, confirmed)
 
     def champion(self, name: str = MODEL_NAME) -> ModelVersion | None:
         """The version to use; None where there is none yet."""

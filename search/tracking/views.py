@@ -14,7 +14,14 @@ from search.tracking.keys import BEST, KIND, NOTE
 
 _TAG = "mlflow.sharedViewState."
 _NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
-_WIDTHS: Mapping[str, int] = {_NAME: 190, _CREATED: 140, "params.`layer_sizes`": 150}
+_WIDTHS: Mapping[str, int] = {
+    _NAME: 190,
+    _CREATED: 140,
+    "params.`layer_sizes`": 150,
+    # Two names with one beginning, which would read the same if they were cut off.
+    "metrics.`test_top_100_accuracy`": 210,
+    "metrics.`test_top_100_accuracy_unseen`": 265,
+}
 _WIDTH = 115
 """Pixels of a column that has no other width: what a number and most names need."""
 
@@ -83,6 +90,11 @@ def view_tags(study: str, experiment_id: str, created_ms: int) -> Mapping[str, s
     }
 
 
+def width_of(column: str) -> int:
+    """The pixels of a column."""
+    return _WIDTHS.get(column, _WIDTH)
+
+
 def view_path(view: View, experiment_id: str) -> str:
     """Where MLflow's pages show a view, to be put behind the server's address."""
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.key}"
@@ -121,5 +133,5 @@ def _state(view: View) -> Mapping[str, object]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": list(view.columns),
         "columnOrder": order,
-        "columnWidths": {column: _WIDTHS.get(column, _WIDTH) for column in order},
+        "columnWidths": {column: width_of(column) for column in order},
     }

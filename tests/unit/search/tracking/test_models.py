@@ -75,6 +75,7 @@ def test_a_version_carries_what_it_is_worth_and_why_it_was_promoted(
     made = published(tracker, run_id, recommender_folder, 0.25)
     found = reader.client.get_model_version("deep-retrieval", made.version)
     assert found.tags == {
+        "test_top_100_accuracy": "0.2500 ± 0.0020",
         "deeprec.test_accuracy_mean": "0.25",
         "deeprec.test_accuracy_deviation": "0.002",
         "deeprec.seeds": "3",
@@ -83,6 +84,26 @@ def test_a_version_carries_what_it_is_worth_and_why_it_was_promoted(
         "deeprec.promoted_because": "there was no champion",
     }
     assert found.run_id == run_id
+
+
+def test_a_version_and_its_model_are_described_once_then_they_are_the_users(
+    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+) -> None:
+    made = published(tracker, run_id, recommender_folder, 0.25)
+    name = "deep-retrieval"
+    found = reader.client.get_model_version(name, made.version)
+    worth, note = str(found.description).split("\n\n")[:2]
+    assert worth == (
+        "**Top-100 accuracy 0.2500 ± 0.0020** on the test rows (3 trainings, random split)."
+    )
+    assert "trained again on the training and validation rows" in note
+    assert "`champion`" in str(reader.client.get_registered_model(name).description)
+    reader.client.update_registered_model(name, "ours")
+    reader.client.update_model_version(name, made.version, "the good one")
+    published(tracker, run_id, recommender_folder, 0.25)
+    published(tracker, new_run(tracker, 2), recommender_folder, 0.26)
+    assert reader.client.get_registered_model(name).description == "ours"
+    assert reader.client.get_model_version(name, made.version).description == "the good one"
 
 
 def test_the_champion_changes_only_for_a_better_one(

@@ -10,7 +10,7 @@ import pytest
 
 from search.tracking import Tracker, content, open_tracker
 from search.tracking.keys import NOTE
-from search.tracking.views import TESTS, TRIALS, View
+from search.tracking.views import TESTS, TRIALS, VIEWS, View, width_of
 from tests.unit.search.records import trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
@@ -106,3 +106,14 @@ def test_the_best_alone_are_ranked_and_who_falls_behind_says_so(
     ranks = {n: run.data.tags.get("deeprec.rank") for n, run in reader.children.items()}
     assert ranks == {0: None, 1: "over 2", 2: "2", 3: "1"}
     assert not content.changed_ranks(trials, {1: "over 2", 2: "2", 3: "1"})
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.key)
+def test_no_two_columns_of_a_view_read_the_same(view: View) -> None:
+    """A name of which a column shows less than all is cut off: 8 pixels a letter, 40 around it."""
+
+    def shown(column: str) -> str:
+        name = column.replace("`", "").partition(".")[2]
+        return name[: (width_of(column) - 40) // 8]
+
+    assert len({shown(column) for column in view.columns}) == len(view.columns)
