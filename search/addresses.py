@@ -11,8 +11,12 @@ def check_address(address: str, flag: str) -> None:
     """Checks an address by itself, without looking at what it names; it is never repeated whole.
 
     Raises:
-        InputError: it is too long, holds what cannot be printed, or a name that no file can have.
+        InputError: it is empty or too long, holds what cannot be printed or a name no file can have.
     """
+    if not address:
+        raise InputError(
+            f"{flag} must be an address but is empty; set the variable it was given by"
+        )
     if len(address) > LONGEST_ADDRESS:
         raise InputError(
             f"{flag} must have at most {LONGEST_ADDRESS:,} characters but got {len(address):,}"

@@ -38,6 +38,7 @@ def test_what_may_be_an_address_passes(url: str | None) -> None:
         ("postgresql://u:secret@h:-1/x", "a port from 1 to 65535"),
         ("postgresql://u:secret@[::1/x", "a port from 1 to 65535"),
         ("sqlite:///a\0b", "free of control characters"),
+        ("", "--storage must be an address but is empty; set the variable it was given by"),
         ("sqlite:///\x1b[31m", "free of control characters"),
         ("sqlite:///" + "secret" * 50, "names of at most 255 bytes"),
         ("sqlite:///" + "secret/" * 500, "at most 2,000 characters but got 3,510"),
@@ -55,7 +56,7 @@ def test_what_is_none_is_refused_and_not_repeated(url: str, message: str) -> Non
 def test_what_is_refused_is_refused_in_one_line(address: str) -> None:
     refusal = refusal_of(partial(check_address, address, "--flag"))
     assert refusal.isprintable()
-    assert bool(refusal) != (address.isprintable() and len(address) <= LONGEST_ADDRESS)
+    assert bool(refusal) != (address.isprintable() and 0 < len(address) <= LONGEST_ADDRESS)
 
 
 @given(st.text("[]:@/0123456789aé.?#,-", max_size=30))
