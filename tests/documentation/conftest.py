@@ -98,7 +98,7 @@ def confirmed(fresh: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = fresh.copy(tmp_path_factory.mktemp("confirmed") / "clone")
     for command in (
         "python -m search.run --study tutorial --trials 4 --quiet",
-        "python -m search.retrain --study tutorial --top 1 --seeds 1 --quiet",
+        "python -m search.retrain --study tutorial --top 1 --seeds 1 --promote --quiet",
     ):
         done = clone.run(command)
         assert done.returncode == 0, done.stdout
