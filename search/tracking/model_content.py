@@ -16,8 +16,8 @@ RECOMMENDER_FOLDER = "recommender"
 """Among the artifacts of a model."""
 
 MODEL_DESCRIPTION = (
-    "Two-tower models that recommend titles. A version is the first training of a confirmation; the "
-    "alias `champion` is on the one to use: `python -m search.recommend 42`"
+    "Two-tower models that recommend titles. A version is the first training of a confirmation; "
+    "the alias `champion` is on the one to use: `python -m search.recommend 42`"
 )
 """Of the registered model."""
 
