@@ -23,10 +23,8 @@ def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: 
     """
     keep_end(study, state)
     trials = records(study)
-    done = Reconciled()
-    if not tracker.holds(trials):
-        tell = progress_of(session, len(trials))
-        done = tracker.reconcile(trials, session.towers_of, tell=tell)
+    tell = progress_of(session, len(trials))
+    done = tracker.conclude(trials, session.towers_of, tell=tell)
     _warn_of(session, done, is_closed=tracker.study_finished(trials, state))
 
 
@@ -42,4 +40,5 @@ def _warn_of(session: Session, done: Reconciled, *, is_closed: bool) -> None:
         return
     lacks = "the end of the study" if not count else f"{count} trials" if count > 1 else "a trial"
     known = "MLflow lacks" if done.reached else "MLflow is not known to hold"
-    session.warn(f"{known} {lacks}; once it answers, add it with: {session.commands().sync}")
+    when = "" if done.reached and is_closed else "once it answers, "
+    session.warn(f"{known} {lacks}; {when}add it with: {session.commands().sync}")

@@ -103,22 +103,27 @@ class Background:
                 self._waiting.append(event)
                 self._change.notify()
 
-    def _next(self, *, may_wait: bool) -> _Event | None:
-        """The next event, as soon as there is one; None when there is or will be none."""
+    def _next(self, wait_s: float | None) -> _Event | None:
+        """The next event, as soon as there is one; None when there is none in time or ever."""
         with self._change:
-            self._change.wait_for(lambda: self._waiting or self._is_left or not may_wait)
+            self._change.wait_for(lambda: self._waiting or self._is_left, wait_s)
             return self._waiting.popleft() if self._waiting else None
 
     def _pass_on(self) -> None:
-        has_more = True
-        while (event := self._next(may_wait=not has_more)) or not self._is_left:
+        wait_s: float | None = 0.0
+        while (event := self._next(wait_s)) or not self._is_left:
+            begun = time.monotonic()
+            has_more = True
             try:
                 if event:
                     event.pass_on()
-                has_more = event is not None or self._spare()
+                else:
+                    has_more = self._spare()
             except Exception as error:
-                has_more = False
+                has_more = event is not None
                 self._fail(error)
+            # What can wait takes half of the time at most: it slows the training down.
+            wait_s = (0.0 if event else time.monotonic() - begun) if has_more else None
 
     def _fail(self, error: Exception) -> None:
         if not self._has_warned:

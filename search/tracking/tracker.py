@@ -213,9 +213,28 @@ class Tracker:
             self._backlog = None
         return is_through is False
 
-    def holds(self, trials: Sequence[TrialRecord]) -> bool:
-        """Whether MLflow is known to hold all trials, and nothing was left for later."""
-        return self._backlog is None and not self._lacking(trials)
+    def conclude(
+        self,
+        trials: Sequence[TrialRecord],
+        towers_of: Callable[[int], Path | None],
+        *,
+        within_s: float = RECONCILE_S,
+        tell: Callable[[int], None] = lambda _count: None,
+    ) -> Reconciled:
+        """Make MLflow agree with the study at the end of a search: first what was left for later.
+
+        Arguments are those of :meth:`reconcile`, which follows where trials are lacking even so.
+        """
+        until = time.monotonic() + within_s
+        while self.work_off() and time.monotonic() < until:
+            tell(len(self._runs.settled))
+        lacking = self._lacking(trials)
+        if not lacking and self._backlog is None:
+            return Reconciled()
+        if self._backlog is not None and not self._circuit.is_broken:  # there was not enough time
+            return Reconciled(lacking=lacking)
+        left_s = max(0.0, until - time.monotonic())
+        return self.reconcile(trials, towers_of, within_s=left_s, tell=tell)
 
     def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """Bring the parent run up to date and close it, unless other processes run trials.

@@ -282,12 +282,11 @@ def test_a_run_that_another_process_made_between_two_portions_is_not_made_again(
     trials = [trial(n) for n in range(3)]
     tracker.reconcile_later(trials, no_towers)
     assert tracker.work_off()
-    assert not tracker.holds(trials)
     run_live(other, trials[1])
     monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
     assert not tracker.work_off()
     assert reader.children.keys() == {0, 1, 2}
-    assert tracker.holds(trials)
+    assert tracker.conclude(trials, no_towers).nothing
     assert warnings == []
 
 
@@ -307,3 +306,19 @@ def test_what_is_left_for_later_is_announced_and_added_in_portions(
     assert said[1:] == ["MLflow holds all 2 trials that had ended"]
     assert not tracker.work_off()
     assert Reader(tracker.uri).children.keys() == {0, 1}
+
+
+def test_the_end_of_a_search_adds_what_was_left_for_later_and_what_came_since(
+    folder: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    trials = [trial(n) for n in range(3)]
+    tracker.reconcile_later(trials[:2], no_towers)
+    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    assert tracker.conclude(trials, no_towers, within_s=0.0) == Reconciled(lacking=(0, 1, 2))
+    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    assert tracker.conclude(trials, no_towers) == Reconciled(made=(2,))
+    assert Reader(tracker.uri).children.keys() == {0, 1, 2}
+    monkeypatch.delattr("mlflow.MlflowClient.search_runs")  # there is nothing to look for
+    assert tracker.conclude(trials, no_towers).nothing
+    assert warnings == []
