@@ -11,7 +11,7 @@ def check_address(address: str, flag: str) -> None:
     """Checks an address by itself, without looking at what it names; it is never repeated whole.
 
     Raises:
-        InputError: it is empty or too long, holds what cannot be printed or a name no file can have.
+        InputError: it is empty or too long, or holds what cannot be printed or name a file.
     """
     if not address:
         raise InputError(

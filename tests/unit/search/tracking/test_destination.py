@@ -31,7 +31,7 @@ from tests.unit.search.tracking.support import (
     [
         ("./mlruns", "file store"),
         ("file:///tmp/mlruns", "file store"),
-        ("", "is empty"),
+        ("file:", "file store"),
         ("http://", "http://HOST:PORT"),
         ("http://host:99999", "http://HOST:PORT"),
         ("http://host:abc", "http://HOST:PORT"),
