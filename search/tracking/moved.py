@@ -61,7 +61,8 @@ def bring_along(database: Path, announce: Callable[[str], None]) -> None:
         announce: told in one line where something had to be changed.
     """
     folders = left_folders(database)
-    if not folders or not os.access(database, os.W_OK):
+    is_writable = all(os.access(path, os.W_OK) for path in (database, database.parent))
+    if not folders or not is_writable:
         return
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         for old, new in _prefixes(database).items():

@@ -21,9 +21,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return Folder(tmp_path_factory.mktemp("refused"))
 
 
-def assert_refused(folder: Folder, module: str, *arguments: str, message: str) -> None:
+def assert_refused(
+    folder: Folder, module: str, *arguments: str, message: str, **variables: str
+) -> None:
     before = folder.snapshot()
-    done = folder.run(module, *arguments)
+    done = folder.run(module, *arguments, **variables)
     assert done.returncode == 2, done.stdout + done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
@@ -80,6 +82,11 @@ def test_study_files(folder: Folder, old: str, new: str, message: str) -> None:
     assert old in text
     folder.study_file.write_text(text.replace(old, new), encoding="utf-8")
     assert_refused(folder, "search.run", "--study", "tiny", message=message)
+
+
+def test_a_device_that_is_not_there(shared: Folder) -> None:
+    said = "JAX_PLATFORMS is 'nonsense'"
+    assert_refused(shared, "search.run", "--study", "tiny", message=said, JAX_PLATFORMS="nonsense")
 
 
 def test_nothing_listens_at_the_tracking_uri(shared: Folder) -> None:

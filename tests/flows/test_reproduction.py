@@ -31,13 +31,15 @@ def test_a_number_that_does_not_come_out_and_what_changed_are_said(searched: Fol
     searched.client.set_tag(run.info.run_id, "deeprec.data_fingerprint", "0" * 64)
     searched.client.log_metric(run.info.run_id, "best_val_top_100_accuracy", 0.9)
     try:
-        done = searched.run("search.reproduce", run.info.run_id)
+        done = searched.run("search.reproduce", run.info.run_id, NPROC="7")
     finally:
         for name in ("deeprec.version.jax", "deeprec.data_fingerprint"):
             searched.client.set_tag(run.info.run_id, name, tags[name])
     assert done.returncode == 1
     assert "warning: jax was 0.0.1, is " in done.stdout
     assert "warning: the prepared data set was 000000000000" in done.stdout
+    threads = tags["deeprec.computed_on.threads"]
+    assert f"warning: the number of threads was {threads}, is 7" in done.stdout
     assert "NOT reproduced" in done.stdout
 
 

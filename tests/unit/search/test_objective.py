@@ -1,5 +1,6 @@
 """One trial: real training on small tables, its attributes, pruning, towers, memory of failures."""
 
+import errno
 import gc
 import time
 import weakref
@@ -18,6 +19,8 @@ from deeprec.errors import DivergedError
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import TrainingResult, train
+from search.errors import EnvironmentFaultError
+from search.faults import ERROR
 from search.objective import STABILITY_SEEDS, Objective, free_memory, set_libraries_aside
 from search.stored_trials import record_of, records
 from search.towers import find_towers, load_towers
@@ -182,6 +185,29 @@ def test_only_a_trial_that_would_lead_is_started_with_other_seeds(
         place for place, value in enumerate(values) if value > max(values[:place], default=0.0)
     ]
     assert checked == [place + 1 for place in leads for _ in range(STABILITY_SEEDS)]
+
+
+def test_towers_that_cannot_be_written_are_no_fault_of_the_trial(
+    study: optuna.Study, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "towers")
+
+    monkeypatch.setattr("search.objective.save_towers", refuse)
+    with pytest.raises(EnvironmentFaultError, match="Permission denied: 'towers'; mend it"):
+        objective(study.ask())
+    assert study.trials[0].user_attrs["interrupted"]
+
+
+def test_an_error_that_the_environment_may_have_caused_is_noted_by_its_type(
+    study: optuna.Study, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise TypeError("no array of JAX")
+
+    monkeypatch.setattr("search.objective.train", fail)
+    assert run_one(study, objective).reason == "TypeError: no array of JAX"
+    assert study.trials[0].user_attrs[ERROR] == "TypeError"
 
 
 def test_a_stop_request_interrupts_after_the_epoch(
