@@ -50,7 +50,11 @@ def path(tmp_path: Path) -> Path:
             "3.0.0",
             "an older Optuna, 3.0.0; .*optuna storage upgrade --storage sqlite:///.*small.db",
         ),
-        ("v99.0.0.a", "99.0.0", "a newer Optuna than .*, 99.0.0; .*: pip install --upgrade optuna"),
+        (
+            "v99.0.0.a",
+            "99.0.0",
+            "a newer Optuna than .*, 99.0.0; .* -m pip install --upgrade optuna",
+        ),
     ],
 )
 def test_tables_of_another_optuna_are_refused_as_they_are(

@@ -310,5 +310,5 @@ def test_tables_of_an_older_optuna_are_named_with_the_way_to_upgrade_them(tmp_pa
 
 def test_tables_of_a_newer_optuna_are_named(tmp_path: Path) -> None:
     url = with_revision(tmp_path, "v9.0.0.a")
-    with pytest.raises(InputError, match="newer Optuna than .* pip install --upgrade optuna"):
+    with pytest.raises(InputError, match="newer Optuna than .* -m pip install --upgrade optuna"):
         recognized(url, small_spec(tmp_path))
