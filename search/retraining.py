@@ -95,6 +95,8 @@ def retrain(
             session.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
         if not tested:
+            refresh_report(session, study, tracker)
+            close_study(study)
             return _none_is_stable(session, validated)
         references = measured_references(session, ledger, test=True)
         confirmation = Confirmation(
@@ -221,7 +223,9 @@ def _show_next(session: Session, confirmation: Confirmation, published: Publishe
         session.show(
             f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
         )
-    session.show(f"\nmodel:     {confirmation.towers}")
-    model = published.for_flag if published is not None else confirmation.towers
-    session.show(f"recommend: {session.commands().recommend_by(model)}")
+    session.show("")
+    if confirmation.towers is not None:
+        session.show(f"model:     {confirmation.towers}")
+        model = published.for_flag if published is not None else confirmation.towers
+        session.show(f"recommend: {session.commands().recommend_by(model)}")
     session.show(f"compare:   {session.commands().compare}")
