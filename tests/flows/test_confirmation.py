@@ -27,7 +27,7 @@ METRICS = {
 
 
 def trainings(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line.startswith("training ")]
+    return [line for line in output.splitlines() if re.match(r"training .* with seed \d", line)]
 
 
 def named(line: str) -> str:
