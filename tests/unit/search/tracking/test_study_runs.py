@@ -80,6 +80,7 @@ def test_the_finished_study_shows_its_result(tracker: Tracker, reader: Reader) -
         "trials_complete": 2,
         "trials_pruned": 1,
         "trials_failed": 1,
+        "trials_diverged": 0,
         "trials_interrupted": 0,
     }
     tags = parent.data.tags
