@@ -37,7 +37,7 @@ def check_names(path: str, flag: str) -> None:
     """
     if "\0" in path:
         raise InputError(f"{flag} must be free of null characters")
-    if any(len(name.encode()) > LONGEST_NAME for name in path.split("/")):
+    if any(len(name.encode(errors="surrogatepass")) > LONGEST_NAME for name in path.split("/")):
         raise InputError(f"{flag} must have names of at most {LONGEST_NAME} bytes between slashes")
 
 

@@ -121,7 +121,9 @@ def test_run_again_it_computes_nothing_and_shows_the_same(confirmed: tuple[Folde
 
 def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) -> None:
     folder, _ = confirmed
-    done = folder.run("search.retrain", "--study", "tiny", "--top", "1", "--seeds", "3")
+    [kept] = (folder.path / "studies" / "tiny").glob("confirmed-*")
+    winner = str(int(kept.name.split("-")[2]))
+    done = folder.run("search.retrain", "--study", "tiny", "--trial", winner, "--seeds", "3")
     assert done.returncode == 0, done.stderr
     missing = trainings(done.stdout)
     assert all(" with seed 3 " in line for line in missing if "tested" not in line)

@@ -8,7 +8,7 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.addresses import LONGEST_ADDRESS, check_address, checked_storage
+from search.addresses import LONGEST_ADDRESS, LONGEST_NAME, check_address, checked_storage
 from search.errors import InputError
 
 
@@ -56,7 +56,9 @@ def test_what_is_none_is_refused_and_not_repeated(url: str, message: str) -> Non
 def test_what_is_refused_is_refused_in_one_line(address: str) -> None:
     refusal = refusal_of(partial(check_address, address, "--flag"))
     assert refusal.isprintable()
-    assert bool(refusal) != (address.isprintable() and 0 < len(address) <= LONGEST_ADDRESS)
+    may_pass = address.isprintable() and 0 < len(address) <= LONGEST_ADDRESS
+    fits = may_pass and all(len(name.encode()) <= LONGEST_NAME for name in address.split("/"))
+    assert bool(refusal) != fits
 
 
 @given(st.text("[]:@/0123456789aé.?#,-", max_size=30))

@@ -24,6 +24,6 @@ def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(InputError, match=r"there is no champion .* python -m search\.retrain"):
+    with pytest.raises(InputError, match=r"there is no champion .* -m search\.retrain"):
         main(port=port)
     assert list(tmp_path.iterdir()) == []
