@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,8 @@ class Folder:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # As in a terminal, also where these tests were started with nohup.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
 
     def search(self, *arguments: str) -> subprocess.CompletedProcess[str]:
