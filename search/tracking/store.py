@@ -379,10 +379,17 @@ def _status_of(error: MlflowException) -> int:
     return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
 
 
-def _chain(error: BaseException | None) -> Iterable[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _chain(error: BaseException) -> Iterable[BaseException]:
+    """An exception with its causes; urllib3 keeps some of them among its arguments."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            inner = (each.__cause__ or each.__context__, *each.args)
+            waiting += [cause for cause in inner if isinstance(cause, BaseException)]
 
 
 def _stored(run: Run) -> StoredRun:

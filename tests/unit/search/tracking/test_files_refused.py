@@ -1,12 +1,15 @@
 """An artifact store that takes no files from here: everything else is tracked all the same."""
 
 from collections.abc import Iterator
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
+import requests
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from search.tracking import Reconciled, Tracker, open_tracker
-from search.tracking.store import Store, is_outage
+from search.tracking import Reconciled, Tracker, open_tracker, resolve_uri
+from search.tracking.store import Store, explain, is_outage
 from tests.faults.servers import MlflowServer
 from tests.unit.search.records import save_towers, trial
 from tests.unit.search.tracking.support import (
@@ -75,6 +78,17 @@ def test_files_are_added_once_they_can_be(
     assert len(reader.artifacts(reader.children[0], "towers")) == 2
     assert reader.artifacts(reader.parent) == {"study.toml"}
     assert len(warnings) == 1
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_request_is_an_outage() -> None:
+    """As urllib3 and requests raise it: what broke is among the arguments alone."""
+    aborted = ProtocolError("Connection aborted.", RemoteDisconnected("Remote end closed"))
+    retried = MaxRetryError(None, "/", aborted)  # type: ignore[arg-type]
+    retried.__cause__ = aborted
+    error = requests.ConnectionError(retried)
+    assert is_outage(error)
+    said = explain(error, resolve_uri("http://127.0.0.1:5000", Path("mlruns")))
+    assert said == "http://127.0.0.1:5000 cannot be reached (the connection broke)"
 
 
 @pytest.mark.parametrize(
