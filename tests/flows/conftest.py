@@ -89,17 +89,20 @@ class Folder:
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         command, environment = self.command(module, *arguments)
-        return subprocess.Popen(
-            command,
-            cwd=self.path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # As in a terminal, also where these tests were started with nohup.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-        )
+        # As in a terminal, also where these tests were started with nohup.
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self.path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGHUP, hangup)
 
     def search(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("search.run", "--study", "tiny", *arguments)
