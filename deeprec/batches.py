@@ -26,8 +26,8 @@ class Side(NamedTuple):
     """The users, or the movies, of every batch of an epoch.
 
     Attributes:
-        ids: int ``[steps, distinct]``, padded with 0 (nobody) at the end; None where every batch
-            uses the whole table, in its order.
+        ids: int ``[steps, distinct]``, padded with 0 at the end; None where every batch uses
+            the whole table, in its order.
         positions: int ``[steps, batch]``, where in ``ids`` each interaction's user (movie) is.
         places: int ``[steps, n]`` by feature, the places of the values of ``ids``.
     """

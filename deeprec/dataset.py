@@ -37,9 +37,9 @@ class Dataset:
 
     Attributes:
         name: as TensorFlow Datasets names it, without the table.
-        users: a row a user; row 0 belongs to nobody and is all zeros.
+        users: a row a user; row 0 is reserved and all zeros.
         movies: a row a movie; row 0 has an empty title and no genre.
-        user_ids: int32 ``[user rows]``, the published id of each user; 0 for nobody.
+        user_ids: int32 ``[user rows]``, the published id of each user; 0 for the reserved row.
         movie_ids: int32 ``[movie rows]``, the published id of each movie; the first is 0.
         interactions: every rating, by the rows of the tables.
         tutorial_order: int ``[n]``, the tutorial's one shuffle of the interactions, which are then

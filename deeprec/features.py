@@ -49,7 +49,7 @@ class FeatureSet:
     """All features of a data set.
 
     Attributes:
-        users: ``[users + 1]`` rows; row 0 belongs to nobody and is all zeros.
+        users: ``[users + 1]`` rows; row 0 is reserved and all zeros.
         movies: ``[movies + 1]`` rows; row 0 has an empty title and no genre.
         user_numbers: from published user ids to rows of ``users``.
         movie_numbers: from published movie ids to rows of ``movies``.
@@ -109,8 +109,8 @@ def _user_table(
     _adapt(space, tables.user_columns if release.learned_from == "rating" else by_user, release)
     computed = _transform(space, by_user, rows=users.rows - 1)
     for name in release.user_recipe:
-        nobody_first = np.concatenate([[0], computed[name][:, 0]])
-        columns[name] = nobody_first.astype(np.int32)
+        with_reserved_row = np.concatenate([[0], computed[name][:, 0]])
+        columns[name] = with_reserved_row.astype(np.int32)
     features = [_user_feature(name, recipe, space) for name, recipe in release.user_recipe.items()]
     table = FeatureTable(FeatureSchema((ids, *features)), columns)
     return table, _encodings(space, release, by_user)

@@ -17,7 +17,7 @@ class Numbering:
     Ids that are 1, 2, 3, ... themselves are their own rows.
 
     Attributes:
-        ids: int32 ``[rows + 1]``, the published id of each row; row 0 belongs to nobody, and
+        ids: int32 ``[rows + 1]``, the published id of each row; row 0 is reserved, and
             has id 0.
     """
 

@@ -15,7 +15,7 @@ from deeprec.encodings import check_encodings
 from deeprec.errors import RequestError, printable
 
 Question = Literal["age", "gender", "occupation"]
-"""What can be known of a user, and asked of one whom nobody knows."""
+"""The features by which an unknown user may be described."""
 
 QUESTIONS: Mapping[str, Question] = {
     "raw_user_age": "age",
@@ -84,7 +84,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class ProfileEncoder:
-    """Computes the features of a user nobody has seen, as the table has them of those it knows.
+    """Computes the features of an unknown user, encoded as those of the table's users.
 
     Attributes:
         encodings: plain values, one a feature in the order of the schema: its ``name`` and
@@ -125,7 +125,7 @@ class ProfileEncoder:
         """
         if missing := [name for name in self.questions if name not in profile.answered]:
             raise RequestError(
-                f"a user nobody knows needs {', '.join(self.questions)}; "
+                f"an unknown user needs {', '.join(self.questions)}; "
                 f"{', '.join(missing)} is missing"
             )
         features: dict[str, int] = {}

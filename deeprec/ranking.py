@@ -2,7 +2,7 @@
 
 What is ranked is a function from users to scores. A movie is liked by a user where an evaluated
 row has five stars. Two protocols: the tutorial's keeps the movies that the user rated in training
-among the candidates (none of them can be right, as nobody rates a movie twice); the other
+among the candidates (none of them can be right, as no user rates a movie twice); the other
 removes them, as a recommender that is used would.
 """
 
@@ -43,7 +43,7 @@ model 0.98 and 0.002, EASE 0.37 and 0.07, a two-tower model trained to rank 0.46
 
 @dataclass(frozen=True, kw_only=True)
 class RankingMetrics:
-    """Metrics of some evaluated rows, each in 0..1; 0 where nobody likes anything.
+    """Metrics of some evaluated rows, each in 0..1; 0 where no row holds a liked movie.
 
     Attributes:
         top_100_accuracy: the share of liked rows whose movie is among the user's 100 highest

@@ -40,7 +40,7 @@ LIKED_FROM = 0.75
 BLOCK = 8192
 """Movies that are embedded at a time."""
 
-NOBODY = 0
+UNKNOWN_ROW = 0
 """The row that stands for an unknown user."""
 
 
@@ -94,13 +94,13 @@ class Recommender:
         data_name: the data set that it was trained on.
         query_model: the query tower.
         candidate_model: the candidate tower.
-        users: the features of known users; row 0 is nobody.
+        users: the features of known users; row 0 is reserved.
         user_ids: int32 ``[user rows]``, the published ids, ascending.
         movie_ids: int32 ``[movie rows]``, the published ids; row 0 is no movie.
         titles: by row of the movies.
         candidates: float32 ``[movie rows, dimension]``, the embedding of each movie.
         history: what is known of the users; it is left out of what is recommended.
-        profiles: computes the features of a user nobody knows; None where there are none.
+        profiles: computes the features of an unknown user; None where there are none.
         stars: the lowest and the highest rating.
     """
 
@@ -200,7 +200,7 @@ class Recommender:
 
     def knows(self, user_id: int) -> bool:
         """Whether the user was among those of the data set."""
-        return self._row_of(user_id) != NOBODY
+        return self._row_of(user_id) != UNKNOWN_ROW
 
     def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
         """What a known user rated with four stars or more, best first, newest first, a title once.
@@ -213,7 +213,7 @@ class Recommender:
             RequestError: the user is unknown.
         """
         row = self._row_of(user_id)
-        if row == NOBODY:
+        if row == UNKNOWN_ROW:
             raise self._unknown(user_id)
         movies, ratings = self.history.of_user(row)
         lowest, highest = self.stars
@@ -283,17 +283,17 @@ class Recommender:
         (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
 
     def _row_of(self, user_id: int) -> int:
-        """The row of a user; :data:`NOBODY` where the user is unknown."""
+        """The row of a user; :data:`UNKNOWN_ROW` where the user is unknown."""
         row = bisect_left(self.user_ids, user_id)
         is_known = row < len(self.user_ids) and self.user_ids[row] == user_id
-        return row if is_known else NOBODY
+        return row if is_known else UNKNOWN_ROW
 
     def _user_of(self, request: Request) -> "_User | RequestError":
         """The user of a request, or why it cannot be answered."""
         try:
             if request.k < 1:
                 raise RequestError(f"k must be at least 1 but got {request.k}")
-            row = NOBODY if request.user_id is None else self._row_of(request.user_id)
+            row = UNKNOWN_ROW if request.user_id is None else self._row_of(request.user_id)
             features = self._known(row, request) if row else self._described(request)
         except RequestError as error:
             return error
@@ -314,11 +314,11 @@ class Recommender:
         """The features of an unknown user."""
         if request.profile.answered:
             described = self._encoder.features_of(request.profile)
-            return {self.users.schema.id_feature.name: NOBODY, **described}
+            return {self.users.schema.id_feature.name: UNKNOWN_ROW, **described}
         if request.user_id is not None:
             raise self._unknown(request.user_id)
         questions = ", ".join(self._encoder.questions)
-        raise RequestError(f"give a user, or {questions} of one whom nobody knows")
+        raise RequestError(f"give a user, or {questions} of an unknown one")
 
     @property
     def _encoder(self) -> ProfileEncoder:
@@ -382,7 +382,7 @@ class _User(NamedTuple):
 
 
 def _profiles(encodings: Any, users: FeatureTable) -> ProfileEncoder | None:
-    """What computes the features of a user nobody knows: all but the id, or there is no such."""
+    """What computes the features of an unknown user: all but the id, or there is no such."""
     if encodings == []:
         return None
     profiles = ProfileEncoder.from_config(encodings)

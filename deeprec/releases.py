@@ -23,7 +23,7 @@ class Release:
         title: as people call it.
         archive: the published archive.
         rating_count: rows of its ratings table.
-        movie_count: rows of its movies table, movies that nobody rated included.
+        movie_count: rows of its movies table, movies without ratings included.
         user_count: users with a rating.
         stars: the lowest and the highest rating; they become 0 and 1.
         user_columns: what the ratings table says about users, by TFDS's names, and the type in

@@ -29,7 +29,7 @@ class RetrievalModel(keras.Model):
     Args:
         query_schema: features of a user.
         candidate_schema: features of a movie.
-        candidate_count: rows of the movie table, row 0 (nobody) included.
+        candidate_count: rows of the movie table, the reserved row 0 included.
         layer_sizes: widths of the dense layers of each tower, input to output.
         embedding_dimension: dimension of the embedding of every feature.
         retrieval_k: candidates to retrieve for a user.

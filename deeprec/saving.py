@@ -67,7 +67,7 @@ def _registered_name_in(path: Path) -> str:
 
 @contextmanager
 def _without_tensorflow() -> Iterator[None]:
-    """Lets Keras believe for a moment that TensorFlow is not installed, if nobody imported it.
+    """Lets Keras believe for a moment that TensorFlow is not installed, unless it was imported.
 
     Keras asks of everything it serializes whether it is a TensorFlow object, and imports
     TensorFlow (several seconds, hundreds of megabytes) to find out that it is not.

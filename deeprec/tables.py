@@ -104,7 +104,7 @@ class FeatureTable:
     Attributes:
         schema: what the columns are.
         columns: int32 arrays by feature name, ``[rows]``, or ``[rows, length]`` where the
-            feature is multivalued. Row 0 belongs to nobody.
+            feature is multivalued. Row 0 is reserved.
     """
 
     schema: FeatureSchema

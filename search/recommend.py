@@ -25,7 +25,7 @@ def main(
         ),
     ] = None,
     age: Annotated[
-        float | None, typer.Option(metavar="YEARS", help="Of a user nobody knows.")
+        float | None, typer.Option(metavar="YEARS", help="Of an unknown user.")
     ] = None,
     gender: Annotated[str | None, typer.Option(metavar="F|M", help="Of such a user.")] = None,
     occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
@@ -33,14 +33,14 @@ def main(
 ) -> int:
     """Recommends titles to a user, and shows what the user liked.
 
-    A user whom nobody knows is described by --age, --gender and --occupation instead. Neither the
+    An unknown user is described by --age, --gender and --occupation instead. Neither the
     data set nor a study is needed.
 
     Examples: python -m search.recommend 42
     python -m search.recommend --age 30 --gender F --occupation writer
     """
     if user is None and age is None and gender is None and occupation is None:
-        raise InputError("give a USER, or --age, --gender and --occupation of one nobody knows")
+        raise InputError("give a USER, or --age, --gender and --occupation of an unknown one")
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.screen import Screen
 

@@ -29,8 +29,8 @@ def main(
 ) -> int:
     """Serves a model over HTTP until it is stopped: `mlflow models serve`, checked beforehand.
 
-    It answers at http://127.0.0.1:5001/invocations, to this machine alone, and asks nobody who
-    they are.
+    It answers at http://127.0.0.1:5001/invocations, to this machine alone and without
+    authentication.
 
     Example: python -m search.serve --port 5002
     """

@@ -229,11 +229,19 @@ def _outcome(
         return Outcome(state="timeout", reason="the time of --timeout is over")
     failures = failures_in_a_row(trials[first_number:])
     if len(failures) >= spec.study.max_failures_in_a_row:
-        reason = failures[-1].user_attrs.get("reason", "no reason recorded")
-        return Outcome(
-            state="failing", reason=f"{len(failures)} trials failed in a row; the last: {reason}"
-        )
+        return Outcome(state="failing", reason=_reason(failures, trials, spec))
     return None
+
+
+def _reason(
+    failures: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], spec: StudySpec
+) -> str:
+    last = failures[-1].user_attrs.get("reason", "no reason recorded")
+    reason = f"{len(failures)} trials failed in a row; the last: {last}"
+    considered = excused(trials, spec.study.max_failures_in_a_row)
+    if any(considered[failure.number] is not failure for failure in failures):
+        return f"{reason}; with one error for all, they run again at the next start"
+    return reason
 
 
 def failures_in_a_row(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -228,7 +228,7 @@ def test_a_known_user_cannot_be_described_as_another(recommender: Recommender) -
 
 
 def test_a_user_is_known_or_described(recommender: Recommender) -> None:
-    with pytest.raises(RequestError, match="give a user, or age, gender, occupation of one whom"):
+    with pytest.raises(RequestError, match="give a user, or age, gender, occupation of an"):
         recommender.recommend(None)
 
 

@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
+from search.faults import ERROR
 from search.objective import TrialWatcher
 from search.outcome import Outcome
 from search.space import suggest
@@ -134,6 +135,20 @@ def test_failures_in_a_row_stop_the_search_and_say_why(bench: Bench) -> None:
     )
     assert bench.states == ["failed"] * 5
     assert bench.run().state == "complete", "a new start gives it another chance"
+
+
+def test_failures_that_are_the_environments_run_again_and_the_reason_says_so(bench: Bench) -> None:
+    def break_down(trial: optuna.Trial) -> float:
+        trial.set_user_attr(ERROR, "XlaRuntimeError")
+        trial.set_user_attr("reason", "XlaRuntimeError: the device is lost")
+        raise RuntimeError
+
+    assert bench.run(break_down).reason == (
+        "5 trials failed in a row; the last: XlaRuntimeError: the device is lost; "
+        "with one error for all, they run again at the next start"
+    )
+    bench.run()
+    assert bench.parameters[5:10] == bench.parameters[:5]
 
 
 def test_an_interrupted_trial_runs_again_first_with_its_configuration(bench: Bench) -> None:
