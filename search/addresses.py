@@ -1,6 +1,16 @@
-"""What an address that is given must be before it is understood: of a database, of a server."""
+"""Addresses on the command line, of a database or a server, checked before they are understood."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from search.errors import InputError
+from search.masking import holds_secret
+
+VARIABLES: Mapping[str, str] = {
+    "--storage": "DEEPREC_STORAGE",
+    "--tracking-uri": "MLFLOW_TRACKING_URI",
+}
+"""The environment variable that stands for a flag."""
 
 LONGEST_ADDRESS = 2000
 LONGEST_NAME = 255
@@ -27,6 +37,25 @@ def check_address(address: str, flag: str) -> None:
             "type it again, or quote it in the shell"
         )
     check_names(address, flag)
+
+
+def exposed_secrets(arguments: Sequence[str]) -> list[str]:
+    """Warnings of passwords and tokens that are arguments, where every user can read them.
+
+    Args:
+        arguments: of the running command, such as ``sys.argv``.
+    """
+    return [
+        f"every user of this machine can see the secret in {flag}; set {variable} instead"
+        for flag, variable in VARIABLES.items()
+        if any(map(holds_secret, _values(arguments, flag)))
+    ]
+
+
+def _values(arguments: Sequence[str], flag: str) -> list[str]:
+    apart = [value for before, value in pairwise(arguments) if before == flag]
+    joined = [each.partition("=")[2] for each in arguments if each.startswith(f"{flag}=")]
+    return [*apart, *joined]
 
 
 def check_names(path: str, flag: str) -> None:

@@ -1,6 +1,5 @@
 """What every command shares: how it ends, and what it says when it cannot."""
 
-import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from typer.exceptions import TyperException
 from search.errors import InputError, is_denied, is_disk_full
 from search.masking import mask
 from search.output import keep_writable
-from search.secrets_in_arguments import hide_secrets
 
 FAILED = 1
 BAD_INPUT = 2
@@ -23,7 +21,7 @@ INTERRUPTED = 130
 def run_command(command: Callable[..., int | None], *, is_for_output: bool = False) -> NoReturn:
     """Runs a Typer command and exits: 0 when it worked, 2 with one line for bad input.
 
-    Whatever it writes belongs to its user alone, and its secrets are in no list of processes.
+    Whatever it writes belongs to its user alone.
 
     Args:
         command: a function with Typer's annotations; it returns its exit code, or None for 0.
@@ -31,7 +29,6 @@ def run_command(command: Callable[..., int | None], *, is_for_output: bool = Fal
             that could not be written.
     """
     output = keep_writable()
-    hide_secrets([f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters])
     _keep_to_owner()
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(_interruptible(command))

@@ -8,6 +8,7 @@ from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation, Valida
 from search.contenders import Contender
 from search.noise import Sample, noise_of
 from search.promotion import listed
+from search.retrained import reference_title
 
 TEST_COLUMNS = {
     TEST_METRIC: "top-100\naccuracy",
@@ -50,7 +51,7 @@ def results_table(confirmation: Confirmation) -> Table:
     )
     for reference, metrics in confirmation.references.items():
         shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in TEST_COLUMNS)
-        table.add_row(reference.replace("_", " "), *shown)
+        table.add_row(reference_title(reference), *shown)
     return table
 
 
@@ -149,8 +150,8 @@ def _not_beaten(names: str, where: str) -> str:
 
 
 def reference_name(name: str) -> str:
-    """What people call a reference: ``popularity``, ``damped mean``, ``EASE``."""
-    return "EASE" if name.startswith("ease") else name.replace("_", " ")
+    """What people call a reference where it does not matter for which metric it was chosen."""
+    return reference_title(name.removesuffix("_unseen"))
 
 
 def _winners_curse(confirmation: Confirmation) -> list[str]:

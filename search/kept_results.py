@@ -97,7 +97,7 @@ def confirmed_folder(contender: str, epochs: int) -> str:
 def validation_accuracies(references: Iterable[ReferenceRecord]) -> dict[str, float]:
     """The references that trials can be compared with, by a name for people: their accuracy."""
     return {
-        reference.name.replace("_", " "): reference.metrics[OBJECTIVE_METRIC]
+        reference.title: reference.metrics[OBJECTIVE_METRIC]
         for reference in references
         if reference.name not in FOR_OTHER_METRICS
     }

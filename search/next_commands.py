@@ -5,8 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.addresses import VARIABLES
 from search.masking import holds_secret
-from search.secrets_in_arguments import VARIABLES
 
 
 @dataclass(frozen=True, kw_only=True)

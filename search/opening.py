@@ -3,10 +3,12 @@
 What is slow is imported inside, so that ``--help`` and most errors answer at once.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.addresses import exposed_secrets
 from search.runtime import prepare_runtime
 
 if TYPE_CHECKING:
@@ -48,4 +50,9 @@ def open_session(
     from search.session import Session
 
     screen.doing(f"looking for study {spec.name}")
-    return Session(spec=spec, study_argument=study, workspace=workspace, screen=screen, **options)
+    session = Session(
+        spec=spec, study_argument=study, workspace=workspace, screen=screen, **options
+    )
+    for warning in exposed_secrets(sys.argv):
+        session.warn(warning)
+    return session

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.addresses import checked_storage
-from search.secrets_in_arguments import VARIABLES
+from search.addresses import VARIABLES, checked_storage
 
 StorageOption = Annotated[
     str | None,

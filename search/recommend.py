@@ -24,9 +24,7 @@ def main(
             show_default="models:/deep-retrieval@champion",
         ),
     ] = None,
-    age: Annotated[
-        float | None, typer.Option(metavar="YEARS", help="Of an unknown user.")
-    ] = None,
+    age: Annotated[float | None, typer.Option(metavar="YEARS", help="Of an unknown user.")] = None,
     gender: Annotated[str | None, typer.Option(metavar="F|M", help="Of such a user.")] = None,
     occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
     tracking_uri: TrackingUriOption = None,

@@ -61,9 +61,22 @@ class ReferenceRecord:
     measured_ms: int
 
     @property
+    def title(self) -> str:
+        """What people call it."""
+        return reference_title(self.name)
+
+    @property
     def test_metrics(self) -> Mapping[str, float]:
         """Those of the test rows alone."""
         return {name: each for name, each in self.metrics.items() if name.startswith("test_")}
+
+
+def reference_title(name: str) -> str:
+    """What people call a reference, such as ``damped mean`` or ``EASE``."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+_TITLES = {"ease": "EASE", "ease_unseen": "EASE (seen removed)"}
 
 
 @dataclass(frozen=True, kw_only=True)

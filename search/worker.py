@@ -233,9 +233,7 @@ def _outcome(
     return None
 
 
-def _reason(
-    failures: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], spec: StudySpec
-) -> str:
+def _reason(failures: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], spec: StudySpec) -> str:
     last = failures[-1].user_attrs.get("reason", "no reason recorded")
     reason = f"{len(failures)} trials failed in a row; the last: {last}"
     considered = excused(trials, spec.study.max_failures_in_a_row)

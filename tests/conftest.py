@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from deeprec.compilation import use_compilation_cache
 from deeprec.dataset import default_cache_dir
-from search.secrets_in_arguments import VARIABLES
+from search.addresses import VARIABLES
 
 # Shared machines are slow at times: no example has a time limit. CI tries the same examples every
 # time, so that a change is judged by what it changes; elsewhere they are drawn anew.

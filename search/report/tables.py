@@ -145,7 +145,7 @@ def results_of_test(facts: Facts) -> Table:
 def _reference_rows(facts: Facts, names: Sequence[str]) -> list[list[Cell]]:
     return [
         [
-            (readable(reference.name), None),
+            (reference.title, None),
             *(_number(reference.metrics.get(name), ".4f") for name in names),
         ]
         for reference in facts.references

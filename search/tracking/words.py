@@ -37,7 +37,7 @@ def retrain_name(record: RetrainRecord) -> str:
 
 def reference_name(record: ReferenceRecord) -> str:
     """The reference and what it reaches."""
-    return f"{record.name.replace('_', ' ')}{_main_metric(record.metrics)} (reference)"
+    return f"{record.title}{_main_metric(record.metrics)} (reference)"
 
 
 def confirmation_name(record: ConfirmationRecord) -> str:

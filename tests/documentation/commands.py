@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from search.secrets_in_arguments import VARIABLES
+from search.addresses import VARIABLES
 from search.workspace import PROJECT
 from tests.documentation.markdown import code, table
 

@@ -28,7 +28,7 @@ COMMANDS = NextCommands(
     report="python -m search.report --study made-up",
     recommend="python -m search.recommend 42",
 )
-REFERENCES = {"popularity": 0.4617, "damped mean": 0.4102, "ease": 0.5431}
+REFERENCES = {"popularity": 0.4617, "damped mean": 0.4102, "EASE": 0.5431}
 LAYERS = ((32,), (64, 32), (128, 64, 32), (256, 256, 256, 32), (16, 16))
 
 

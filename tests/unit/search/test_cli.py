@@ -10,10 +10,10 @@ from typing import Annotated
 import pytest
 import typer
 
+from search.addresses import VARIABLES
 from search.cli import run_command
 from search.errors import InputError
 from search.options import StorageOption, TrackingUriOption
-from search.secrets_in_arguments import VARIABLES
 
 
 @pytest.fixture(autouse=True)

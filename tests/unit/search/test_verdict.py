@@ -25,8 +25,8 @@ def test_the_best_is_held_against_reference_and_popularity() -> None:
 
 @pytest.mark.parametrize("accuracy", [0.339, 0.45])
 def test_a_best_that_does_not_beat_a_reference_is_said_not_to(accuracy: float) -> None:
-    standing = verdict([trial(1, value=0.339)], {"popularity": 0.3, "ease": accuracy})[1]
-    assert standing == "It is NOT better than ease, which needs no search."
+    standing = verdict([trial(1, value=0.339)], {"popularity": 0.3, "EASE": accuracy})[1]
+    assert standing == "It is NOT better than EASE, which needs no search."
 
 
 def test_references_that_were_not_measured_are_not_spoken_of() -> None:

@@ -77,7 +77,7 @@ def test_the_verdict_says_what_is_not_beaten(study: optuna.Study, spec: StudySpe
     add_trial(study, spec, top=0.45)
     keep_references(study)
     facts = facts_of(study, spec)
-    assert facts.verdict[1] == "It is NOT better than ease, which needs no search."
+    assert facts.verdict[1] == "It is NOT better than EASE, which needs no search."
 
 
 def test_a_confirmation_is_read_with_every_seed(study: optuna.Study, spec: StudySpec) -> None:

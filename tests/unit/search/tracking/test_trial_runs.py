@@ -225,10 +225,10 @@ def test_references_are_runs_that_are_brought_up_to_date(tracker: Tracker, reade
     tested = {**record.metrics, "test_top_100_accuracy": 0.57}
     tracker.log_references([replace(record, metrics=tested, measured_ms=START_MS + 1)])
     runs = {run.info.run_name: run for run in reader.runs("reference")}
-    assert set(runs) == {"ease 0.5700 (reference)", "popularity 0.5500 (reference)"}
-    assert runs["ease 0.5700 (reference)"].data.params == {"lambda": "500.0"}
-    assert runs["ease 0.5700 (reference)"].data.metrics == tested
-    assert runs["ease 0.5700 (reference)"].info.status == "FINISHED"
+    assert set(runs) == {"EASE 0.5700 (reference)", "popularity 0.5500 (reference)"}
+    assert runs["EASE 0.5700 (reference)"].data.params == {"lambda": "500.0"}
+    assert runs["EASE 0.5700 (reference)"].data.metrics == tested
+    assert runs["EASE 0.5700 (reference)"].info.status == "FINISHED"
 
 
 def test_a_confirmation_is_one_run_with_means_and_words(tracker: Tracker, reader: Reader) -> None:
