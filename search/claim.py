@@ -11,10 +11,8 @@ from collections.abc import Callable
 
 import optuna
 
+from search.attributes import WORKER
 from search.locks import StopReason, StudyLock, within
-
-WORKER = "worker"
-"""Attribute of a trial that was claimed: the name of the worker that runs it."""
 
 UNUSUAL_SECONDS = 60.0
 """Waiting for longer than this is worth a warning."""

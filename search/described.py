@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 
+from search.attributes import DATA_FINGERPRINT, DESCRIPTION, END, HOME, IDENTITY
 from search.databases import parse_url, sqlite_path
 from search.spec import StudySpec
 from search.sqlite_files import value_of
@@ -18,16 +19,13 @@ from search.tracking import StudyContext
 from search.tracking.destination import Destination
 from search.trials import StudyState, TrialRecord
 
-DESCRIPTION, END, HOME = "description", "end", "home"
-"""Names of the study's attributes."""
-
 _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
 """What is kept of a context; the rest follows from the study and its file."""
 
 
 def identity_in(study: optuna.Study) -> str:
     """What tells the study from others of its name; given by whoever created it."""
-    return str(study.user_attrs.get("identity", ""))
+    return str(study.user_attrs.get(IDENTITY, ""))
 
 
 def settle_identity(
@@ -53,7 +51,7 @@ def settle_identity(
     if is_copy and destination.database is not None:
         return
     if is_copy:
-        study.set_user_attr("identity", uuid.uuid4().hex)
+        study.set_user_attr(IDENTITY, uuid.uuid4().hex)
         announce(
             f"this study is a copy of the one in {before}: it gets runs of its own at "
             f"{destination.shown}"
@@ -109,7 +107,7 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
         space_hash=spec.space_hash,
         seed=spec.study.seed,
         data_name=spec.data.dataset,
-        data_fingerprint=attributes.get("data_fingerprint", ""),
+        data_fingerprint=attributes.get(DATA_FINGERPRINT, ""),
         split=spec.data.split,
         identity=identity_in(study),
         **(defaults | attributes.get(DESCRIPTION, {})),

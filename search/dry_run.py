@@ -7,6 +7,7 @@ from rich.text import Text
 
 from deeprec.dataset import Dataset, load_prepared
 from deeprec.towers import parameter_count
+from search.attributes import REFERENCE
 from search.cores import cores_each
 from search.databases import safe_url
 from search.grid import ListSampler
@@ -74,7 +75,7 @@ def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configu
                 study, study.get_trials(deepcopy=False), spec, number, others_run=False
             )
         trial = study.ask()
-        origin = trial.user_attrs.get("reference", spec.sampler.name)
+        origin = trial.user_attrs.get(REFERENCE, spec.sampler.name)
         found.append((origin, suggest(trial, spec.space)))
     return found
 

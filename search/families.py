@@ -8,17 +8,7 @@ from collections.abc import Hashable, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-INTERRUPTED = "interrupted"
-"""Attribute of a failed trial that did not fail by itself: its configuration runs again."""
-
-DIED = "died"
-"""Attribute of a failed trial whose process died in the middle of it."""
-
-SUPERSEDED = "superseded"
-"""Attribute of a failed trial that never began, as another one took its place."""
-
-REFERENCE = "reference"
-RETRY_OF = "retry_of"
+from search.attributes import INTERRUPTED, REFERENCE, RETRY_OF, SUPERSEDED
 
 
 def family_of(trial: FrozenTrial) -> Hashable:

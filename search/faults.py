@@ -5,11 +5,9 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.attributes import ERROR, INTERRUPTED
 from search.errors import is_disk_full
-from search.families import INTERRUPTED, family_of, was_interrupted, was_superseded
-
-ERROR = "error"
-"""Attribute of a failed trial: the type of its error, where that may be the environment's fault."""
+from search.families import family_of, was_interrupted, was_superseded
 
 LEAST_FAILURES = 3
 """So many failures in a row, at least, say something about what they have in common."""

@@ -13,13 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from search.attributes import FIXED_PARAMETERS, GRID_PARAMETERS
 from search.families import was_superseded
-
-RESERVED = "grid:parameters"
-"""System attribute of a trial: the parameters that were chosen for it."""
-
-FIXED = "fixed_params"
-"""System attribute in which Optuna keeps the parameters of an enqueued trial."""
 
 Parameters = Mapping[str, int | float]
 
@@ -54,14 +49,14 @@ class ListSampler(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Reserve the next untried parameters that agree with those the trial came with."""
         others = [other for other in _all_trials(study) if other.number != trial.number]
-        fixed = trial.system_attrs.get(FIXED, {})
+        fixed = trial.system_attrs.get(FIXED_PARAMETERS, {})
         # What is left of a trial that was killed while it was being sampled is completed, even
         # if the list has nothing new that agrees with it.
         pool = self._agreeing(self._untried(others), fixed) or (
             self._agreeing(self._ordered, fixed) if fixed else []
         )
         if pool:
-            study._storage.set_trial_system_attr(trial._trial_id, RESERVED, dict(pool[0]))
+            study._storage.set_trial_system_attr(trial._trial_id, GRID_PARAMETERS, dict(pool[0]))
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -87,7 +82,7 @@ class ListSampler(BaseSampler):
         Raises:
             RuntimeError: nothing was left to reserve; ask :meth:`remaining` first.
         """
-        reserved = trial.system_attrs.get(RESERVED)
+        reserved = trial.system_attrs.get(GRID_PARAMETERS)
         if reserved is None:
             raise RuntimeError(
                 f"the grid is exhausted: all of its {len(self._ordered)} configurations were tried"
@@ -118,8 +113,8 @@ def tried_by(trial: FrozenTrial) -> dict[str, int | float]:
     A waiting trial holds none of its own yet, and one that was killed may hold only some; what
     it was enqueued with, or what a :class:`ListSampler` reserved for it, completes them.
     """
-    fixed: Parameters = trial.system_attrs.get(FIXED, {})
-    reserved: Parameters = trial.system_attrs.get(RESERVED, {})
+    fixed: Parameters = trial.system_attrs.get(FIXED_PARAMETERS, {})
+    reserved: Parameters = trial.system_attrs.get(GRID_PARAMETERS, {})
     return {**trial.params, **fixed, **reserved}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 
-PREFIX = "result:"
+from search.attributes import RESULT
 
 
 class Ledger:
@@ -22,11 +22,11 @@ class Ledger:
 
     def get(self, name: str) -> Any | None:
         """The result, or None where it was not computed yet."""
-        return self._study.user_attrs.get(PREFIX + name)
+        return self._study.user_attrs.get(RESULT + name)
 
     def starting_with(self, start: str) -> dict[str, Any]:
         """All results whose names begin like this, by the rest of the name."""
-        start = PREFIX + start
+        start = RESULT + start
         attributes = self._study.user_attrs
         return {
             name.removeprefix(start): result
@@ -36,7 +36,7 @@ class Ledger:
 
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """Keeps a result, in the place of an earlier one."""
-        self._study.set_user_attr(PREFIX + name, dict(result))
+        self._study.set_user_attr(RESULT + name, dict(result))
 
     def computed(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The result; it is computed and kept the first time."""

@@ -20,9 +20,20 @@ from deeprec.device_data import DeviceData
 from deeprec.errors import DivergedError
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import TrainingResult, train
+from search.attributes import (
+    COMPUTED_ON,
+    CURVE,
+    DERIVED,
+    DIVERGED,
+    ERROR,
+    OOM,
+    REASON,
+    TRACEBACK,
+    TRAIN_SECONDS,
+)
 from search.claim import ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
-from search.faults import ERROR, environment_fault
+from search.faults import environment_fault
 from search.order import place_of
 from search.provenance import computed_on
 from search.seeds import derive_seed
@@ -32,7 +43,7 @@ from search.stale import mark_interrupted
 from search.stopwatch import Stopwatch
 from search.stored_trials import curve_to_json, record_of
 from search.towers import save_towers
-from search.trials import DIVERGED, OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 
 STORE_EVERY_S = 2.0
 """Seconds between two updates of the curve of a running trial; more of it is lost by no kill."""
@@ -120,7 +131,7 @@ class Objective:
             raise
         except DivergedError as error:
             trial.set_user_attr(DIVERGED, True)
-            trial.set_user_attr("reason", str(error))
+            trial.set_user_attr(REASON, str(error))
             raise optuna.TrialPruned(str(error)) from error
         except Exception as error:
             if reason := environment_fault(error):
@@ -132,7 +143,7 @@ class Objective:
             with watch.running():
                 free_memory()
             with suppress(StorageLostError, UpdateFinishedTrialError):
-                trial.set_user_attr("train_seconds", round(watch.seconds, 3))
+                trial.set_user_attr(TRAIN_SECONDS, round(watch.seconds, 3))
 
     def _run(self, trial: optuna.Trial, watch: Stopwatch) -> float:
         configuration = suggest(trial, self.spec.space)
@@ -142,8 +153,8 @@ class Objective:
             model = RetrievalModel.for_tables(
                 self.data.users, self.data.movies, configuration.model_config(), seed=seed
             )
-        trial.set_user_attr("derived", derived_parameters(configuration, model, seed))
-        trial.set_user_attr("computed_on", computed_on())
+        trial.set_user_attr(DERIVED, derived_parameters(configuration, model, seed))
+        trial.set_user_attr(COMPUTED_ON, computed_on())
         record = record_of(_frozen(trial))
         for watcher in self.watchers:
             watcher.trial_started(record)
@@ -229,7 +240,7 @@ class _Seam:
                 raise optuna.TrialPruned(f"pruned after epoch {epoch}")
 
     def _store(self) -> None:
-        self.trial.set_user_attr("curve", curve_to_json(self.curve))
+        self.trial.set_user_attr(CURVE, curve_to_json(self.curve))
         self._stored, self._stored_at = len(self.curve), time.monotonic()
 
 
@@ -269,8 +280,8 @@ def _reason(error: Exception) -> str:
 
 
 def _note_failure(trial: optuna.Trial, error: Exception) -> None:
-    trial.set_user_attr("reason", _reason(error))
-    trial.set_user_attr("traceback", traceback.format_exc(limit=-20))
+    trial.set_user_attr(REASON, _reason(error))
+    trial.set_user_attr(TRACEBACK, traceback.format_exc(limit=-20))
     if is_out_of_memory(error):
         trial.set_user_attr(OOM, True)
     elif not isinstance(error, ArithmeticError):

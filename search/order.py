@@ -13,13 +13,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.families import (
-    REFERENCE,
-    RETRY_OF,
-    superfluous,
-    to_run_again,
-    was_superseded,
-)
+from search.attributes import REFERENCE, RETRY_OF
+from search.families import superfluous, to_run_again, was_superseded
 from search.grid import tried_by
 from search.space import enqueued_configurations, parameters_of
 from search.spec import StudySpec

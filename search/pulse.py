@@ -14,11 +14,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from search.attributes import BEAT
 from search.errors import StorageLostError
 from search.watch import BEATS_IN_GRACE, GRACE_SECONDS, Watch
-
-BEAT = "beat"
-"""Attribute of a running trial: the number of signs its worker has given."""
 
 
 class Pulse:

@@ -12,9 +12,8 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from search.claim import WORKER
-from search.families import DIED, INTERRUPTED, SUPERSEDED, family_of
-from search.trials import OOM
+from search.attributes import DIED, INTERRUPTED, OOM, REASON, SUPERSEDED, WORKER
+from search.families import family_of
 
 MOST_DEATHS = 2
 """So many workers may die with a configuration; then it is given up."""
@@ -110,14 +109,14 @@ def close_stale(
 
 def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
     """Notes, while the trial is unfinished, that it did not fail by itself: it will run again."""
-    _note(study, trial, **{INTERRUPTED: True, "reason": reason})
+    _note(study, trial, **{INTERRUPTED: True, REASON: reason})
 
 
 def supersede(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
     """Ends a trial that another one took the place of before it began."""
     with suppress(UpdateFinishedTrialError):
         reason = "another process decided in its place before it began"
-        _note(study, trial, **{SUPERSEDED: True, "reason": reason})
+        _note(study, trial, **{SUPERSEDED: True, REASON: reason})
         _fail(study, trial)
 
 
@@ -137,7 +136,7 @@ def _close(
         if closed.out_of_memory:
             _note(study, trial, **{OOM: True})
         if closed.is_given_up:
-            _note(study, trial, reason=closed.reason)
+            _note(study, trial, **{REASON: closed.reason})
         else:
             mark_interrupted(study, trial, reason)
         _fail(study, trial)

@@ -3,14 +3,12 @@
 import optuna
 from optuna.storages import RDBStorage
 
+from search.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
 from search.databases import explained, holds_studies, log_ahead, open_storage, safe_url
 from search.errors import InputError
 from search.patience import Patience
 from search.samplers import make_pruner
 from search.spec import DIRECTION, StudySpec, differences, override
-
-_MARKS = ("identity", "seed", "data_fingerprint", "comparable")
-"""Attributes of a study of ours, in the order in which :func:`open_study` writes them."""
 
 
 def recognized(
@@ -40,11 +38,11 @@ def recognized(
     except KeyError:
         return None, spec
     try:
-        seed = study.user_attrs.get("seed")
+        seed = study.user_attrs.get(SEED)
         if any_seed and isinstance(seed, int):
             spec = override(spec, seed=seed)
         refuse_other_study(study, spec)
-        return study.user_attrs.get("identity"), spec
+        return study.user_attrs.get(IDENTITY), spec
     finally:
         close_study(study)
 
@@ -81,9 +79,9 @@ def open_study(
             load_if_exists=True,
         )
     refuse_other_study(study, spec, data_fingerprint)
-    if "comparable" not in study.user_attrs:  # new, or its creation was interrupted
+    if COMPARABLE not in study.user_attrs:  # new, or its creation was interrupted
         values = (identity, spec.study.seed, data_fingerprint, spec.comparable)
-        for mark, value in zip(_MARKS, values, strict=True):
+        for mark, value in zip(MARKS, values, strict=True):
             study.set_user_attr(mark, value)
     return study
 
@@ -147,17 +145,17 @@ def refuse_other_study(
             direction, seed or (where given) fingerprint differ.
     """
     attributes = study.user_attrs
-    is_described = "comparable" in attributes  # not, if its creation was cut short
+    is_described = COMPARABLE in attributes  # not, if its creation was cut short
     if not is_described:
         _refuse_foreign(study)
-    found = differences(attributes["comparable"], spec.comparable) if is_described else []
+    found = differences(attributes[COMPARABLE], spec.comparable) if is_described else []
     directions = ", ".join(direction.name.lower() for direction in study.directions)
     if directions != DIRECTION:
         found.append(f"direction was {directions}, is {DIRECTION}")
-    if is_described and attributes["seed"] != spec.study.seed:
-        seed = attributes["seed"]
+    if is_described and attributes[SEED] != spec.study.seed:
+        seed = attributes[SEED]
         found.append(f"seed was {seed}, is {spec.study.seed} (give --seed {seed})")
-    if is_described and data_fingerprint not in (None, attributes.get("data_fingerprint")):
+    if is_described and data_fingerprint not in (None, attributes.get(DATA_FINGERPRINT)):
         found.append("the prepared data set (or a library that prepared it) changed")
     if found:
         raise InputError(
@@ -169,7 +167,7 @@ def refuse_other_study(
 def _refuse_foreign(study: optuna.Study) -> None:
     """Refuses a study without our marks, unless it is as empty as one just created."""
     trials = len(study.get_trials(deepcopy=False))
-    foreign = study.user_attrs.keys() - set(_MARKS)
+    foreign = study.user_attrs.keys() - set(MARKS)
     if trials or foreign:
         holds = f"{trials} {'trial' if trials == 1 else 'trials'}" if trials else min(foreign)
         raise InputError(

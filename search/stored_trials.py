@@ -6,10 +6,21 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.attributes import (
+    COMPUTED_ON,
+    CURVE,
+    DERIVED,
+    DIVERGED,
+    OOM,
+    REASON,
+    REFERENCE,
+    RETRY_OF,
+    TRAIN_SECONDS,
+)
 from search.families import was_interrupted, was_superseded
 from search.grid import tried_by
 from search.space import readable
-from search.trials import DIVERGED, OBJECTIVE_METRIC, OOM, CurvePoint, TrialRecord
+from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 from search.trials import TrialState as RecordState
 
 _WITH_REASON: tuple[RecordState, ...] = ("diverged", "failed", "interrupted")
@@ -23,26 +34,26 @@ def records(study: optuna.Study) -> list[TrialRecord]:
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """What the storage holds of a trial, as plain data."""
     attributes = trial.user_attrs
-    curve = curve_from_json(attributes.get("curve", []))
+    curve = curve_from_json(attributes.get(CURVE, []))
     state = _state(trial)
     best_epoch, value = (None, None) if state == "diverged" else _best_point(curve)
     return TrialRecord(
         number=trial.number,
         state=state,
         parameters=readable(tried_by(trial)),
-        derived=attributes.get("derived", {}),
+        derived=attributes.get(DERIVED, {}),
         value=value,
         best_epoch=best_epoch,
         pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
-        reason=attributes.get("reason") if state in _WITH_REASON else None,
+        reason=attributes.get(REASON) if state in _WITH_REASON else None,
         out_of_memory=bool(attributes.get(OOM)),
-        reference=attributes.get("reference"),
-        retry_of=attributes.get("retry_of"),
+        reference=attributes.get(REFERENCE),
+        retry_of=attributes.get(RETRY_OF),
         curve=curve,
         started_ms=_milliseconds(trial.datetime_start),
         ended_ms=_milliseconds(trial.datetime_complete),
-        computed_on=attributes.get("computed_on", {}),
-        train_seconds=attributes.get("train_seconds"),
+        computed_on=attributes.get(COMPUTED_ON, {}),
+        train_seconds=attributes.get(TRAIN_SECONDS),
     )
 
 

@@ -17,12 +17,6 @@ StudyState = Literal["complete", "interrupted", "failed"]
 OBJECTIVE_METRIC = "val_top_100_accuracy"
 """The metric whose best validated value is the value of a trial; higher is better."""
 
-DIVERGED = "diverged"
-"""Attribute of a trial whose training diverged; to Optuna it is a pruned one."""
-
-OOM = "oom"
-"""Attribute, and tag in MLflow, of a trial that ran out of memory: it is not tried again."""
-
 FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned", "diverged")
 """The states that count towards ``--trials``."""
 

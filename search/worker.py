@@ -7,6 +7,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from search.attributes import REASON
 from search.claim import Claim, ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
 from search.families import was_interrupted, was_superseded
@@ -234,7 +235,7 @@ def _outcome(
 
 
 def _reason(failures: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], spec: StudySpec) -> str:
-    last = failures[-1].user_attrs.get("reason", "no reason recorded")
+    last = failures[-1].user_attrs.get(REASON, "no reason recorded")
     reason = f"{len(failures)} trials failed in a row; the last: {last}"
     considered = excused(trials, spec.study.max_failures_in_a_row)
     if any(considered[failure.number] is not failure for failure in failures):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from search.attributes import OOM
 from search.logged import COMPUTED_ON
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking import words
@@ -21,7 +22,7 @@ from search.tracking.keys import (
     STUDY_NAME,
     TRIAL,
 )
-from search.trials import OOM, CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
+from search.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 

@@ -8,7 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.claim import WORKER, Claim, ClaimLostError
+from search.attributes import WORKER
+from search.claim import Claim, ClaimLostError
 from search.databases import default_storage
 from search.locks import StopReason, lock_of, within
 from search.outcome import Outcome

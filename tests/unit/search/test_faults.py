@@ -8,9 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
+from search.attributes import ERROR
 from search.errors import EnvironmentFaultError
 from search.families import was_interrupted
-from search.faults import ERROR, environment_fault, excused
+from search.faults import environment_fault, excused
 from search.stale import mark_interrupted
 from search.stored_trials import records
 from tests.unit.search.test_worker import Behavior, Bench, good

@@ -19,8 +19,8 @@ from deeprec.errors import DivergedError
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import TrainingResult, train
+from search.attributes import ERROR
 from search.errors import EnvironmentFaultError
-from search.faults import ERROR
 from search.objective import STABILITY_SEEDS, Objective, free_memory, set_libraries_aside
 from search.stored_trials import record_of, records
 from search.towers import find_towers, load_towers

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.claim import WORKER
+from search.attributes import WORKER
 from search.families import superfluous, to_run_again
 from search.stale import close_stale, everybody_gone, gone, mark_interrupted, supersede
 from search.stored_trials import records

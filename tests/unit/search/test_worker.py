@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
-from search.faults import ERROR
+from search.attributes import ERROR
 from search.objective import TrialWatcher
 from search.outcome import Outcome
 from search.space import suggest
