@@ -27,8 +27,7 @@ from search.contenders import Contender
 from search.kept_results import (
     COLLAPSED,
     SECONDS,
-    TEST,
-    VALIDATION,
+    TrainingKey,
     confirmed_folder,
     retraining_of,
     validated_accuracy,
@@ -81,7 +80,7 @@ class Confirming:
             contender: what is trained.
             number: of the seed, from 0; a number is the same seed for every contender.
         """
-        name = f"{VALIDATION}{contender.key}:{contender.training.epochs}:{number}"
+        name = TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self._ledger.computed(name, lambda: self._validated(contender, number))
         if COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance:  # of version 0.1.0
             result = {**result, COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
@@ -100,7 +99,7 @@ class Confirming:
         Returns:
             What was measured, and where the recommender made of the towers lies if it was kept.
         """
-        name = f"{TEST}{contender.key}:{contender.training.epochs}:{number}"
+        name = TrainingKey(contender.key, contender.training.epochs, number).test
         result = self._ledger.computed(name, lambda: self._tested(contender, number))
         record = retraining_of(result)
         if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:

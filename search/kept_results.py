@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from search.ledger import Ledger
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
@@ -25,6 +25,36 @@ chance."""
 
 FOR_OTHER_METRICS = ("ease_unseen",)
 """References whose choices were made for another metric than the one that trials have."""
+
+
+class TrainingKey(NamedTuple):
+    """Tells a training of a confirmation from the others.
+
+    Attributes:
+        contender: key of its configuration.
+        epochs: how many.
+        number: of its seed, from 0.
+    """
+
+    contender: str
+    epochs: int
+    number: int
+
+    @property
+    def validation(self) -> str:
+        """The name of the result on the validation rows."""
+        return f"{VALIDATION}{self.contender}:{self.epochs}:{self.number}"
+
+    @property
+    def test(self) -> str:
+        """The name of the result on the test rows."""
+        return f"{TEST}{self.contender}:{self.epochs}:{self.number}"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The key at the end of a result's name."""
+        contender, epochs, number = name.rsplit(":", 2)
+        return cls(contender, int(epochs), int(number))
 
 
 def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
@@ -54,11 +84,17 @@ def kept_retrainings(
     """
     found = []
     for name, result in ledger.starting_with(TEST).items():
-        contender, epochs, number = name.split(":")
-        folder = confirmed_folder(contender, int(epochs))
-        towers = find_towers(towers_folder, folder) if number == "0" else None
+        key = TrainingKey.of(name)
+        folder = confirmed_folder(key.contender, key.epochs)
+        towers = find_towers(towers_folder, folder) if key.number == 0 else None
         found.append((retraining_of(result), towers))
     return found
+
+
+def kept_validations(ledger: Ledger) -> dict[TrainingKey, Mapping[str, Any]]:
+    """The trainings that were validated, with what came of each."""
+    results = ledger.starting_with(VALIDATION)
+    return {TrainingKey.of(name): result for name, result in results.items()}
 
 
 def kept_tests(ledger: Ledger) -> list[RetrainRecord]:

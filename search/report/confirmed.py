@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search.confirmation import TEST_METRIC, test_samples
 from search.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.depths import depth_of
-from search.kept_results import SECONDS, VALIDATION, kept_tests, validated_accuracy
+from search.kept_results import SECONDS, kept_tests, kept_validations, validated_accuracy
 from search.ledger import Ledger
 from search.noise import Deviation, Sample
 from search.retrained import ConfirmationRecord, RetrainRecord
@@ -67,10 +67,9 @@ def contender_results(
         spec: its file.
     """
     values: dict[tuple[str, int], dict[int, float | None]] = {}
-    for name, result in ledger.starting_with(VALIDATION).items():
-        key, epochs, number = name.rsplit(":", 2)
-        of_one = values.setdefault((key, int(epochs)), {})
-        of_one[int(number)] = validated_accuracy(result)
+    for key, result in kept_validations(ledger).items():
+        of_one = values.setdefault((key.contender, key.epochs), {})
+        of_one[key.number] = validated_accuracy(result)
     by_number = {trial.number: trial for trial in trials}
     found = [_result(*which, of_one, by_number, spec) for which, of_one in values.items()]
     return sorted(
@@ -196,8 +195,7 @@ def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
 
 def seconds_spent(ledger: Ledger) -> float | None:
     """What all trainings of the confirmation took; None where there was none, or no clock."""
-    validations = ledger.starting_with(VALIDATION).values()
-    spent = [result.get(SECONDS) for result in validations]
+    spent = [result.get(SECONDS) for result in kept_validations(ledger).values()]
     spent += [(test.ended_ms - test.started_ms) / 1000 for test in kept_tests(ledger)]
     known = [seconds for seconds in spent if seconds is not None]
     return sum(known) if known and len(known) == len(spent) else None
