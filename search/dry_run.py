@@ -10,11 +10,9 @@ from deeprec.towers import parameter_count
 from search.attributes import REFERENCE
 from search.cores import cores_each
 from search.databases import safe_url
-from search.grid import ListSampler
-from search.order import enqueue_next
-from search.samplers import make_pruner, make_sampler, sampler_of_next
+from search.order import ask_next
+from search.samplers import make_pruner
 from search.sections import RANKING_DIMENSIONS
-from search.seeds import derive_seed
 from search.session import Session
 from search.space import Configuration, data_config, suggest
 from search.spec import StudySpec
@@ -64,17 +62,10 @@ def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configu
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
     found: list[tuple[str, Configuration]] = []
-    for number in range(min(count, spec.study.trials)):
-        sampler = make_sampler(spec, derive_seed(spec.study.seed, "sampler", number))
-        study.sampler = sampler
-        enqueued = enqueue_next(study, study.get_trials(deepcopy=False), spec)
-        if not enqueued and isinstance(sampler, ListSampler) and not sampler.remaining(study):
+    for _ in range(min(count, spec.study.trials)):
+        trial = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)
+        if trial is None:
             break
-        if not enqueued:
-            study.sampler = sampler_of_next(
-                study, study.get_trials(deepcopy=False), spec, number, others_run=False
-            )
-        trial = study.ask()
         origin = trial.user_attrs.get(REFERENCE, spec.sampler.name)
         found.append((origin, suggest(trial, spec.space)))
     return found

@@ -7,7 +7,8 @@ many workers there are. The place follows from what a trial is created with (its
 which trial it runs again), so nothing has to be written for it and no kill can lose it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -15,34 +16,84 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.attributes import REFERENCE, RETRY_OF
 from search.families import superfluous, to_run_again, was_superseded
-from search.grid import tried_by
+from search.grid import ListSampler, tried_by
+from search.samplers import make_sampler, sampler_of_next
+from search.seeds import derive_seed
 from search.space import enqueued_configurations, parameters_of
 from search.spec import StudySpec
 from search.stale import supersede
 
 
-def enqueue_next(study: optuna.Study, trials: Sequence[FrozenTrial], spec: StudySpec) -> bool:
-    """Enqueues what has to run before the sampler is asked; returns whether anything has to.
+@dataclass(frozen=True, kw_only=True)
+class NextTrial:
+    """What runs after some trials.
 
-    First configurations whose trial was interrupted and has not been run again, then the file's
-    configurations that the study does not hold yet. One at a time, so that what was interrupted
-    last runs next, and a killed process never leaves the same configuration in the queue twice.
+    Attributes:
+        place: of its configuration.
+        is_waiting: whether the study's queue holds it already.
+        parameters: of a configuration that has to be enqueued; None where one waits, or where the
+            sampler decides.
+        attributes: of that trial.
+    """
+
+    place: int
+    is_waiting: bool = False
+    parameters: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def next_trial(trials: Sequence[FrozenTrial], spec: StudySpec) -> NextTrial:
+    """Decides what runs next.
+
+    First what waits, then a configuration whose trial was interrupted and has not been run again,
+    then the file's configurations that the study does not hold yet, then what the sampler says.
+    """
+    if (waiting := _waiting(trials)) is not None:
+        return NextTrial(place=place_of(trials, waiting.number), is_waiting=True)
+    if (again := to_run_again(trials)) is not None:
+        attributes = {RETRY_OF: again.user_attrs.get(RETRY_OF, again.number)}
+        if REFERENCE in again.user_attrs:
+            attributes[REFERENCE] = again.user_attrs[REFERENCE]
+        place = place_of(trials, again.number)
+        return NextTrial(place=place, parameters=tried_by(again), attributes=attributes)
+    place = place_of(trials, len(trials))
+    held = {trial.user_attrs.get(REFERENCE) for trial in trials if not was_superseded(trial)}
+    for name, configuration in enqueued_configurations(spec).items():
+        if name not in held:
+            parameters = parameters_of(configuration)
+            return NextTrial(place=place, parameters=parameters, attributes={REFERENCE: name})
+    return NextTrial(place=place)
+
+
+def ask_next(
+    study: optuna.Study, trials: Sequence[FrozenTrial], spec: StudySpec, *, others_run: bool
+) -> optuna.Trial | None:
+    """Creates the trial that runs next; the claim is held.
+
+    One configuration at a time is enqueued, so that what was interrupted last runs next, and a
+    killed process never leaves the same configuration in the queue twice.
+
+    Args:
+        study: that is searched.
+        trials: of the study, in the order of their numbers.
+        spec: its file.
+        others_run: whether other trials are under way.
+
+    Returns:
+        None where every configuration of a grid was tried.
     """
     for trial in superfluous(trials):  # left by a process whose claim was taken from it
         supersede(study, trial)
-    if _waiting(trials) is not None:
-        return True
-    fixed = _interrupted_configuration(trials) or _reference_configuration(trials, spec)
-    if fixed is not None:
-        parameters, attributes = fixed
-        study.enqueue_trial(parameters, user_attrs=attributes)
-    return fixed is not None
-
-
-def place_of_next(trials: Sequence[FrozenTrial]) -> int:
-    """The place of the trial that runs after these: one that waits, a new try, or a new trial."""
-    known = _waiting(trials) or to_run_again(trials)
-    return place_of(trials, len(trials) if known is None else known.number)
+    following = next_trial(trials, spec)
+    seed = derive_seed(spec.study.seed, "sampler", following.place)
+    study.sampler = make_sampler(spec, seed, others_run=others_run)
+    if following.parameters is not None:
+        study.enqueue_trial(dict(following.parameters), user_attrs=dict(following.attributes))
+    elif not following.is_waiting:
+        if isinstance(study.sampler, ListSampler) and not study.sampler.remaining(study):
+            return None
+        study.sampler = sampler_of_next(study, trials, spec, following.place, others_run=others_run)
+    return study.ask()
 
 
 def place_of(trials: Sequence[FrozenTrial], number: int) -> int:
@@ -62,26 +113,3 @@ def _waiting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     superseded = {trial.number for trial in superfluous(trials)}
     waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
     return next((trial for trial in waiting if trial.number not in superseded), None)
-
-
-def _interrupted_configuration(
-    trials: Sequence[FrozenTrial],
-) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Parameters and attributes of a new try, which points to the first try of all."""
-    trial = to_run_again(trials)
-    if trial is None:
-        return None
-    attributes = {RETRY_OF: trial.user_attrs.get(RETRY_OF, trial.number)}
-    if REFERENCE in trial.user_attrs:
-        attributes[REFERENCE] = trial.user_attrs[REFERENCE]
-    return tried_by(trial), attributes
-
-
-def _reference_configuration(
-    trials: Sequence[FrozenTrial], spec: StudySpec
-) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    held = {trial.user_attrs.get(REFERENCE) for trial in trials if not was_superseded(trial)}
-    for name, configuration in enqueued_configurations(spec).items():
-        if name not in held:
-            return parameters_of(configuration), {REFERENCE: name}
-    return None

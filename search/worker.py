@@ -12,13 +12,10 @@ from search.claim import Claim, ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
 from search.families import was_interrupted, was_superseded
 from search.faults import excused
-from search.grid import ListSampler
 from search.objective import Objective, TrialWatcher
-from search.order import enqueue_next, place_of_next
+from search.order import ask_next
 from search.outcome import Outcome
 from search.pulse import Pulse
-from search.samplers import make_sampler, sampler_of_next
-from search.seeds import derive_seed
 from search.spec import StudySpec
 from search.stale import SILENT, close_stale, gone, supersede
 from search.stored_trials import record_of
@@ -125,16 +122,9 @@ class _Loop:
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
             return None
-        place = place_of_next(trials)
-        seed = derive_seed(self.spec.study.seed, "sampler", place)
-        self.study.sampler = make_sampler(self.spec, seed, others_run=running > 0)
-        enqueued = enqueue_next(self.study, trials, self.spec)
-        if enqueued or not _is_exhausted(self.study):
-            if not enqueued:
-                self.study.sampler = sampler_of_next(
-                    self.study, trials, self.spec, place, others_run=running > 0
-                )
-            return self._run_one(self.study.ask())
+        trial = ask_next(self.study, trials, self.spec, others_run=running > 0)
+        if trial is not None:
+            return self._run_one(trial)
         if running:
             self._wait()
             return None
@@ -208,10 +198,6 @@ class _Loop:
 
 def _finished(trials: Sequence[FrozenTrial]) -> int:
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
-
-
-def _is_exhausted(study: optuna.Study) -> bool:
-    return isinstance(study.sampler, ListSampler) and study.sampler.remaining(study) == 0
 
 
 def _outcome(
