@@ -1,4 +1,4 @@
-"""A watcher that takes its time: what it is told is done in a thread of its own, in order.
+"""A listener that takes its time is told the events in a thread of its own, in order.
 
 Training is one compiled call an epoch, which leaves Python's lock to others. So what MLflow costs
 is paid beside the training, not after it.
@@ -8,15 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from search.trials import CurvePoint, TrialRecord
-
-if TYPE_CHECKING:
-    from search.objective import TrialWatcher
+from search.events import EpochFinished, Listener, TrialEvent
 
 CAPACITY = 1000
 """How many events may wait. Then epochs are dropped: the end of a trial tells its whole curve."""
@@ -25,23 +19,15 @@ PATIENCE_S = 30.0
 """Seconds that leaving takes at most; what was not passed on by then never is."""
 
 
-@dataclass(frozen=True)
-class _Event:
-    """Something to pass on."""
-
-    pass_on: Callable[[], None]
-    is_epoch: bool = False
-
-
 class Background:
-    """Passes events on to another watcher, entered for as long as there are any.
+    """Passes events on to another listener, entered for as long as there are any.
 
-    Whoever tells it something never waits. When it is left, everything it was told has been passed
-    on, unless the watcher is so slow that this would take too long.
+    Emitting an event never waits. When it is left, all events have been passed on, unless the
+    listener is so slow that this would take too long.
 
     Args:
-        watcher: called from one thread, in the order of the events.
-        warn: told in one line, once, when the watcher raises; it is told later events all the same.
+        listener: called from one thread, in the order of the events.
+        warn: told in one line, once, when the listener raises; later events are passed on as well.
         spare: does some of what can wait, when no event does; returns whether there is more to
             do at once, and is asked again after each event.
         capacity: how many events may wait.
@@ -50,19 +36,19 @@ class Background:
 
     def __init__(
         self,
-        watcher: "TrialWatcher",
+        listener: Listener,
         warn: Callable[[str], None],
         *,
         spare: Callable[[], bool] = lambda: False,
         capacity: int = CAPACITY,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._watcher = watcher
+        self._listener = listener
         self._warn = warn
         self._spare = spare
         self._capacity = capacity
         self._patience_s = patience_s
-        self._waiting: deque[_Event] = deque()
+        self._waiting: deque[TrialEvent] = deque()
         self._change = threading.Condition()
         self._is_left = False
         self._thread = threading.Thread(target=self._pass_on, name="tracking", daemon=True)
@@ -82,28 +68,17 @@ class Background:
         with self._change:
             self._waiting.clear()
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        """Passed on later."""
-        self._put(_Event(partial(self._watcher.trial_started, trial)))
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        """Passed on later."""
-        self._put(_Event(partial(self._watcher.epoch_finished, number, point), is_epoch=True))
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """Passed on later."""
-        self._put(_Event(partial(self._watcher.trial_finished, trial, towers)))
-
-    def _put(self, event: _Event) -> None:
-        """Keeps the event if there is room; epochs make room for the beginnings and ends."""
+    def hear(self, event: TrialEvent) -> None:
+        """Passes the event on later, where there is room; epochs make room for starts and ends."""
         with self._change:
-            if len(self._waiting) >= self._capacity and not event.is_epoch:
-                self._waiting = deque(each for each in self._waiting if not each.is_epoch)
+            if len(self._waiting) >= self._capacity and not isinstance(event, EpochFinished):
+                others = (each for each in self._waiting if not isinstance(each, EpochFinished))
+                self._waiting = deque(others)
             if len(self._waiting) < self._capacity:
                 self._waiting.append(event)
                 self._change.notify()
 
-    def _next(self, wait_s: float | None) -> _Event | None:
+    def _next(self, wait_s: float | None) -> TrialEvent | None:
         """The next event, as soon as there is one; None when there is none in time or ever."""
         with self._change:
             self._change.wait_for(lambda: self._waiting or self._is_left, wait_s)
@@ -116,7 +91,7 @@ class Background:
             has_more = True
             try:
                 if event:
-                    event.pass_on()
+                    self._listener(event)
                 else:
                     has_more = self._spare()
             except Exception as error:

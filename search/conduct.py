@@ -14,6 +14,7 @@ from search.background import Background
 from search.cores import available_cores, shared_accelerator, worker_environment
 from search.described import identity_in, keep_description, settle_identity
 from search.errors import InputError, StorageLostError
+from search.events import to_all
 from search.interrupt import StopRequest
 from search.kept_results import validation_accuracies
 from search.launch import search_here, search_with_workers
@@ -144,14 +145,14 @@ def _run_trials(
     ):
         session.patience.stop_reason = lambda: stop.reason
         with (
-            Background(tracker, session.warn, spare=tracker.work_off) as tracking,
+            Background(tracker.hear, session.warn, spare=tracker.work_off) as tracking,
             progress.shown(),
         ):
-            watchers = (tracking, progress)
+            emit = to_all(tracking.hear, progress.hear)
             if session.workers == 1:
-                outcome = search_here(session, study, pulse, watchers, stop, timeout_seconds)
+                outcome = search_here(session, study, pulse, emit, stop, timeout_seconds)
             else:
-                outcome = search_with_workers(session, study, pool, watchers, stop, timeout_seconds)
+                outcome = search_with_workers(session, study, pool, emit, stop, timeout_seconds)
             session.screen.doing("telling MLflow what is left to tell")
         session.screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])

@@ -1,14 +1,14 @@
 """The two ways to run the trials of a study: in this process, or in several others."""
 
 import time
-from collections.abc import Sequence
 
 import optuna
 
 from search.data import training_data
+from search.events import Listener
 from search.interrupt import StopRequest
 from search.messages import Assignment
-from search.objective import Objective, TrialWatcher, set_libraries_aside
+from search.objective import Objective, set_libraries_aside
 from search.outcome import Outcome
 from search.pool import Pool
 from search.pulse import Pulse
@@ -21,7 +21,7 @@ def search_here(
     session: Session,
     study: optuna.Study,
     pulse: Pulse,
-    watchers: Sequence[TrialWatcher],
+    emit: Listener,
     stop: StopRequest,
     timeout_seconds: float | None,
 ) -> Outcome:
@@ -35,7 +35,7 @@ def search_here(
         session.spec,
         training_data(session.dataset, session.splits),
         towers_folder=session.towers_folder,
-        watchers=watchers,
+        emit=emit,
         should_stop=stop_reason,
         on_claimed=claim.settle,
     )
@@ -46,7 +46,7 @@ def search_here(
         objective,
         claim=claim,
         pulse=pulse,
-        watchers=watchers,
+        emit=emit,
         stop_reason=stop_reason,
         timeout_seconds=timeout_seconds,
         warn=session.warn,
@@ -57,7 +57,7 @@ def search_with_workers(
     session: Session,
     study: optuna.Study,
     pool: Pool,
-    watchers: Sequence[TrialWatcher],
+    emit: Listener,
     stop: StopRequest,
     timeout_seconds: float | None,
 ) -> Outcome:
@@ -85,7 +85,7 @@ def search_with_workers(
         pool,
         assign,
         claim=session.claim(),
-        watchers=watchers,
+        emit=emit,
         stop_reason=lambda: stop.reason,
         warn=session.warn,
         grace_seconds=session.grace_seconds,

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
+from search.events import TrialEvent, TrialFinished
 from search.live_view import SearchView
 from search.plain import PlainProgress
 from search.progress import Progress
 from search.screen import Screen
 from search.tally import Tally
 from search.trial_words import trial_line
-from search.trials import CurvePoint, TrialRecord
+from search.trials import TrialRecord
 
 
 def make_progress(
@@ -58,16 +58,8 @@ class LiveProgress(Progress):
         """Counts what others finished, and what they run."""
         self._tally.look(trials)
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        """Shows the trial as a running one."""
-        self._tally.start(trial)
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        """Shows the epoch and, where validated, the accuracy."""
-        self._tally.advance(number, point)
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """Counts the trial; one that did not finish says why."""
-        self._tally.finish(trial)
-        if not trial.is_finished:
-            self._screen.announce(trial_line(trial))
+    def hear(self, event: TrialEvent) -> None:
+        """Shows running trials; one that ends without a result says why."""
+        self._tally.hear(event)
+        if isinstance(event, TrialFinished) and not event.trial.is_finished:
+            self._screen.announce(trial_line(event.trial))

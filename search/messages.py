@@ -7,9 +7,9 @@ storage's URL are so never seen in a list of processes.
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.events import TrialEvent
 from search.outcome import Outcome
 from search.spec import StudySpec
-from search.trials import CurvePoint, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,29 +47,6 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class TrialStarted:
-    """From a worker; see :class:`search.objective.TrialWatcher`."""
-
-    trial: TrialRecord
-
-
-@dataclass(frozen=True)
-class EpochFinished:
-    """From a worker."""
-
-    number: int
-    point: CurvePoint
-
-
-@dataclass(frozen=True)
-class TrialFinished:
-    """From a worker: its trial is over, however it ended."""
-
-    trial: TrialRecord
-    towers: Path | None
-
-
-@dataclass(frozen=True)
 class Warned:
     """From a worker: a line for the user."""
 
@@ -95,4 +72,4 @@ class Crashed:
     reason: str
 
 
-Event = TrialStarted | EpochFinished | TrialFinished | Warned | Alive | Ended | Crashed
+Event = TrialEvent | Warned | Alive | Ended | Crashed

@@ -3,11 +3,11 @@
 import gc
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import jax
 import keras
@@ -33,6 +33,7 @@ from search.attributes import (
 )
 from search.claim import ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
+from search.events import EpochFinished, Listener, TrialStarted
 from search.faults import environment_fault
 from search.order import place_of
 from search.provenance import computed_on
@@ -43,7 +44,7 @@ from search.stale import mark_interrupted
 from search.stopwatch import Stopwatch
 from search.stored_trials import curve_to_json, record_of
 from search.towers import save_towers
-from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.trials import OBJECTIVE_METRIC, CurvePoint
 
 STORE_EVERY_S = 2.0
 """Seconds between two updates of the curve of a running trial; more of it is lost by no kill."""
@@ -61,19 +62,6 @@ NOT_OF_THE_TRIAL = (
 """What ends a trial and is no failure of its configuration."""
 
 
-class TrialWatcher(Protocol):
-    """Whoever looks on: tracking, progress. What a watcher does never changes a trial."""
-
-    def trial_started(self, trial: TrialRecord) -> None:
-        """A trial has its configuration and begins to train."""
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        """Trial ``number`` has trained one more epoch."""
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """A trial is over, however it ended; ``towers`` is where they lie if it saved them."""
-
-
 class Objective:
     """Trains the configuration a trial suggests; its value is the best validated accuracy.
 
@@ -83,7 +71,7 @@ class Objective:
         spec: the study file.
         data: the rows to train and validate on.
         towers_folder: where the towers of each new best trial are saved.
-        watchers: told when a trial starts and after every epoch.
+        emit: told when a trial starts and after every epoch.
         should_stop: asked after every epoch; a reason (as text) interrupts the trial there.
         on_claimed: called once the trial has all of its parameters, before anything else.
     """
@@ -94,7 +82,7 @@ class Objective:
         data: TrainingData,
         *,
         towers_folder: Path,
-        watchers: Sequence[TrialWatcher] = (),
+        emit: Listener = lambda _event: None,
         should_stop: Callable[[], str | None] = lambda: None,
         on_claimed: Callable[[optuna.Trial], None] = lambda _trial: None,
     ) -> None:
@@ -102,7 +90,7 @@ class Objective:
         self.data = data
         self.device_data = DeviceData(data)
         self.towers_folder = towers_folder
-        self.watchers = watchers
+        self.emit = emit
         self.should_stop = should_stop
         self.on_claimed = on_claimed
 
@@ -155,11 +143,9 @@ class Objective:
             )
         trial.set_user_attr(DERIVED, derived_parameters(configuration, model, seed))
         trial.set_user_attr(COMPUTED_ON, computed_on())
-        record = record_of(_frozen(trial))
-        for watcher in self.watchers:
-            watcher.trial_started(record)
+        self.emit(TrialStarted(record_of(_frozen(trial))))
         config = configuration.training_config(self.spec, seed)
-        seam = _Seam(trial, self.spec.training.epochs, self.watchers, self.should_stop, watch)
+        seam = _Seam(trial, self.spec.training.epochs, self.emit, self.should_stop, watch)
         with seam, watch.running():
             result = train(model, self.device_data, config, on_epoch=seam.on_epoch)
         value = _value(result)
@@ -188,7 +174,7 @@ class Objective:
 
 
 class _Seam:
-    """What the search does after an epoch: keep the curve, tell watchers, stop, report, prune.
+    """What the search does after an epoch: keep the curve, emit it, stop, report, prune.
 
     Entered while the trial trains. When it is left, however that ends, the curve is stored.
     """
@@ -197,13 +183,13 @@ class _Seam:
         self,
         trial: optuna.Trial,
         epochs: int,
-        watchers: Sequence[TrialWatcher],
+        emit: Listener,
         should_stop: Callable[[], str | None],
         watch: Stopwatch,
     ) -> None:
         self.trial = trial
         self.epochs = epochs
-        self.watchers = watchers
+        self.emit = emit
         self.should_stop = should_stop
         self.watch = watch
         self.curve: list[CurvePoint] = []
@@ -229,8 +215,7 @@ class _Seam:
         validated = OBJECTIVE_METRIC in metrics
         if validated and time.monotonic() - self._stored_at >= STORE_EVERY_S:
             self._store()
-        for watcher in self.watchers:
-            watcher.epoch_finished(self.trial.number, point)
+        self.emit(EpochFinished(self.trial.number, point))
         if reason := self.should_stop():
             raise KeyboardInterrupt(reason)
         if validated:

@@ -1,8 +1,8 @@
 """A search in plain lines, one a trial: for pipes and log files."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
+from search.events import TrialEvent, TrialFinished
 from search.progress import Progress
 from search.tally import Tally
 from search.trial_words import trial_line
@@ -25,11 +25,13 @@ class PlainProgress(Progress):
         """Counts what others finished."""
         self._tally.look(trials)
 
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """Prints how the trial ended, and how far the study is."""
-        self._tally.finish(trial)
+    def hear(self, event: TrialEvent) -> None:
+        """Prints how a trial ended, and how far the study is."""
+        if not isinstance(event, TrialFinished):
+            return
+        self._tally.hear(event)
         best = self._tally.best
         so_far = f"{self._tally.finished}/{self._tally.target}"
         if best is not None:
             so_far += f", best {best.value:.4f} (trial {best.number})"
-        self._say(f"{trial_line(trial)}  [{so_far}]")
+        self._say(f"{trial_line(event.trial)}  [{so_far}]")

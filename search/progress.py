@@ -1,10 +1,10 @@
-"""Whoever shows a search: a watcher of its trials, of which there are three kinds."""
+"""The display of a search, of which there are three kinds."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from search.trials import CurvePoint, TrialRecord
+from search.events import TrialEvent
+from search.trials import TrialRecord
 
 
 class Progress:
@@ -18,11 +18,5 @@ class Progress:
     def look(self, trials: Iterable[TrialRecord]) -> None:
         """Takes in how all trials stand, those of other processes included."""
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        """A trial has its configuration and begins to train."""
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        """Trial ``number`` has trained one more epoch."""
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """A trial is over."""
+    def hear(self, event: TrialEvent) -> None:
+        """Takes in what happens."""

@@ -1,4 +1,4 @@
-"""A search with several workers: their events reach the watchers, the dead are replaced."""
+"""A search with several workers: their events are passed on, the dead are replaced."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search.claim import Claim
 from search.errors import StorageLostError
+from search.events import EpochFinished, Listener, TrialFinished, TrialStarted
 from search.locks import within
 from search.memory import out_of_memory_kills
 from search.messages import (
@@ -14,10 +15,7 @@ from search.messages import (
     Assignment,
     Crashed,
     Ended,
-    EpochFinished,
     Event,
-    TrialFinished,
-    TrialStarted,
     Warned,
 )
 from search.outcome import Outcome, OutcomeState
@@ -31,8 +29,6 @@ from search.worker import lost
 
 if TYPE_CHECKING:
     import optuna
-
-    from search.objective import TrialWatcher
 
 MOST_DEATHS = 5
 """So many workers may die without a finished trial in between; then the search gives up."""
@@ -57,7 +53,7 @@ class Supervisor:
         pool: empty; the caller has entered it.
         assign: what the next worker is to do.
         claim: the same as the workers'.
-        watchers: told of the trials of all workers.
+        emit: told of the trials of all workers.
         stop_reason: asked all the time; a text stops the workers.
         warn: told in a line what went wrong.
         grace_seconds: a worker that is silent for so long is killed, and another one started.
@@ -72,7 +68,7 @@ class Supervisor:
         assign: Callable[[], Assignment],
         *,
         claim: Claim,
-        watchers: Sequence["TrialWatcher"],
+        emit: Listener,
         stop_reason: Callable[[], str | None],
         warn: Callable[[str], None],
         grace_seconds: float = GRACE_SECONDS,
@@ -83,7 +79,7 @@ class Supervisor:
         self._pool = pool
         self._assign = assign
         self._claim = claim
-        self._watchers = watchers
+        self._emit = emit
         self._stop_reason = stop_reason
         self._warn = warn
         self._outcomes: list[Outcome] = []
@@ -136,17 +132,12 @@ class Supervisor:
 
     def _hear(self, worker: Worker, event: Event) -> None:
         match event:
-            case TrialStarted(trial):
-                for watcher in self._watchers:
-                    watcher.trial_started(trial)
-            case EpochFinished(number, point):
-                for watcher in self._watchers:
-                    watcher.epoch_finished(number, point)
-            case TrialFinished(trial, towers):
+            case TrialStarted() | EpochFinished():
+                self._emit(event)
+            case TrialFinished(trial, _):
                 if trial.is_finished:
                     self._deaths = 0
-                for watcher in self._watchers:
-                    watcher.trial_finished(trial, towers)
+                self._emit(event)
             case Warned(line):
                 self._warn_once(line)
             case Alive():
@@ -213,8 +204,7 @@ class Supervisor:
         for record in records(self._study):
             if record.number in numbers:
                 towers = find_towers(self._towers_folder, record.number)
-                for watcher in self._watchers:
-                    watcher.trial_finished(record, towers)
+                self._emit(TrialFinished(record, towers))
         return stale
 
     def _memory_ran_out(self) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from search.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord, best_of
 
 
@@ -166,6 +167,16 @@ class Tally:
         each = sum(self._seconds_before) / len(self._seconds_before)
         left = each * missing / self.workers - self.seconds
         return TimeLeft(max(left, self._until_next() if missing else 0.0), is_measured=False)
+
+    def hear(self, event: TrialEvent) -> None:
+        """Notes what happens to a trial."""
+        match event:
+            case TrialStarted(trial):
+                self.start(trial)
+            case EpochFinished(number, point):
+                self.advance(number, point)
+            case TrialFinished(trial):
+                self.finish(trial)
 
     def start(self, trial: TrialRecord) -> None:
         """Notes a trial that runs now, at the first worker that has none."""

@@ -10,9 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search.attributes import REASON
 from search.claim import Claim, ClaimLostError
 from search.errors import EnvironmentFaultError, StorageLostError
+from search.events import Listener, TrialFinished
 from search.families import was_interrupted, was_superseded
 from search.faults import excused
-from search.objective import Objective, TrialWatcher
+from search.objective import Objective
 from search.order import ask_next
 from search.outcome import Outcome
 from search.pulse import Pulse
@@ -32,7 +33,7 @@ def search(
     *,
     claim: Claim,
     pulse: Pulse,
-    watchers: Sequence[TrialWatcher] = (),
+    emit: Listener = lambda _event: None,
     stop_reason: Callable[[], str | None] = lambda: None,
     timeout_seconds: float | None = None,
     first_number: int | None = None,
@@ -48,7 +49,7 @@ def search(
         objective: runs one trial; it settles the claim.
         claim: the right to decide what runs next.
         pulse: gives signs of life, and knows whose trials gave none.
-        watchers: told when a trial of this process, or one that it closed, is over.
+        emit: told when a trial of this process, or one that it closed, is over.
         stop_reason: asked between trials; a text ends the search.
         timeout_seconds: no trial starts later than this.
         first_number: failures of trials before this number are not counted; by default of those
@@ -58,7 +59,7 @@ def search(
     if first_number is None:
         first_number = len(study.get_trials(deepcopy=False))
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    loop = _Loop(study, spec, objective, claim, pulse, watchers=watchers, warn=warn)
+    loop = _Loop(study, spec, objective, claim, pulse, emit=emit, warn=warn)
     try:
         while True:
             if not claim.take(stop_reason):
@@ -97,7 +98,7 @@ class _Loop:
         claim: Claim,
         pulse: Pulse,
         *,
-        watchers: Sequence[TrialWatcher],
+        emit: Listener,
         warn: Callable[[str], None],
     ) -> None:
         self.study = study
@@ -105,7 +106,7 @@ class _Loop:
         self.objective = objective
         self.claim = claim
         self.pulse = pulse
-        self.watchers = watchers
+        self.emit = emit
         self.warn = warn
 
     def close_stale(self) -> None:
@@ -187,13 +188,12 @@ class _Loop:
                 raise UpdateFinishedTrialError(str(error)) from error
 
     def _tell_ended(self, numbers: Sequence[int]) -> None:
-        """Tells the watchers how the trials ended; one whose end could not be stored has none."""
+        """Emits how the trials ended; one whose end could not be stored has none."""
         trials = self.study.get_trials(deepcopy=False)
         ended = [number for number in numbers if trials[number].state.is_finished()]
         for number in ended:
             towers = find_towers(self.objective.towers_folder, number)
-            for watcher in self.watchers:
-                watcher.trial_finished(record_of(trials[number]), towers)
+            self.emit(TrialFinished(record_of(trials[number]), towers))
 
 
 def _finished(trials: Sequence[FrozenTrial]) -> int:

@@ -12,7 +12,6 @@ import time
 import warnings
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.interrupt import SIGNALS, StopRequest
@@ -21,16 +20,12 @@ from search.messages import (
     Assignment,
     Crashed,
     Ended,
-    EpochFinished,
     Stop,
-    TrialFinished,
-    TrialStarted,
     Warned,
 )
 from search.outcome import Outcome
 from search.output import keep_writable
 from search.runtime import prepare_runtime
-from search.trials import CurvePoint, TrialRecord
 from search.watch import BEATS_IN_GRACE
 
 if TYPE_CHECKING:
@@ -62,8 +57,6 @@ def main() -> int:
 
 class Parent:
     """The search that started this worker: it is told what happens, and may say stop.
-
-    A watcher of trials, which forwards all it is told.
 
     Attributes:
         stop_reason: why this worker has to stop; None while it may go on.
@@ -108,18 +101,6 @@ class Parent:
         if self.stop_reason is None and os.getppid() != self._process:
             self.stop_reason = PARENT_GONE
         return self.stop_reason
-
-    def trial_started(self, trial: TrialRecord) -> None:
-        """Forwards it."""
-        self.tell(TrialStarted(trial))
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        """Forwards it."""
-        self.tell(EpochFinished(number, point))
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        """Forwards it."""
-        self.tell(TrialFinished(trial, towers))
 
     def warn(self, message: Warning | str, *_details: Any, **_more: Any) -> None:
         """Forwards a warning; also one of Python's, in the place of ``warnings.showwarning``."""
@@ -170,7 +151,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
             spec,
             data,
             towers_folder=assignment.towers_folder,
-            watchers=(parent,),
+            emit=parent.tell,
             should_stop=stop_reason,
             on_claimed=claim.settle,
         )
@@ -181,7 +162,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
             objective,
             claim=claim,
             pulse=pulse,
-            watchers=(parent,),
+            emit=parent.tell,
             stop_reason=stop_reason,
             timeout_seconds=assignment.seconds_left,
             first_number=assignment.first_number,

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from search.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.promotion import Confirmed, Evidence
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.checking import check_mlflow
@@ -112,12 +113,22 @@ class Tracker:
         """Whether MLflow was found to take no files, after a warning."""
         return self._connection.writer.store.refuses_artifacts
 
-    def trial_started(self, trial: TrialRecord) -> None:
+    def hear(self, event: TrialEvent) -> None:
+        """Bring the run of a trial up to date; MLflow is written to before this returns."""
+        match event:
+            case TrialStarted(trial):
+                self._start(trial)
+            case EpochFinished(number, point):
+                self._take(number, point)
+            case TrialFinished(trial, towers):
+                self._finish(trial, towers)
+
+    def _start(self, trial: TrialRecord) -> None:
         """Make the run of a trial that just started, RUNNING, with what is known of it."""
         if not self._live(partial(self._runs.start, trial)):
             self._unstarted[trial.number] = trial
 
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
+    def _take(self, number: int, point: CurvePoint) -> None:
         """Take the next epoch of a trial; it is sent with a validated one, not too often."""
         if number in self._unstarted and self._live(
             partial(self._runs.start, self._unstarted[number], late=True)
@@ -126,7 +137,7 @@ class Tracker:
         if self._runs.is_live(number) and self._runs.take(number, point):
             self._live(partial(self._runs.send, number))
 
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
+    def _finish(self, trial: TrialRecord, towers: Path | None) -> None:
         """Complete and close the run of a trial, whatever its end.
 
         Args:

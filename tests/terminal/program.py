@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.live import make_progress
 from search.next_commands import NextCommands
 from search.progress import Progress
@@ -41,7 +42,7 @@ def main() -> None:
         with progress.shown():
             for number in range(20):
                 seconds[0] += 4
-                progress.trial_finished(_ended(number), None)
+                progress.hear(TrialFinished(_ended(number), None))
             _run_three(progress)
             progress.look([started(trial(30)), started(trial(31))])
             _write_stray_lines()
@@ -71,9 +72,9 @@ def _ended(number: int) -> TrialRecord:
 def _run_three(progress: Progress) -> None:
     """Three of four workers train; the fourth has not started yet."""
     for number, epochs in ((20, 12), (21, 30), (22, 0)):
-        progress.trial_started(started(_ended(number)))
+        progress.hear(TrialStarted(started(_ended(number))))
         for point in curve(epochs):
-            progress.epoch_finished(number, point)
+            progress.hear(EpochFinished(number, point))
 
 
 def _write_stray_lines() -> None:

@@ -48,6 +48,7 @@ OPTUNA_MODULES = {
 }
 SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
 WATCHERS = [
+    "search.events",
     "search.progress",
     "search.plain",
     "search.live",
@@ -180,7 +181,7 @@ def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
         "spec",
         "data",
         "towers_folder",
-        "watchers",
+        "emit",
         "should_stop",
         "on_claimed",
     }

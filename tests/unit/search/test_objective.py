@@ -21,30 +21,14 @@ from deeprec.tables import Interactions
 from deeprec.training import TrainingResult, train
 from search.attributes import ERROR
 from search.errors import EnvironmentFaultError
+from search.events import EpochFinished, TrialEvent, TrialStarted
 from search.objective import STABILITY_SEEDS, Objective, free_memory, set_libraries_aside
 from search.stored_trials import record_of, records
 from search.towers import find_towers, load_towers
-from search.trials import CurvePoint, TrialRecord
+from search.trials import TrialRecord
 from search.worker import search
 from tests.unit.search.claims import still, undisputed
 from tests.unit.search.specs import small_spec
-
-
-class Watcher:
-    """Keeps what it is told while a trial runs."""
-
-    def __init__(self) -> None:
-        self.started: list[TrialRecord] = []
-        self.epochs: list[tuple[int, int]] = []
-
-    def trial_started(self, trial: TrialRecord) -> None:
-        self.started.append(trial)
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        self.epochs.append((number, point.epoch))
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        pass
 
 
 @pytest.fixture
@@ -74,13 +58,16 @@ def test_the_record_holds_all_there_is_to_know(study: optuna.Study, objective: O
     assert record.train_seconds > 0
 
 
-def test_watchers_see_the_start_and_every_epoch(study: optuna.Study, objective: Objective) -> None:
-    watcher = Watcher()
-    objective.watchers = [watcher]
+def test_the_start_and_every_epoch_are_emitted(study: optuna.Study, objective: Objective) -> None:
+    events: list[TrialEvent] = []
+    objective.emit = events.append
     run_one(study, objective)
-    assert [record.state for record in watcher.started] == ["running"]
-    assert watcher.started[0].layer_sizes
-    assert watcher.epochs == [(0, 1), (0, 2), (0, 3), (0, 4)]
+    first, *epochs = events
+    assert isinstance(first, TrialStarted)
+    assert first.trial.state == "running"
+    assert first.trial.layer_sizes
+    record = record_of(study.trials[0])
+    assert epochs == [EpochFinished(0, point) for point in record.curve]
 
 
 def test_the_towers_of_each_new_best_are_saved_and_give_its_accuracy(
@@ -226,11 +213,11 @@ def test_the_curve_is_stored_while_a_long_trial_runs_and_whole_at_its_end(
 ) -> None:
     stored: list[int] = []
 
-    class Reader(Watcher):
-        def epoch_finished(self, number: int, point: CurvePoint) -> None:
-            stored.append(len(record_of(study.trials[number]).curve))
+    def read(event: TrialEvent) -> None:
+        if isinstance(event, EpochFinished):
+            stored.append(len(record_of(study.trials[event.number]).curve))
 
-    objective.watchers = [Reader()]
+    objective.emit = read
     monkeypatch.setattr("search.objective.STORE_EVERY_S", 1e9)
     assert len(run_one(study, objective).curve) == 4
     assert stored == [0, 0, 0, 0], "a trial of a moment writes its curve once"
@@ -253,18 +240,11 @@ def test_the_curve_of_an_interrupted_trial_reaches_its_last_epoch(
     assert [point.epoch for point in record_of(study.trials[0]).curve] == [1, 2, 3]
 
 
-def test_the_seconds_of_training_leave_out_what_watchers_take(
+def test_the_seconds_of_training_leave_out_what_listeners_take(
     study: optuna.Study, objective: Objective
 ) -> None:
-    class Sleepy(Watcher):
-        def trial_started(self, trial: TrialRecord) -> None:
-            time.sleep(0.2)
-
-        def epoch_finished(self, number: int, point: CurvePoint) -> None:
-            time.sleep(0.2)
-
     run_one(study, objective)  # compiles
-    objective.watchers = [Sleepy()]
+    objective.emit = lambda _event: time.sleep(0.2)
     begun = time.monotonic()
     record = run_one(study, objective)
     assert record.train_seconds is not None
@@ -275,11 +255,11 @@ def test_a_trial_is_claimed_with_its_parameters_before_anything_else(
     study: optuna.Study, objective: Objective
 ) -> None:
     claimed: list[tuple[int, set[str]]] = []
-    watcher = Watcher()
-    objective.watchers = [watcher]
+    events: list[TrialEvent] = []
+    objective.emit = events.append
 
     def on_claimed(trial: optuna.Trial) -> None:
-        assert watcher.started == []
+        assert not events
         claimed.append((trial.number, set(trial.params)))
 
     objective.on_claimed = on_claimed
@@ -288,11 +268,11 @@ def test_a_trial_is_claimed_with_its_parameters_before_anything_else(
 
 
 def test_other_errors_name_their_type(study: optuna.Study, objective: Objective) -> None:
-    class Broken(Watcher):
-        def epoch_finished(self, number: int, point: CurvePoint) -> None:
+    def break_down(event: TrialEvent) -> None:
+        if isinstance(event, EpochFinished):
             raise MemoryError("out of memory while allocating")
 
-    objective.watchers = [Broken()]
+    objective.emit = break_down
     record = run_one(study, objective)
     assert record.reason == "MemoryError: out of memory while allocating"
     assert record.out_of_memory

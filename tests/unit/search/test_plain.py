@@ -1,5 +1,6 @@
 """One plain line a trial, for pipes and log files."""
 
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.plain import PlainProgress
 from search.tally import Tally
 from tests.unit.search.records import curve, started, trial
@@ -13,12 +14,12 @@ def test_a_pipe_gets_one_line_a_trial_however_long() -> None:
     done = [trial(0, value=0.31, parameters=PARAMETERS)]
     progress = PlainProgress(pipe.screen.announce, Tally(4, 10, done))
     with progress.shown():
-        progress.trial_started(started(trial(1)))
-        progress.epoch_finished(1, curve(1)[0])
+        progress.hear(TrialStarted(started(trial(1))))
+        progress.hear(EpochFinished(1, curve(1)[0]))
         complete = trial(1, value=0.33, best_epoch=10, parameters=PARAMETERS)
-        progress.trial_finished(complete, None)
-        progress.trial_finished(trial(2, "pruned", value=0.2, parameters=PARAMETERS), None)
-        progress.trial_finished(trial(3, "failed", parameters=PARAMETERS), None)
+        progress.hear(TrialFinished(complete, None))
+        progress.hear(TrialFinished(trial(2, "pruned", value=0.2, parameters=PARAMETERS), None))
+        progress.hear(TrialFinished(trial(3, "failed", parameters=PARAMETERS), None))
     configuration = "(64, 32), embedding 32, learning rate 0.05  4.5 s"
     assert pipe.lines == [
         "trial 1 complete: accuracy 0.3300 at epoch 10"
@@ -32,7 +33,9 @@ def test_a_pipe_gets_one_line_a_trial_however_long() -> None:
 
 def test_before_there_is_a_best_a_line_has_the_count_alone() -> None:
     pipe = Pipe()
-    PlainProgress(pipe.screen.announce, Tally(4, 10, [])).trial_finished(trial(0, "failed"), None)
+    PlainProgress(pipe.screen.announce, Tally(4, 10, [])).hear(
+        TrialFinished(trial(0, "failed"), None)
+    )
     assert pipe.lines[0].endswith("[0/4]")
 
 
@@ -40,5 +43,5 @@ def test_what_others_finish_is_counted() -> None:
     pipe = Pipe()
     progress = PlainProgress(pipe.screen.announce, Tally(4, 10, []))
     progress.look([trial(0), trial(1)])
-    progress.trial_finished(trial(2, "pruned"), None)
+    progress.hear(TrialFinished(trial(2, "pruned"), None))
     assert "[3/4, " in pipe.lines[0]

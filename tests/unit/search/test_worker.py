@@ -9,13 +9,13 @@ from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
 from search.attributes import ERROR
-from search.objective import TrialWatcher
+from search.events import TrialEvent, TrialFinished
 from search.outcome import Outcome
 from search.space import suggest
 from search.spec import StudySpec
 from search.stale import close_stale, everybody_gone, mark_interrupted
 from search.stored_trials import record_of, records
-from search.trials import CurvePoint, TrialRecord
+from search.trials import TrialRecord
 from search.worker import search
 from tests.unit.search.claims import still, undisputed
 from tests.unit.search.specs import small_spec
@@ -41,19 +41,14 @@ class FakeObjective:
 
 
 class Recorder:
-    """A watcher that keeps what it was told at the end of each trial."""
+    """Keeps what it was told at the end of each trial."""
 
     def __init__(self) -> None:
         self.ended: list[TrialRecord] = []
 
-    def trial_started(self, trial: TrialRecord) -> None:
-        pass
-
-    def epoch_finished(self, number: int, point: CurvePoint) -> None:
-        pass
-
-    def trial_finished(self, trial: TrialRecord, towers: Path | None) -> None:
-        self.ended.append(trial)
+    def hear(self, event: TrialEvent) -> None:
+        assert isinstance(event, TrialFinished)
+        self.ended.append(event.trial)
 
 
 def good(trial: optuna.Trial) -> float:
@@ -70,7 +65,6 @@ class Bench:
         self.recorder = Recorder()
 
     def run(self, behavior: Behavior = good, **options: float | None) -> Outcome:
-        watchers: list[TrialWatcher] = [self.recorder]
         objective = FakeObjective(self.spec, behavior, self.folder)
         return search(
             self.study,
@@ -78,7 +72,7 @@ class Bench:
             objective,  # type: ignore[arg-type]
             claim=undisputed(),
             pulse=still(self.study),
-            watchers=watchers,
+            emit=self.recorder.hear,
             **options,  # type: ignore[arg-type]
         )
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.noise import Sample
 from search.promotion import Confirmed, Evidence
 from search.tracking import StudyContext, Tracker
@@ -108,8 +109,8 @@ class Reader:
 
 def run_live(tracker: Tracker, record: TrialRecord, towers: Path | None = None) -> TrialRecord:
     """What the search calls in the course of a trial."""
-    tracker.trial_started(started(record))
+    tracker.hear(TrialStarted(started(record)))
     for point in record.curve:
-        tracker.epoch_finished(record.number, point)
-    tracker.trial_finished(record, towers)
+        tracker.hear(EpochFinished(record.number, point))
+    tracker.hear(TrialFinished(record, towers))
     return record

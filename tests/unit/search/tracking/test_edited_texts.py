@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from search.events import TrialFinished, TrialStarted
 from search.retrained import ReferenceRecord
 from search.tracking import Tracker, open_tracker
 from search.tracking.keys import NOTE, WRITTEN
@@ -45,9 +46,9 @@ def test_a_note_alone_that_was_edited_stays_and_the_name_follows(
     tracker: Tracker, reader: Reader
 ) -> None:
     record = trial(0)
-    tracker.trial_started(started(record))
+    tracker.hear(TrialStarted(started(record)))
     reader.client.set_tag(reader.children[0].info.run_id, NOTE, "watch this one")
-    tracker.trial_finished(record, None)
+    tracker.hear(TrialFinished(record, None))
     run = reader.children[0]
     assert run.data.tags[NOTE] == "watch this one"
     assert run.info.run_name == f"trial 000 {record.value:.4f} (64, 32)"
@@ -56,9 +57,9 @@ def test_a_note_alone_that_was_edited_stays_and_the_name_follows(
 
 def test_a_name_given_while_the_trial_runs_stays(tracker: Tracker, reader: Reader) -> None:
     record = trial(0)
-    tracker.trial_started(started(record))
+    tracker.hear(TrialStarted(started(record)))
     rename(reader, reader.children[0].info.run_id)
-    tracker.trial_finished(record, None)
+    tracker.hear(TrialFinished(record, None))
     assert reader.children[0].info.run_name == "my favorite"
     assert "Best validation" in reader.children[0].data.tags[NOTE]
 

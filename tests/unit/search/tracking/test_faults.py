@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from search.errors import InputError
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.tracking import Reconciled, Tracker, open_tracker
 from tests.faults.servers import MlflowServer
 from tests.unit.search.records import save_towers, started, trial
@@ -84,11 +85,11 @@ def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
     tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
     trials = [run_live(tracker, trial(0))]
     interrupted = trial(1)
-    tracker.trial_started(started(interrupted))
+    tracker.hear(TrialStarted(started(interrupted)))
     server.kill()
     for point in interrupted.curve:
-        assert seconds(partial(tracker.epoch_finished, 1, point)) < 6
-    assert seconds(lambda: tracker.trial_finished(interrupted, None)) < 6
+        assert seconds(partial(tracker.hear, EpochFinished(1, point))) < 6
+    assert seconds(lambda: tracker.hear(TrialFinished(interrupted, None))) < 6
     assert seconds(lambda: run_live(tracker, trial(2))) < 1  # quiet
     trials += [interrupted, trial(2)]
     assert not tracker.reconcile(trials, no_towers).reached
@@ -133,13 +134,13 @@ def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
     server: MlflowServer, tmp_path: Path, warnings: Warnings
 ) -> None:
     tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    tracker.trial_started(started(trial(0)))
+    tracker.hear(TrialStarted(started(trial(0))))
     towers = save_towers(tmp_path / "towers-of-0")
     for path in towers.iterdir():
         path.write_bytes(bytes(30_000_000))  # more than any buffer on the way takes
     store, run_id = tracker._connection.writer.store, tracker.parent_run_id
     server.hang()
-    assert seconds(lambda: tracker.trial_finished(trial(0), towers)) < 8
+    assert seconds(lambda: tracker.hear(TrialFinished(trial(0), towers))) < 8
     with pytest.raises(Exception, match="time"):
         store.upload_towers(run_id, towers, "towers")
     assert seconds(lambda: tracker.reconcile([trial(0)], lambda _: towers)) < 8

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.tracking import Reconciled, Tracker, open_tracker, study_runs, tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
@@ -80,16 +81,16 @@ def test_what_ended_in_an_outage_is_added_with_the_first_event_after_it(
 ) -> None:
     monkeypatch.setattr(tracker, "CATCH_UP_S", math.inf)  # however slow the machine
     towers = save_towers(tmp_path / "towers-of-0")
-    tracked.tracker.trial_started(started(trial(0)))
+    tracked.tracker.hear(TrialStarted(started(trial(0))))
     tracked.cut()
     for point in trial(0).curve:
-        tracked.tracker.epoch_finished(0, point)
-    tracked.tracker.trial_finished(trial(0), towers)
+        tracked.tracker.hear(EpochFinished(0, point))
+    tracked.tracker.hear(TrialFinished(trial(0), towers))
     run_live(tracked.tracker, trial(1, "pruned"))
     tracked.restore()
     assert tracked.announced == []
 
-    tracked.tracker.trial_started(started(trial(2)))
+    tracked.tracker.hear(TrialStarted(started(trial(2))))
     assert tracked.announced == ["MLflow answers again; adding 2 trials that ended meanwhile"]
     children = tracked.reader.children
     assert [children[n].info.status for n in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
@@ -111,7 +112,7 @@ def test_what_was_missed_is_added_in_portions_between_live_events(
         run_live(tracked.tracker, trial(number))
     tracked.restore()
     for number, expected in ((3, {0, 3}), (4, {0, 1, 3, 4}), (5, {0, 1, 2, 3, 4, 5})):
-        tracked.tracker.trial_started(started(trial(number)))
+        tracked.tracker.hear(TrialStarted(started(trial(number))))
         assert tracked.reader.children.keys() == expected
     assert len(tracked.announced) == 1
 
@@ -123,7 +124,7 @@ def test_a_worse_trial_that_is_added_late_does_not_become_the_best(
     tracked.cut()
     run_live(tracked.tracker, trial(0, top=0.2), towers)
     tracked.restore()
-    tracked.tracker.trial_finished(trial(1, top=0.3), towers)
+    tracked.tracker.hear(TrialFinished(trial(1, top=0.3), towers))
     assert tracked.reader.children.keys() == {0, 1}
     assert tracked.reader.parent.data.tags["deeprec.best_trial"] == "1"
 
@@ -131,16 +132,16 @@ def test_a_worse_trial_that_is_added_late_does_not_become_the_best(
 def test_a_trial_whose_start_was_missed_is_live_once_mlflow_answers(tracked: Tracked) -> None:
     record = trial(0)
     tracked.cut()
-    tracked.tracker.trial_started(started(record))
+    tracked.tracker.hear(TrialStarted(started(record)))
     for point in record.curve[:7]:
-        tracked.tracker.epoch_finished(0, point)
+        tracked.tracker.hear(EpochFinished(0, point))
     tracked.restore()
     for point in record.curve[7:]:
-        tracked.tracker.epoch_finished(0, point)
+        tracked.tracker.hear(EpochFinished(0, point))
     run = tracked.reader.children[0]
     assert run.info.status == "RUNNING"
     assert [step for step, _, _ in tracked.reader.history(run, "train_loss")] == [8, 9, 10]
-    tracked.tracker.trial_finished(record, None)
+    tracked.tracker.hear(TrialFinished(record, None))
     run = tracked.reader.children[0]
     assert run.info.status == "FINISHED"
     assert len(tracked.reader.history(run, "train_loss")) == 10
@@ -150,10 +151,10 @@ def test_epochs_that_were_dropped_on_the_way_are_in_the_curve_at_the_end(
     tracked: Tracked,
 ) -> None:
     record = trial(0)
-    tracked.tracker.trial_started(started(record))
+    tracked.tracker.hear(TrialStarted(started(record)))
     for point in (*record.curve[:2], *record.curve[4:]):
-        tracked.tracker.epoch_finished(0, point)
-    tracked.tracker.trial_finished(record, None)
+        tracked.tracker.hear(EpochFinished(0, point))
+    tracked.tracker.hear(TrialFinished(record, None))
     history = tracked.reader.history(tracked.reader.children[0], "train_loss")
     assert [step for step, _, _ in history] == list(range(1, 11))
 
@@ -234,7 +235,7 @@ def test_what_another_machine_wrote_with_other_libraries_is_whole(
     context = replace(CONTEXT, git_commit="beef", versions={"keras": "3.15.2", "jax": "0.10.2"})
     other = open_tracker(None, context, folder=folder, warn=warnings)
     assert other.reconcile([trial(0)], no_towers).nothing
-    other.trial_finished(trial(0), None)
+    other.hear(TrialFinished(trial(0), None))
     assert tracked.reader.children[0].data.tags["deeprec.version.keras"] == "3.15.1"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search.events import EpochFinished, TrialStarted
 from search.tracking import Reconciled, Tracker, open_tracker, study_runs
 from search.tracking.store import Store
 from search.trials import TrialRecord
@@ -80,9 +81,9 @@ def test_all_of_a_study_can_be_rebuilt(
 def test_a_run_left_running_is_closed_as_its_trial_ended(
     record: TrialRecord, status: str, folder: Path, tracker: Tracker, warnings: Warnings
 ) -> None:
-    tracker.trial_started(started(record))
+    tracker.hear(TrialStarted(started(record)))
     for point in record.curve[:5]:
-        tracker.epoch_finished(7, point)
+        tracker.hear(EpochFinished(7, point))
     # The process is killed here; the next one begins.
     resumed = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
     assert resumed.reconcile([record], no_towers) == Reconciled(closed=(7,))
@@ -96,7 +97,7 @@ def test_a_run_left_running_is_closed_as_its_trial_ended(
 
 def test_a_trial_under_way_is_left_alone(tracker: Tracker, reader: Reader) -> None:
     under_way = started(trial(0))
-    tracker.trial_started(under_way)
+    tracker.hear(TrialStarted(under_way))
     assert tracker.reconcile([under_way, started(trial(1))], no_towers).nothing
     assert reader.children[0].info.status == "RUNNING"
     assert reader.children.keys() == {0}
@@ -106,7 +107,7 @@ def test_a_trial_that_another_process_began_meanwhile_is_left_alone(
     tracker: Tracker, reader: Reader
 ) -> None:
     for number in (0, 1):
-        tracker.trial_started(started(trial(number)))
+        tracker.hear(TrialStarted(started(trial(number))))
     seen_before = [trial(0, "waiting", parameters={}, derived={})]
     assert tracker.reconcile(seen_before, no_towers).nothing
     assert {run.info.status for run in reader.runs("trial")} == {"RUNNING"}
@@ -115,7 +116,7 @@ def test_a_trial_that_another_process_began_meanwhile_is_left_alone(
 def test_a_run_left_running_by_a_study_that_is_gone_is_closed(
     tracker: Tracker, reader: Reader
 ) -> None:
-    tracker.trial_started(started(trial(3, parameters={"depth": 4})))
+    tracker.hear(TrialStarted(started(trial(3, parameters={"depth": 4}))))
     record = trial(3)
     assert tracker.reconcile([record], no_towers) == Reconciled(made=(3,), closed=(3,))
     assert {run.info.status for run in reader.runs("trial")} == {"FINISHED", "KILLED"}
@@ -193,7 +194,7 @@ def test_towers_saved_after_the_trial_are_added(
 
 
 def test_the_second_run_of_a_trial_goes_to_the_trash(tracker: Tracker, reader: Reader) -> None:
-    tracker.trial_started(started(trial(0)))
+    tracker.hear(TrialStarted(started(trial(0))))
     record = run_live(tracker, trial(0))
     assert len(reader.runs("trial")) == 2
     assert tracker.reconcile([record], no_towers) == Reconciled(removed=(0,))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking import Tracker, open_tracker
 from search.trials import CurvePoint, TrialRecord
@@ -67,7 +68,7 @@ def test_metrics_are_stored_by_epoch_with_the_time_of_the_epoch(
 def test_the_data_set_is_an_input_for_training_and_for_validation(
     tracker: Tracker, reader: Reader
 ) -> None:
-    tracker.trial_started(started(trial(0)))
+    tracker.hear(TrialStarted(started(trial(0))))
     inputs = reader.inputs(reader.children[0])
     assert {i.dataset.name for i in inputs} == {"movielens/100k"}
     contexts = {i.dataset.digest: [(tag.key, tag.value) for tag in i.tags] for i in inputs}
@@ -81,9 +82,9 @@ def test_curves_are_live_in_steps_of_a_validation_and_of_two_seconds(
     tracker: Tracker, reader: Reader
 ) -> None:
     record = trial(0, epochs=10)
-    tracker.trial_started(started(record))
+    tracker.hear(TrialStarted(started(record)))
     for point in record.curve:
-        tracker.epoch_finished(0, point)  # epoch 10 follows epoch 5 too soon to be sent
+        tracker.hear(EpochFinished(0, point))  # epoch 10 follows epoch 5 too soon to be sent
     run = reader.children[0]
     assert run.info.status == "RUNNING"
     assert [step for step, _, _ in reader.history(run, "train_loss")] == [1, 2, 3, 4, 5]
@@ -148,17 +149,17 @@ def test_the_best_towers_are_logged_and_the_parent_points_to_them(
 def test_the_end_of_a_trial_whose_start_was_missed_is_logged(
     tracker: Tracker, reader: Reader
 ) -> None:
-    tracker.epoch_finished(4, curve(1)[0])
-    tracker.trial_finished(trial(4), None)
+    tracker.hear(EpochFinished(4, curve(1)[0]))
+    tracker.hear(TrialFinished(trial(4), None))
     assert len(reader.history(reader.children[4], "train_loss")) == 10
 
 
 def test_a_trial_that_another_process_began_is_finished_in_its_run(
     folder: Path, tracker: Tracker, warnings: Warnings, reader: Reader
 ) -> None:
-    tracker.trial_started(started(trial(0)))
+    tracker.hear(TrialStarted(started(trial(0))))
     other = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    other.trial_finished(trial(0), None)
+    other.hear(TrialFinished(trial(0), None))
     assert reader.children[0].info.status == "FINISHED"
 
 

@@ -1,0 +1,46 @@
+"""What happens in a search, as data: displays, tracking and parent processes are told these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.trials import CurvePoint, TrialRecord
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial has its configuration and begins to train."""
+
+    trial: TrialRecord
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """Trial ``number`` has trained one more epoch."""
+
+    number: int
+    point: CurvePoint
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A trial is over, however it ended; ``towers`` is their folder if it saved any."""
+
+    trial: TrialRecord
+    towers: Path | None
+
+
+TrialEvent = TrialStarted | EpochFinished | TrialFinished
+
+Listener = Callable[[TrialEvent], None]
+"""Is told every event; what it does never changes a trial."""
+
+
+def to_all(*listeners: Listener) -> Listener:
+    """One listener that tells several, in their order."""
+
+    def tell(event: TrialEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell
