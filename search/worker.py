@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -13,7 +15,6 @@ from search.errors import EnvironmentFaultError, StorageLostError
 from search.events import Listener, TrialFinished
 from search.families import was_interrupted, was_superseded
 from search.faults import excused
-from search.objective import Objective
 from search.order import ask_next
 from search.outcome import Outcome
 from search.pulse import Pulse
@@ -21,6 +22,18 @@ from search.spec import StudySpec
 from search.stale import SILENT, close_stale, gone, supersede
 from search.stored_trials import record_of
 from search.towers import find_towers
+
+
+class Objective(Protocol):
+    """Trains the configuration of a trial; see :class:`search.objective.Objective`."""
+
+    @property
+    def towers_folder(self) -> Path:
+        """Where the towers of each new best trial are saved."""
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Runs the trial; its value, in 0..1."""
+
 
 WAIT_SECONDS = 0.2
 """Between two looks at trials of others, of which one may be interrupted and have to run again."""

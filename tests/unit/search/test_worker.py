@@ -69,7 +69,7 @@ class Bench:
         return search(
             self.study,
             self.spec,
-            objective,  # type: ignore[arg-type]
+            objective,
             claim=undisputed(),
             pulse=still(self.study),
             emit=self.recorder.hear,
