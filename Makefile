@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 # A process of tests for each core that has memory for it; a file is run by one of them, in the order
 # in which pytest would run them: the long ones come first.
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 # What make search searches: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
 STUDY := tutorial

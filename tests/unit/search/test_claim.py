@@ -74,7 +74,7 @@ class Team:
         claim = Claim(lock_of(self.url, "small", "claim"), worker)
         objective = ClaimingObjective(self.spec, behavior, self.folder, claim)
         study = join_study(self.url, self.spec, "data", patience=Patience(0))
-        outcome = search(study, self.spec, objective, claim=claim, pulse=still(study))  # type: ignore[arg-type]
+        outcome = search(study, self.spec, objective, claim=claim, pulse=still(study))
         self.outcomes.append(outcome)
 
     def run(self, *behaviors: Behavior) -> None:
@@ -167,7 +167,7 @@ def test_a_trial_whose_claim_was_lost_is_left_out_and_does_not_run_again(tmp_pat
     outcome = search(
         study,
         spec,
-        objective,  # type: ignore[arg-type]
+        objective,
         claim=claim,
         pulse=still(study),
         warn=warnings.append,
@@ -206,7 +206,7 @@ def test_a_result_that_comes_after_its_trial_was_closed_is_dropped(tmp_path: Pat
     search(
         study,
         spec,
-        objective,  # type: ignore[arg-type]
+        objective,
         claim=undisputed(),
         pulse=still(study),
         warn=warnings.append,
