@@ -13,14 +13,15 @@ STUDY := tutorial
 TRIALS :=
 WORKERS :=
 
-.PHONY: help setup search test lint docs bench ui serve lock clean
+.PHONY: help setup search test faults lint docs bench ui serve lock clean
 
 help:
 	@echo "make setup   the environment in .venv, from the lock file"
 	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/; TRIALS=, WORKERS=, STUDY= choose others"
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make serve   the champion over HTTP, at http://127.0.0.1:5001/invocations"
-	@echo "make test    all tests but the slow ones, in parallel; they use the real data"
+	@echo "make test    the tests of every push, in parallel, on the real data"
+	@echo "make faults  searches whose processes, servers and disks fail at random"
 	@echo "make lint    format, lint and type check"
 	@echo "make docs    the pages of docs/reference/ again, from the code"
 	@echo "make bench   every benchmark with its target, as one table; well over an hour"
@@ -39,7 +40,10 @@ search: setup
 	$(BIN)/python -m search.run --study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL)
+
+faults: setup
+	$(BIN)/python -m pytest -m storm $(PARALLEL) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff format --check .

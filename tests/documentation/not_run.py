@@ -23,7 +23,11 @@ class NotRun:
 SERVERS = r"(export (DEEPREC_STORAGE|MLFLOW_TRACKING_URI)=\S+:.*)"
 
 NOT_RUN: Sequence[NotRun] = (
-    NotRun(r"make (test|bench|lint)", "it would run this test, or for an hour; CI runs it", ""),
+    NotRun(
+        r"(FAULTS_TIMES=\d+ )?make (test|faults|bench|lint)",
+        "it would run this test, or for an hour; CI runs it",
+        "",
+    ),
     NotRun(r"make lock", "resolves all packages at an index", ""),
     NotRun(r"make setup", "installs packages from an index; every make target depends on it", ""),
     NotRun(r"make ui", "serves until it is stopped", "tests/faults/servers.py"),

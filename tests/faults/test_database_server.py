@@ -10,7 +10,7 @@ from tests.faults.postgres import PostgresServer
 from tests.faults.scene import Scene
 from tests.faults.test_processes import LONG, kill
 
-pytestmark = [pytest.mark.data, pytest.mark.faults]
+pytestmark = [pytest.mark.data, pytest.mark.faults, pytest.mark.storm]
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def fill(folder: Path, leave: int) -> Path:
     return ballast
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("leave", [0, 40_000, 150_000])
 def test_a_full_disk_ends_the_search_and_leaves_the_databases_readable(
     tmp_path: Path, small_cache_home: Path, small_disk: Callable[[int], Path], leave: int

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.scene import GRACE_SECONDS, JUST_CLAIMED, Command, Scene, outputs
 from tests.faults.servers import MlflowServer
 
-pytestmark = [pytest.mark.data, pytest.mark.faults]
+pytestmark = [pytest.mark.data, pytest.mark.faults, pytest.mark.storm]
 
 LONG = int(os.environ.get("FAULTS_TIMES", "1"))
 """So many times as many faults; 10 is the long mode."""

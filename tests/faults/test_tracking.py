@@ -110,6 +110,7 @@ def with_epochs(folder: Folder, epochs: int) -> None:
     folder.study_file.write_text(text.replace("epochs = 4", f"epochs = {epochs}"), "utf-8")
 
 
+@pytest.mark.storm
 def test_a_server_that_is_killed_and_comes_back_has_what_it_missed_before_the_end(
     folder: Folder, server: MlflowServer
 ) -> None:
@@ -146,6 +147,7 @@ def assert_agrees_without_references(folder: Folder, server: MlflowServer) -> No
     assert [run.info.status for run in runs(server, "study")] == ["KILLED"]
 
 
+@pytest.mark.storm
 def test_a_server_that_hangs_costs_a_search_some_timeouts_and_is_brought_up_to_date(
     folder: Folder, server: MlflowServer
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_server_that_hangs_costs_a_search_some_timeouts_and_is_brought_up_to_d
     assert "nothing was missing" in sync(folder, server).stdout
 
 
+@pytest.mark.storm
 def test_a_server_that_hangs_in_the_middle_holds_no_trial_up(
     folder: Folder, server: MlflowServer
 ) -> None:
@@ -189,6 +192,7 @@ def test_a_server_that_hangs_in_the_middle_holds_no_trial_up(
     assert_agrees(folder, server)
 
 
+@pytest.mark.storm
 def test_a_study_goes_on_while_its_server_is_dead_and_sync_adds_what_is_missing(
     folder: Folder, server: MlflowServer
 ) -> None:
