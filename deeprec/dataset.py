@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,11 @@ class Splits:
     train: Interactions
     validation: Interactions
     test: Interactions
+
+    @cached_property
+    def before_test(self) -> Interactions:
+        """The rows that a model may learn from before it is tested."""
+        return self.train.followed_by(self.validation)
 
 
 def split(dataset: Dataset, config: DataConfig) -> Splits:

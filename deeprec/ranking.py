@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from jax.typing import ArrayLike
 
+from deeprec.dataset import Dataset, Splits
 from deeprec.device_tables import places_of, rows_of
 from deeprec.forward import TowerShape, embed, weights_of
 from deeprec.metrics import SCORES_IN_A_BLOCK, ranks
@@ -174,6 +175,12 @@ def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTabl
         return embed(shape, weights.query, asked) @ candidates.T
 
     return score
+
+
+def rank_test_rows(model: RetrievalModel, dataset: Dataset, splits: Splits) -> RankingMetrics:
+    """Measures a model on the test rows; what a user has seen are all rows before them."""
+    score = model_scores(model, dataset.users, dataset.movies)
+    return rank_all(score, splits.before_test, splits.test, dataset.movies.rows)
 
 
 class _SeenMovies:

@@ -16,7 +16,7 @@ from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.errors import DivergedError
 from deeprec.evaluation import evaluate_model
-from deeprec.ranking import model_scores, rank_all
+from deeprec.ranking import rank_test_rows
 from deeprec.recommender import Recommender
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
@@ -130,7 +130,7 @@ class Confirming:
 
     def _keep(self, contender: Contender, model: RetrievalModel) -> None:
         place = tower_folder(self._session.towers_folder, _folder_name(contender))
-        Recommender.of(model, self._session.dataset, self.rows_before_test).save(place)
+        Recommender.of(model, self._session.dataset, self._session.splits.before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender, number, "training rows, validated")
@@ -155,7 +155,9 @@ class Confirming:
         metrics, collapsed = {}, None
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
-            metrics = self._test_metrics(model)
+            metrics = rank_test_rows(model, self._session.dataset, self._session.splits).named(
+                "test"
+            )
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -177,15 +179,6 @@ class Confirming:
             computed_on=computed_on(),
         )
         return asdict(record) | {"curve": curve_to_json(curve)}
-
-    def _test_metrics(self, model: RetrievalModel) -> dict[str, float]:
-        dataset = self._session.dataset
-        return rank_all(
-            model_scores(model, dataset.users, dataset.movies),
-            self.rows_before_test,
-            self._session.splits.test,
-            dataset.movies.rows,
-        ).named("test")
 
     def _config(self, contender: Contender, number: int) -> TrainingConfig:
         seed = derive_seed(self._session.spec.study.seed, "confirmation", number)
@@ -218,18 +211,12 @@ class Confirming:
         return model
 
     @cached_property
-    def rows_before_test(self) -> Interactions:
-        """The rows that a model may learn from before it is tested."""
-        splits = self._session.splits
-        return splits.train.followed_by(splits.validation)
-
-    @cached_property
     def _train_only(self) -> DeviceData:
         return self._device_data(self._session.splits.train)
 
     @cached_property
     def _all_but_test(self) -> DeviceData:
-        return self._device_data(self.rows_before_test)
+        return self._device_data(self._session.splits.before_test)
 
     def _device_data(self, rows: Interactions) -> DeviceData:
         dataset = self._session.dataset

@@ -46,7 +46,7 @@ def _validated(session: Session) -> dict[str, Any]:
 def _tested(session: Session, validated: Mapping[str, Any]) -> dict[str, Any]:
     splits = session.splits
     session.announce("measuring the references on the test rows, once")
-    rows = splits.train.followed_by(splits.validation)
+    rows = splits.before_test
     users, movies = session.dataset.users.rows, session.dataset.movies.rows
     results = {}
     for name, of_one in validated.items():

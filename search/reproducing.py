@@ -12,7 +12,7 @@ from deeprec.config import TrainingConfig
 from deeprec.dataset import TrainingData
 from deeprec.device_data import DeviceData
 from deeprec.errors import DivergedError
-from deeprec.ranking import model_scores, rank_all
+from deeprec.ranking import rank_test_rows
 from deeprec.retrieval import RetrievalModel
 from deeprec.training import train
 from search.data import training_data
@@ -147,12 +147,12 @@ def _validated(session: Session, run: LoggedRun) -> Mapping[str, float]:
 
 def _tested(session: Session, run: LoggedRun) -> Mapping[str, float]:
     dataset, splits = session.dataset, session.splits
-    rows = splits.train.followed_by(splits.validation)
     model = _built(session, run)
-    data = TrainingData(users=dataset.users, movies=dataset.movies, train=rows, validation=None)
+    data = TrainingData(
+        users=dataset.users, movies=dataset.movies, train=splits.before_test, validation=None
+    )
     train(model, DeviceData(data), _config(session, run))
-    score = model_scores(model, dataset.users, dataset.movies)
-    return rank_all(score, rows, splits.test, dataset.movies.rows).named("test")
+    return rank_test_rows(model, dataset, splits).named("test")
 
 
 def _built(session: Session, run: LoggedRun) -> RetrievalModel:

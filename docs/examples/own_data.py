@@ -47,7 +47,7 @@ def main() -> None:
         write_shop(Path(folder))
         shop = read_shop(Path(folder))
     model, parts = trained_model(shop)
-    known = parts.train.followed_by(parts.validation)
+    known = parts.before_test
     score = model_scores(model, shop.customers, shop.products)
     show("two towers", rank_all(score, known, parts.test, shop.products.rows))
     counts = (shop.customers.rows, shop.products.rows)

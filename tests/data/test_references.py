@@ -40,7 +40,7 @@ def test_references_reach_what_they_reached_when_they_were_written(
 
 def test_popularity_on_the_test_rows(dataset: Dataset) -> None:
     splits = split(dataset, DataConfig())
-    rows = splits.train.followed_by(splits.validation)
+    rows = splits.before_test
     counts = (dataset.users.rows, dataset.movies.rows)
     score = fit_reference(ReferenceSettings(name="popularity"), rows, *counts)
     metrics = rank_all(score, rows, splits.test, dataset.movies.rows)

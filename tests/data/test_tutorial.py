@@ -28,7 +28,7 @@ def joined(dataset: Dataset, rows: Interactions) -> dict[str, np.ndarray]:
 def test_fit_reaches_the_accuracy_of_the_tutorial(
     dataset: Dataset, splits: Splits, layer_sizes: tuple[int, ...]
 ) -> None:
-    rows = splits.train.followed_by(splits.validation)
+    rows = splits.before_test
     config = ModelConfig(layer_sizes=layer_sizes)
     model = RetrievalModel.for_tables(dataset.users, dataset.movies, config, seed=42)
     model.compile(keras.optimizers.Adagrad(0.05), loss=keras.losses.MeanSquaredError())
