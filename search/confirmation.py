@@ -6,11 +6,10 @@ from pathlib import Path
 
 from search.contenders import Contender
 from search.noise import Sample, beats
-from search.retrained import RetrainRecord
+from search.retrained import TEST_METRIC, RetrainRecord
 from search.trials import OBJECTIVE_METRIC
 
-TEST_METRIC = "test_top_100_accuracy"
-UNSEEN_METRIC = "test_top_100_accuracy_unseen"
+UNSEEN_METRIC = f"{TEST_METRIC}_unseen"
 
 TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
     TEST_METRIC: ("ease_unseen",),

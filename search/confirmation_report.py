@@ -4,11 +4,11 @@ from rich import box
 from rich.table import Table
 
 from deeprec.ranking import same_for_all
-from search.confirmation import TEST_METRIC, UNSEEN_METRIC, Confirmation, Validated, ranked
+from search.confirmation import UNSEEN_METRIC, Confirmation, Validated, ranked
 from search.contenders import Contender
 from search.noise import Sample, noise_of
 from search.promotion import listed
-from search.retrained import reference_title
+from search.retrained import TEST_METRIC, reference_title
 
 TEST_COLUMNS = {
     TEST_METRIC: "top-100\naccuracy",

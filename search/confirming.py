@@ -21,7 +21,6 @@ from deeprec.recommender import Recommender
 from deeprec.retrieval import RetrievalModel
 from deeprec.tables import Interactions
 from deeprec.training import chance_accuracy, train
-from search.confirmation import TEST_METRIC
 from search.confirmation_progress import ConfirmationProgress
 from search.contenders import Contender
 from search.kept_results import (
@@ -35,7 +34,7 @@ from search.kept_results import (
 from search.ledger import Ledger
 from search.objective import free_memory
 from search.provenance import computed_on
-from search.retrained import RetrainRecord
+from search.retrained import TEST_METRIC, RetrainRecord
 from search.seeds import derive_seed
 from search.session import Session
 from search.stored_trials import curve_to_json

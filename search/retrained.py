@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from search.trials import CurvePoint
 
+TEST_METRIC = "test_top_100_accuracy"
+"""The metric of the test rows by which models are compared; higher is better."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainRecord:

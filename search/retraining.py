@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from search.confirmation import TEST_METRIC, Confirmation, Tested, Validated, ranked
+from search.confirmation import Confirmation, Tested, Validated, ranked
 from search.confirmation_progress import ConfirmationProgress, plan_of
 from search.confirmation_report import (
     reference_name,
@@ -31,7 +31,7 @@ from search.objective import set_libraries_aside
 from search.promotion import Confirmed, Evidence
 from search.reference_results import measured_references
 from search.report.refreshing import refresh_report
-from search.retrained import ConfirmationRecord, ReferenceRecord
+from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord
 from search.session import Session
 from search.storage import close_study, load_study, refuse_other_study
 from search.stored_trials import records

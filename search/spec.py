@@ -35,10 +35,10 @@ from search.strategies import (
     SamplerOptions,
     TpeOptions,
 )
+from search.trials import OBJECTIVE_METRIC
 
 SUFFIX = ".toml"
 DIRECTION = "maximize"
-METRIC = "val_top_100_accuracy"
 MAX_GRID = 100_000
 LARGEST_FILE = 1 << 18
 """Bytes of a study file."""
@@ -158,7 +158,7 @@ class StudySpec(Section):
         for name in TrainingSection.ADDED_LATER:
             if sections["training"][name] == TrainingSection.model_fields[name].default:
                 del sections["training"][name]
-        return {"direction": DIRECTION, "metric": METRIC, **sections}
+        return {"direction": DIRECTION, "metric": OBJECTIVE_METRIC, **sections}
 
     @property
     def space_hash(self) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.confirmation import TEST_METRIC, test_samples
+from search.confirmation import test_samples
 from search.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.depths import depth_of
 from search.kept_results import SECONDS, kept_tests, kept_validations, validated_accuracy
 from search.ledger import Ledger
 from search.noise import Deviation, Sample
-from search.retrained import ConfirmationRecord, RetrainRecord
+from search.retrained import TEST_METRIC, ConfirmationRecord, RetrainRecord
 from search.spec import StudySpec
 from search.trials import TrialRecord
 from search.verdict import Leader

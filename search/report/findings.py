@@ -10,7 +10,7 @@ from search.noise import Sample, beats
 from search.report.facts import Facts
 from search.report.pareto import parameter_count, pareto_front
 from search.report.style import depth_name, readable
-from search.trials import TrialRecord, best_of
+from search.trials import TrialRecord, best_of, ranked
 
 TOP_SHARE = 0.2
 """The share of the complete trials that counts as the top."""
@@ -18,9 +18,8 @@ TOP_SHARE = 0.2
 
 def top_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The best fifth of the complete trials, best first; at least one if there is any."""
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    ranked = sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
-    return ranked[: max(1, round(TOP_SHARE * len(ranked)))]
+    complete = ranked(trials)
+    return complete[: max(1, round(TOP_SHARE * len(complete)))]
 
 
 def curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecord] = ()) -> str:

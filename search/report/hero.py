@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from search.confirmation import TEST_METRIC
 from search.report.facts import Facts
 from search.report.words import duration
+from search.retrained import TEST_METRIC
 from search.trials import OBJECTIVE_METRIC
 from search.verdict import ENDED
 

@@ -1,6 +1,8 @@
 """The names of the tags and metrics by which runs are found, compared and shown."""
 
-BEST = "best_val_top_100_accuracy"
+from search.trials import OBJECTIVE_METRIC
+
+BEST = f"best_{OBJECTIVE_METRIC}"
 """The metric that trials are compared by, on child runs and on the parent."""
 
 STUDY_NAME = "deeprec.study_name"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from search.promotion import Confirmed
+from search.retrained import TEST_METRIC
 
 MODEL_NAME = "deep-retrieval"
 """The registered model, whatever the study."""
@@ -20,9 +21,6 @@ MODEL_DESCRIPTION = (
     "the alias `champion` is on the one to use: `python -m search.recommend 42`"
 )
 """Of the registered model."""
-
-ACCURACY = "test_top_100_accuracy"
-"""Tag of a version: what it is worth, for people."""
 
 PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_because"
 
@@ -71,7 +69,7 @@ def tags_of(confirmed: Confirmed) -> dict[str, str]:
     """The tags of a version that keep what it is worth."""
     deviation = confirmed.deviation
     return {
-        ACCURACY: worth_of(confirmed),
+        TEST_METRIC: worth_of(confirmed),
         _MEAN: repr(confirmed.mean),
         **({} if deviation is None else {_DEVIATION: repr(deviation)}),
         _SEEDS: str(confirmed.seeds),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.context import StudyContext
 from search.tracking.keys import BEST
 from search.trials import OBJECTIVE_METRIC, StudyState, TrialRecord, TrialState, best_of
@@ -42,7 +42,7 @@ def reference_name(record: ReferenceRecord) -> str:
 
 def confirmation_name(record: ConfirmationRecord) -> str:
     """The mean on the test rows, and of what."""
-    return f"confirmed{_figure(record.metrics.get('test_top_100_accuracy_mean'))} {record.name}"
+    return f"confirmed{_figure(record.metrics.get(f'{TEST_METRIC}_mean'))} {record.name}"
 
 
 def trial_note(trial: TrialRecord, context: StudyContext) -> str:
@@ -106,7 +106,7 @@ def _figure(value: float | None) -> str:
 
 def _main_metric(metrics: Mapping[str, float]) -> str:
     """The test's top-100 accuracy where it is known, else that of the validation rows."""
-    return _figure(metrics.get("test_top_100_accuracy", metrics.get(OBJECTIVE_METRIC)))
+    return _figure(metrics.get(TEST_METRIC, metrics.get(OBJECTIVE_METRIC)))
 
 
 def _outcome(trial: TrialRecord) -> str:

@@ -19,7 +19,7 @@ from search.noise import Sample
 from search.objective import derived_parameters
 from search.promotion import Confirmed
 from search.provenance import LIBRARIES
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.space import Configuration, parameters_of, readable
 from search.tracking.content import (
     RunContent,
@@ -31,7 +31,7 @@ from search.tracking.content import (
     trial_content,
 )
 from search.tracking.keys import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
-from search.tracking.model_content import ACCURACY, NOT_PROMOTED, PROMOTED, tags_of
+from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
 from search.trials import CurvePoint, TrialRecord
 from tests.documentation.markdown import code, table
 from tests.tiny_recommender import MOVIES, USERS
@@ -164,7 +164,7 @@ TAGS = {
 }
 
 VERSION_TAGS = {
-    ACCURACY: "what it is worth, for people: mean and standard deviation over the seeds",
+    TEST_METRIC: "what it is worth, for people: mean and standard deviation over the seeds",
     "deeprec.test_accuracy_mean": "mean `test_top_100_accuracy` over the seeds",
     "deeprec.test_accuracy_deviation": "its standard deviation; not for a single seed",
     "deeprec.seeds": "how many seeds",
