@@ -31,9 +31,9 @@ from search.objective import set_libraries_aside
 from search.promotion import Confirmed, Evidence
 from search.reference_results import measured_references
 from search.report.refreshing import refresh_report
-from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord
+from search.retrained import TEST_METRIC, ConfirmationRecord
 from search.session import Session
-from search.storage import close_study, load_study, refuse_other_study
+from search.storage import close_study, refuse_other_study
 from search.stored_trials import records
 from search.tracking import Tracker
 from search.tracking.model_content import MODEL_NAME
@@ -72,44 +72,31 @@ def retrain(
         InputError: there is no such trial, it did not finish, or the study cannot be used.
     """
     session.screen.doing(f"opening study {session.spec.name}")
-    study = load_study(
-        session.storage_url,
-        session.spec.name,
-        make=session.commands().search,
-        patience=session.patience,
-    )
+    study = session.load_study()
     chosen = chosen_trials(records(study), trial_number, top)
     refuse_other_study(study, session.spec, session.dataset.fingerprint)
+    contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     circuit = session.check_tracking(consequence=GOES_ON)
     settle_identity(study, session.storage_url, session.destination, session.announce)
     tracker = session.open_tracker(session.context(identity_in(study)), circuit)
-    contenders = [contender_of(trial, study, session.spec) for trial in chosen]
+    ledger = Ledger(study)
     with (
         sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
         StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
     ):
-        ledger = Ledger(study)
         try:
             confirming, validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
         except KeyboardInterrupt as interrupt:
             session.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
-        if not tested:
-            refresh_report(session, study, tracker)
-            close_study(study)
-            return _none_is_stable(session, validated)
-        references = measured_references(session, ledger, test=True)
-        confirmation = Confirmation(
-            validated=validated,
-            tested=tested,
-            references={each.name: each.test_metrics for each in references},
-        )
-        session.screen.doing("logging the confirmation in MLflow")
-        _log(tracker, ledger, confirmation, references)
-        evidence = _evidence(confirmation, confirming.chance)
-        published = _publish(session, tracker, confirmation, evidence, promote)
+        if tested:
+            confirmation = _concluded(session, tracker, ledger, validated, tested)
+            evidence = _evidence(confirmation, confirming.chance)
+            published = _publish(session, tracker, confirmation, evidence, promote)
         refresh_report(session, study, tracker)
         close_study(study)
+    if not tested:
+        return _none_is_stable(session, validated)
     _show(session, confirmation)
     _show_next(session, confirmation, published)
     return 0
@@ -164,13 +151,18 @@ def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
     )
 
 
-def _log(
-    tracker: Tracker,
-    ledger: Ledger,
-    confirmation: Confirmation,
-    references: Sequence[ReferenceRecord],
-) -> None:
-    for record, towers in confirmation.tested[1:]:
+def _concluded(
+    session: Session, tracker: Tracker, ledger: Ledger, validated: Validated, tested: Tested
+) -> Confirmation:
+    """What the confirmation found, beside the references; kept with the study, and tracked."""
+    references = measured_references(session, ledger, test=True)
+    confirmation = Confirmation(
+        validated=validated,
+        tested=tested,
+        references={each.name: each.test_metrics for each in references},
+    )
+    session.screen.doing("logging the confirmation in MLflow")
+    for record, towers in tested[1:]:
         tracker.log_retrain(record, towers)
     tracker.log_references(references)
     assert confirmation.winner.trial is not None
@@ -183,6 +175,7 @@ def _log(
     )
     keep_confirmation(ledger, found)
     tracker.log_confirmation(found)
+    return confirmation
 
 
 def _publish(

@@ -23,7 +23,7 @@ from search.samplers import make_sampler
 from search.screen import Screen
 from search.space import data_config
 from search.spec import StudySpec, overridden
-from search.storage import recognized
+from search.storage import load_study, recognized, refuse_other_study
 from search.towers import find_towers
 from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker, resolve_uri
 from search.tracking.circuit import GOES_ON, Circuit
@@ -124,6 +124,21 @@ class Session:
     def splits(self) -> Splits:
         """The rows to train on, to validate on and to test on."""
         return split(self.dataset, data_config(self.spec))
+
+    def load_study(self) -> optuna.Study:
+        """The stored study; the caller closes it.
+
+        Raises:
+            InputError: there is none, or it was made with another space, training or seed.
+        """
+        study = load_study(
+            self.storage_url,
+            self.spec.name,
+            make=self.commands().search,
+            patience=self.patience,
+        )
+        refuse_other_study(study, self.spec)
+        return study
 
     @property
     def towers_folder(self) -> Path:

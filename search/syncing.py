@@ -21,7 +21,7 @@ from search.kept_results import kept_confirmations, kept_references, kept_retrai
 from search.ledger import Ledger
 from search.report.refreshing import refresh_report
 from search.session import Session
-from search.storage import close_study, load_study, refuse_other_study
+from search.storage import close_study
 from search.stored_trials import records
 from search.tracking import LoggedResult, Reconciled, Results, Tracker
 from search.trials import TrialRecord
@@ -45,9 +45,8 @@ def sync(session: Session) -> int:
     """
     session.check_writable()
     session.screen.doing(f"opening study {session.spec.name}")
-    study = load_study(session.storage_url, session.spec.name, make=session.commands().search)
+    study = session.load_study()
     try:
-        refuse_other_study(study, session.spec)
         circuit = session.check_tracking(consequence=CONSEQUENCE)
         if circuit.is_open:
             return BROKE_OFF

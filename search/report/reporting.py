@@ -9,7 +9,7 @@ from search.report.document import document
 from search.report.facts import Facts, gather
 from search.report.writing import report_path, write_page
 from search.session import Session
-from search.storage import close_study, load_study, refuse_other_study
+from search.storage import close_study
 
 
 def report(
@@ -44,9 +44,8 @@ def report(
 
 
 def _facts(session: Session) -> Facts:
-    study = load_study(session.storage_url, session.spec.name, make=session.commands().search)
+    study = session.load_study()
     try:
-        refuse_other_study(study, session.spec)
         return gather(study, session.spec, session.commands)
     finally:
         close_study(study)
