@@ -61,11 +61,19 @@ def check_mlflow(
         if must_answer or not silent:
             cause = mlflow_store.explain(error, destination)
             raise InputError(
-                f"MLflow must be usable before a search starts, but {cause}; check the tracking "
-                "URI, or leave it out to use the local database"
+                f"MLflow must be usable before a search starts, but {cause}; {_remedy(destination)}"
             ) from error
         circuit.fail(error)
     return circuit
+
+
+def _remedy(destination: Destination) -> str:
+    if destination.database is None:
+        return "check the tracking URI, or leave it out to use the local database"
+    return (
+        f"move {destination.database} away if it stays so: it is made again, and search.sync adds "
+        "the runs of a study"
+    )
 
 
 def _is_there(destination: Destination) -> bool:

@@ -135,8 +135,10 @@ def user_name() -> str:
 
 
 def _ask(destination: Destination, name: str, key: str, warn: Callable[[str], None]) -> "Store":
-    from search.tracking.store import Store  # here, for mlflow takes 1.5 s to import
+    from search.tracking.store import Store, make_database  # here: mlflow takes 1.5 s to import
 
+    if destination.database is not None:
+        make_database(destination.database)
     store = Store(destination, warn)
     store.find_experiment(name, key)
     return store

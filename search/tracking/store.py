@@ -7,6 +7,7 @@ Everything goes through ``MlflowClient`` with an explicit URI: no global state, 
 import errno
 import json
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -31,6 +32,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from search.errors import InputError
 from search.tracking.bulk import insert_trials, set_tags
@@ -43,6 +45,7 @@ from search.tracking.texts import wanted_tags
 from search.tracking.views import view_tags
 
 _PAGE = 1000  # runs a request
+_UNFINISHED = ".mlflow-"  # begins the name of a folder in which a database is made
 _LONGEST_DIGEST = 36  # MLflow's limit
 _LONGEST_NAME = 200  # of a file, in bytes; file systems allow 255
 
@@ -70,6 +73,29 @@ class StoredRun:
     has_inputs: bool
     started_ms: int
     folder: Path | None
+
+
+def make_database(database: Path) -> None:
+    """Makes MLflow's SQLite database where there is none, whole or not at all.
+
+    MLflow makes one by a hundred migrations. What a killed process left between two of them can
+    never be opened again, so it is made in a folder beside its place, and moved there.
+
+    Args:
+        database: its path; the lock of its folder is held.
+    """
+    if database.exists() and database.stat().st_size:
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in database.parent.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=database.parent) as folder:
+        unfinished = Path(folder) / database.name
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{unfinished}", str(database.parent)
+        )
+        store.engine.dispose()
+        unfinished.replace(database)
 
 
 class Store:

@@ -1,5 +1,8 @@
 """The check before any work: it writes nothing, and knows who does not answer from who refuses."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ import pytest
 
 from search.errors import InputError
 from search.tracking import check_mlflow, open_tracker
+from search.workspace import PROJECT
 from tests.faults.servers import free_port
 from tests.unit.search.tracking.support import CONTEXT, Warnings
 
@@ -92,3 +96,47 @@ def test_a_server_that_is_broken_for_a_while_is_a_warning_for_a_study_that_exist
         check_mlflow(uri, "tutorial", folder=tmp_path, warn=warnings, must_answer=False)
     assert len(warnings) == 1
     assert "\n" not in warnings[0]
+
+
+KILLED_IN_A_MIGRATION = """
+import os, sys
+from pathlib import Path
+from alembic.operations import Operations
+from tests.unit.search.tracking.support import CONTEXT
+from search.tracking import open_tracker
+
+add_column, added = Operations.add_column, []
+
+def add_and_die(*arguments, **options):
+    add_column(*arguments, **options)
+    added.append(arguments)
+    if len(added) == 3:
+        os.kill(os.getpid(), 9)
+
+Operations.add_column = add_and_die
+open_tracker(None, CONTEXT, folder=Path(sys.argv[1]), warn=print).parent_run_id
+"""
+
+
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, warnings: Warnings) -> None:
+    folder = tmp_path / "mlruns"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_A_MIGRATION, str(folder)], cwd=PROJECT, timeout=120
+    )
+    assert done.returncode == -9
+    assert {path.name[:8] for path in folder.iterdir()} == {".lock", ".mlflow-"}
+    check_mlflow(None, CONTEXT.name, folder=folder, warn=warnings)
+    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+    assert tracker.parent_run_id
+    assert not list(folder.glob(".mlflow-*"))
+    assert warnings == []
+
+
+def test_half_a_database_is_refused_with_what_to_do(tmp_path: Path, warnings: Warnings) -> None:
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:  # as version 0.1.0 could leave it
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("CREATE TABLE experiments (experiment_id INTEGER, name TEXT)")
+        connection.execute("CREATE TABLE runs (run_uuid VARCHAR(32))")
+    connection.close()
+    with pytest.raises(InputError, match=r"move \S+mlflow.db away if it stays so"):
+        check_mlflow(None, CONTEXT.name, folder=tmp_path, warn=warnings)
