@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import optuna
 import sqlalchemy
+from optuna.storages import RDBStorage
 
 from search.errors import InputError, StorageLostError
 from search.filesystems import refuse_network
@@ -18,7 +19,7 @@ from search.masking import mask_query
 from search.next_commands import call
 from search.patience import Patience, PatientStorage, cause_of
 from search.schema import LIBRARY, VERSION, check_schema
-from search.sqlite_files import DamagedError, reading, tables_of, value_of
+from search.sqlite_files import DamagedError, make_whole, reading, tables_of, value_of
 
 CONNECT_SECONDS = 5
 """How long an address of a server may take to answer at the start; a name may have two."""
@@ -94,6 +95,19 @@ class _Connection(sqlite3.Connection):
         (mode,) = self.execute("PRAGMA journal_mode").fetchone()
         if mode == "wal":
             self.execute("PRAGMA synchronous = NORMAL")
+
+
+def make_database(url: str) -> None:
+    """Makes an SQLite database with Optuna's tables where there is none, whole or not at all."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        make_whole(sqlite_path(parsed), _make_tables)
+
+
+def _make_tables(path: Path) -> None:
+    storage = RDBStorage(f"sqlite:///{path}")
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def log_ahead(url: str) -> None:

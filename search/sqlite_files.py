@@ -1,9 +1,12 @@
-"""An SQLite file, looked at before anybody uses it: nothing is changed by looking."""
+"""SQLite files: made whole or not at all, and looked at without being changed."""
 
+import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 _BUSY_SECONDS = 60
@@ -40,6 +43,27 @@ def tables_of(path: Path) -> set[str]:
                 raise DamagedError(str(error)) from None
         time.sleep(_PAUSE_SECONDS)  # somebody may just have been writing
     raise AssertionError
+
+
+def make_whole(path: Path, make: Callable[[Path], None]) -> None:
+    """Makes a database where there is none, whole or not at all.
+
+    Libraries make theirs in many steps, and what a killed process left between two of them is
+    refused ever after. So it is made in a folder beside its place, and moved there.
+
+    Args:
+        path: of the database; the lock is held under which alone it is made.
+        make: makes it at another path, and closes it.
+    """
+    if path.exists() and path.stat().st_size:
+        return
+    prefix = f".{path.stem}-unfinished-"
+    for leftover in path.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        make(unfinished)
+        unfinished.replace(path)
 
 
 def value_of(path: Path, query: str) -> Any:

@@ -4,7 +4,14 @@ import optuna
 from optuna.storages import RDBStorage
 
 from search.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
-from search.databases import explained, holds_studies, log_ahead, open_storage, safe_url
+from search.databases import (
+    explained,
+    holds_studies,
+    log_ahead,
+    make_database,
+    open_storage,
+    safe_url,
+)
 from search.errors import InputError
 from search.patience import Patience
 from search.samplers import make_pruner
@@ -70,6 +77,7 @@ def open_study(
             Nothing was written into that study.
     """
     with explained(url):
+        make_database(url)
         log_ahead(url)
         study = optuna.create_study(
             storage=open_storage(url, patience),

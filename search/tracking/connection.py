@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from search.sqlite_files import make_whole
 from search.tracking.content import study_content
 from search.tracking.context import StudyContext
 from search.tracking.destination import Destination, locked
@@ -137,8 +138,9 @@ def user_name() -> str:
 def _ask(destination: Destination, name: str, key: str, warn: Callable[[str], None]) -> "Store":
     from search.tracking.store import Store, make_database  # here: mlflow takes 1.5 s to import
 
-    if destination.database is not None:
-        make_database(destination.database)
+    if (database := destination.database) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        make_whole(database, partial(make_database, artifacts=database.parent))
     store = Store(destination, warn)
     store.find_experiment(name, key)
     return store

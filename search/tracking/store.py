@@ -7,7 +7,6 @@ Everything goes through ``MlflowClient`` with an explicit URI: no global state, 
 import errno
 import json
 import re
-import shutil
 import socket
 import tempfile
 import time
@@ -45,7 +44,6 @@ from search.tracking.texts import wanted_tags
 from search.tracking.views import view_tags
 
 _PAGE = 1000  # runs a request
-_UNFINISHED = ".mlflow-"  # begins the name of a folder in which a database is made
 _LONGEST_DIGEST = 36  # MLflow's limit
 _LONGEST_NAME = 200  # of a file, in bytes; file systems allow 255
 
@@ -75,27 +73,15 @@ class StoredRun:
     folder: Path | None
 
 
-def make_database(database: Path) -> None:
-    """Makes MLflow's SQLite database where there is none, whole or not at all.
-
-    MLflow makes one by a hundred migrations. What a killed process left between two of them can
-    never be opened again, so it is made in a folder beside its place, and moved there.
+def make_database(path: Path, artifacts: Path) -> None:
+    """Makes an SQLite database of MLflow, by its hundred migrations, and closes it.
 
     Args:
-        database: its path; the lock of its folder is held.
+        path: where there is none.
+        artifacts: the folder of artifacts of experiments that name none.
     """
-    if database.exists() and database.stat().st_size:
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in database.parent.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=database.parent) as folder:
-        unfinished = Path(folder) / database.name
-        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-            f"sqlite:///{unfinished}", str(database.parent)
-        )
-        store.engine.dispose()
-        unfinished.replace(database)
+    store = SqlAlchemyStore(f"sqlite:///{path}", str(artifacts))  # type: ignore[no-untyped-call]
+    store.engine.dispose()
 
 
 class Store:

@@ -14,6 +14,7 @@ import pytest
 from search.databases import default_storage, engine_arguments, holds_studies, parse_url
 from search.errors import InputError
 from search.storage import close_study, open_study, recognized
+from search.workspace import PROJECT
 from tests.unit.search.specs import small_spec
 
 DIE_WITH_A_LOG = """
@@ -112,3 +113,51 @@ def test_what_the_url_says_of_the_connection_counts() -> None:
     own = engine_arguments(parse_url("postgresql://me@host/x?connect_timeout=60"))
     assert "connect_timeout" not in own["connect_args"]
     assert "keepalives_idle" in own["connect_args"]
+
+
+KILLED_WHILE_IT_IS_MADE = """
+import itertools, os, sys
+import optuna
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from search.databases import holds_studies, log_ahead, make_database, open_storage
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+def make(url):
+    make_database(url)
+    log_ahead(url)
+    optuna.create_study(storage=open_storage(url), study_name="x", load_if_exists=True)
+
+def exit_code(action):
+    pid = os.fork()
+    if not pid:
+        action()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def die_at(step):
+    steps = itertools.count(1)
+
+    def count(*arguments, **options):
+        if next(steps) == step:
+            os.kill(os.getpid(), 9)
+
+    for name in ("after_cursor_execute", "commit"):
+        event.listen(Engine, name, count)
+
+for step in itertools.count(1, 6):
+    url = f"sqlite:///{sys.argv[1]}/{step}.db"
+    if exit_code(lambda: (die_at(step), make(url))) == 0:
+        break
+    assert exit_code(lambda: (holds_studies(url), make(url))) == 0, step
+print(step)
+"""
+
+
+def test_a_study_can_be_made_again_wherever_its_creation_was_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", KILLED_WHILE_IT_IS_MADE, str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 60, "the tables alone are made in so many steps"
+    assert not list(tmp_path.glob(".*")), "and nothing is left of the first try"
