@@ -43,7 +43,7 @@ test: setup
 	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL)
 
 faults: setup
-	$(BIN)/python -m pytest -m storm $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest -m storm $(PARALLEL)
 
 lint: setup
 	$(BIN)/ruff format --check .
