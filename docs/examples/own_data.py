@@ -71,12 +71,18 @@ class Parts:
     train: Interactions
     validation: Interactions
     test: Interactions
+    before_test: Interactions
 
 
 def divided(purchases: Interactions) -> Parts:
     """Eight tenths to train on, one to select by, one to test on."""
     first, second = int(0.8 * len(purchases)), int(0.9 * len(purchases))
-    return Parts(purchases[:first], purchases[first:second], purchases[second:])
+    return Parts(
+        train=purchases[:first],
+        validation=purchases[first:second],
+        test=purchases[second:],
+        before_test=purchases[:second],
+    )
 
 
 def trained_model(shop: Shop) -> tuple[RetrievalModel, Parts]:
