@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from deeprec.errors import DataError, printable
-
-Announce = Callable[[str], None]
+from deeprec.errors import DataError, printable, unwritable
+from deeprec.pace import Announce
 
 ENTRIES = "prepared"
 """The folder of the entries, in the cache folder."""
@@ -80,14 +79,6 @@ def is_own(folder: Path) -> bool:
         is_closed = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
         return is_closed and found.st_uid == os.getuid()
     return False
-
-
-def unwritable(folder: Path, error: OSError) -> str:
-    """The message for a cache folder that cannot be written to."""
-    return (
-        f"the cache folder {folder} must be writable but is not ({error.strerror}); "
-        "set XDG_CACHE_HOME to a folder of yours, or make it writable"
-    )
 
 
 def read_or_make(

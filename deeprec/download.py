@@ -14,9 +14,9 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from deeprec.cache import Announce
 from deeprec.child_process import run_watched
 from deeprec.errors import DataError
+from deeprec.pace import Announce
 from deeprec.quiet_tensorflow import import_tfds
 from deeprec.releases import Release
 

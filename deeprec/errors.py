@@ -1,5 +1,7 @@
 """The errors of the recommender that a caller is expected to handle."""
 
+from pathlib import Path
+
 
 class DataError(Exception):
     """The data set cannot be had, or what was given for it is damaged.
@@ -49,3 +51,11 @@ def printable(text: object, limit: int = 300) -> str:
     line = next((line for line in str(text).splitlines() if line.strip()), "").strip()
     shown = line if len(line) <= limit else f"{line[:limit]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def unwritable(folder: Path, error: OSError) -> str:
+    """The message for a cache folder that cannot be written to."""
+    return (
+        f"the cache folder {folder} must be writable but is not ({error.strerror}); "
+        "set XDG_CACHE_HOME to a folder of yours, or make it writable"
+    )

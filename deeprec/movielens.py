@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from deeprec.errors import DataError
 from deeprec.releases import Release
-from deeprec.tables import FloatArray, IntArray
 
 
 class Movie(NamedTuple):
@@ -51,9 +50,9 @@ class RawTables:
         genre_names: by the genre indices of the movies.
     """
 
-    user_id: IntArray
-    movie_id: IntArray
-    user_rating: FloatArray
+    user_id: npt.NDArray[np.int32]
+    movie_id: npt.NDArray[np.int32]
+    user_rating: npt.NDArray[np.float32]
     timestamp: npt.NDArray[np.int64]
     user_columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     movies: Sequence[Movie]

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from deeprec.cache import Announce
+Announce = Callable[[str], None]
+"""Told one line at a time what is happening."""
 
 REPORT_SECONDS = 10.0
 """Between two lines."""

@@ -21,10 +21,10 @@ from deeprec.archive import (
     copy_folder,
     extract_archive,
 )
-from deeprec.cache import Announce
 from deeprec.download import archive_url, download
 from deeprec.errors import DataError, printable
 from deeprec.movielens import RawTables
+from deeprec.pace import Announce
 from deeprec.releases import Release
 from deeprec.tfds_store import OwnDirectory, VerifiedDirectories, read_checked, read_genuine
 from deeprec.wheel import Wheel, extract_wheel, fetch_wheel

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deeprec import tfds_tables
-from deeprec.cache import Announce, unwritable
-from deeprec.errors import DataError
+from deeprec.errors import DataError, unwritable
 from deeprec.movielens import RawTables, check_tables
-from deeprec.pace import Pace, in_words
+from deeprec.pace import Announce, Pace, in_words
 from deeprec.releases import Release
 
 Fetch = Callable[[Path], Path]

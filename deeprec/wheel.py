@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from deeprec.archive import Archive, FileChecksum, check_file, write_checked
-from deeprec.cache import Announce
 from deeprec.child_process import run_watched
 from deeprec.errors import DataError
+from deeprec.pace import Announce
 
 
 @dataclass(frozen=True, kw_only=True)

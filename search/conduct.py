@@ -27,6 +27,7 @@ from search.pulse import Pulse
 from search.reference_results import are_measured, measured_references
 from search.report.refreshing import refresh_report
 from search.runtime import touch_device
+from search.samplers import make_pruner
 from search.session import Session
 from search.stale import Closed, close_stale, everybody_gone, gone
 from search.storage import close_study, open_study
@@ -203,6 +204,7 @@ def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, 
                 session.identity,
                 patience=session.patience,
             )
+            study.pruner = make_pruner(session.spec)
             if is_alone:
                 remove_leftovers(session.towers_folder)
             is_gone = everybody_gone if is_alone else gone()

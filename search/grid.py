@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from search.attributes import FIXED_PARAMETERS, GRID_PARAMETERS
 from search.families import was_superseded
+from search.stored_trials import tried_by
 
 Parameters = Mapping[str, int | float]
 
@@ -105,17 +106,6 @@ def _all_trials(study: Study) -> list[FrozenTrial]:
     shows only the trials of one bracket.
     """
     return study._storage.get_all_trials(study._study_id, deepcopy=False)
-
-
-def tried_by(trial: FrozenTrial) -> dict[str, int | float]:
-    """The parameters a trial tries or will try, as far as they are known.
-
-    A waiting trial holds none of its own yet, and one that was killed may hold only some; what
-    it was enqueued with, or what a :class:`ListSampler` reserved for it, completes them.
-    """
-    fixed: Parameters = trial.system_attrs.get(FIXED_PARAMETERS, {})
-    reserved: Parameters = trial.system_attrs.get(GRID_PARAMETERS, {})
-    return {**trial.params, **fixed, **reserved}
 
 
 def _key(parameters: Parameters) -> frozenset[tuple[str, int | float]]:

@@ -16,12 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.attributes import REFERENCE, RETRY_OF
 from search.families import superfluous, to_run_again, was_superseded
-from search.grid import ListSampler, tried_by
+from search.grid import ListSampler
 from search.samplers import make_sampler, sampler_of_next
 from search.seeds import derive_seed
 from search.space import enqueued_configurations, parameters_of
 from search.spec import StudySpec
 from search.stale import supersede
+from search.stored_trials import tried_by
 
 
 @dataclass(frozen=True, kw_only=True)

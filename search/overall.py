@@ -5,9 +5,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.columns import GAP
+
 LEAST_BAR = 8
 MOST_BAR = 60
-GAP = 2
 
 
 def overall(name: str, what: str, done: int, target: int, left: str, width: int) -> RenderableType:

@@ -34,11 +34,12 @@ from optuna.samplers import (
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import InputError
-from search.grid import ListSampler, tried_by
+from search.grid import ListSampler
 from search.next_commands import call
 from search.seeds import derive_seed
 from search.space import common_distributions, enumerate_configurations, parameters_of, suggest
 from search.spec import StudySpec
+from search.stored_trials import tried_by
 from search.strategies import (
     CmaesOptions,
     GridOptions,

@@ -14,7 +14,6 @@ from search.databases import (
 )
 from search.errors import InputError
 from search.patience import Patience
-from search.samplers import make_pruner
 from search.spec import DIRECTION, StudySpec, differences, override
 
 
@@ -83,7 +82,6 @@ def open_study(
             storage=open_storage(url, patience),
             study_name=spec.name,
             direction="maximize",
-            pruner=make_pruner(spec),
             load_if_exists=True,
         )
     refuse_other_study(study, spec, data_fingerprint)
@@ -106,7 +104,7 @@ def join_study(
 
     def load() -> optuna.Study:
         storage = open_storage(url, patience)
-        return optuna.load_study(storage=storage, study_name=spec.name, pruner=make_pruner(spec))
+        return optuna.load_study(storage=storage, study_name=spec.name)
 
     study = patience.call(load)
     refuse_other_study(study, spec, data_fingerprint)

@@ -11,6 +11,8 @@ from search.attributes import (
     CURVE,
     DERIVED,
     DIVERGED,
+    FIXED_PARAMETERS,
+    GRID_PARAMETERS,
     OOM,
     REASON,
     REFERENCE,
@@ -18,7 +20,6 @@ from search.attributes import (
     TRAIN_SECONDS,
 )
 from search.families import was_interrupted, was_superseded
-from search.grid import tried_by
 from search.space import readable
 from search.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 from search.trials import TrialState as RecordState
@@ -96,3 +97,14 @@ def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None
 
 def _milliseconds(moment: Any) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def tried_by(trial: FrozenTrial) -> dict[str, int | float]:
+    """The parameters a trial tries or will try, as far as they are known.
+
+    A waiting trial holds none of its own yet, and one that was killed may hold only some; what
+    it was enqueued with, or what a grid reserved for it, completes them.
+    """
+    fixed: dict[str, int | float] = trial.system_attrs.get(FIXED_PARAMETERS, {})
+    reserved: dict[str, int | float] = trial.system_attrs.get(GRID_PARAMETERS, {})
+    return {**trial.params, **fixed, **reserved}

@@ -126,6 +126,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
     from search.objective import Objective, set_libraries_aside
     from search.patience import Patience
     from search.pulse import Pulse
+    from search.samplers import make_pruner
     from search.storage import join_study
     from search.worker import search
 
@@ -144,6 +145,7 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
         try:
             stack.enter_context(attending(url))
             study = join_study(url, spec, assignment.data_fingerprint, patience=patience)
+            study.pruner = make_pruner(spec)
         finally:
             claim.release()
         pulse = stack.enter_context(Pulse(study, grace_seconds=assignment.grace_seconds))

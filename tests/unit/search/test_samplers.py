@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
 from search.errors import InputError
-from search.grid import ListSampler, tried_by
+from search.grid import ListSampler
 from search.samplers import make_grid, make_pruner, make_sampler, sampler_of_next
 from search.sections import (
     DepthRange,
@@ -27,6 +27,7 @@ from search.sections import (
 from search.seeds import derive_seed
 from search.space import Configuration, enqueued_configurations, parameters_of, suggest
 from search.spec import StudySpec, override
+from search.stored_trials import tried_by
 from search.strategies import (
     GridOptions,
     MedianOptions,
