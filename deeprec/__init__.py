@@ -8,6 +8,6 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from deeprec import retrieval, towers
+from deeprec.model import retrieval, towers
 
 __all__ = ["retrieval", "towers"]

@@ -68,7 +68,7 @@ class TrainingConfig:
     """How a model is trained. The defaults are the tutorial's: squared errors of ratings, Adagrad.
 
     Temperature, dropout, the weights by rating and the penalty are those of the ranking losses,
-    see :mod:`deeprec.losses`; the rating loss has none of them.
+    see :mod:`deeprec.training.losses`; the rating loss has none of them.
     """
 
     learning_rate: float = 0.05

@@ -14,10 +14,10 @@ from pathlib import Path
 import optuna
 from rich.console import Console
 
-from search.live_view import SearchView
-from search.stored_trials import records
-from search.tally import Tally
-from search.trials import TrialRecord
+from search.display.search_view import SearchView
+from search.display.tally import Tally
+from search.records.trials import TrialRecord
+from search.storage.trials import records
 
 PICTURE = Path(__file__).with_name("live-view.svg")
 COLUMNS, ROWS = 92, 24

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.errors import InputError
-from search.options import TrackingUriOption
-from search.runtime import prepare_runtime, touch_device
+from search.commands.cli import run_command
+from search.commands.options import TrackingUriOption
+from search.execution.runtime import prepare_runtime, touch_device
+from search.records.errors import InputError
 
 
 def main(
@@ -40,14 +40,14 @@ def main(
     if user is None and age is None and gender is None and occupation is None:
         raise InputError("give a USER, or --age, --gender and --occupation of an unknown one")
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen() as screen:
         screen.doing("loading Keras and JAX")
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
+        from search.config.workspace import Workspace
         from search.tracking.models import published_folder
-        from search.workspace import Workspace
 
         screen.doing("fetching the model")
         mlruns = Workspace(Path.cwd()).mlruns
@@ -55,8 +55,8 @@ def main(
             tracking_uri, model, folder=mlruns, announce=screen.announce
         ) as folder:
             touch_device()
-            from deeprec.profiles import Profile
-            from search.recommending import load, recommend
+            from deeprec.data.profiles import Profile
+            from search.commands.recommend import load, recommend
 
             screen.doing("loading the model")
             recommender = load(folder)

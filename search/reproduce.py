@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.cores import NPROC
-from search.logged import THREADS
-from search.options import CompilationCacheOption, DataDirOption, TrackingUriOption
-from search.runtime import prepare_runtime, touch_device
+from search.commands.cli import run_command
+from search.commands.options import CompilationCacheOption, DataDirOption, TrackingUriOption
+from search.execution.machine import NPROC
+from search.execution.runtime import prepare_runtime, touch_device
+from search.records.logged_runs import THREADS
 
 
 def main(
@@ -32,12 +32,12 @@ def main(
     Example: python -m search.reproduce 3f2c9d0e8b7a4c51a6d0e9b8c7f61234
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen(quiet=quiet) as screen:
-        from search.spec import spec_of_text
+        from search.config.study import spec_of_text
+        from search.config.workspace import Workspace
         from search.tracking import read_run
-        from search.workspace import Workspace
 
         screen.doing(f"reading run {run_id} from MLflow")
         workspace = Workspace(Path.cwd())
@@ -51,8 +51,8 @@ def main(
         prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
         touch_device()
         screen.doing("loading Optuna and MLflow")
-        from search.reproducing import reproduce
-        from search.session import Session
+        from search.commands.reproduce import reproduce
+        from search.session.session import Session
 
         screen.doing(f"looking for study {spec.name}")
         session = Session(

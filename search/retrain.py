@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.opening import open_session
-from search.options import (
+from search.commands.cli import run_command
+from search.commands.opening import open_session
+from search.commands.options import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
 )
-from search.runtime import touch_device
+from search.execution.runtime import touch_device
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
@@ -67,7 +67,7 @@ def main(
     Example: python -m search.retrain --study tutorial
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen(quiet=quiet) as screen:
         session = open_session(
@@ -80,7 +80,7 @@ def main(
         )
         session.check_writable()
         touch_device()
-        from search.retraining import retrain
+        from search.commands.retrain import retrain
 
         return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
 

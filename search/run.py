@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.errors import InputError
-from search.opening import open_session
-from search.options import (
+from search.commands.cli import run_command
+from search.commands.opening import open_session
+from search.commands.options import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
 )
-from search.watch import GRACE_SECONDS
+from search.records.errors import InputError
+from search.scheduling.watch import GRACE_SECONDS
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
@@ -110,10 +110,10 @@ def main(
     if timeout is not None and not 0 < timeout < math.inf:
         raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen(quiet=quiet) as screen:
-        from search.spec import override
+        from search.config.study import override
 
         session = open_session(
             screen,
@@ -128,11 +128,11 @@ def main(
             adds_trials=True,
         )
         if dry_run:
-            from search.dry_run import print_dry_run
+            from search.commands.dry_run import print_dry_run
 
             print_dry_run(session)
             return 0
-        from search.conduct import conduct
+        from search.commands.search import conduct
 
         return conduct(session, timeout_seconds=timeout)
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.errors import InputError
-from search.options import TrackingUriOption
+from search.commands.cli import run_command
+from search.commands.options import TrackingUriOption
+from search.records.errors import InputError
 
 HOST = "127.0.0.1"
 
@@ -37,13 +37,13 @@ def main(
     environment = dict(os.environ)
     _check_port(port)
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen() as screen:
         screen.doing("loading MLflow")
+        from search.config.workspace import Workspace
         from search.tracking.destination import resolve_uri
         from search.tracking.models import CHAMPION_URI, published_folder
-        from search.workspace import Workspace
 
         screen.doing("looking for the model in MLflow")
         mlruns = Workspace(Path.cwd()).mlruns

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.opening import open_session
-from search.options import StorageOption, TrackingUriOption
+from search.commands.cli import run_command
+from search.commands.opening import open_session
+from search.commands.options import StorageOption, TrackingUriOption
 
 
 def main(
@@ -26,11 +26,11 @@ def main(
     Example: python -m search.sync --study tutorial --tracking-uri http://127.0.0.1:5000
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.screen import Screen
+    from search.display.terminal import Screen
 
     with Screen(quiet=quiet) as screen:
         session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
-        from search.syncing import sync
+        from search.commands.sync import sync
 
         return sync(session)
 

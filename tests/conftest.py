@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from deeprec.compilation import use_compilation_cache
-from deeprec.dataset import default_cache_dir
-from search.addresses import VARIABLES
+from deeprec.data.dataset import default_cache_dir
+from deeprec.training.compilation import use_compilation_cache
+from search.config.addresses import VARIABLES
 
 # Shared machines are slow at times: no example has a time limit. CI tries the same examples every
 # time, so that a change is judged by what it changes; elsewhere they are drawn anew.

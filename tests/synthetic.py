@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deeprec.tables import Feature, FeatureSchema, FeatureTable, Interactions
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, Interactions
 
 USERS = 31
 MOVIES = 147

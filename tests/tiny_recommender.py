@@ -3,11 +3,11 @@
 import numpy as np
 
 from deeprec.config import ModelConfig
-from deeprec.dataset import Dataset
-from deeprec.profiles import ProfileEncoder
+from deeprec.data.dataset import Dataset
+from deeprec.data.profiles import ProfileEncoder
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, Interactions
+from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
-from deeprec.retrieval import RetrievalModel
-from deeprec.tables import Feature, FeatureSchema, FeatureTable, Interactions
 
 FINGERPRINT = "0123456789abcdef" * 4
 TITLES = (

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from deeprec.config import ModelConfig, TrainingConfig
-from deeprec.dataset import TrainingData
-from deeprec.device_data import DeviceData
-from deeprec.ranking import RankingMetrics, model_scores, rank_all
-from deeprec.references import choose_references, fit_reference
-from deeprec.retrieval import RetrievalModel
-from deeprec.tables import Feature, FeatureSchema, FeatureTable, IntArray, Interactions
-from deeprec.training import train
+from deeprec.data.dataset import TrainingData
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, IntArray, Interactions
+from deeprec.evaluation.ranking import RankingMetrics, model_scores, rank_all
+from deeprec.evaluation.references import choose_references, fit_reference
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
 
 CUSTOMERS, PRODUCTS, PURCHASES = 300, 400, 12_000
 CATEGORIES = ("books", "games", "garden", "kitchen", "music", "sports")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from search.cli import run_command
-from search.opening import open_session
-from search.options import StorageOption, TrackingUriOption
+from search.commands.cli import run_command
+from search.commands.opening import open_session
+from search.commands.options import StorageOption, TrackingUriOption
 
 OutputOption = Annotated[
     Path | None,
@@ -38,14 +38,14 @@ def main(
     Example: python -m search.report --study tutorial --open
     """
     # Imported here, so that --help and most errors of the command line answer at once.
-    from search.addresses import check_names
-    from search.screen import Screen
+    from search.config.addresses import check_names
+    from search.display.terminal import Screen
 
     if output is not None:
         check_names(str(output), "--output")
     with Screen(quiet=as_json) as screen:
         session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
-        from search.report.reporting import report
+        from search.report.writing import report
 
         screen.doing("reading the study")
         return report(session, output=output, open_it=open_it, as_json=as_json)

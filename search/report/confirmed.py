@@ -3,16 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.confirmation import test_samples
-from search.contenders import TUTORIAL, reference_contender, tutorial_contender
-from search.depths import depth_of
-from search.kept_results import SECONDS, kept_tests, kept_validations, validated_accuracy
-from search.ledger import Ledger
-from search.noise import Deviation, Sample
-from search.retrained import TEST_METRIC, ConfirmationRecord, RetrainRecord
-from search.spec import StudySpec
-from search.trials import TrialRecord
-from search.verdict import Leader
+from search.analysis.noise import Deviation, Sample
+from search.analysis.verdict import Leader
+from search.config.study import StudySpec
+from search.confirmation.comparison import test_samples
+from search.confirmation.contenders import (
+    TUTORIAL,
+    reference_contender,
+    tutorial_contender,
+)
+from search.records.results import TEST_METRIC, ConfirmationRecord, RetrainRecord
+from search.records.trials import TrialRecord, depth_of
+from search.storage.results import (
+    SECONDS,
+    Ledger,
+    kept_tests,
+    kept_validations,
+    validated_accuracy,
+)
 
 TRIAL = "trial-"
 

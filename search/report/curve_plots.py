@@ -3,8 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from search.depths import best_by_depth, by_depth, depth_of
-from search.report.axes import accuracy_range, accuracy_window, whole_ticks
+from search.records.trials import (
+    FINISHED_STATES,
+    OBJECTIVE_METRIC,
+    TrialRecord,
+    best_by_depth,
+    by_depth,
+    depth_of,
+)
 from search.report.facts import Facts
 from search.report.findings import curves_finding, history_finding
 from search.report.scatter import DIVERGED, scatter
@@ -15,14 +21,16 @@ from search.report.style import (
     MUTED,
     Json,
     Plot,
+    accuracy_range,
+    accuracy_window,
     color_of,
     depth_name,
     hover,
     layout,
     rounded,
     symbol_of,
+    whole_ticks,
 )
-from search.trials import FINISHED_STATES, OBJECTIVE_METRIC, TrialRecord
 
 FAINT = 0.38
 

@@ -1,29 +1,193 @@
-"""A study's facts as the JSON of :mod:`search.report.schema`."""
+"""A study's facts as the JSON of :mod:`search.report.document`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from search.noise import Sample
+from pydantic import BaseModel, ConfigDict, Field
+
+from search.analysis.noise import Sample
+from search.analysis.verdict import Leader
+from search.records.trials import TrialRecord, TrialState
 from search.report.facts import Facts
-from search.report.pareto import parameter_count
-from search.report.schema import (
-    SCHEMA_VERSION,
-    BestPart,
-    ConfirmationPart,
-    ConfirmedPart,
-    ContenderPart,
-    CostPart,
-    DataPart,
-    ReferencePart,
-    Report,
-    SamplePart,
-    StudyPart,
-    TestedPart,
-    TrialPart,
-)
-from search.trials import TrialRecord, TrialState
-from search.verdict import Leader
+from search.report.findings import parameter_count
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Part(BaseModel):
+    """An object of the JSON: without unknown keys, NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataPart(Part):
+    """What the study was searched on."""
+
+    dataset: str = Field(description="The data set, such as `movielens/100k`.")
+    split: str = Field(description="`random` or `temporal`.")
+    fingerprint: str | None = Field(description="SHA-256 of the prepared data.")
+    source: str | None = Field(description="Where the data came from.")
+    rows: dict[str, int] | None = Field(description="Number of rows by part.")
+
+
+class StudyPart(Part):
+    """The study."""
+
+    name: str = Field(description="Its name.")
+    description: str = Field(description="What it is for, as its file says; may be empty.")
+    state: Literal["complete", "interrupted", "failed", "running"] = Field(
+        description="How its last search ended; `running` while a trial is under way, or was left "
+        "so by a process that was killed."
+    )
+    seed: int = Field(description="The origin of every random draw.")
+    wanted_trials: int = Field(description="Finished trials that the search aims at.")
+    data: DataPart = Field(description="What it was searched on.")
+    space_hash: str = Field(description="SHA-256 of space, data and training settings.")
+    git_commit: str | None = Field(description="The commit of the code of the last search.")
+    versions: dict[str, str] | None = Field(description="Version by library, of the last search.")
+
+
+class BestPart(Part):
+    """The complete trial with the highest value of the search, of one seed."""
+
+    number: int = Field(description="Its number.")
+    value: float = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
+    parameter_count: int | None = Field(description="Parameters of both towers.")
+    best_epoch: int | None = Field(description="The epoch of the value, from 1.")
+
+
+class TrialPart(Part):
+    """A finished trial."""
+
+    rank: int = Field(
+        description="From 1; complete trials by value, pruned ones by value, diverged ones."
+    )
+    number: int = Field(description="Its number.")
+    state: Literal["complete", "pruned", "diverged"] = Field(description="How it ended.")
+    reason: str | None = Field(default=None, description="Why it diverged, if it did.")
+    reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
+    value: float | None = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
+    parameter_count: int | None = Field(description="Parameters of both towers.")
+    best_epoch: int | None = Field(description="The epoch of the value, from 1.")
+    pruned_at_epoch: int | None = Field(description="Where it was given up.")
+    train_seconds: float | None = Field(description="Building, training and validating it.")
+
+
+class ReferencePart(Part):
+    """What any model should beat."""
+
+    name: str = Field(description="Such as `popularity`.")
+    metrics: dict[str, float] = Field(description="By name: of validation and of test rows.")
+
+
+class SamplePart(Part):
+    """One number measured with several seeds."""
+
+    mean: float = Field(description="The mean of the values; 0 where there are none.")
+    standard_deviation: float | None = Field(description="Of the values; null for fewer than two.")
+    values: list[float] = Field(description="One for each seed whose training held.")
+    collapsed: int = Field(
+        default=0, description="Trainings that diverged, or ended no better than chance."
+    )
+
+
+class ContenderPart(SamplePart):
+    """A configuration trained with several seeds; validation top-100 accuracies."""
+
+    name: str = Field(description="For people, such as `trial 12 (64, 32)`.")
+    trial: int | None = Field(description="Its number; null for the study's reference.")
+    epochs: int = Field(description="Of each training.")
+    value_of_search: float | None = Field(description="The value that the search saw.")
+
+
+class ConfirmedPart(SamplePart):
+    """The trial that is best over several seeds; validation top-100 accuracies."""
+
+    number: int = Field(description="Its number.")
+    is_unstable: bool = Field(description="Whether it collapsed with one of its seeds.")
+
+
+class TestedPart(Part):
+    """A trial whose model was tested."""
+
+    trial: int = Field(description="Its number.")
+    metrics: dict[str, SamplePart] = Field(description="Of the test rows, by name.")
+
+
+class ConfirmationPart(Part):
+    """The best trials over several seeds."""
+
+    winner: int | None = Field(
+        description="The trial that won the last one; null while it goes on."
+    )
+    confirmed_at: str | None = Field(description="When it was decided, ISO 8601 in UTC.")
+    contenders: list[ContenderPart] = Field(
+        description="Stable trials, the highest mean first; unstable ones; the study's reference."
+    )
+    verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
+    newer_trials: int = Field(
+        default=0,
+        description="Finished trials after the last confirmation that were no part of it.",
+    )
+
+
+class CostPart(Part):
+    """What the search cost, and its confirmation."""
+
+    train_seconds: float = Field(description="Training of all trials, summed over processes.")
+    wall_seconds: float = Field(description="While at least one trial ran.")
+    trained_epochs: int = Field(description="Epochs of all trials.")
+    saved_epochs: int = Field(description="What pruned trials had left of a whole one.")
+    saved_seconds: float = Field(
+        description="Estimate: each pruned trial's missing epochs times its own seconds per epoch."
+    )
+    diverged_seconds: float = Field(
+        default=0.0, description="Training of the trials that diverged."
+    )
+    saved_share: float | None = Field(
+        description="`saved_seconds / (train_seconds + saved_seconds)`; null where nothing ran."
+    )
+    confirmation_seconds: float | None = Field(
+        description="All trainings of the confirmation; null before it, and where it was not timed."
+    )
+
+
+class Report(Part):
+    """A study as JSON."""
+
+    schema_version: Literal[1] = Field(description="The version of this format.")
+    written_at: str = Field(description="When this was written, ISO 8601 in UTC.")
+    study: StudyPart = Field(description="The study.")
+    trials: dict[TrialState, int] = Field(description="Number of trials by state, zeros included.")
+    best: BestPart | None = Field(
+        description="The trial with the highest value of the search; null while none is complete."
+    )
+    confirmed: ConfirmedPart | None = Field(
+        default=None,
+        description="The trial that is best over several seeds; null before a confirmation.",
+    )
+    leaderboard: list[TrialPart] = Field(description="All finished trials, by rank.")
+    references: list[ReferencePart] = Field(description="What any model should beat.")
+    confirmation: ConfirmationPart | None = Field(description="Null before `search.retrain`.")
+    test: dict[str, SamplePart] | None = Field(
+        description="The winner of the last confirmation on the test rows, by metric; null before."
+    )
+    tested: list[TestedPart] = Field(
+        default=[], description="Every trial that was tested, the highest mean first."
+    )
+    importances: dict[str, float] | None = Field(
+        description="Share by parameter, summing to 1; null with too few complete trials."
+    )
+    cost: CostPart = Field(description="What the search cost, and its confirmation.")
+    warnings: list[str] = Field(description="What to be careful about, in words.")
+    verdict: list[str] = Field(
+        description="What holds now, in words: of the confirmation where there is one."
+    )
 
 
 def document(facts: Facts) -> Report:

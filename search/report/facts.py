@@ -1,25 +1,23 @@
 """What a report knows about a study: gathered once from its database, without the data set."""
 
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import optuna
+from optuna.trial import TrialState
 
-from search.bounds import bounds_of
-from search.cautions import cautions
-from search.described import described, end_of
-from search.instability import Region, diverged_trials, unstable_region
-from search.kept_results import (
-    kept_confirmations,
-    kept_references,
-    kept_tests,
-    validation_accuracies,
-)
-from search.ledger import Ledger
-from search.next_commands import NextCommands
-from search.noise import Sample
+from search.analysis.cautions import cautions
+from search.analysis.instability import Region, bounds_of, diverged_trials, unstable_region
+from search.analysis.noise import Sample
+from search.analysis.verdict import Leader, verdict
+from search.config.next_commands import NextCommands
+from search.config.space import EXPONENT_SUFFIX
+from search.config.study import StudySpec
+from search.records.results import ConfirmationRecord, ReferenceRecord
+from search.records.trials import FINISHED_STATES, TrialRecord, best_of
 from search.report.confirmed import (
     ContenderResult,
     TestedTrial,
@@ -30,14 +28,112 @@ from search.report.confirmed import (
     tested_trials,
     typical_deviation,
 )
-from search.report.cost import Cost, cost_of
-from search.report.importance import importances_of
-from search.retrained import ConfirmationRecord, ReferenceRecord
-from search.spec import StudySpec
-from search.stored_trials import records
+from search.session.identity import described, end_of
+from search.storage.results import (
+    Ledger,
+    kept_confirmations,
+    kept_references,
+    kept_tests,
+    validation_accuracies,
+)
+from search.storage.trials import records
 from search.tracking import StudyContext
-from search.trials import FINISHED_STATES, TrialRecord, best_of
-from search.verdict import Leader, verdict
+
+LEAST_TRIALS = 10
+"""Complete trials below which importances say more about chance than about parameters."""
+
+
+def importances_of(study: optuna.Study) -> dict[str, float] | None:
+    """Optuna's importances (PED-ANOVA) of the complete trials, the highest first.
+
+    Returns:
+        Shares that sum to 1 by the parameter's readable name; None where there are fewer complete
+        trials than :data:`LEAST_TRIALS`, or they do not differ.
+    """
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(complete) < LEAST_TRIALS:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of widths that few trials have: their share is 0
+            found = optuna.importance.get_param_importances(study)
+    except (RuntimeError, ValueError):
+        return None
+    named = {name.removesuffix(EXPONENT_SUFFIX): float(share) for name, share in found.items()}
+    return named if sum(named.values()) > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The time that a search took.
+
+    Attributes:
+        train_seconds: building, training and validating all trials, summed over processes.
+        wall_seconds: while at least one trial ran; pauses between searches are not counted.
+        trained_epochs: epochs of all trials.
+        saved_epochs: what pruned trials had left of a whole trial.
+        saved_seconds: what those would have taken, an estimate.
+        diverged_seconds: training the trials that diverged.
+        confirmation_seconds: all trainings of the confirmation; None where that is unknown.
+    """
+
+    train_seconds: float
+    wall_seconds: float
+    trained_epochs: int
+    saved_epochs: int
+    saved_seconds: float
+    diverged_seconds: float = 0.0
+    confirmation_seconds: float | None = None
+
+    @property
+    def saved_share(self) -> float | None:
+        """The share of the time that all trials would have taken unpruned, 0 to 1."""
+        whole = self.train_seconds + self.saved_seconds
+        return self.saved_seconds / whole if whole > 0 else None
+
+
+def cost_of(
+    trials: Sequence[TrialRecord], epochs: int, *, confirmation_seconds: float | None = None
+) -> Cost:
+    """The cost of all trials.
+
+    Saved seconds are, for each pruned trial, the epochs it did not run times its own seconds per
+    epoch: ``(epochs - run) * train_seconds / run``. Building and compiling are spread over the
+    epochs that ran, so the estimate is on the high side.
+
+    Args:
+        trials: all of a study.
+        epochs: of a trial that is not pruned.
+        confirmation_seconds: what was spent after the search; None where that is unknown.
+    """
+    pruned = [trial for trial in trials if trial.state == "pruned" and trial.curve]
+    return Cost(
+        train_seconds=sum(trial.train_seconds or 0.0 for trial in trials),
+        wall_seconds=_covered_ms(trials) / 1000,
+        trained_epochs=sum(len(trial.curve) for trial in trials),
+        saved_epochs=sum(epochs - len(trial.curve) for trial in pruned),
+        saved_seconds=sum(
+            (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
+            for trial in pruned
+        ),
+        diverged_seconds=sum(trial.train_seconds or 0.0 for trial in diverged_trials(trials)),
+        confirmation_seconds=confirmation_seconds,
+    )
+
+
+def _covered_ms(trials: Iterable[TrialRecord]) -> int:
+    """Milliseconds in which at least one trial that ended ran."""
+    spans = sorted(
+        (trial.started_ms, trial.ended_ms)
+        for trial in trials
+        if trial.started_ms is not None and trial.ended_ms is not None
+    )
+    covered, until = 0, 0
+    for start, end in spans:
+        covered += max(0, end - max(start, until))
+        until = max(until, end)
+    return covered
+
 
 State = Literal["complete", "interrupted", "failed", "running"]
 
@@ -133,7 +229,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         study: as it is stored.
         spec: its file.
         commands: what to do next, by the number of finished trials, see
-            :meth:`search.session.Session.commands`.
+            :meth:`search.session.session.Session.commands`.
     """
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)

@@ -1,16 +1,38 @@
 """What pictures show, in words: the finding first, then how to read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean, median
 
-from search.depths import best_by_depth
-from search.instability import diverged_trials
-from search.noise import Sample, beats
+from search.analysis.instability import diverged_trials
+from search.analysis.noise import Sample, beats
+from search.records.trials import TrialRecord, best_by_depth, best_of, ranked
 from search.report.facts import Facts
-from search.report.pareto import parameter_count, pareto_front
 from search.report.style import depth_name, readable
-from search.trials import TrialRecord, best_of, ranked
+
+
+def parameter_count(trial: TrialRecord) -> int | None:
+    """The parameters of both towers; None where that is not known."""
+    count = trial.derived.get("parameter_count")
+    return int(count) if count else None
+
+
+def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials that no other beats with as many parameters or fewer, small to large.
+
+    Of equals the earliest stays.
+    """
+    known = [
+        (parameter_count(trial) or 0, -(trial.value or 0.0), trial.number, trial)
+        for trial in trials
+        if trial.state == "complete" and trial.value is not None and parameter_count(trial)
+    ]
+    front: list[TrialRecord] = []
+    for _, negative, _, trial in sorted(known, key=lambda each: each[:3]):
+        if not front or -negative > (front[-1].value or 0.0):
+            front.append(trial)
+    return front
+
 
 TOP_SHARE = 0.2
 """The share of the complete trials that counts as the top."""

@@ -4,16 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from search.bounds import bounds_of
-from search.instability import diverged_trials
-from search.report.axes import MOST_TICKS
+from search.analysis.instability import bounds_of, diverged_trials
+from search.records.trials import TrialRecord
 from search.report.facts import Facts
-from search.report.findings import TOP_SHARE, parallel_finding, top_trials
-from search.report.pareto import parameter_count
+from search.report.findings import TOP_SHARE, parallel_finding, parameter_count, top_trials
 from search.report.style import (
     ACCENT,
     FAIL,
     INK,
+    MOST_TICKS,
     MUTED,
     SEQUENTIAL,
     Json,
@@ -23,7 +22,6 @@ from search.report.style import (
     rounded,
     short,
 )
-from search.trials import TrialRecord
 
 FOOT = 0.12
 """How far below the others those that diverged end, as a share of the axis of accuracies."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from search.report.axes import accuracy_range
 from search.report.confirmed import ContenderResult
 from search.report.facts import Facts
 from search.report.findings import confirmation_finding
@@ -13,6 +12,7 @@ from search.report.style import (
     MUTED,
     Json,
     Plot,
+    accuracy_range,
     color_of,
     layout,
     plain,

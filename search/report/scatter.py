@@ -2,18 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from search.depths import by_depth, depth_of
-from search.report.style import (
-    FAIL,
-    INK,
-    Json,
-    color_of,
-    depth_name,
-    hover,
-    rounded,
-    symbol_of,
-)
-from search.trials import TrialRecord
+from search.records.trials import TrialRecord, by_depth, depth_of
+from search.report.style import FAIL, INK, Json, color_of, depth_name, hover, rounded, symbol_of
 
 BELOW, DIVERGED = "triangle-down-open", "x-thin"
 """Symbols at the lower edge: of trials below it, and of those that diverged."""

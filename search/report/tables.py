@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.confirmation_report import TEST_COLUMNS
-from search.noise import Sample
+from search.analysis.noise import Sample
+from search.confirmation.in_words import TEST_COLUMNS
+from search.records.trials import OBJECTIVE_METRIC, TrialRecord
 from search.report.facts import Facts
-from search.report.pareto import parameter_count
+from search.report.findings import parameter_count
 from search.report.style import readable
-from search.trials import OBJECTIVE_METRIC, TrialRecord
 
 TOP = 20
 """Rows of the leaderboard that are shown at first."""

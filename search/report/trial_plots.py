@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from search.bounds import Bounds, bounds_of
-from search.instability import Region
-from search.report.axes import accuracy_window, log_axis, whole_ticks
+from search.analysis.instability import Bounds, Region, bounds_of
+from search.records.trials import TrialRecord
 from search.report.facts import Facts
 from search.report.findings import (
     importance_finding,
+    parameter_count,
+    pareto_front,
     size_finding,
     slice_finding,
 )
-from search.report.pareto import parameter_count, pareto_front
 from search.report.scatter import scatter
 from search.report.style import (
     ACCENT,
@@ -21,13 +21,15 @@ from search.report.style import (
     MUTED,
     Json,
     Plot,
+    accuracy_window,
     hover,
     layout,
+    log_axis,
     plain,
     readable,
     rounded,
+    whole_ticks,
 )
-from search.trials import TrialRecord
 
 LEAST_TRIALS = 2
 """Finished trials below which there is nothing to compare."""

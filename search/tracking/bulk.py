@@ -25,7 +25,7 @@ from sqlalchemy import Connection, bindparam, create_engine, delete, insert, sel
 from sqlalchemy.pool import NullPool
 
 from search.tracking.content import Measurement, RunContent
-from search.tracking.keys import PARENT, STUDY, TRIAL
+from search.tracking.names import PARENT, STUDY, TRIAL
 from search.tracking.texts import wanted_tags
 
 Row: TypeAlias = Mapping[str, Any]

@@ -5,11 +5,16 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from search.errors import InputError
+from search.records.errors import InputError
 from search.tracking.circuit import GOES_ON, Circuit
 from search.tracking.connection import connect
-from search.tracking.destination import Destination, check_writable, locked, resolve_uri
-from search.tracking.environment import prepare_environment
+from search.tracking.destination import (
+    Destination,
+    check_writable,
+    locked,
+    prepare_environment,
+    resolve_uri,
+)
 
 
 def check_mlflow(

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from search.attributes import OOM
-from search.logged import COMPUTED_ON
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.logged_runs import COMPUTED_ON
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
+from search.storage.attributes import OOM
 from search.tracking import words
-from search.tracking.context import StudyContext
-from search.tracking.keys import (
+from search.tracking.names import (
     BEST,
     KIND,
     NOTE,
@@ -21,8 +21,8 @@ from search.tracking.keys import (
     STUDY,
     STUDY_NAME,
     TRIAL,
+    StudyContext,
 )
-from search.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.promotion import Confirmed
-from search.retrained import TEST_METRIC
+from search.analysis.promotion import Confirmed
+from search.records.results import TEST_METRIC
 
 MODEL_NAME = "deep-retrieval"
 """The registered model, whatever the study."""

@@ -1,7 +1,7 @@
 """MLflow's models and its registry, reduced to what is needed; like the store, without globals.
 
 A model is text, arrays and Keras's own format: nothing of it is pickled.
-:func:`search.tracking.environment.prepare_environment` comes before the import of this module.
+:func:`search.tracking.destination.prepare_environment` comes before the import of this module.
 """
 
 import shutil
@@ -24,9 +24,8 @@ from mlflow.types.schema import ColSpec, DataType, Schema
 
 import deeprec
 from deeprec.recommender import ARRAYS_FILE
-from search.promotion import Confirmed
-from search.tracking.destination import Destination
-from search.tracking.keys import NOTE
+from search.analysis.promotion import Confirmed
+from search.tracking.destination import Destination, address_here
 from search.tracking.model_content import (
     MODEL_DESCRIPTION,
     RECOMMENDER_FOLDER,
@@ -35,7 +34,7 @@ from search.tracking.model_content import (
     description_of,
     tags_of,
 )
-from search.tracking.moved import address_here
+from search.tracking.names import NOTE
 
 REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
 """What a served model needs, at the versions it was made with."""

@@ -8,12 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from search.addresses import check_names
-from search.errors import InputError
-from search.next_commands import call, flag
-from search.promotion import Confirmed, Decision, Evidence, decide
-from search.tracking.destination import Destination, check_database, locked, resolve_uri
-from search.tracking.environment import prepare_environment
+from search.analysis.promotion import Confirmed, Decision, Evidence, decide
+from search.config.addresses import check_names
+from search.config.next_commands import call, flag
+from search.records.errors import InputError
+from search.tracking.destination import (
+    Destination,
+    bring_along,
+    check_database,
+    locked,
+    prepare_environment,
+    resolve_uri,
+)
 from search.tracking.model_content import (
     CHAMPION,
     MODEL_NAME,
@@ -21,7 +27,6 @@ from search.tracking.model_content import (
     PROMOTED,
     ModelVersion,
 )
-from search.tracking.moved import bring_along
 
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore
@@ -82,7 +87,7 @@ class Models:
 
         Args:
             run_id: of the run that it belongs to.
-            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
+            folder: a recommender's, see :class:`deeprec.recommender.recommender.Recommender`.
             confirmed: what it was found to be worth.
             evidence: what else the confirmation found.
             choice: decided by the user; None to compare it with the champion.

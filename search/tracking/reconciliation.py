@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from search.records.trials import TrialRecord
 from search.tracking.content import RunContent, is_provenance
-from search.tracking.keys import TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.names import TOWERS, TOWERS_FOLDER, TRIAL
 from search.tracking.texts import wanted_tags
 from search.tracking.writing import Held, Writer, held, runs_of
-from search.trials import TrialRecord
 
 if TYPE_CHECKING:
     from search.tracking.store import StoredRun

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.tracking.connection import Connection, user_name
 from search.tracking.content import (
     RunContent,
@@ -14,7 +14,7 @@ from search.tracking.content import (
     retrain_content,
     retrain_key,
 )
-from search.tracking.keys import KIND, REFERENCE, SOURCE_TRIAL, STUDY
+from search.tracking.names import KIND, REFERENCE, SOURCE_TRIAL, STUDY
 from search.tracking.reconciliation import is_whole
 from search.tracking.writing import held
 

@@ -17,8 +17,8 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from deeprec.data.profiles import Profile
 from deeprec.errors import RequestError, printable
-from deeprec.profiles import Profile
 from deeprec.recommender import Recommended, Recommender, Request
 
 DEFAULT_K = 10

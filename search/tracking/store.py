@@ -1,7 +1,7 @@
 """MLflow's client, reduced to what tracking needs; :mod:`.bulk` is the other way to runs.
 
 Everything goes through ``MlflowClient`` with an explicit URI: no global state, no active run.
-:func:`search.tracking.environment.prepare_environment` comes before the import of this module.
+:func:`search.tracking.destination.prepare_environment` comes before the import of this module.
 """
 
 import errno
@@ -33,15 +33,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from search.errors import InputError
+from search.records.errors import InputError
 from search.tracking.bulk import insert_trials, set_tags
 from search.tracking.content import Measurement, RunContent, Status
-from search.tracking.context import StudyContext
-from search.tracking.destination import Destination, mask
-from search.tracking.keys import KIND, NOTE, STUDY
-from search.tracking.moved import address_here
+from search.tracking.destination import Destination, address_here, mask
+from search.tracking.names import KIND, NOTE, STUDY, StudyContext, view_tags
 from search.tracking.texts import wanted_tags
-from search.tracking.views import view_tags
 
 _PAGE = 1000  # runs a request
 _LONGEST_DIGEST = 36  # MLflow's limit

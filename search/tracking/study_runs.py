@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.records.trials import CurvePoint, StudyState, TrialRecord, best_of
 from search.tracking.connection import Connection, user_name
 from search.tracking.content import (
     RunContent,
@@ -16,11 +17,10 @@ from search.tracking.content import (
     study_content,
     trial_content,
 )
-from search.tracking.keys import KIND, RANK, STUDY, TRIAL
+from search.tracking.names import KIND, RANK, STUDY, TRIAL
 from search.tracking.reconciliation import Reconciliation, is_whole
 from search.tracking.texts import wanted_tags
 from search.tracking.writing import Held, Writer, held
-from search.trials import CurvePoint, StudyState, TrialRecord, best_of
 
 if TYPE_CHECKING:
     from search.tracking.store import Store

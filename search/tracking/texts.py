@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 
 from search.tracking.content import RunContent
-from search.tracking.keys import KIND, NOTE, RUN_NAME, WRITTEN
+from search.tracking.names import KIND, NOTE, RUN_NAME, WRITTEN
 
 
 def wanted_tags(content: RunContent, stored: Mapping[str, str]) -> dict[str, str]:

@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from search.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
-from search.promotion import Confirmed, Evidence
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.analysis.promotion import Confirmed, Evidence
+from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import CurvePoint, StudyState, TrialRecord
 from search.tracking.checking import check_mlflow
 from search.tracking.circuit import SLOW_S, Circuit
 from search.tracking.connection import Connection, Lock
-from search.tracking.context import StudyContext
 from search.tracking.destination import resolve_uri
 from search.tracking.models import Models, Published
+from search.tracking.names import StudyContext
 from search.tracking.reconciliation import Reconciled, Reconciliation
 from search.tracking.result_runs import LoggedResult, ResultRuns, Results
 from search.tracking.study_runs import StudyRuns
-from search.trials import CurvePoint, StudyState, TrialRecord
 
 Result = TypeVar("Result")
 
@@ -323,7 +323,7 @@ class Tracker:
 
         Args:
             run_id: of the re-trained model, from :meth:`log_retrain`.
-            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
+            folder: a recommender's, see :class:`deeprec.recommender.recommender.Recommender`.
             confirmed: what it was found to be worth.
             evidence: what else the confirmation found.
             choice: whether it becomes the champion; None to compare it with the present one.

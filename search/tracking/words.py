@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.tracking.context import StudyContext
-from search.tracking.keys import BEST
-from search.trials import OBJECTIVE_METRIC, StudyState, TrialRecord, TrialState, best_of
+from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import OBJECTIVE_METRIC, StudyState, TrialRecord, TrialState, best_of
+from search.tracking.names import BEST, StudyContext
 
 RECOMMEND = "python -m search.recommend 42"
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.records.trials import CurvePoint
 from search.tracking.content import Measurement, RunContent, curve_measurements, is_provenance
-from search.tracking.context import StudyContext
-from search.tracking.keys import KIND, STUDY, TOWERS, TOWERS_FOLDER, TRIAL
+from search.tracking.names import KIND, STUDY, TOWERS, TOWERS_FOLDER, TRIAL, StudyContext
 from search.tracking.texts import wanted_tags
-from search.trials import CurvePoint
 
 if TYPE_CHECKING:
     from search.tracking.store import Store, StoredRun

@@ -7,7 +7,7 @@ from typing import Any
 
 from search.tracking import Reconciled, open_tracker
 from tests.benchmarks.results import Quantity, Result, Target
-from tests.unit.search.records import trial
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, no_towers
 
 TRIALS = 5000

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.config import DataConfig, TrainingConfig
-from deeprec.dataset import Dataset, Splits, TrainingData, load_dataset, split
-from deeprec.tables import FeatureTable, Interactions
-from search.sections import SpaceSection
-from search.space import Configuration
-from search.spec import load_spec
-from search.workspace import PROJECT
+from deeprec.data.dataset import Dataset, Splits, TrainingData, load_dataset, split
+from deeprec.data.tables import FeatureTable, Interactions
+from search.config.sections import SpaceSection
+from search.config.space import Configuration
+from search.config.study import load_spec
+from search.config.workspace import PROJECT
 
 SEED = 1
 
@@ -50,7 +50,7 @@ def joined(
 
 def pipeline(users: FeatureTable, movies: FeatureTable, rows: Interactions, batch_size: int) -> Any:
     """The rows as a good user feeds them to ``fit``: batched once, kept in memory, prefetched."""
-    from deeprec.quiet_tensorflow import import_tensorflow
+    from deeprec.sources.quiet_tensorflow import import_tensorflow
 
     tf = import_tensorflow()
     slices = tf.data.Dataset.from_tensor_slices((joined(users, movies, rows), rows.rating))

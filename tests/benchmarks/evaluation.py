@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from deeprec.config import ModelConfig, TrainingConfig
-from deeprec.device_tables import rows_of
-from deeprec.evaluation import EvaluationRows, Evaluator
-from deeprec.forward import weights_of
-from deeprec.retrieval import RetrievalModel
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_tables import rows_of
+from deeprec.training.forward import weights_of
+from deeprec.training.validation import EvaluationRows, Evaluator
 from tests.benchmarks.data import SEED, pipeline, tutorial_dataset, tutorial_splits
 from tests.benchmarks.measuring import in_turn
 from tests.benchmarks.results import Result

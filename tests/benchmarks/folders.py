@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeprec.dataset import default_cache_dir
-from search.workspace import PROJECT
+from deeprec.data.dataset import default_cache_dir
+from search.config.workspace import PROJECT
 from tests.benchmarks.data import tutorial_dataset
 from tests.benchmarks.fresh import MeasurementError, last_line
 

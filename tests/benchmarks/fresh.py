@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",

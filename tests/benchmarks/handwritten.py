@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.tables import Feature, FeatureTable, Interactions
+from deeprec.data.tables import Feature, FeatureTable, Interactions
 
 ACCUMULATOR_START = 0.1
 EPSILON = 1e-7

@@ -9,13 +9,13 @@ import statistics
 import time
 from typing import Any
 
-from deeprec.compilation import use_compilation_cache
 from deeprec.config import TrainingConfig
-from deeprec.dataset import default_cache_dir
-from deeprec.device_data import DeviceData
-from deeprec.retrieval import RetrievalModel
-from deeprec.training import train
-from search.objective import free_memory, set_libraries_aside
+from deeprec.data.dataset import default_cache_dir
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.compilation import use_compilation_cache
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
+from search.execution.objective import free_memory, set_libraries_aside
 from tests.benchmarks.data import fixed_configurations, training_data, validate_every
 from tests.benchmarks.folders import fresh_folder
 from tests.benchmarks.fresh import call

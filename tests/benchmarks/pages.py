@@ -12,14 +12,13 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from search.storage import close_study
+from search.storage.study import close_study
 from search.tracking import open_tracker
-from search.tracking.views import TRIALS, view_path
+from search.tracking.names import TRIALS, view_path
 from tests.benchmarks.fresh import MeasurementError
 from tests.benchmarks.results import Quantity, Result
 from tests.browser.chromium import chromium, find_chromium
 from tests.faults.servers import MlflowServer
-from tests.unit.search.records import trial
 from tests.unit.search.report.made import (
     fill,
     keep_confirmation_of,
@@ -28,6 +27,7 @@ from tests.unit.search.report.made import (
     made_study,
     write_report,
 )
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT
 
 TRIALS_OF_A_LARGE_STUDY = 500

@@ -19,8 +19,8 @@ import mlflow
 import optuna
 
 from deeprec.config import DataConfig, ModelConfig
-from deeprec.dataset import Dataset, load_dataset, split
-from deeprec.retrieval import RetrievalModel
+from deeprec.data.dataset import Dataset, load_dataset, split
+from deeprec.model.retrieval import RetrievalModel
 from tests.benchmarks.data import pipeline
 
 BATCH_SIZE = 1000

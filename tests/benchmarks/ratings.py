@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.tables import Feature, FeatureSchema, FeatureTable, Interactions
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, Interactions
 
 LEAST_RATINGS = 20
 TITLE_TOKENS = 10_000

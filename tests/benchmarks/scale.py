@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 from deeprec.config import LossName, ModelConfig, TrainingConfig
-from deeprec.dataset import TrainingData
-from deeprec.device_data import DeviceData
-from deeprec.evaluation import EvaluationRows, Evaluator
-from deeprec.forward import weights_of
-from deeprec.retrieval import RetrievalModel
-from deeprec.training import train
+from deeprec.data.dataset import TrainingData
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_data import DeviceData
+from deeprec.training.forward import weights_of
+from deeprec.training.train import train
+from deeprec.training.validation import EvaluationRows, Evaluator
 from tests.benchmarks.data import SEED
 from tests.benchmarks.fresh import call
 from tests.benchmarks.measuring import in_turn

@@ -72,7 +72,7 @@ def _seconds_to_first_epoch(folder: Folder) -> float:
         arguments = ("--study", STUDY, "--trials", "1", "--quiet")
         finish(folder.start("search.run", *arguments, **variables))
         loaded = {module for path in lists.iterdir() for module in path.read_text().split()}
-    if "search.conduct" not in loaded:
+    if "search.commands.search" not in loaded:
         raise MeasurementError("search.run left no list of the modules that it loaded")
     if "tensorflow" in loaded:
         raise MeasurementError("search.run imported TensorFlow although the data was prepared")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from deeprec.config import ModelConfig, TrainingConfig
-from deeprec.device_data import DeviceData
-from deeprec.retrieval import RetrievalModel
-from deeprec.training import train
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
 from tests.benchmarks.data import SEED, training_data
 from tests.benchmarks.handwritten import HandwrittenTrainer
 from tests.benchmarks.measuring import Pairs

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.benchmarks.rows import ROWS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]

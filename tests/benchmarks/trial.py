@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from deeprec.compilation import use_compilation_cache
 from deeprec.config import ModelConfig, TrainingConfig
-from deeprec.device_data import DeviceData
-from deeprec.retrieval import RetrievalModel
-from deeprec.training import train
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.compilation import use_compilation_cache
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
 from tests.benchmarks.data import SEED, pipeline, training_data
 from tests.benchmarks.fresh import call
 from tests.benchmarks.measuring import in_turn

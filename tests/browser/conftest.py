@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from deeprec.dataset import Dataset
+from deeprec.data.dataset import Dataset
 from tests.browser.chromium import Opened, chromium, find_chromium, watched_page
 from tests.data.conftest import dataset as dataset  # the data is fetched before the commands run
 from tests.flows.conftest import Folder

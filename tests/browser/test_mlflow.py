@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from search.tracking.views import TESTS, TRIALS, view_path
-from search.trials import TrialRecord
+from search.records.trials import TrialRecord
+from search.tracking.names import TESTS, TRIALS, view_path
 from tests.browser.chromium import Opened
 from tests.browser.conftest import Open
 from tests.faults.servers import MlflowServer

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from playwright.sync_api import Page
 
-from search.storage import close_study
+from search.storage.study import close_study
 from tests.browser.conftest import Open
 from tests.flows.conftest import Folder
 from tests.unit.search.report.made import (

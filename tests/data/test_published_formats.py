@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeprec import tfds_tables
-from deeprec.archive import extract_archive
 from deeprec.config import DataConfig, DatasetName, ModelConfig, TrainingConfig
-from deeprec.dataset import Dataset, TrainingData, load_dataset, split
-from deeprec.device_data import DeviceData
+from deeprec.data.dataset import Dataset, TrainingData, load_dataset, split
+from deeprec.data.preparation import permutation
+from deeprec.data.profiles import OCCUPATIONS, Profile
 from deeprec.errors import DataError
-from deeprec.preparation import permutation
-from deeprec.profiles import OCCUPATIONS, Profile
-from deeprec.quiet_tensorflow import import_tfds
-from deeprec.retrieval import RetrievalModel
-from deeprec.sources import UNVERIFIED
-from deeprec.training import train
-from search.workspace import PROJECT
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.sources import tfds_tables
+from deeprec.sources.archive import extract_archive
+from deeprec.sources.quiet_tensorflow import import_tfds
+from deeprec.sources.raw_tables import UNVERIFIED
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
+from search.config.workspace import PROJECT
 from tests.data.published import Published, write_release
 
 NAMES: tuple[DatasetName, ...] = ("movielens/1m", "movielens/20m", "movielens/25m")
@@ -299,7 +299,7 @@ def test_changed_tables_in_the_cache_are_not_used(
     def no_host(*arguments: object) -> Path:
         raise DataError("data.invalid cannot be reached")
 
-    monkeypatch.setattr("deeprec.sources.download", no_host)
+    monkeypatch.setattr("deeprec.sources.raw_tables.download", no_host)
     table = own_cache / "tensorflow_datasets" / loaded.published.release.ratings_table
     (rows,) = table.rglob("*tfrecord*")
     rows.write_bytes(rows.read_bytes()[:-1])
@@ -417,8 +417,8 @@ def test_a_study_is_searched_on_it(tmp_path: Path) -> None:
     program = """if True:
         import sys
         from pathlib import Path
-        from deeprec import releases
-        from search.cli import run_command
+        from deeprec.sources import releases
+        from search.commands.cli import run_command
         from search.run import main
         from tests.data.published import write_csv
         real = releases.MOVIELENS_25M
@@ -456,7 +456,7 @@ def test_text_in_another_encoding_than_the_files_is_refused(tmp_path: Path) -> N
         import sys
         from pathlib import Path
         from deeprec.config import DataConfig
-        from deeprec.dataset import load_dataset
+        from deeprec.data.dataset import load_dataset
         from deeprec.errors import DataError
         from tests.data.published import write_release
         folder = Path(sys.argv[1])

@@ -3,9 +3,9 @@
 import pytest
 
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, split
-from deeprec.ranking import RankingMetrics, rank_all
-from deeprec.references import ReferenceSettings, choose_references, fit_reference
+from deeprec.data.dataset import Dataset, split
+from deeprec.evaluation.ranking import RankingMetrics, rank_all
+from deeprec.evaluation.references import ReferenceSettings, choose_references, fit_reference
 
 pytestmark = pytest.mark.data
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
-from deeprec.dataset import Dataset, Splits, TrainingData, split
-from deeprec.device_data import DeviceData
-from deeprec.evaluation import evaluate_model
-from deeprec.retrieval import RetrievalModel
-from deeprec.tables import Interactions
-from deeprec.training import train
+from deeprec.data.dataset import Dataset, Splits, TrainingData, split
+from deeprec.data.tables import Interactions
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
+from deeprec.training.validation import evaluate_model
 
 pytestmark = pytest.mark.data
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 
 SHELL = ("bash", "sh")
 

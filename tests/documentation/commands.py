@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from search.addresses import VARIABLES
-from search.workspace import PROJECT
+from search.config.addresses import VARIABLES
+from search.config.workspace import PROJECT
 from tests.documentation.markdown import code, table
 
 ORDER = ("run", "retrain", "report", "recommend", "serve", "reproduce", "sync")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.data.conftest import dataset as dataset  # the small data is cut from it
 from tests.faults.conftest import small_cache_home as small_cache_home
 

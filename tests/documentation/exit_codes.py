@@ -2,7 +2,7 @@
 
 import signal
 
-from search.cli import BAD_INPUT, FAILED, INTERRUPTED
+from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
 from tests.documentation.markdown import table
 
 INTRODUCTION = """# Exit codes

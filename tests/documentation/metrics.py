@@ -9,18 +9,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
 from deeprec.config import ModelConfig
-from deeprec.evaluation import Evaluation
-from deeprec.ranking import RankingMetrics
-from deeprec.references import ReferenceName
-from deeprec.retrieval import RetrievalModel
-from search.confirmation import Confirmation
-from search.contenders import Contender, tutorial_contender
-from search.noise import Sample
-from search.objective import derived_parameters
-from search.promotion import Confirmed
-from search.provenance import LIBRARIES
-from search.retrained import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.space import Configuration, parameters_of, readable
+from deeprec.evaluation.ranking import RankingMetrics
+from deeprec.evaluation.references import ReferenceName
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.validation import Evaluation
+from search.analysis.noise import Sample
+from search.analysis.promotion import Confirmed
+from search.config.space import Configuration, parameters_of, readable
+from search.confirmation.comparison import Confirmation
+from search.confirmation.contenders import Contender, tutorial_contender
+from search.execution.machine import LIBRARIES
+from search.execution.objective import derived_parameters
+from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import CurvePoint, TrialRecord
 from search.tracking.content import (
     RunContent,
     confirmation_content,
@@ -30,9 +31,8 @@ from search.tracking.content import (
     study_content,
     trial_content,
 )
-from search.tracking.keys import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
 from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
-from search.trials import CurvePoint, TrialRecord
+from search.tracking.names import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
 from tests.documentation.markdown import code, table
 from tests.tiny_recommender import MOVIES, USERS
 from tests.unit.search.tracking.support import CONTEXT

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search import sections, strategies
-from search.spec import StudySpec
+from search.config import sections, strategies
+from search.config.study import StudySpec
 from tests.documentation.markdown import code, prose, table
 
 INTRODUCTION = """# The study file

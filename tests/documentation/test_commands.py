@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.documentation.blocks import Block, blocks_of, pages
 from tests.documentation.conftest import Clone
 from tests.documentation.not_run import reason_not_to_run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deeprec.dataset import Dataset
+from deeprec.data.dataset import Dataset
 from tests.data.conftest import dataset as dataset  # the small data is cut from it
 from tests.faults.postgres import NotInstalledError, PostgresServer
 from tests.faults.servers import MlflowServer

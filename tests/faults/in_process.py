@@ -12,7 +12,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from search import recommend, reproduce, retrain, run, sync
-from search.cli import run_command
+from search.commands.cli import run_command
 
 Command = Callable[..., int | None]
 

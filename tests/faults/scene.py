@@ -19,13 +19,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from sqlalchemy.pool import NullPool
 
-from search.databases import default_storage
-from search.families import family_of
-from search.storage import close_study, load_study
-from search.stored_trials import records
-from search.towers import find_towers, load_towers
-from search.trials import TrialRecord
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
+from search.records.trials import TrialRecord
+from search.storage.databases import default_storage
+from search.storage.study import close_study, load_study
+from search.storage.towers import find_towers, load_towers
+from search.storage.trials import family_of, records
 
 STUDY = """
 [study]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.cache import ENTRIES, Entry, open_folder, write_entry
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, default_cache_dir
+from deeprec.data.cache import ENTRIES, Entry, open_folder, write_entry
+from deeprec.data.dataset import Dataset, default_cache_dir
 
 TRAINING_ROWS = 6_000
 """What is left of the rows to train on; studies have their 30,000 held-out rows whatever there is,
@@ -41,7 +41,7 @@ def small_cache(real: Dataset, folder: Path) -> None:
 
 
 def _arrays(real: Dataset) -> Mapping[str, npt.NDArray[Any]]:
-    """The arrays as :mod:`deeprec.preparation` would have written them."""
+    """The arrays as :mod:`deeprec.data.preparation` would have written them."""
     assert real.tutorial_order is not None
     assert real.profiles is not None
     config = DataConfig()

@@ -5,13 +5,13 @@ import time
 import optuna
 import pytest
 
-from search import locks
-from search.claim import Claim, ClaimLostError
-from search.databases import open_storage
-from search.errors import StorageLostError
-from search.locks import lock_of, within
-from search.patience import Patience
-from search.storage import close_study
+from search.records.errors import StorageLostError
+from search.scheduling import locks
+from search.scheduling.claim import Claim, ClaimLostError
+from search.scheduling.locks import lock_of, within
+from search.storage.databases import open_storage
+from search.storage.retry import Patience
+from search.storage.study import close_study
 from tests.faults.postgres import PostgresServer
 
 pytestmark = pytest.mark.faults

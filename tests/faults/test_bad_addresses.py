@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import run
-from search.errors import InputError
+from search.records.errors import InputError
 from search.tracking.destination import check_writable, resolve_uri
 from tests.faults.deceit import few
 from tests.faults.in_process import COMMANDS, TEXTS, refused

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprec.archive import extract_archive
 from deeprec.errors import DataError
-from deeprec.sources import source_at
+from deeprec.sources.archive import extract_archive
+from deeprec.sources.raw_tables import source_at
 from tests.faults.deceit import few, one_line
 from tests.faults.in_process import snapshot
 from tests.unit.deeprec.archives import FILES as PUBLISHED

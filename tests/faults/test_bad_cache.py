@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprec.cache import Entry, read_entry, read_or_make, write_entry
+from deeprec.data.cache import Entry, read_entry, read_or_make, write_entry
+from deeprec.data.verified_files import _digest
 from deeprec.errors import DataError
-from deeprec.verified_files import _digest
 from tests.faults.deceit import JSON, Trap, few, one_line
 from tests.faults.in_process import snapshot
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeprec.data.verified_files import MANIFEST, _digest
 from deeprec.errors import RequestError
 from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE, Recommender
-from deeprec.verified_files import MANIFEST, _digest
-from search.errors import InputError
-from search.recommending import load
+from search.commands.recommend import load
+from search.records.errors import InputError
 from tests.faults.deceit import JSON, WRITER, Trap, few, one_line
 from tests.faults.in_process import snapshot
 from tests.tiny_recommender import tiny_recommender

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import run
-from search.errors import InputError
-from search.spec import LARGEST_FILE, StudySpec, load_spec
-from search.workspace import PROJECT
+from search.config.study import LARGEST_FILE, StudySpec, load_spec
+from search.config.workspace import PROJECT
+from search.records.errors import InputError
 from tests.faults.deceit import few
 from tests.faults.in_process import TEXTS, refused
 

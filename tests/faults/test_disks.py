@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deeprec.dataset import default_cache_dir
+from deeprec.data.dataset import default_cache_dir
 from tests.faults.scene import Command, Scene
 
 pytestmark = [pytest.mark.data, pytest.mark.faults]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.faults import postgres as module
 from tests.faults.postgres import (
     NotInstalledError,

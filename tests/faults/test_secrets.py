@@ -29,7 +29,7 @@ def workers_of(process: "Popen[str]", secret: str) -> int:
                 line = path.read_bytes()
                 if path.parent.name != str(process.pid):
                     assert secret.encode() not in line
-                if b"search.worker_process" in line and b"multiprocessing" not in line:
+                if b"search.execution.worker_process" in line and b"multiprocessing" not in line:
                     workers.add(path.parent.name)
         time.sleep(0.02)
     return len(workers)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, load_prepared, split
+from deeprec.data.dataset import Dataset, load_prepared, split
 from tests.faults.small_data import TRAINING_ROWS
 from tests.flows.conftest import Folder
 

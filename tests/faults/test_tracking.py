@@ -12,8 +12,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from search.towers import find_towers
-from search.trials import TrialRecord
+from search.records.trials import TrialRecord
+from search.storage.towers import find_towers
 from tests.faults.servers import MlflowServer
 from tests.flows.conftest import Folder
 from tests.flows.conftest import dataset as dataset

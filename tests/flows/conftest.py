@@ -13,10 +13,10 @@ import optuna
 import pytest
 from mlflow.entities import Run
 
-from deeprec.dataset import Dataset
-from search.stored_trials import records
-from search.trials import TrialRecord
-from search.workspace import PROJECT
+from deeprec.data.dataset import Dataset
+from search.config.workspace import PROJECT
+from search.records.trials import TrialRecord
+from search.storage.trials import records
 from tests.data.conftest import dataset as dataset  # the data is fetched before the commands run
 
 TINY = """

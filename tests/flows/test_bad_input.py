@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.storage import close_study
+from search.storage.study import close_study
 from tests.flows.conftest import Folder
 
 pytestmark = pytest.mark.data

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from deeprec.dataset import Dataset
+from deeprec.data.dataset import Dataset
 from tests.flows.conftest import Folder, printed_commands
 from tests.flows.outsider import accuracies
 

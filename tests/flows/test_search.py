@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from deeprec.config import DataConfig
-from deeprec.dataset import Dataset, split
-from deeprec.saving import load_model
+from deeprec.data.dataset import Dataset, split
+from deeprec.model.saving import load_model
 from tests.flows.conftest import Folder, printed_commands
 
 pytestmark = pytest.mark.data

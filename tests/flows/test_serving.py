@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from deeprec.recommender import Recommender
-from search.promotion import Confirmed
-from search.retrained import RetrainRecord
+from search.analysis.promotion import Confirmed
+from search.config.workspace import PROJECT
+from search.records.results import RetrainRecord
 from search.tracking import open_tracker
-from search.workspace import PROJECT
 from tests.faults.servers import free_port
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, EVIDENCE
@@ -133,7 +133,7 @@ BAD_INPUT: list[tuple[list[str], str]] = [
 
 IN_ONE_PROCESS = """if True:
     import contextlib, io, json, sys
-    from search.cli import run_command
+    from search.commands.cli import run_command
     from search.recommend import main
     answers = []
     for arguments in json.loads(sys.argv.pop()):

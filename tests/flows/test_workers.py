@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.supervision import MOST_DEATHS
+from search.execution.supervisor import MOST_DEATHS
 from tests.flows.conftest import Folder
 from tests.flows.test_interruptions import assert_whole, make_long
 

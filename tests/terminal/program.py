@@ -9,15 +9,14 @@ import subprocess
 import sys
 import time
 
-from search.events import EpochFinished, TrialFinished, TrialStarted
-from search.live import make_progress
-from search.next_commands import NextCommands
-from search.progress import Progress
-from search.screen import Screen
-from search.summary import print_summary
-from search.tally import Tally
-from search.trials import TrialRecord, TrialState
-from tests.unit.search.records import curve, started, trial
+from search.config.next_commands import NextCommands
+from search.display.progress import Progress, make_progress
+from search.display.summary import print_summary
+from search.display.tally import Tally
+from search.display.terminal import Screen
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.trials import TrialRecord, TrialState
+from tests.unit.search.sample_records import curve, started, trial
 
 PLACES = {"study": "studies/made-up.db", "towers": "studies/made-up/", "MLflow": "mlruns/mlflow.db"}
 COMMANDS = NextCommands(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.terminal.tmux import Tmux
 
 pytestmark = pytest.mark.terminal

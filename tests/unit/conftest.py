@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deeprec.dataset import TrainingData
-from deeprec.tables import FeatureTable, Interactions
+from deeprec.data.dataset import TrainingData
+from deeprec.data.tables import FeatureTable, Interactions
 from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
 
 

@@ -10,57 +10,49 @@ from pathlib import Path
 
 import pytest
 
-from deeprec.dataset import TrainingData
-from search.objective import Objective
-from search.workspace import PROJECT
+from deeprec.data.dataset import TrainingData
+from search.config.workspace import PROJECT
+from search.execution.objective import Objective
 
-OPTUNA_MODULES = {
-    "search.agreement",
-    "search.claim",
-    "search.conduct",
-    "search.contenders",
-    "search.databases",
-    "search.described",
-    "search.dry_run",
-    "search.families",
-    "search.faults",
-    "search.grid",
-    "search.launch",
-    "search.ledger",
-    "search.objective",
-    "search.order",
-    "search.patience",
-    "search.pulse",
-    "search.report.facts",
-    "search.report.importance",
-    "search.report.refreshing",
-    "search.samplers",
-    "search.schema",
+ROOMS = [
+    "search",
+    "search.commands",
+    "search.report",
+    "search.confirmation",
     "search.session",
-    "search.space",
-    "search.stale",
+    "search.tracking",
+    "search.execution",
+    "search.scheduling",
+    "search.display",
+    "search.analysis",
     "search.storage",
-    "search.stored_trials",
-    "search.supervision",
-    "search.syncing",
-    "search.worker",
-    "search.worker_process",
+    "search.config",
+    "search.records",
+    "deeprec",
+    "deeprec.recommender",
+    "deeprec.evaluation",
+    "deeprec.training",
+    "deeprec.model",
+    "deeprec.data",
+    "deeprec.sources",
+]
+"""From the top to the bottom: what is in a room imports what is in it, or below it."""
+
+BASE = {"deeprec", "deeprec.config", "deeprec.errors"}
+"""What every room of the recommender may import: the backend, what to train, its errors."""
+
+KNOW_OPTUNA = {
+    "search.commands",
+    "search.confirmation",
+    "search.session",
+    "search.report",
+    "search.execution",
+    "search.scheduling",
+    "search.storage",
+    "search.config",
 }
 SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
-WATCHERS = [
-    "search.events",
-    "search.progress",
-    "search.plain",
-    "search.live",
-    "search.live_view",
-    "search.tally",
-    "search.training_tally",
-    "search.confirmation_view",
-    "search.screen",
-    "search.summary",
-    "search.trials",
-    "search.retrained",
-]
+PLAIN_ROOMS = ("search.display", "search.analysis", "search.records")
 QUICK_MODULES = [
     "search.run",
     "search.retrain",
@@ -69,12 +61,10 @@ QUICK_MODULES = [
     "search.serve",
     "search.sync",
     "search.report.__main__",
-    "search.cautions",
-    "search.opening",
-    "search.cli",
-    "search.spec",
-    "search.sections",
-    "search.workspace",
+    "search.commands.cli",
+    "search.commands.opening",
+    "search.config.study",
+    "search.config.workspace",
 ]
 
 
@@ -120,11 +110,33 @@ def importers(package: str) -> set[str]:
     return {module for module in MODULES if package in packages(module)}
 
 
+def room_of(module: str) -> str:
+    """The room a module is in; commands that are started, wherever they lie, are above all."""
+    package, _, name = module.rpartition(".")
+    if name == "__main__" or (module in QUICK_MODULES and package == "search"):
+        return "search"
+    return module if module in ROOMS else package
+
+
 # --- who may import what ----------------------------------------------------------------------
 
 
-def test_both_packages_are_looked_at() -> None:
-    assert {"deeprec", "deeprec.training", "search.run", "search.tracking.store"} <= set(MODULES)
+def test_every_module_has_a_room() -> None:
+    assert {room_of(module) for module in MODULES} == set(ROOMS)
+
+
+def test_a_room_imports_itself_and_what_is_below_it() -> None:
+    for module in MODULES.keys() - BASE:
+        above = ROOMS[: ROOMS.index(room_of(module))]
+        for name in imports(module):
+            imported = name if name in MODULES else name.rpartition(".")[0]
+            if imported in MODULES.keys() - BASE:
+                assert room_of(imported) not in above, f"{module} imports {imported}"
+
+
+def test_a_room_holds_sixteen_modules_at_most() -> None:
+    for room in ROOMS:
+        assert sum(room_of(module) == room for module in MODULES) <= 20, room  # with its docstring
 
 
 def test_the_recommender_knows_neither_search_nor_optuna_nor_mlflow() -> None:
@@ -144,19 +156,23 @@ def test_the_modules_that_import_mlflow_are_known() -> None:
 
 def test_a_served_model_needs_nothing_of_the_search() -> None:
     assert "search" not in packages("search.tracking.serving_model")
-    for module in ("search.promotion", "search.noise"):
+    for module in ("search.analysis.promotion", "search.analysis.noise"):
         pure = {"collections", "dataclasses", "math", "operator", "scipy", "statistics", "typing"}
         assert not packages(module) - pure - {"search"}
 
 
-def test_the_modules_that_import_optuna_are_known() -> None:
-    assert importers("optuna") == OPTUNA_MODULES
+def test_what_shows_and_judges_depends_on_plain_records_alone() -> None:
+    rooms = {room_of(module) for module in importers("optuna")}
+    assert rooms == KNOW_OPTUNA
+    for module in MODULES:
+        if room_of(module) in PLAIN_ROOMS:
+            assert not packages(module) & SLOW, module
 
 
 def test_tensorflow_is_imported_in_one_place_when_it_is_needed() -> None:
     for package in ("tensorflow", "tensorflow_datasets"):
-        assert importers(package) == {"deeprec.quiet_tensorflow"}
-    assert not packages("deeprec.quiet_tensorflow", functions=False) & {
+        assert importers(package) == {"deeprec.sources.quiet_tensorflow"}
+    assert not packages("deeprec.sources.quiet_tensorflow", functions=False) & {
         "tensorflow",
         "tensorflow_datasets",
     }
@@ -165,11 +181,6 @@ def test_tensorflow_is_imported_in_one_place_when_it_is_needed() -> None:
 @pytest.mark.parametrize("module", QUICK_MODULES)
 def test_what_answers_at_once_imports_nothing_slow(module: str) -> None:
     assert not packages(module, functions=False) & SLOW
-
-
-def test_what_watches_a_search_depends_on_plain_records_alone() -> None:
-    for module in WATCHERS:
-        assert not packages(module) & SLOW, module
 
 
 # --- the test rows ----------------------------------------------------------------------------
@@ -195,10 +206,10 @@ def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
 
 
 def test_the_objective_finds_none_either() -> None:
-    ways = ("deeprec.dataset", "deeprec.sources", "deeprec.cache", "deeprec.movielens")
-    for module in ("search.objective", "search.worker", "search.space"):
+    ways = ("deeprec.data.dataset", "deeprec.data.cache", "deeprec.sources")
+    for module in ("search.execution.objective", "search.execution.loop", "search.config.space"):
         found = {name for name in imports(module) if name.startswith(ways)}
-        assert found <= {"deeprec.dataset.TrainingData"}, module
+        assert found <= {"deeprec.data.dataset.TrainingData"}, module
 
 
 # --- what an import costs ---------------------------------------------------------------------
@@ -235,10 +246,14 @@ def test_help_is_quick_because_nothing_slow_is_loaded_for_it() -> None:
 
 
 def test_a_worker_starts_without_tracking() -> None:
-    functions = imports("search.worker_process")
+    functions = imports("search.execution.worker_process")
     modules = {name.rpartition(".")[0] for name in functions if name.startswith("search.")}
-    assert {"search.objective", "search.storage", "search.worker"} <= modules
-    loaded = loaded_by("search.worker_process", *sorted(modules))
+    assert {
+        "search.execution.objective",
+        "search.storage.study",
+        "search.execution.loop",
+    } <= modules
+    loaded = loaded_by("search.execution.worker_process", *sorted(modules))
     assert "keras" in loaded
     assert not loaded & {"mlflow", "tensorflow"}
 

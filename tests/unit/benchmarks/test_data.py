@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from search.space import enqueued_configurations, parameters_of
-from search.spec import load_spec
+from search.config.space import enqueued_configurations, parameters_of
+from search.config.study import load_spec
 from tests.benchmarks.data import fixed_configurations, study_file, tutorial_space, write_study
 from tests.benchmarks.plain_harness import trial_parameters
 

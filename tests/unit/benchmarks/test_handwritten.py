@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from deeprec.config import ModelConfig
-from deeprec.dataset import TrainingData
-from deeprec.retrieval import RetrievalModel
-from deeprec.tables import Feature, FeatureSchema, FeatureTable
+from deeprec.data.dataset import TrainingData
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
+from deeprec.model.retrieval import RetrievalModel
 from tests.benchmarks.handwritten import HandwrittenTrainer
 
 LEARNING_RATE = 0.1

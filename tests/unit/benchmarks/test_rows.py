@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.workspace import PROJECT
+from search.config.workspace import PROJECT
 from tests.benchmarks import rows
 from tests.benchmarks.fresh import MeasurementError, call
 from tests.benchmarks.results import Failure, Quantity, Result

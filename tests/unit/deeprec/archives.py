@@ -5,8 +5,8 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from deeprec.archive import Archive, FileChecksum
-from deeprec.releases import MOVIELENS_100K, Release
+from deeprec.sources.archive import Archive, FileChecksum
+from deeprec.sources.releases import MOVIELENS_100K, Release
 from tests.unit.deeprec.raw import raw_tables
 
 FILES = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deeprec.movielens import Movie, RawTables
+from deeprec.sources.movielens import Movie, RawTables
 
 USER_OF_RATING = np.array([1, 2, 3, 1, 2, 3], dtype=np.int32)
 AGE = np.array([0, 24, 53, 23], dtype=np.float32)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
-from search.spec import load_spec
-from search.workspace import PROJECT
+from search.config.study import load_spec
+from search.config.workspace import PROJECT
+from search.records.errors import InputError
 from tests.documentation.blocks import Block, all_blocks, blocks_of
 from tests.documentation.not_run import NOT_RUN, reason_not_to_run
 

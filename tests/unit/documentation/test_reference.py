@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from search.cli import BAD_INPUT, FAILED, INTERRUPTED
-from search.interrupt import SIGNALS
-from search.sections import EnqueuedSection, Range, SpaceSection
-from search.workspace import PROJECT
+from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
+from search.config.sections import EnqueuedSection, Range, SpaceSection
+from search.config.workspace import PROJECT
+from search.execution.signals import SIGNALS
 from tests.documentation import commands, exit_codes, metrics, study_file
 from tests.documentation.reference import FOLDER, pages
 
@@ -73,7 +73,10 @@ def test_a_sample_of_a_run_has_something_of_everything() -> None:
 
 def test_names_in_the_texts_of_the_tracking_package_are_explained(made: dict[str, str]) -> None:
     """A tag that is set under conditions that the samples do not meet would be missed."""
-    sources = [*(PROJECT / "search" / "tracking").glob("*.py"), PROJECT / "search" / "trials.py"]
+    sources = [
+        *(PROJECT / "search" / "tracking").glob("*.py"),
+        PROJECT / "search" / "records" / "trials.py",
+    ]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     tags = set(re.findall(r'"(deeprec\.[a-z_.]*[a-z_])"', text))
     assert len(tags) > 20

@@ -2,9 +2,9 @@
 
 import optuna
 
-from search.claim import Claim
-from search.locks import StopReason
-from search.pulse import Pulse
+from search.scheduling.claim import Claim
+from search.scheduling.heartbeat import Pulse
+from search.scheduling.locks import StopReason
 
 
 class NoLock:

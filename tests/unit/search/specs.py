@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.spec import StudySpec, load_spec
+from search.config.study import StudySpec, load_spec
 
 SMALL = """
 [study]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
-from search.spec import StudySpec, load_spec
+from search.config.study import StudySpec, load_spec
+from search.records.errors import InputError
 
 SOFTMAX = "[training]\nloss = 'softmax'\n"
 

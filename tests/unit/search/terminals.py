@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console, RenderableType
 
-from search.screen import Screen
+from search.display.terminal import Screen
 
 
 class Clock:

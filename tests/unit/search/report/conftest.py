@@ -6,8 +6,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.spec import StudySpec
-from search.storage import close_study
+from search.config.study import StudySpec
+from search.storage.study import close_study
 from tests.unit.search.report.made import made_spec, made_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

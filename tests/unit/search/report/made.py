@@ -8,14 +8,14 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from search.ledger import Ledger
-from search.next_commands import NextCommands
+from search.config.next_commands import NextCommands
+from search.config.space import Configuration, common_distributions, parameters_of
+from search.config.study import StudySpec, load_spec
 from search.report.facts import Facts, gather
 from search.report.writing import write_page
-from search.space import Configuration, common_distributions, parameters_of
-from search.spec import StudySpec, load_spec
-from search.storage import open_study
-from tests.unit.search.records import START_MS
+from search.storage.results import Ledger
+from search.storage.study import open_study
+from tests.unit.search.sample_records import START_MS
 
 COMMANDS = NextCommands(
     compare="mlflow ui",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.report.axes import accuracy_range, accuracy_window, log_axis, whole_ticks
-from tests.unit.search.records import trial
+from search.report.style import accuracy_range, accuracy_window, log_axis, whole_ticks
+from tests.unit.search.sample_records import trial
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.3], [0.0], [0.99, 1.0], [0.2, 0.2], [0.1, 0.35]])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.report.cost import cost_of
-from tests.unit.search.records import START_MS, trial
+from search.report.facts import cost_of
+from tests.unit.search.sample_records import START_MS, trial
 
 
 def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:

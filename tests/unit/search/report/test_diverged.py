@@ -6,19 +6,18 @@ from typing import Any
 import optuna
 import pytest
 
+from search.config.study import StudySpec
+from search.records.trials import TrialRecord
 from search.report.curve_plots import curves_plot, history_plot
 from search.report.document import document
 from search.report.facts import Facts
-from search.report.hero import hero
-from search.report.page import page
+from search.report.page import hero, page
 from search.report.parallel_plot import parallel_plot
 from search.report.style import FAIL, Plot
 from search.report.tables import leaderboard
 from search.report.trial_plots import size_plot, slice_plots
-from search.spec import StudySpec
-from search.trials import TrialRecord
-from tests.unit.search.records import trial
 from tests.unit.search.report.made import facts_of
+from tests.unit.search.sample_records import trial
 
 REASON = "train_loss is 1.8e+14 at epoch 3"
 

@@ -7,9 +7,8 @@ import pytest
 from optuna.trial import TrialState
 from pydantic import ValidationError
 
-from search.report.document import document
-from search.report.schema import Report
-from search.spec import StudySpec
+from search.config.study import StudySpec
+from search.report.document import Report, document
 from tests.unit.search.report.made import (
     add_trial,
     facts_of,

@@ -6,20 +6,18 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.ledger import Ledger
+from search.config.study import StudySpec
+from search.records.trials import TrialRecord
 from search.report.confirmed import typical_deviation
 from search.report.document import document
-from search.report.facts import State
-from search.report.hero import hero
-from search.report.importance import LEAST_TRIALS
+from search.report.facts import LEAST_TRIALS, State
+from search.report.findings import pareto_front
+from search.report.page import hero
 from search.report.parallel_plot import parallel_plot
-from search.report.pareto import pareto_front
 from search.report.result_plots import confirmation_plot
 from search.report.tables import leaderboard, references_table, results_of_test
 from search.report.trial_plots import slice_plots
-from search.spec import StudySpec
-from search.trials import TrialRecord
-from tests.unit.search.records import START_MS, trial
+from search.storage.results import Ledger
 from tests.unit.search.report.made import (
     add_trial,
     facts_of,
@@ -27,6 +25,7 @@ from tests.unit.search.report.made import (
     keep_confirmation_of,
     keep_references,
 )
+from tests.unit.search.sample_records import START_MS, trial
 
 
 def test_an_empty_study_is_known_to_be_empty(study: optuna.Study, spec: StudySpec) -> None:

@@ -12,9 +12,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.config.study import StudySpec
 from search.report.page import page
 from search.report.writing import report_path
-from search.spec import StudySpec
 from tests.unit.search.report.made import (
     COMMANDS,
     FILE,

@@ -7,13 +7,13 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.errors import InputError
-from search.report.reporting import report
-from search.report.schema import Report
-from search.session import Session
-from search.spec import StudySpec
-from search.storage import close_study, open_study
-from search.workspace import Workspace
+from search.config.study import StudySpec
+from search.config.workspace import Workspace
+from search.records.errors import InputError
+from search.report.document import Report
+from search.report.writing import report
+from search.session.session import Session
+from search.storage.study import close_study, open_study
 from tests.unit.search.report.made import add_trial
 
 

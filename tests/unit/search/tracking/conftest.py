@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.tracking import Tracker, open_tracker
-from search.tracking.environment import prepare_environment
+from search.tracking.destination import prepare_environment
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.events import EpochFinished, TrialFinished, TrialStarted
-from search.noise import Sample
-from search.promotion import Confirmed, Evidence
+from search.analysis.noise import Sample
+from search.analysis.promotion import Confirmed, Evidence
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.trials import TrialRecord
 from search.tracking import StudyContext, Tracker
-from search.trials import TrialRecord
-from tests.unit.search.records import started
+from tests.unit.search.sample_records import started
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run

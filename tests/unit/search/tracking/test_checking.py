@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
+from search.config.workspace import PROJECT
+from search.records.errors import InputError
 from search.tracking import check_mlflow, open_tracker
-from search.workspace import PROJECT
 from tests.faults.servers import free_port
 from tests.unit.search.tracking.support import CONTEXT, Warnings
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from search.records.trials import TrialRecord
 from search.tracking.content import study_content, trial_content
-from search.trials import TrialRecord
-from tests.unit.search.records import trial
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
+from search.records.errors import InputError
 from search.tracking import Tracker, open_tracker, read_run, resolve_uri
 from search.tracking.destination import check_database, check_writable, mask
 from tests.faults.servers import free_port
-from tests.unit.search.records import trial
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     Reader,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from search.events import TrialFinished, TrialStarted
-from search.retrained import ReferenceRecord
+from search.records.events import TrialFinished, TrialStarted
+from search.records.results import ReferenceRecord
 from search.tracking import Tracker, open_tracker
-from search.tracking.keys import NOTE, WRITTEN
-from tests.unit.search.records import START_MS, started, trial
+from search.tracking.names import NOTE, WRITTEN
+from tests.unit.search.sample_records import START_MS, started, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from search.tracking.environment import SETTINGS, prepare_environment
+from search.tracking.destination import SETTINGS, prepare_environment
 
 
 def test_what_the_user_set_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:

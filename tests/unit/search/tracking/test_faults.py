@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
-from search.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.errors import InputError
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.tracking import Reconciled, Tracker, open_tracker
 from tests.faults.servers import MlflowServer
-from tests.unit.search.records import save_towers, started, trial
+from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     Reader,

@@ -11,7 +11,7 @@ from urllib3.exceptions import MaxRetryError, ProtocolError
 from search.tracking import Reconciled, Tracker, open_tracker, resolve_uri
 from search.tracking.store import Store, explain, is_outage
 from tests.faults.servers import MlflowServer
-from tests.unit.search.records import save_towers, trial
+from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     EVIDENCE,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from deeprec.recommender import Recommender
-from search.errors import InputError
-from search.promotion import Decision
-from search.retrained import RetrainRecord
+from search.analysis.promotion import Decision
+from search.records.errors import InputError
+from search.records.results import RetrainRecord
 from search.tracking import Published, Tracker, open_tracker, published_folder
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, EVIDENCE, Reader, Warnings, confirmed

@@ -8,9 +8,9 @@ import pytest
 
 from deeprec.recommender import Recommender
 from search.tracking import Tracker, open_tracker, published_folder, read_run
-from search.tracking.moved import bring_along, left_folders
+from search.tracking.destination import bring_along, left_folders
 from tests.tiny_recommender import tiny_recommender
-from tests.unit.search.records import save_towers, trial
+from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, run_live
 from tests.unit.search.tracking.test_models import new_run, published
 from tests.unit.search.tracking.test_models import recommender_folder as recommender_folder

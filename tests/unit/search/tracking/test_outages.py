@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from search.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.tracking import Reconciled, Tracker, open_tracker, study_runs, tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
 from search.tracking.destination import locked, resolve_uri
 from search.tracking.writing import Writer
-from tests.unit.search.records import save_towers, started, trial
+from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 from tests.unit.search.tracking.test_circuit import Clock
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from search.events import EpochFinished, TrialStarted
+from search.records.events import EpochFinished, TrialStarted
+from search.records.trials import TrialRecord
 from search.tracking import Reconciled, Tracker, open_tracker, study_runs
 from search.tracking.store import Store
-from search.trials import TrialRecord
-from tests.unit.search.records import save_towers, started, trial
+from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search.tracking import Tracker, open_tracker
-from tests.unit.search.records import trial
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
 

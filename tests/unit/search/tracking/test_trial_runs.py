@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from search.events import EpochFinished, TrialFinished, TrialStarted
-from search.retrained import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import CurvePoint, TrialRecord
 from search.tracking import Tracker, open_tracker
-from search.trials import CurvePoint, TrialRecord
-from tests.unit.search.records import START_MS, curve, save_towers, started, trial
+from tests.unit.search.sample_records import START_MS, curve, save_towers, started, trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
 

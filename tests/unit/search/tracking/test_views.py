@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from search.tracking import Tracker, content, open_tracker
-from search.tracking.keys import NOTE
-from search.tracking.views import TESTS, TRIALS, VIEWS, View, width_of
-from tests.unit.search.records import trial
+from search.tracking.names import NOTE, TESTS, TRIALS, VIEWS, View, width_of
+from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
 
 

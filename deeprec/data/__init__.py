@@ -1,0 +1,1 @@
+"""Feature tables, interactions, splits, and the prepared arrays in the cache."""

@@ -1,0 +1,207 @@
+"""From what people say of themselves to the integer features of a user: no TensorFlow, no data set.
+
+Bins, vocabularies and hashes are learned and computed when the data set is prepared, see
+:mod:`deeprec.data.features`; here they are looked up, for users who are in no table.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from deeprec.data.encodings import check_encodings
+from deeprec.errors import RequestError, printable
+
+Question = Literal["age", "gender", "occupation"]
+"""The features by which an unknown user may be described."""
+
+QUESTIONS: Mapping[str, Question] = {
+    "raw_user_age": "age",
+    "bucketized_user_age": "age",
+    "user_gender": "gender",
+    "user_occupation_label": "occupation",
+}
+"""By the column of TFDS, what a person would be asked."""
+
+GENDERS: Mapping[str, int] = {"F": 0, "M": 1}
+"""As TFDS has ``user_gender``: whether the user is male."""
+
+OCCUPATIONS = (
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "customer service",
+    "doctor/health care",
+    "entertainment",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "lawyer",
+    "librarian",
+    "other/not specified",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "student",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
+)
+"""By TFDS's ``user_occupation_label``, which is the same for every release."""
+
+PUBLISHED: Mapping[str, str] = {
+    "administrator": "clerical/admin",
+    "college/grad student": "student",
+    "healthcare": "doctor/health care",
+    "k-12 student": "student",
+    "none": "other/not specified",
+    "salesman": "sales/marketing",
+}
+"""What TFDS made of the names in the published files that are none of its own and no part of one:
+of the ``u.occupation`` of MovieLens 100K and the README of MovieLens 1M, in lower case."""
+
+OLDEST = 130
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a person says of themselves; None where nothing is said."""
+
+    age: float | None = None
+    gender: str | None = None
+    occupation: str | None = None
+
+    @property
+    def answered(self) -> tuple[Question, ...]:
+        """The questions that are answered."""
+        return tuple(name for name in get_args(Question) if getattr(self, name) is not None)
+
+
+@dataclass(frozen=True)
+class ProfileEncoder:
+    """Computes the features of an unknown user, encoded as those of the table's users.
+
+    Attributes:
+        encodings: plain values, one a feature in the order of the schema: its ``name`` and
+            ``kind``; ``boundaries`` of a discretized one, ``values`` by index of a categorical
+            one, and of a cross the two features it is ``of`` and the ``table`` of its values.
+    """
+
+    encodings: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def from_config(cls, config: Sequence[Mapping[str, Any]]) -> Self:
+        """The encoder of some encodings, as they were read from JSON.
+
+        Raises:
+            ValueError: they are none.
+        """
+        labels = {"user_gender": len(GENDERS), "user_occupation_label": len(OCCUPATIONS)}
+        check_encodings(config, QUESTIONS, labels)
+        return cls(tuple(config))
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What has to be known of a user."""
+        asked = {QUESTIONS[e["name"]] for e in self.encodings if e["name"] in QUESTIONS}
+        return tuple(name for name in get_args(Question) if name in asked)
+
+    @property
+    def occupations(self) -> tuple[str, ...]:
+        """Those that occur in the data set; there is nothing to be said of others."""
+        encoding = next(e for e in self.encodings if e["name"] == "user_occupation_label")
+        return tuple(sorted(OCCUPATIONS[label] for label in encoding["values"]))
+
+    def features_of(self, profile: Profile) -> dict[str, int]:
+        """The features of such a user, by name; the id is not among them.
+
+        Raises:
+            RequestError: an answer is missing, or is none that the data set knows.
+        """
+        if missing := [name for name in self.questions if name not in profile.answered]:
+            raise RequestError(
+                f"an unknown user needs {', '.join(self.questions)}; "
+                f"{', '.join(missing)} is missing"
+            )
+        features: dict[str, int] = {}
+        for encoding in self.encodings:
+            if encoding["kind"] == "cross":
+                one, other = (features[name] for name in encoding["of"])
+                features[encoding["name"]] = int(encoding["table"][one][other])
+            else:
+                features[encoding["name"]] = self._index(encoding, profile)
+        return features
+
+    def contradicted(self, profile: Profile, features: Mapping[str, int]) -> list[Question]:
+        """The answers that are not those of a known user.
+
+        Args:
+            profile: need not be complete.
+            features: of the user, by name.
+
+        Raises:
+            RequestError: an answer is none that the data set knows.
+        """
+        wrong = {
+            QUESTIONS[name]
+            for encoding in self.encodings
+            if (name := encoding["name"]) in QUESTIONS and QUESTIONS[name] in profile.answered
+            if self._index(encoding, profile) != features[name]
+        }
+        return [question for question in profile.answered if question in wrong]
+
+    def _index(self, encoding: Mapping[str, Any], profile: Profile) -> int:
+        question = QUESTIONS[encoding["name"]]
+        if question == "gender":
+            return _position(encoding, _gender(profile.gender or ""))
+        if question == "occupation":
+            return _position(encoding, self._occupation(profile.occupation or ""))
+        age = _checked_age(profile.age if profile.age is not None else math.nan)
+        if encoding["kind"] == "discretized":
+            return int(np.digitize(np.float32(age), encoding["boundaries"]))
+        published = sorted(encoding["values"])  # the youngest age of each range
+        return _position(encoding, max([published[0], *(low for low in published if low <= age)]))
+
+    def _occupation(self, given: str) -> int:
+        """The label of an occupation: as published, by TFDS's name, or by a part of that name."""
+        wanted = given.strip().casefold()
+        wanted = PUBLISHED.get(wanted, wanted)
+        for name in self.occupations:
+            if wanted in (name.casefold(), *name.casefold().split("/")):
+                return OCCUPATIONS.index(name)
+        raise RequestError(
+            f"occupation must be one of {', '.join(self.occupations)} but got {_shown(given)}"
+        )
+
+
+def _shown(given: str) -> str:
+    return printable(repr(given), 80)
+
+
+def _gender(given: str) -> int:
+    wanted = given.strip().upper()
+    if wanted not in GENDERS:
+        raise RequestError(f"gender must be one of {', '.join(GENDERS)} but got {_shown(given)}")
+    return GENDERS[wanted]
+
+
+def _checked_age(age: float) -> float:
+    if not 0 < age <= OLDEST:
+        raise RequestError(f"age must lie in 1 to {OLDEST} but got {age:g}")
+    return age
+
+
+def _position(encoding: Mapping[str, Any], value: int) -> int:
+    """Where the vocabulary has a value.
+
+    Raises:
+        RequestError: no user of the data set has it.
+    """
+    if value not in encoding["values"]:
+        raise RequestError(f"no user of the data set has {encoding['name']} {value}")
+    return int(encoding["values"].index(value))

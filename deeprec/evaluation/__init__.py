@@ -1,0 +1,1 @@
+"""Ranking metrics of anything that scores, and the references to beat."""

@@ -1,0 +1,200 @@
+"""References that any model should beat, measured by the models' own code.
+
+None of them needs a seed, a graphics card or a search. What there is to choose for one, such as
+the penalty of EASE, is chosen on the validation rows, as it is for a model.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from deeprec.data.tables import FloatArray, IntArray, Interactions
+from deeprec.evaluation.ranking import RankingMetrics, Score, rank_all
+
+ReferenceName = Literal["popularity", "damped_mean", "ease", "ease_unseen"]
+
+DAMPINGS = (5.0, 25.0, 100.0)
+PENALTIES = (100.0, 200.0, 500.0, 1000.0, 2000.0)
+
+EASE_RATING = 0.75
+"""EASE learns from ratings of at least this (four of five stars). On the validation rows of
+MovieLens 100K that is better than five stars alone, and than everything that was rated."""
+
+MOST_MOVIES_FOR_EASE = 5_000
+"""EASE inverts a matrix of movies by movies: 8 seconds and 1 GB at this size, for each penalty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceSettings:
+    """Which reference, and what was chosen for it.
+
+    Attributes:
+        name: ``popularity``: the number of five-star ratings. ``damped_mean``: the mean rating,
+            drawn to the mean of all where there are few. ``ease``: EASE with the penalty that is
+            best where seen movies stay candidates; ``ease_unseen``: where they are removed.
+        parameters: ``damping`` of the damped mean, ``penalty`` of EASE.
+    """
+
+    name: ReferenceName
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ReferenceName):
+            allowed = ", ".join(get_args(ReferenceName))
+            raise ValueError(f"name must be one of {allowed} but got {self.name!r}")
+
+
+def choose_references(
+    train: Interactions, validation: Interactions, user_count: int, candidate_count: int
+) -> list[tuple[ReferenceSettings, RankingMetrics]]:
+    """The references for some data, what there is to choose chosen on the validation rows.
+
+    Args:
+        train: the rows to fit on.
+        validation: the rows to choose on.
+        user_count: rows of the user table, row 0 included.
+        candidate_count: rows of the movie table, row 0 included. EASE is left out where there
+            are more than :data:`MOST_MOVIES_FOR_EASE`.
+
+    Returns:
+        Each with its metrics on the validation rows.
+    """
+
+    def measured(settings: ReferenceSettings) -> tuple[ReferenceSettings, RankingMetrics]:
+        score = fit_reference(settings, train, user_count, candidate_count)
+        return settings, rank_all(score, train, validation, candidate_count)
+
+    def each(name: ReferenceName, parameter: str, values: Sequence[float]) -> list[_Measured]:
+        return [
+            measured(ReferenceSettings(name=name, parameters={parameter: value}))
+            for value in values
+        ]
+
+    chosen = [
+        measured(ReferenceSettings(name="popularity")),
+        _best(each("damped_mean", "damping", DAMPINGS), _seen_kept),
+    ]
+    if candidate_count <= MOST_MOVIES_FOR_EASE:
+        penalized = each("ease", "penalty", PENALTIES)
+        for name, by in _EASE_BY.items():
+            settings, metrics = _best(penalized, by)
+            chosen.append((replace(settings, name=name), metrics))
+    return chosen
+
+
+def fit_reference(
+    settings: ReferenceSettings, train: Interactions, user_count: int, candidate_count: int
+) -> Score:
+    """What the reference learns from some rows, as a function from users to scores.
+
+    Args:
+        settings: which reference.
+        train: the rows to learn from.
+        user_count: rows of the user table, row 0 included.
+        candidate_count: rows of the movie table, row 0 included.
+    """
+    if settings.name == "popularity":
+        return _same_for_all(popularity_scores(train, candidate_count))
+    if settings.name == "damped_mean":
+        damping = settings.parameters["damping"]
+        return _same_for_all(damped_mean_scores(train, candidate_count, damping))
+    return _ease(train, user_count, candidate_count, settings.parameters["penalty"])
+
+
+def popularity_scores(train: Interactions, candidate_count: int) -> FloatArray:
+    """Scores every movie by its number of five-star ratings in the training rows.
+
+    Returns:
+        float32 ``[candidate_count]``, the same for every user.
+    """
+    liked = np.bincount(train.movie_id[train.liked], minlength=candidate_count)
+    return liked.astype(np.float32)
+
+
+def damped_mean_scores(train: Interactions, candidate_count: int, damping: float) -> FloatArray:
+    """Scores every movie by its mean rating, drawn to the mean of all where it has few.
+
+    ``sum(rating - mean of all) / (count + damping)``, as in LensKit's bias model.
+
+    Args:
+        train: the rows to learn from.
+        candidate_count: rows of the movie table.
+        damping: as many ratings of the mean are added to each movie; above 0.
+
+    Returns:
+        float32 ``[candidate_count]``, the same for every user.
+    """
+    above = train.rating - train.rating.mean()
+    totals = np.bincount(train.movie_id, weights=above, minlength=candidate_count)
+    counts = np.bincount(train.movie_id, minlength=candidate_count)
+    return (totals / (counts + damping)).astype(np.float32)
+
+
+def ease_weights(rated: Any, penalty: float) -> FloatArray:
+    """EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
+
+    The matrix ``B`` with a diagonal of zero that minimizes ``|X - X B|^2 + penalty * |B|^2``:
+    ``-P / diag(P)`` off the diagonal, where ``P`` is the inverse of ``X' X + penalty * I``.
+
+    Args:
+        rated: ``X``, sparse float ``[users, movies]``: 1 where a user rated a movie high.
+        penalty: above 0.
+
+    Returns:
+        float32 ``[movies, movies]``.
+    """
+    gram = (rated.T @ rated).toarray()
+    gram[np.diag_indices_from(gram)] += penalty
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights.astype(np.float32)
+
+
+def _ease(train: Interactions, user_count: int, candidate_count: int, penalty: float) -> Score:
+    rows = train[train.rating >= EASE_RATING]
+    rated = scipy.sparse.csr_array(
+        (np.ones(len(rows), np.float32), (rows.user_id, rows.movie_id)),
+        shape=(user_count, candidate_count),
+    )
+    weights = ease_weights(rated, penalty)
+    popularity = popularity_scores(train, candidate_count)
+
+    def score(users: IntArray) -> FloatArray:
+        scores = np.asarray(rated[users] @ weights, np.float32)
+        is_unknown = np.diff(rated.indptr)[users] == 0
+        scores[is_unknown] = popularity  # nothing is known of them, as of a new user
+        return scores
+
+    return score
+
+
+def _same_for_all(scores: FloatArray) -> Score:
+    def score(users: IntArray) -> FloatArray:
+        return np.broadcast_to(scores, (len(users), len(scores)))
+
+    return score
+
+
+_Measured = tuple[ReferenceSettings, RankingMetrics]
+_By = Callable[[RankingMetrics], float]
+
+
+def _seen_kept(metrics: RankingMetrics) -> float:
+    return metrics.top_100_accuracy
+
+
+def _seen_removed(metrics: RankingMetrics) -> float:
+    return metrics.top_100_accuracy_unseen
+
+
+_EASE_BY: Mapping[ReferenceName, _By] = {"ease": _seen_kept, "ease_unseen": _seen_removed}
+
+
+def _best(measured: Sequence[_Measured], by: _By) -> _Measured:
+    """The one whose metrics are best, the first of equals."""
+    return max(measured, key=lambda pair: by(pair[1]))

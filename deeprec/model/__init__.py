@@ -1,0 +1,1 @@
+"""The two towers and the retrieval model, as Keras models, and their files."""

@@ -1,0 +1,227 @@
+"""The retrieval model: both towers, a rating loss, and top-k retrieval over all candidates.
+
+A plain Keras model: ``compile``, ``fit``, ``evaluate``, ``predict`` and ``save`` do what a Keras
+user expects. The search trains the same model faster, see :mod:`deeprec.training.train`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import keras_rs
+
+from deeprec.config import ModelConfig
+from deeprec.data.tables import LIKED_ABOVE, FeatureSchema, FeatureTable
+from deeprec.model.towers import PACKAGE, CandidateModel, NumpyZeros, QueryModel
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class RetrievalModel(keras.Model):
+    """Two towers whose dot product predicts the rating, and the candidates it retrieves.
+
+    The candidates' features are weights (not trainable) of the model, so a saved model knows
+    its catalog. Their embeddings are refreshed before every evaluation and prediction.
+
+    Evaluation reports ``top_<k>_accuracy``: of the five-star rows, the share whose movie is among
+    the k candidates retrieved for its user (the tutorial's metric). Training reports the loss
+    alone.
+
+    Args:
+        query_schema: features of a user.
+        candidate_schema: features of a movie.
+        candidate_count: rows of the movie table, the reserved row 0 included.
+        layer_sizes: widths of the dense layers of each tower, input to output.
+        embedding_dimension: dimension of the embedding of every feature.
+        retrieval_k: candidates to retrieve for a user.
+        normalize: whether final embeddings are scaled to length 1.
+        seed: origin of the initial weights; None draws one, as ``keras.utils.set_random_seed``
+            decides.
+    """
+
+    def __init__(
+        self,
+        query_schema: FeatureSchema,
+        candidate_schema: FeatureSchema,
+        candidate_count: int,
+        layer_sizes: Sequence[int] = (32,),
+        embedding_dimension: int = 32,
+        retrieval_k: int = 100,
+        *,
+        normalize: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.candidate_count = int(candidate_count)
+        self.retrieval_k = int(retrieval_k)
+        self.seed = seed
+        self.query_model = QueryModel(
+            query_schema,
+            layer_sizes,
+            embedding_dimension,
+            normalize=normalize,
+            seed=seed,
+            name="query_model",
+        )
+        self.candidate_model = CandidateModel(
+            candidate_schema,
+            layer_sizes,
+            embedding_dimension,
+            normalize=normalize,
+            seed=None if seed is None else seed + 1,
+            name="candidate_model",
+        )
+        self.candidate_features = {
+            feature.name: self.add_weight(
+                shape=(candidate_count, feature.length)
+                if feature.is_multivalued
+                else (candidate_count,),
+                dtype="int32",
+                initializer=NumpyZeros(),
+                trainable=False,
+                name=f"candidate_{feature.name}",
+            )
+            for feature in candidate_schema.features
+        }
+        self.retrieval = keras_rs.layers.BruteForceRetrieval(
+            candidate_embeddings=NumpyZeros()((candidate_count, self.query_model.layer_sizes[-1])),
+            k=self.retrieval_k,
+            return_scores=False,
+        )
+        self.top_k_accuracy = keras.metrics.SparseTopKCategoricalAccuracy(
+            k=self.retrieval_k, from_sorted_ids=True, name=f"top_{self.retrieval_k}_accuracy"
+        )
+        self.built = True
+
+    @classmethod
+    def for_tables(
+        cls,
+        users: FeatureTable,
+        movies: FeatureTable,
+        config: ModelConfig,
+        *,
+        seed: int | None = None,
+    ) -> Self:
+        """The model for the given tables, its candidates set to every row of ``movies``."""
+        model = cls(
+            users.schema,
+            movies.schema,
+            movies.rows,
+            config.layer_sizes,
+            config.embedding_dimension,
+            config.retrieval_k,
+            normalize=config.normalize,
+            seed=seed,
+        )
+        model.set_candidates(movies)
+        return model
+
+    def set_candidates(self, movies: FeatureTable) -> None:
+        """Makes the rows of ``movies`` the candidates; as many as the model was built for."""
+        if movies.rows != self.candidate_count:
+            raise ValueError(
+                f"movies must have {self.candidate_count} rows, as the model has candidates, "
+                f"but got {movies.rows}"
+            )
+        for name, variable in self.candidate_features.items():
+            variable.assign(movies.columns[name])
+
+    def update_candidates(self) -> None:
+        """Embeds all candidates anew with the present weights.
+
+        ``evaluate`` and ``predict`` do it by themselves; call it before calling the model directly.
+        """
+        features = {name: variable.value for name, variable in self.candidate_features.items()}
+        self.retrieval.update_candidates(self.candidate_model(features))
+
+    def call(self, features: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Embeds a batch and, outside training, retrieves for it.
+
+        Args:
+            features: integers by feature name, ``[batch]`` or ``[batch, length]``: the users'
+                features and, for a score, the movies'.
+            training: whether this is a training step; then nothing is retrieved.
+
+        Returns:
+            ``query_embeddings`` ``[batch, dimension]``; with movies given, ``candidate_embeddings``
+            ``[batch, dimension]`` and ``scores`` ``[batch, 1]``; outside training, ``predictions``
+            ``[batch, retrieval_k]``: ids of the candidates with the highest scores, best first.
+        """
+        outputs = {"query_embeddings": self.query_model(features)}
+        if self.candidate_model.schema.id_feature.name in features:
+            outputs["candidate_embeddings"] = self.candidate_model(features)
+            outputs["scores"] = keras.ops.sum(
+                outputs["query_embeddings"] * outputs["candidate_embeddings"],
+                axis=-1,
+                keepdims=True,
+            )
+        if not training:
+            outputs["predictions"] = self.retrieval(outputs["query_embeddings"])
+        return outputs
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The compiled loss between the rating ``[batch]`` and the score."""
+        return super().compute_loss(
+            x, _as_column(y), y_pred["scores"], sample_weight, training=training
+        )
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """The loss and compiled metrics of the score and, outside training, top-k accuracy."""
+        if "predictions" in y_pred:
+            liked = keras.ops.cast(keras.ops.reshape(y, (-1,)) > LIKED_ABOVE, "float32")
+            if sample_weight is not None:
+                liked = liked * keras.ops.cast(keras.ops.reshape(sample_weight, (-1,)), "float32")
+            movie_id = x[self.candidate_model.schema.id_feature.name]
+            self.top_k_accuracy.update_state(movie_id, y_pred["predictions"], liked)
+        results = dict(super().compute_metrics(x, _as_column(y), y_pred["scores"], sample_weight))
+        if "predictions" not in y_pred:
+            del results[self.top_k_accuracy.name]
+        return results
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`keras.Model.evaluate`, over candidates embedded with the present weights."""
+        self.update_candidates()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`keras.Model.predict`, over candidates embedded with the present weights."""
+        self.update_candidates()
+        return super().predict(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as plain values."""
+        return {
+            "name": self.name,
+            "query_schema": self.query_model.schema.to_config(),
+            "candidate_schema": self.candidate_model.schema.to_config(),
+            "candidate_count": self.candidate_count,
+            "layer_sizes": list(self.query_model.layer_sizes),
+            "embedding_dimension": self.query_model.embedding_dimension,
+            "retrieval_k": self.retrieval_k,
+            "normalize": self.query_model.normalize,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """The model that :meth:`get_config` describes, with fresh weights."""
+        del custom_objects
+        schemas = {
+            key: FeatureSchema.from_config(config[key])
+            for key in ("query_schema", "candidate_schema")
+        }
+        return cls(**{**config, **schemas})
+
+
+def _as_column(y: Any) -> Any:
+    """``[batch]`` to ``[batch, 1]``: Keras's losses take the mean over the last axis."""
+    return keras.ops.reshape(y, (-1, 1))

@@ -1,0 +1,399 @@
+"""A trained model that recommends: without the data set, without TensorFlow, without a search.
+
+A recommender is a folder: both towers in Keras's format, arrays, and a catalog in JSON, each known
+by its SHA-256. Loading it runs no code that is in the folder.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from deeprec.data.profiles import Profile, ProfileEncoder
+from deeprec.data.stored_arrays import check_arrays, read_arrays
+from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
+from deeprec.data.verified_files import check_folder, parsed, write_folder
+from deeprec.errors import RequestError
+from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.model.saving import load_model_of, save_model
+from deeprec.model.towers import CandidateModel, QueryModel
+from deeprec.recommender.history import History
+from deeprec.training.metrics import SCORES_IN_A_BLOCK
+
+if TYPE_CHECKING:
+    from deeprec.data.dataset import Dataset  # what prepares data is not needed to recommend
+
+QUERY_FILE, CANDIDATE_FILE = "query_model.keras", "candidate_model.keras"
+ARRAYS_FILE, CATALOG_FILE = "arrays.npz", "catalog.json"
+FILES = (QUERY_FILE, CANDIDATE_FILE, ARRAYS_FILE, CATALOG_FILE)
+
+LIKED_FROM = 0.75
+"""A label from which a movie is shown as liked: four stars of five."""
+
+BLOCK = 8192
+"""Movies that are embedded at a time."""
+
+UNKNOWN_ROW = 0
+"""The row that stands for an unknown user."""
+
+
+class Request(NamedTuple):
+    """What is asked for one user.
+
+    Attributes:
+        user_id: as published; None where there is none.
+        k: how many movies, at least 1; fewer are recommended where there are not so many left.
+        profile: describes an unknown user.
+    """
+
+    user_id: int | None = None
+    k: int = 10
+    profile: Profile = Profile()
+
+
+class Recommended(NamedTuple):
+    """One movie for a user.
+
+    Attributes:
+        movie_id: as published.
+        title: with the year.
+        score: the dot product of both embeddings; higher is better.
+    """
+
+    movie_id: int
+    title: str
+    score: float
+
+
+class Liked(NamedTuple):
+    """One movie that a user rated highly.
+
+    Attributes:
+        movie_id: as published.
+        title: with the year.
+        stars: as the user gave them.
+    """
+
+    movie_id: int
+    title: str
+    stars: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommender:
+    """Both towers, and all that is needed to recommend with them.
+
+    Attributes:
+        data_name: the data set that it was trained on.
+        query_model: the query tower.
+        candidate_model: the candidate tower.
+        users: the features of known users; row 0 is reserved.
+        user_ids: int32 ``[user rows]``, the published ids, ascending.
+        movie_ids: int32 ``[movie rows]``, the published ids; row 0 is no movie.
+        titles: by row of the movies.
+        candidates: float32 ``[movie rows, dimension]``, the embedding of each movie.
+        history: what is known of the users; it is left out of what is recommended.
+        profiles: computes the features of an unknown user; None where there are none.
+        stars: the lowest and the highest rating.
+    """
+
+    data_name: str
+    query_model: QueryModel
+    candidate_model: CandidateModel
+    users: FeatureTable
+    user_ids: IntArray
+    movie_ids: IntArray
+    titles: tuple[str, ...]
+    candidates: FloatArray
+    history: History
+    profiles: ProfileEncoder | None
+    stars: tuple[float, float]
+
+    @classmethod
+    def of(cls, model: RetrievalModel, dataset: "Dataset", rows: Interactions) -> Self:
+        """The recommender that a trained model makes, see :meth:`of_towers`."""
+        return cls.of_towers(model.query_model, model.candidate_model, dataset, rows)
+
+    @classmethod
+    def of_towers(
+        cls,
+        query_model: QueryModel,
+        candidate_model: CandidateModel,
+        dataset: "Dataset",
+        rows: Interactions,
+    ) -> Self:
+        """The recommender that two trained towers make.
+
+        Args:
+            query_model: trained on the data set.
+            candidate_model: trained with it.
+            dataset: its users and movies; of its interactions nothing is looked at.
+            rows: what is known of the users, usually all that the towers were trained on.
+        """
+        from deeprec.sources.releases import release_named  # as above
+
+        return cls(
+            data_name=dataset.name,
+            query_model=query_model,
+            candidate_model=candidate_model,
+            users=dataset.users,
+            user_ids=dataset.user_ids,
+            movie_ids=dataset.movie_ids,
+            titles=dataset.titles,
+            candidates=_embedded(candidate_model, dataset.movies),
+            history=History.of(rows, dataset.users.rows),
+            profiles=dataset.profiles,
+            stars=release_named(dataset.name).stars,
+        )
+
+    def recommend(
+        self,
+        user_id: int | None,
+        k: int = 10,
+        *,
+        age: float | None = None,
+        gender: str | None = None,
+        occupation: str | None = None,
+    ) -> list[Recommended]:
+        """The best movies for a user, each title once; what a known user has rated is left out.
+
+        Args:
+            user_id: as published; None for an unknown user, who is described instead.
+            k: how many, at least 1; fewer where there are not so many left.
+            age: in years.
+            gender: ``F`` or ``M``.
+            occupation: one of those that the data set has.
+
+        Raises:
+            RequestError: the user is unknown and not described well enough, or known and
+                described as another; or k is less than 1.
+        """
+        request = Request(user_id, k, Profile(age, gender, occupation))
+        answer = next(self.recommend_all([request]))
+        if isinstance(answer, RequestError):
+            raise answer
+        return answer
+
+    def recommend_all(
+        self, requests: Sequence[Request]
+    ) -> Iterator[list[Recommended] | RequestError]:
+        """Answers many requests, as :meth:`recommend` answers one; a bad one refuses no other.
+
+        Users are scored together, so many that the scores of a block take 16 MiB at most.
+
+        Yields:
+            In the order of the requests what is recommended, or why nothing can be.
+        """
+        for start in range(0, len(requests), self._block):
+            block = requests[start : start + self._block]
+            users = [self._user_of(request) for request in block]
+            found = self._best([user for user in users if not isinstance(user, RequestError)])
+            for user in users:
+                yield user if isinstance(user, RequestError) else next(found)
+
+    def knows(self, user_id: int) -> bool:
+        """Whether the user was among those of the data set."""
+        return self._row_of(user_id) != UNKNOWN_ROW
+
+    def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
+        """What a known user rated with four stars or more, best first, newest first, a title once.
+
+        Args:
+            user_id: as published.
+            k: at most so many; all of them when None.
+
+        Raises:
+            RequestError: the user is unknown.
+        """
+        row = self._row_of(user_id)
+        if row == UNKNOWN_ROW:
+            raise self._unknown(user_id)
+        movies, ratings = self.history.of_user(row)
+        lowest, highest = self.stars
+        liked: dict[str | int, Liked] = {}
+        for movie, rating in zip(movies.tolist(), ratings.tolist(), strict=True):
+            if rating >= LIKED_FROM:
+                stars = round(lowest + rating * (highest - lowest), 2)
+                liked.setdefault(self.titles[movie] or movie, Liked(*self._movie(movie), stars))
+        return list(liked.values())[:k]
+
+    def save(self, folder: Path) -> None:
+        """Writes the recommender, whole or not at all; a folder that exists is replaced."""
+        write_folder(folder, self._fill)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads a recommender that :meth:`save` wrote: checked first, then parsed.
+
+        Raises:
+            DataError: the folder does not hold one, or it is damaged.
+        """
+        check_folder(folder, FILES)
+        with parsed(folder):
+            return cls._parse(folder)
+
+    @classmethod
+    def _parse(cls, folder: Path) -> Self:
+        about = json.loads((folder / CATALOG_FILE).read_bytes())
+        arrays = read_arrays(folder / ARRAYS_FILE)
+        query_model = load_model_of(QueryModel, folder / QUERY_FILE)
+        columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
+        users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
+        check_arrays(arrays, users.rows, len(titles))
+        lowest, highest = about["stars"]
+        profiles = _profiles(about["encodings"], users)
+        return cls(
+            data_name=str(about["data_name"]),
+            query_model=query_model,
+            candidate_model=load_model_of(CandidateModel, folder / CANDIDATE_FILE),
+            users=users,
+            user_ids=arrays["user_ids"],
+            movie_ids=arrays["movie_ids"],
+            titles=titles,
+            candidates=arrays["candidates"],
+            history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
+            profiles=profiles,
+            stars=(float(lowest), float(highest)),
+        )
+
+    def _fill(self, folder: Path) -> None:
+        save_model(self.query_model, folder / QUERY_FILE)
+        save_model(self.candidate_model, folder / CANDIDATE_FILE)
+        arrays: dict[str, npt.NDArray[Any]] = {
+            **{f"users.{name}": column for name, column in self.users.columns.items()},
+            **{f"history.{part}": getattr(self.history, part) for part in History.__match_args__},
+            "user_ids": self.user_ids,
+            "movie_ids": self.movie_ids,
+            "candidates": self.candidates,
+        }
+        np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+        about = {
+            "data_name": self.data_name,
+            "titles": list(self.titles),
+            "encodings": list(self.profiles.encodings) if self.profiles else [],
+            "stars": list(self.stars),
+        }
+        (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
+
+    def _row_of(self, user_id: int) -> int:
+        """The row of a user; :data:`UNKNOWN_ROW` where the user is unknown."""
+        row = bisect_left(self.user_ids, user_id)
+        is_known = row < len(self.user_ids) and self.user_ids[row] == user_id
+        return row if is_known else UNKNOWN_ROW
+
+    def _user_of(self, request: Request) -> "_User | RequestError":
+        """The user of a request, or why it cannot be answered."""
+        try:
+            if request.k < 1:
+                raise RequestError(f"k must be at least 1 but got {request.k}")
+            row = UNKNOWN_ROW if request.user_id is None else self._row_of(request.user_id)
+            features = self._known(row, request) if row else self._described(request)
+        except RequestError as error:
+            return error
+        return _User(row, request.k, features)
+
+    def _known(self, row: int, request: Request) -> dict[str, int]:
+        """The features of a known user, of whom nothing else may be said."""
+        features = {name: int(column[row]) for name, column in self.users.columns.items()}
+        answered = request.profile.answered
+        if answered and (wrong := self._encoder.contradicted(request.profile, features)):
+            raise RequestError(
+                f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
+                f"{', '.join(answered)} out"
+            )
+        return features
+
+    def _described(self, request: Request) -> dict[str, int]:
+        """The features of an unknown user."""
+        if request.profile.answered:
+            described = self._encoder.features_of(request.profile)
+            return {self.users.schema.id_feature.name: UNKNOWN_ROW, **described}
+        if request.user_id is not None:
+            raise self._unknown(request.user_id)
+        questions = ", ".join(self._encoder.questions)
+        raise RequestError(f"give a user, or {questions} of an unknown one")
+
+    @property
+    def _encoder(self) -> ProfileEncoder:
+        if self.profiles is None:
+            raise RequestError(
+                f"{self.data_name} says nothing of its users but their ids, so only for a known "
+                f"user ({self.user_ids[1]} to {self.user_ids[-1]}) anything can be recommended"
+            )
+        return self.profiles
+
+    def _unknown(self, user_id: int) -> RequestError:
+        return RequestError(
+            f"user must be one of the {len(self.user_ids) - 1:,} of {self.data_name} "
+            f"({self.user_ids[1]} to {self.user_ids[-1]}) but got {user_id}"
+        )
+
+    def _best(self, users: "Sequence[_User]") -> Iterator[list[Recommended]]:
+        """What is recommended to each of the users of a block."""
+        if not users:
+            return
+        scores = self._queries(users) @ self.candidates.T
+        scores[:, 0] = -np.inf  # no movie
+        for own, user in zip(scores, users, strict=True):
+            own[self.history.of_user(user.row)[0]] = -np.inf
+        keep_one_of_each_title(scores, self._same_titles)
+        for own, best in zip(scores, best_of(scores, [user.k for user in users]), strict=True):
+            yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
+
+    def _queries(self, users: "Sequence[_User]") -> FloatArray:
+        """The embeddings of users, float32 ``[users, dimension]``.
+
+        JAX compiles for each number of rows that it meets: 1, 16, 256, ... and a block.
+        """
+        padded = min(16 ** -(-(len(users) - 1).bit_length() // 4), self._block)
+        padding = padded - len(users)
+        batch = {
+            name: np.array([user.features[name] for user in users] + [0] * padding, np.int32)
+            for name in self.users.columns
+        }
+        return np.asarray(self.query_model(batch), np.float32)[: len(users)]
+
+    @property
+    def _block(self) -> int:
+        """How many users are scored together."""
+        return max(SCORES_IN_A_BLOCK // len(self.titles), 1)
+
+    @cached_property
+    def _same_titles(self) -> list[IntArray]:
+        return rows_by_title(self.titles)
+
+    def _movie(self, row: int) -> tuple[int, str]:
+        return int(self.movie_ids[row]), self.titles[row]
+
+
+class _User(NamedTuple):
+    """A user to recommend to: the row in the table, how many movies, the features by name."""
+
+    row: int
+    k: int
+    features: dict[str, int]
+
+
+def _profiles(encodings: Any, users: FeatureTable) -> ProfileEncoder | None:
+    """What computes the features of an unknown user: all but the id, or there is no such."""
+    if encodings == []:
+        return None
+    profiles = ProfileEncoder.from_config(encodings)
+    computed = {encoding["name"] for encoding in profiles.encodings}
+    if computed != users.columns.keys() - {users.schema.id_feature.name}:
+        raise ValueError("the encodings must be those of the features of a user")
+    return profiles
+
+
+def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:
+    """The embeddings of all movies, float32 ``[movie rows, dimension]``."""
+    rows = np.arange(movies.rows, dtype=np.int32)
+    blocks = [movies.take(rows[start : start + BLOCK]) for start in range(0, movies.rows, BLOCK)]
+    return np.concatenate([np.asarray(tower(block), np.float32) for block in blocks])

@@ -1,0 +1,68 @@
+"""Training data on the device: made once, used by every training of a search."""
+
+import numpy as np
+
+from deeprec.config import LossName
+from deeprec.data.dataset import TrainingData
+from deeprec.data.tables import FloatArray, Interactions
+from deeprec.training.batches import Batches, batched, batched_by_user
+from deeprec.training.device_tables import rows_of
+from deeprec.training.validation import EvaluationRows
+
+
+class DeviceData:
+    """The tables, the batches and the validation rows of some training data, on the device.
+
+    Attributes:
+        users: features of every user.
+        movies: features of every movie; all are candidates.
+        validation: the rows to validate on, if any.
+
+    Args:
+        data: the same in main memory.
+    """
+
+    def __init__(self, data: TrainingData) -> None:
+        self.users = rows_of(data.users)
+        self.movies = rows_of(data.movies)
+        self.validation = (
+            None
+            if data.validation is None
+            else EvaluationRows.of(data.validation, data.users, data.movies)
+        )
+        self._data = data
+        self._batches: tuple[tuple[LossName, int], Batches] | None = None
+
+    def batches(self, loss: LossName, batch_size: int) -> Batches:
+        """The training rows in batches for a loss; those that were last asked for are kept."""
+        if self._batches is None or self._batches[0] != (loss, batch_size):
+            self._batches = None  # frees the old ones before the new ones are made
+            data = self._data
+            cut = batched_by_user if loss == "softmax" else batched
+            batches = cut(self._train_rows(loss), batch_size, data.users, data.movies)
+            self._batches = ((loss, batch_size), batches)
+        return self._batches[1]
+
+    @property
+    def mean_squared_rating(self) -> float:
+        """The rating loss of a model that scores everything 0, over the training rows; above 0."""
+        ratings = self._data.train.rating.astype(np.float64)
+        return float(np.maximum(np.mean(np.square(ratings)), np.finfo(np.float32).eps))
+
+    def log_probabilities(self, batch_size: int) -> FloatArray:
+        """The logarithm of the chance of every movie to occur in a batch for the in-batch softmax.
+
+        Returns:
+            float32 ``[movies]``, below 0; ``inf`` for row 0, which pads batches.
+        """
+        rows = self._train_rows("in_batch_softmax")
+        shares = np.bincount(rows.movie_id, minlength=self._data.movies.rows) / len(rows)
+        occurs = -np.expm1(batch_size * np.log1p(-shares))
+        logs = np.log(np.maximum(occurs, np.finfo(np.float32).tiny))
+        logs[0] = np.inf
+        return logs.astype(np.float32)
+
+    def _train_rows(self, loss: LossName) -> Interactions:
+        """The rows a loss learns from: a rating of 0 says nothing to a softmax."""
+        train = self._data.train
+        return train[train.rating > 0] if loss == "in_batch_softmax" else train

@@ -1,0 +1,150 @@
+"""The towers as pure functions of their weights: what the Keras models compute, with less work.
+
+A tower concatenates the embeddings of its features and multiplies by the kernel of the first dense
+layer. That product is a sum over the features, each with its own rows of the kernel, so a
+feature's whole vocabulary can be sent through the layer before its rows are looked up: 21
+occupations instead of 500 users. Tests hold every tower equal to its Keras model.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from deeprec.data.tables import Feature, FeatureSchema
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.model.towers import Tower
+from deeprec.training.device_tables import (
+    SMALL_VOCABULARY,
+    FeatureRows,
+    ValueList,
+    is_list,
+    is_share,
+    take_rows,
+)
+
+SMALLEST_SQUARES = 1e-24
+
+TowerWeights = Sequence[jax.Array]
+"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer."""
+
+
+class Weights(NamedTuple):
+    """The trainable weights of both towers, each in the order of its Keras model."""
+
+    query: TowerWeights
+    candidate: TowerWeights
+
+
+def trainable_variables(model: RetrievalModel) -> Weights:
+    """The Keras variables whose values are the weights, in the same order."""
+    return Weights(
+        list(model.query_model.trainable_variables), list(model.candidate_model.trainable_variables)
+    )
+
+
+def weights_of(model: RetrievalModel) -> Weights:
+    """The present weights of a model.
+
+    Raises:
+        RuntimeError: they are no arrays of JAX, as Keras was started with another backend.
+    """
+    if (backend := keras.backend.backend()) != "jax":
+        raise RuntimeError(f"training needs Keras on JAX but got {backend}; set KERAS_BACKEND=jax")
+    return jax.tree.map(lambda variable: variable.value, trainable_variables(model))
+
+
+def assign_weights(model: RetrievalModel, weights: Weights) -> None:
+    """Gives the weights to the model."""
+    jax.tree.map(
+        lambda variable, weight: variable.assign(weight), trainable_variables(model), weights
+    )
+
+
+def dot_products(queries: jax.Array, candidates: jax.Array) -> jax.Array:
+    """The score of each row, float ``[rows]``, from embeddings ``[rows, dimension]``.
+
+    The sum is a product with ones: on a CPU XLA's sum over a short last axis is slower, which
+    makes 4 % of a step of a (32,) model.
+    """
+    return (queries * candidates) @ jnp.ones(queries.shape[-1], queries.dtype)
+
+
+class TowerShape(NamedTuple):
+    """What decides a tower's function, beside the shapes of its weights.
+
+    Attributes:
+        schema: its features.
+        normalize: whether its embeddings have length 1.
+    """
+
+    schema: FeatureSchema
+    normalize: bool
+
+    @classmethod
+    def of(cls, tower: Tower) -> Self:
+        """The shape of a Keras model."""
+        return cls(tower.schema, tower.normalize)
+
+
+def embed(tower: TowerShape, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
+    """The final embeddings of some rows.
+
+    Args:
+        tower: which function of the weights.
+        weights: of the tower.
+        rows: features of the rows. Where ``rows.ids`` is None, the embeddings of the id feature
+            are those of the rows already, in their order.
+
+    Returns:
+        float ``[rows, dimension]``.
+    """
+    features = tower.schema.features
+    count = len(features)
+    embeddings, dense = weights[:count], weights[count:]
+    kernels = jnp.split(dense[0], count)
+    hidden: Any = dense[1]
+    for feature, embedding, kernel in zip(features, embeddings, kernels, strict=True):
+        hidden = hidden + _through_first_layer(feature, embedding, kernel, rows)
+    for kernel, bias in zip(dense[2::2], dense[3::2], strict=True):
+        hidden = jax.nn.relu(hidden) @ kernel + bias
+    return _of_length_one(hidden) if tower.normalize else hidden
+
+
+def _of_length_one(rows: jax.Array) -> jax.Array:
+    """As Keras's ``UnitNormalization`` has it; a row of zeros stays one."""
+    squares = jnp.sum(jnp.square(rows), axis=-1, keepdims=True)
+    return rows * jax.lax.rsqrt(jnp.maximum(squares, SMALLEST_SQUARES))
+
+
+def _through_first_layer(
+    feature: Feature, embedding: jax.Array, kernel: jax.Array, rows: FeatureRows
+) -> jax.Array:
+    """What the feature adds to the first layer's output, ``[rows, width]``.
+
+    Args:
+        feature: the feature.
+        embedding: its table, ``[vocabulary, embedding_dimension]``.
+        kernel: its part of the first layer's kernel, ``[embedding_dimension, width]``.
+        rows: the features of the rows.
+    """
+    if feature.kind == "id":
+        own = embedding if rows.ids is None else take_rows(embedding, rows.ids)
+        return own @ kernel
+    if is_share(feature):
+        return rows.shares[feature.name] @ (embedding @ kernel)
+    if is_list(feature):
+        return _mean_by_row(embedding, rows.lists[feature.name]) @ kernel
+    values = rows.columns[feature.name]
+    if feature.vocabulary_size <= SMALL_VOCABULARY:
+        return take_rows(embedding @ kernel, values)
+    return take_rows(embedding, values) @ kernel
+
+
+def _mean_by_row(embedding: jax.Array, values: ValueList) -> jax.Array:
+    """The mean of each row's embeddings, zero where it has none; padding is dropped."""
+    looked_up = take_rows(embedding, values.values)
+    total = jax.ops.segment_sum(looked_up, values.rows, len(values.counts), indices_are_sorted=True)
+    return total / jnp.maximum(values.counts, 1)[:, None]

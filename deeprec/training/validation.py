@@ -1,0 +1,181 @@
+"""Evaluation: loss and top-100 accuracy of interactions, over all candidates.
+
+What depends on the user alone is computed once a user, not once a rating; the scores of liked
+rows over the catalogue are computed block by block, and never all exist at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deeprec.config import TrainingConfig
+from deeprec.data.tables import FeatureTable, Interactions
+from deeprec.errors import NonFiniteError
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_tables import FeatureRows, places_of, rows_of, take_rows
+from deeprec.training.forward import TowerShape, Weights, dot_products, embed, weights_of
+from deeprec.training.losses import rating_loss, surprises
+from deeprec.training.metrics import LikedRows, means_over_liked, ranks
+from deeprec.training.programs import QUICK_TO_COMPILE, compiled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a model reaches on some rows.
+
+    Attributes:
+        loss: for the rating loss the mean squared error over all rows; for a ranking loss the
+            mean cross-entropy of a softmax over all candidates, over the five-star rows.
+        top_100_accuracy: the share of five-star rows retrieved, in 0..1.
+    """
+
+    loss: float
+    top_100_accuracy: float
+
+    def named(self, split: str) -> dict[str, float]:
+        """The metrics under their names in tracking, such as ``val_loss`` for split ``val``."""
+        return {
+            f"{split}_loss": self.loss,
+            f"{split}_top_100_accuracy": self.top_100_accuracy,
+        }
+
+
+class EvaluationRows(NamedTuple):
+    """Interactions to evaluate on, on the device.
+
+    Attributes:
+        users: int32 ``[users]``, the distinct user ids.
+        places: int ``[n]`` by feature, the places of the values of these users.
+        positions: int32 ``[n]``, where in ``users`` each interaction's user is.
+        movies: int32 ``[n]``, ids.
+        ratings: float32 ``[n]``, in 0..1.
+        liked: those of five stars, in blocks.
+    """
+
+    users: jax.Array
+    places: Mapping[str, jax.Array]
+    positions: jax.Array
+    movies: jax.Array
+    ratings: jax.Array
+    liked: LikedRows
+
+    @classmethod
+    def of(cls, interactions: Interactions, users: FeatureTable, movies: FeatureTable) -> Self:
+        """Prepares interactions once, for many evaluations.
+
+        Args:
+            interactions: the rows.
+            users: features of every user.
+            movies: features of every movie; all are candidates.
+        """
+        distinct, inverse = np.unique(interactions.user_id, return_inverse=True)
+        positions = inverse.astype(np.int32)
+        places = places_of(users, distinct)
+        ids = interactions.movie_id
+        liked = LikedRows.of(positions, ids, interactions.liked, movies.rows)
+        rows = cls(distinct, places, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]
+        return jax.device_put(rows)
+
+
+class Evaluator:
+    """Evaluates weights of one architecture on some rows.
+
+    Args:
+        model: tells the features of the towers and how many candidates are retrieved.
+        users: features of every user, on the device.
+        movies: features of every movie, on the device; all are candidates.
+        rows: the interactions.
+        split: what these rows are called in an error: ``val`` or ``test``.
+        config: says which loss, at which temperature.
+    """
+
+    def __init__(
+        self,
+        model: RetrievalModel,
+        users: FeatureRows,
+        movies: FeatureRows,
+        rows: EvaluationRows,
+        *,
+        split: str,
+        config: TrainingConfig,
+    ) -> None:
+        self.split = split
+        self.plan = _Plan(
+            TowerShape.of(model.query_model),
+            TowerShape.of(model.candidate_model),
+            config.loss == "rating",
+            model.retrieval_k,
+        )
+        self.on_device = (np.float32(config.temperature), users, movies, rows)
+
+    def evaluate(self, weights: Weights, *, epoch: int) -> Evaluation:
+        """Evaluates the weights; what comes back from the device comes in one transfer.
+
+        Raises:
+            NonFiniteError: an embedding or a score is NaN or infinite.
+        """
+        arguments = (weights, *self.on_device)
+        program = compiled(_evaluate, self.plan, *arguments, options=QUICK_TO_COMPILE)
+        loss, accuracy, finite = np.asarray(program(*arguments)).tolist()
+        if not finite:
+            raise NonFiniteError(f"{self.split}_score", epoch)
+        return Evaluation(loss=loss, top_100_accuracy=accuracy)
+
+
+class _Plan(NamedTuple):
+    """What the program depends on, beside the shapes of its arguments."""
+
+    query: TowerShape
+    candidate: TowerShape
+    rates: bool
+    k: int
+
+
+def _evaluate(
+    plan: _Plan,
+    weights: Weights,
+    temperature: jax.Array,
+    users: FeatureRows,
+    movies: FeatureRows,
+    rows: EvaluationRows,
+) -> jax.Array:
+    """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
+    queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
+    candidates = embed(plan.candidate, weights.candidate, movies)
+
+    def measure(scores: jax.Array, movie_ids: jax.Array) -> tuple[jax.Array, ...]:
+        hits = ranks(scores, movie_ids) < plan.k
+        if plan.rates:
+            return (hits,)
+        return hits, surprises(scores / temperature, movie_ids)
+
+    means, finite = means_over_liked(
+        lambda of: take_rows(queries, of) @ candidates.T, rows.liked, measure
+    )
+    if plan.rates:
+        own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
+        loss = rating_loss(own, rows.ratings, len(own))
+    else:
+        loss = means[1]
+    for embeddings in (queries, candidates):
+        finite &= jnp.isfinite(embeddings).all()
+    return jnp.stack([loss, means[0], (finite & jnp.isfinite(loss)).astype(loss.dtype)])
+
+
+def evaluate_model(
+    model: RetrievalModel,
+    users: FeatureTable,
+    movies: FeatureTable,
+    interactions: Interactions,
+    *,
+    split: str,
+    config: TrainingConfig,
+) -> Evaluation:
+    """Evaluates the weights that a training of ``config`` left in the model, once."""
+    rows = EvaluationRows.of(interactions, users, movies)
+    evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split, config=config)
+    return evaluator.evaluate(weights_of(model), epoch=config.epochs)

@@ -1,0 +1,1 @@
+"""What the results mean: noise, verdicts, cautions, unstable regions, promotion."""

@@ -1,0 +1,216 @@
+"""What to be careful about before a study's result is believed: pure functions, in words."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from search.analysis.instability import Bounds, bounds_of, instability
+from search.analysis.noise import Deviation, noise_of_draws
+from search.analysis.verdict import Leader
+from search.config.strategies import (
+    CmaesOptions,
+    MedianOptions,
+    PatientOptions,
+    PercentileOptions,
+    TpeOptions,
+)
+from search.config.study import StudySpec
+from search.records.trials import TrialRecord, best_of, ranked
+
+EDGE_SHARE = 0.05
+"""A continuous value is at the edge within this share of its range, on its scale."""
+
+MANY_FAILURES = 0.1
+"""A share of failed trials, of those that ended by themselves, that is worth a word."""
+
+
+def cautions(
+    trials: Sequence[TrialRecord],
+    spec: StudySpec,
+    spread: Deviation | None = None,
+    leader: Leader | None = None,
+) -> list[str]:
+    """Everything to be careful about, a sentence each, what matters most first.
+
+    Args:
+        trials: all of the study.
+        spec: the study file.
+        spread: how much one configuration's validation accuracy differs over seeds, from a
+            confirmation; None where there was none.
+        leader: the trial that is best over several seeds; None before a confirmation.
+    """
+    return [
+        *many_failures(trials),
+        *instability(trials, bounds_of(spec.space)),
+        *at_the_edge(trials, spec, leader),
+        *within_noise(trials, spread, leader),
+        *repetitions(trials),
+        *too_few_trials(trials, spec),
+    ]
+
+
+def at_the_edge(
+    trials: Sequence[TrialRecord], spec: StudySpec, leader: Leader | None = None
+) -> list[str]:
+    """The parameters of the best trial that lie at an end of the space, where more may be beyond.
+
+    Hidden widths and the output's have one range; each end of it is named once. The best trial is
+    the confirmed one, where there is one.
+    """
+    best = _holding(trials, leader)
+    if best is None:
+        return []
+    found: dict[tuple[str, float], str] = {}
+    for name, bounds in bounds_of(spec.space).items():
+        value = best.parameters.get(name)
+        end = None if value is None else _end(float(value), bounds)
+        if end is not None:
+            which = "high" if end == bounds.high else "low"
+            found.setdefault((bounds.key, end), f"{_readable(name)} = {value:.4g} ({which})")
+    if not found:
+        return []
+    return [
+        f"The {'confirmed' if leader else 'best'} trial, {best.number}, lies at the edge of the "
+        f"space: {', '.join(found.values())}; a better value may lie beyond."
+    ]
+
+
+def _end(value: float, bounds: Bounds) -> float | None:
+    """The end that a value lies at; None inside, where there is no choice, or nothing beyond."""
+    if bounds.low >= bounds.high:
+        return None
+    margin = EDGE_SHARE if bounds.is_continuous else 0.0
+    place = _place(value, bounds)
+    if place >= 1 - margin:
+        return bounds.high
+    return bounds.low if place <= margin and bounds.low != bounds.lowest else None
+
+
+def _place(value: float, bounds: Bounds) -> float:
+    """Where a value lies between the ends, 0 to 1, on the scale it is sampled on."""
+    low, high = bounds.low, bounds.high
+    if bounds.is_logarithmic and low > 0 and value > 0:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)
+
+
+def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
+    """That many trials failed, and the reason that most of them have.
+
+    Those whose configuration finished when it ran again are left out.
+    """
+    made_good = {trial.retry_of for trial in trials if trial.is_finished}
+    failed = [
+        trial
+        for trial in trials
+        if trial.state == "failed"
+        and (trial.number if trial.retry_of is None else trial.retry_of) not in made_good
+    ]
+    ended = len(failed) + sum(trial.is_finished for trial in trials)
+    if not failed or len(failed) < MANY_FAILURES * ended:
+        return []
+    reasons = Counter(trial.reason for trial in failed if trial.reason)
+    reason = reasons.most_common(1)[0] if reasons else None
+    words = f"{len(failed)} of {ended} trials failed"
+    if reason is not None:
+        words += f", {reason[1]} of them with: {reason[0]}"
+    return [f"{words.rstrip('.')}. What fails is not searched: the best may be among it."]
+
+
+def repetitions(trials: Sequence[TrialRecord]) -> list[str]:
+    """How many trials tried what another had tried; each was another seed, and no other choice."""
+    finished = [frozenset(trial.parameters.items()) for trial in trials if trial.is_finished]
+    configurations = len(set(finished))
+    repeated = len(finished) - configurations
+    if not repeated:
+        return []
+    return [
+        f"{repeated} of {len(finished)} trials {'repeats' if repeated == 1 else 'repeat'} a "
+        f"configuration: {configurations} different ones were tried."
+    ]
+
+
+def too_few_trials(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+    """That pruner or sampler had too few trials to decide by."""
+    return [*_pruner_waits(trials, spec), *_sampler_waits(trials, spec)]
+
+
+def _pruner_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
+    pruner = spec.pruner
+    if not isinstance(pruner, MedianOptions | PercentileOptions | PatientOptions):
+        return
+    complete = sum(trial.state == "complete" for trial in trials)
+    if 0 < complete < pruner.startup_trials:
+        yield (
+            f"The pruner needs {pruner.startup_trials} complete trials before it decides and has "
+            f"{complete}: no trial was given up yet."
+        )
+
+
+def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
+    sampler = spec.sampler
+    finished = sum(trial.is_finished for trial in trials)
+    if isinstance(sampler, TpeOptions | CmaesOptions) and 0 < finished <= sampler.startup_trials:
+        yield (
+            f"The sampler {sampler.name!r} starts with {sampler.startup_trials} trials without a "
+            f"model of the results, and the study has {finished}: all were enqueued or drawn at "
+            "random."
+        )
+
+
+def within_noise(
+    trials: Sequence[TrialRecord], spread: Deviation | None, leader: Leader | None = None
+) -> list[str]:
+    """Which trials cannot be told from the best, or from the confirmed one where there is one.
+
+    A trial is one draw of one seed, see :func:`search.analysis.noise.noise_of_draws`. Trials that
+    were confirmed, too, are left out: their seeds say more.
+    """
+    best = _holding(trials, leader)
+    others = [trial for trial in ranked(trials) if trial is not best]
+    if best is None or best.value is None or not others:
+        return []
+    if spread is None:
+        return [] if leader else [_single_seed(best, others[0])]
+    apart = noise_of_draws(spread)
+    confirmed = leader.others if leader else {}
+    near = [
+        trial.number
+        for trial in others
+        if best.value - (trial.value or 0.0) <= apart and trial.number not in confirmed
+    ]
+    if not near:
+        return []
+    which = "the confirmed one" if leader else "the best"
+    return [
+        f"{_numbered(near)} cannot be told from {which}, trial {best.number}, by what the search "
+        f"saw: the difference is at most {apart:.4f}, the noise between two trainings whose "
+        f"standard deviation over seeds is {spread.deviation:.4f}."
+    ]
+
+
+def _holding(trials: Sequence[TrialRecord], leader: Leader | None) -> TrialRecord | None:
+    """The trial that is best as far as is known: the confirmed one, or that of the search."""
+    if leader is None:
+        return best_of(trials)
+    return next((trial for trial in trials if trial.number == leader.number), None)
+
+
+def _single_seed(best: TrialRecord, second: TrialRecord) -> str:
+    gap = (best.value or 0.0) - (second.value or 0.0)
+    return (
+        f"Trial {best.number} is ahead of trial {second.number} by {gap:.4f}, each trained with a "
+        "single seed: that cannot be told from noise."
+    )
+
+
+def _numbered(numbers: Sequence[int], shown: int = 5) -> str:
+    if len(numbers) == 1:
+        return f"Trial {numbers[0]}"
+    listed = ", ".join(map(str, numbers[:shown]))
+    more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
+    return f"Trials {listed}{more}"
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")

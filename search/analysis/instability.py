@@ -1,0 +1,213 @@
+"""Where in the search space values lie, and which part is unstable: where trials diverged."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from itertools import groupby, pairwise
+
+from search.config.sections import RANKING_DIMENSIONS, PowersOfTwo, Range, SpaceSection
+from search.records.trials import TrialRecord, configuration_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What the study file says about a parameter.
+
+    Attributes:
+        key: the key of the study file, such as ``space.width``.
+        low: the smallest value a trial can have.
+        high: the largest.
+        is_logarithmic: whether people read it on a logarithmic scale.
+        is_continuous: whether it takes every value in between.
+        lowest: the smallest value that makes sense at all; None where there is no such value.
+    """
+
+    key: str
+    low: float
+    high: float
+    is_logarithmic: bool
+    is_continuous: bool
+    lowest: float | None = None
+
+
+def bounds_of(space: SpaceSection) -> dict[str, Bounds]:
+    """The bounds of every parameter with an order, by its readable name.
+
+    Hidden widths are those of the deepest stack; their lower end, the width of the layer after
+    them, differs from trial to trial, so the space's own stands for it.
+    """
+    named: dict[str, tuple[str, Range]] = {"depth": ("depth", space.depth)}
+    widths = ["output_width", *(f"hidden_width_{n}" for n in range(1, space.depth.high))]
+    named |= dict.fromkeys(widths, ("width", space.width))
+    named["embedding_dimension"] = ("embedding_dimension", space.embedding_dimension)
+    named["learning_rate"] = ("learning_rate", space.learning_rate)
+    named |= {name: (name, values) for name, values in space.ranking.items()}
+    return {name: _bounds(key, values) for name, (key, values) in named.items()}
+
+
+_LOWEST: Mapping[str, float] = {"depth": 1, "width": 1, "embedding_dimension": 1, "dropout": 0.0}
+
+
+def _bounds(key: str, values: Range) -> Bounds:
+    low, high = values.low, values.high
+    if isinstance(values, PowersOfTwo):
+        low, high = values.values[0], values.values[-1]
+    is_continuous = key == "learning_rate" or key in RANKING_DIMENSIONS
+    return Bounds(
+        key=f"space.{key}",
+        low=low,
+        high=high,
+        is_logarithmic=key != "depth" and RANKING_DIMENSIONS.get(key) != "linear",
+        is_continuous=is_continuous,
+        lowest=_LOWEST.get(key),
+    )
+
+
+LEAST_SHARE = 0.5
+"""A limit is worth a sentence where the share of diverged trials beyond it exceeds that of the
+others by so much (Youden's J, 1 where it separates them all)."""
+
+FIRST = "learning_rate"
+"""Of limits that separate equally well, one of this parameter is named: it is the usual cause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """One side of a limit of one parameter, where most of the diverged trials lie.
+
+    Attributes:
+        parameter: its name.
+        limit: a value that belongs to the region, in few digits.
+        is_above: whether the region is the limit and more; else the limit and less.
+        diverged: how many trials diverged inside.
+        others: how many finished trials inside did not.
+    """
+
+    parameter: str
+    limit: float
+    is_above: bool
+    diverged: int
+    others: int
+
+    @property
+    def words(self) -> str:
+        """Such as ``learning rate 0.24 and more``."""
+        way = "more" if self.is_above else "less"
+        return f"{_readable(self.parameter)} {self.limit:g} and {way}"
+
+
+def diverged_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials whose training diverged."""
+    return [trial for trial in trials if trial.state == "diverged"]
+
+
+def unstable_region(trials: Iterable[TrialRecord], bounds: Mapping[str, Bounds]) -> Region | None:
+    """The limit of one parameter that tells the diverged trials best from the other finished ones.
+
+    Args:
+        trials: all of a study.
+        bounds: of every parameter with an order, by its name.
+
+    Returns:
+        None below two diverged trials, and where no limit has most of them on its side and few
+        others.
+    """
+    finished = [trial for trial in trials if trial.is_finished]
+    diverged = diverged_trials(finished)
+    if len(diverged) < 2:
+        return None
+    names = sorted(bounds, key=lambda name: name != FIRST)
+    found = [
+        each
+        for name in names
+        for each in _limits(name, finished, bounds[name])
+        if 2 * each.diverged > len(diverged)
+    ]
+    others = len(finished) - len(diverged)
+
+    def separation(region: Region) -> float:
+        return region.diverged / len(diverged) - region.others / max(others, 1)
+
+    best = max(found, key=separation, default=None)
+    return None if best is None or separation(best) < LEAST_SHARE or not others else best
+
+
+def instability(trials: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> list[str]:
+    """How many trials diverged and where, in a sentence or two; nothing where none did.
+
+    Args:
+        trials: all of a study.
+        bounds: of every parameter with an order, by its name.
+    """
+    diverged = diverged_trials(trials)
+    if not diverged:
+        return []
+    finished = sum(trial.is_finished for trial in trials)
+    words = f"{len(diverged)} of {finished} {'trial' if finished == 1 else 'trials'} diverged"
+    region = unstable_region(trials, bounds)
+    if region is None:
+        apart = "no limit of one parameter tells them apart; they have "
+        is_few = len(diverged) == 1 or len(diverged) == finished
+        return [f"{words}: {'' if is_few else apart}{_where(diverged, bounds)}."]
+    which = "all" if region.diverged == len(diverged) else f"{region.diverged} of them"
+    beside = (
+        "every trial there"
+        if not region.others
+        else (f"{region.diverged} of the {region.diverged + region.others} trials there")
+    )
+    return [f"{words}: {which} with {region.words}, {beside}. That part of the space is unstable."]
+
+
+def _where(diverged: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> str:
+    """The only one's configuration, or the ranges of several, the usual cause first."""
+    if len(diverged) == 1:
+        [only] = diverged
+        return f"trial {only.number} ({configuration_text(only)})"
+    ranges = []
+    for name in sorted(bounds, key=lambda name: name != FIRST):
+        values = [trial.parameters.get(name) for trial in diverged]
+        known = [float(value) for value in values if value is not None]
+        if len(known) == len(diverged) and bounds[name].low < bounds[name].high:
+            low, high = min(known), max(known)
+            end = "" if low == high else f" to {high:.3g}"
+            ranges.append(f"{_readable(name)} {low:.3g}{end}")
+    return ", ".join(ranges)
+
+
+def _limits(name: str, finished: Sequence[TrialRecord], bounds: Bounds) -> Iterator[Region]:
+    """Every region of a parameter that begins with a diverged trial, from either end inward."""
+    if bounds.low >= bounds.high:
+        return
+    having = [trial for trial in finished if name in trial.parameters]
+    for is_above in (True, False):
+        ordered = sorted(having, key=lambda trial: trial.parameters[name], reverse=is_above)
+        groups = [
+            (float(value), [trial.state == "diverged" for trial in alike])
+            for value, alike in groupby(ordered, key=lambda trial: trial.parameters[name])
+        ]
+        diverged = others = 0
+        for (value, states), (beyond, _) in pairwise(groups):
+            diverged += sum(states)
+            others += len(states) - sum(states)
+            if any(states):
+                yield Region(
+                    parameter=name,
+                    limit=_in_few_digits(value, beyond) if bounds.is_continuous else value,
+                    is_above=is_above,
+                    diverged=diverged,
+                    others=others,
+                )
+
+
+def _in_few_digits(inside: float, outside: float) -> float:
+    """The shortest number from the one inside to the one outside, the latter excluded."""
+    toward = ROUND_FLOOR if inside > outside else ROUND_CEILING
+    for digits in range(1, 17):
+        shortened = float(Context(prec=digits, rounding=toward).create_decimal(repr(inside)))
+        if (shortened - outside) * (inside - outside) > 0:
+            return shortened
+    return inside
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,143 @@
+"""Which model is the champion: the present one, or the one that has just been confirmed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.analysis.noise import Sample, Spread, beats, noise_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """What a model was found to be worth on the test rows, over several seeds.
+
+    Attributes:
+        mean: of the test accuracy over the seeds.
+        deviation: the standard deviation over the seeds; None for a single seed.
+        seeds: how many trainings.
+        data_fingerprint: of the prepared data.
+        split: how the rows were divided: other test rows are another test.
+    """
+
+    mean: float
+    deviation: float | None
+    seeds: int
+    data_fingerprint: str
+    split: str
+
+    @property
+    def spread(self) -> Spread:
+        """How uncertain the mean is."""
+        return Spread(self.deviation, self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a confirmation found of a model, beside its test.
+
+    Attributes:
+        collapsed: trainings that diverged or ended no better than chance, of those for validation
+            and for the test.
+        trainings: how many there were.
+        chance: the test accuracy of a random order, in 0..1.
+        validation: validation accuracies, one a seed.
+        reference: the same of the study's reference configuration; None where the model is that
+            configuration.
+        reference_name: what people call it.
+        not_beaten: references that need no search and that the test does not beat by more than
+            the noise.
+    """
+
+    collapsed: int
+    trainings: int
+    chance: float
+    validation: Sample
+    reference: Sample | None
+    reference_name: str
+    not_beaten: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the new model becomes the champion, and why, in a sentence."""
+
+    promote: bool
+    reason: str
+
+
+def decide(
+    new: Confirmed, evidence: Evidence, champion: Confirmed | None, choice: bool | None = None
+) -> Decision:
+    """Whether a model becomes the champion.
+
+    It does where none of its trainings collapsed, and where it beats chance, the study's reference
+    configuration and the champion, if there is one, each by more than the noise
+    (:mod:`search.analysis.noise`). References that need no search do not decide; they are named.
+
+    Args:
+        new: the model in question.
+        evidence: what else is known of it.
+        champion: the present one; None where there is none.
+        choice: decided by the user, ``--promote`` or ``--no-promote``; None to compare.
+    """
+    found = _refused(new, evidence) or _compare(new, champion)
+    if evidence.not_beaten:
+        also = f"{found.reason}; it does not beat {listed(evidence.not_beaten)}"
+        found = Decision(found.promote, f"{also}, which {_need(evidence.not_beaten)} no search")
+    if choice is None or choice == found.promote:
+        return found
+    flag = "--promote" if choice else "--no-promote"
+    return Decision(choice, f"{flag} was given; {found.reason}")
+
+
+def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
+    """Why a model cannot be the champion, whatever the present one is; None if it can."""
+    if evidence.collapsed:
+        return Decision(
+            False, f"unstable: {evidence.collapsed} of {evidence.trainings} trainings collapsed"
+        )
+    above_chance = f"test accuracy {new.mean:.4f} against {evidence.chance:.4f} of chance"
+    noise = noise_of(new.spread)
+    if noise is None:
+        return Decision(
+            False, f"{above_chance}, and a single seed leaves the noise unknown; give more --seeds"
+        )
+    if new.mean - evidence.chance <= noise:
+        return Decision(False, f"{above_chance}: not better by more than the noise ({noise:.4f})")
+    if evidence.reference is None or beats(evidence.validation, evidence.reference):
+        return None
+    return Decision(
+        False,
+        f"validation accuracy {evidence.validation} against {evidence.reference} of "
+        f"{evidence.reference_name}: not better by more than the noise",
+    )
+
+
+def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
+    if champion is None:
+        return Decision(True, "there was no champion")
+    if other := _other_test(new, champion):
+        return Decision(False, f"not comparable: the champion was tested on {other}")
+    both = f"mean test accuracy {new.mean:.4f} against the champion's {champion.mean:.4f}"
+    noise = noise_of(new.spread, champion.spread)
+    if noise is not None and new.mean - champion.mean > noise:
+        return Decision(True, f"{both}: more than the noise ({noise:.4f})")
+    if noise is None or new.mean <= champion.mean:
+        return Decision(False, f"{both}: not better")
+    return Decision(False, f"{both}: not better by more than the noise ({noise:.4f})")
+
+
+def _other_test(new: Confirmed, champion: Confirmed) -> str | None:
+    if new.data_fingerprint != champion.data_fingerprint:
+        return f"other data ({champion.data_fingerprint[:8]}, not {new.data_fingerprint[:8]})"
+    if new.split != champion.split:
+        return f"another split ({champion.split}, not {new.split})"
+    return None
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Such as ``one, two and three``; empty for none."""
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def _need(names: Sequence[str]) -> str:
+    return "needs" if len(names) == 1 else "need"

@@ -1,0 +1,154 @@
+"""What a study has reached, in words: pure functions of its trials and its confirmation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from search.analysis.noise import Sample, beats
+from search.analysis.promotion import listed
+from search.records.trials import TrialRecord, TrialState, best_of
+
+ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leader:
+    """The trial that is best over several seeds, and what is newer than that.
+
+    Attributes:
+        number: of the trial.
+        sample: its validation accuracies, one a seed.
+        others: validation accuracies of the other trials that were confirmed, by their numbers,
+            the highest mean first.
+        newer: finished trials that ended after the last confirmation, and were not trained again.
+    """
+
+    number: int
+    sample: Sample
+    others: Mapping[int, Sample] = field(default_factory=dict)
+    newer: tuple[TrialRecord, ...] = ()
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether it collapsed with one of its seeds."""
+        return not self.sample.is_stable
+
+
+def verdict(
+    trials: Sequence[TrialRecord], references: Mapping[str, float], leader: Leader | None = None
+) -> list[str]:
+    """What holds now, a sentence or two an item: counts, the best, and where it stands.
+
+    A confirmation outweighs the search: its mean over seeds is named first, and is what is held
+    against the references.
+
+    Args:
+        trials: all of the study.
+        references: validation accuracies of what needs no search, by name; may be empty.
+        leader: who is best over several seeds; None before a confirmation.
+    """
+    counts = _counts(trials)
+    best = best_of(trials)
+    if leader is not None:
+        return [
+            f"{counts}. {_confirmed(leader)}{_highest_single(leader, best)}.",
+            *_newer(leader),
+            *_against_references(leader.sample.mean, references),
+        ]
+    if best is None or best.value is None:
+        return [f"{counts}. No trial is complete, so there is no best one."]
+    return [
+        f"{counts}. Trial {best.number} is the best: {_accuracy(best.value)}"
+        f"{_against_enqueued(trials, best)}.",
+        *_against_references(best.value, references),
+    ]
+
+
+def _accuracy(share: float) -> str:
+    return f"{share:.1%} of the five-star validation ratings are in its top 100"
+
+
+def _confirmed(leader: Leader) -> str:
+    """What the seeds say of the leader; a trial that was alone, or had one seed, is no best one."""
+    name, values = f"Trial {leader.number}", leader.sample.values
+    if leader.is_unstable:
+        return (
+            f"{name} does not hold: {leader.sample.collapsed} of its {leader.sample.seeds} "
+            "trainings diverged or ended no better than chance"
+        )
+    mean = _accuracy(leader.sample.mean)
+    if len(values) == 1:
+        return f"{name} was trained again with one seed: {mean}"
+    if not leader.others:
+        return f"{name}, the only trial with {len(values)} seeds, holds: on average {mean}"
+    stable = [each for each in leader.others.items() if each[1].is_stable]
+    if not stable or beats(leader.sample, stable[0][1]):
+        return f"{name} is confirmed best over {len(values)} seeds: on average {mean}"
+    return (
+        f"{name} is best over {len(values)} seeds, within the noise of trial {stable[0][0]}: on "
+        f"average {mean}"
+    )
+
+
+def _highest_single(leader: Leader, best: TrialRecord | None) -> str:
+    """The trial that the search itself prefers, and what became of it."""
+    if best is None or best.value is None:
+        return ""
+    if best.number == leader.number:
+        return f"; the search saw {best.value:.1%}"
+    words = f". Trial {best.number} had the highest single value of the search, {best.value:.1%}"
+    sample = leader.others.get(best.number)
+    if sample is not None and not sample.is_stable:
+        return f"{words}, but {sample.collapsed} of its {sample.seeds} trainings collapsed"
+    if sample is not None:
+        return f"{words}, and {sample.mean:.1%} on average over its seeds"
+    return f"{words}, and was not trained again"
+
+
+def _newer(leader: Leader) -> list[str]:
+    """That trials ended after the confirmation, and whether one of them should be confirmed."""
+    count = len(leader.newer)
+    if not count:
+        return []
+    words = f"{count} {'trial is' if count == 1 else 'trials are'} newer than the confirmation"
+    best = best_of(leader.newer)
+    if best is None:
+        return [f"{words}; {'it is not' if count == 1 else 'none of them is'} complete."]
+    return [
+        f"{words}; the best of them, trial {best.number} ({best.value:.1%}), was no part of it."
+    ]
+
+
+def _against_references(value: float, references: Mapping[str, float]) -> list[str]:
+    """Whether the best beats what needs no search; nothing where that was not measured."""
+    if not references:
+        return []
+    not_beaten = [name for name, other in references.items() if other >= value]
+    if not_beaten:
+        verb = "needs" if len(not_beaten) == 1 else "need"
+        return [f"It is NOT better than {listed(not_beaten)}, which {verb} no search."]
+    return [f"It is better than every reference: {listed(list(references))}."]
+
+
+def _counts(trials: Sequence[TrialRecord]) -> str:
+    """How many trials have ended, and how; complete and pruned are named even if there is none."""
+    by_state = {state: sum(trial.state == state for trial in trials) for state in ENDED}
+    named = [
+        f"{count} {state}"
+        for state, count in by_state.items()
+        if count or state in ("complete", "pruned")
+    ]
+    total = sum(by_state.values())
+    return f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(named)}"
+
+
+def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
+    """Where the best stands among the configurations that the study file enqueues."""
+    reference = best_of(trial for trial in trials if trial.reference)
+    if reference is None or reference.value is None:
+        return ""
+    if reference.number == best.number:
+        return f'; the study file enqueues it as "{reference.reference}"'
+    return (
+        f'; the best that the study file enqueues, "{reference.reference}", has '
+        f"{reference.value:.1%}"
+    )

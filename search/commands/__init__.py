@@ -1,0 +1,1 @@
+"""What each command does, from top to bottom; the flags are in the modules that people start."""

@@ -1,0 +1,114 @@
+"""``--dry-run``: what a search would try and write, without writing anything."""
+
+import optuna
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from deeprec.data.dataset import Dataset, load_prepared
+from deeprec.model.towers import parameter_count
+from search.config.sections import RANKING_DIMENSIONS
+from search.config.space import Configuration, data_config, suggest
+from search.config.study import StudySpec
+from search.execution.machine import cores_each
+from search.scheduling.next_trial import ask_next
+from search.scheduling.samplers import make_pruner
+from search.session.session import Session
+from search.storage.attributes import REFERENCE
+from search.storage.databases import safe_url
+
+FIRST = 10
+
+
+def print_dry_run(session: Session) -> None:
+    """Prints the space, the first configurations and what would be written where."""
+    console, spec = session.console, session.spec
+    dataset = load_prepared(data_config(spec))
+    places = {
+        "study": safe_url(session.storage_url),
+        "towers": str(session.towers_folder),
+        "MLflow": session.destination.shown,
+    }
+    description = f": {spec.study.description}" if spec.study.description else ""
+    console.print(f"study {spec.name}{description}", markup=False, highlight=False)
+    console.print(_space(spec))
+    console.print(
+        f"{spec.study.trials} trials of up to {spec.training.epochs} epochs, sampler "
+        f"{spec.sampler.name}, pruner {spec.pruner.name}, seed {spec.study.seed}; "
+        "the first configurations:",
+        highlight=False,
+    )
+    console.print(_configurations(spec, dataset))
+    if dataset is None:
+        console.print("parameter counts are known once the data set is prepared")
+    if session.workers > 1:
+        cores = cores_each(session.workers)
+        console.print(
+            f"{session.workers} workers with {cores} {'core' if cores == 1 else 'cores'} each",
+            highlight=False,
+        )
+    for what, place in places.items():
+        line = f"{what + ':':<7} {place}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print("nothing was written")
+
+
+def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configuration]]:
+    """What a new search tries first, each with its origin: a name of the file, or the sampler.
+
+    Exact as long as the sampler needs no results, as the start-up trials of every sampler do.
+    Fewer than ``count`` where the study's budget, or its grid, ends before.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
+    found: list[tuple[str, Configuration]] = []
+    for _ in range(min(count, spec.study.trials)):
+        trial = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)
+        if trial is None:
+            break
+        origin = trial.user_attrs.get(REFERENCE, spec.sampler.name)
+        found.append((origin, suggest(trial, spec.space)))
+    return found
+
+
+def _space(spec: StudySpec) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in ("dimension", "values"):
+        table.add_column(header)
+    space = spec.space
+    table.add_row("depth", f"{space.depth.low} to {space.depth.high}")
+    table.add_row("widths", f"{_listed(space.width.values)}, never widening toward the output")
+    table.add_row("embedding_dimension", _listed(space.embedding_dimension.values))
+    rates = space.learning_rate
+    table.add_row("learning_rate", f"{rates.low:g} to {rates.high:g}, logarithmic")
+    if space.normalize is not None:
+        table.add_row("normalize", " or ".join(str(choice).lower() for choice in space.normalize))
+    for name, values in space.ranking.items():
+        table.add_row(name, f"{values.low:g} to {values.high:g}, {RANKING_DIMENSIONS[name]}")
+    table.add_row("architectures", f"{space.architectures:,}")
+    return table
+
+
+def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in ("trial", "layers", "embedding", "learning rate", "parameters", "from"):
+        table.add_column(header, justify="left" if header in ("layers", "from") else "right")
+    for number, (origin, configuration) in enumerate(first_configurations(spec, FIRST)):
+        table.add_row(
+            str(number),
+            str(configuration.layer_sizes),
+            str(configuration.embedding_dimension),
+            f"{configuration.learning_rate:.4g}",
+            "-" if dataset is None else f"{_parameters(dataset, configuration):,}",
+            Text(origin),
+        )
+    return table
+
+
+def _parameters(dataset: Dataset, configuration: Configuration) -> int:
+    model = configuration.model_config()
+    return sum(parameter_count(table.schema, model) for table in (dataset.users, dataset.movies))
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,178 @@
+"""Training a logged run again, from what MLflow holds of it, and comparing the numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from deeprec.config import TrainingConfig
+from deeprec.data.dataset import TrainingData
+from deeprec.errors import DivergedError
+from deeprec.evaluation.ranking import rank_test_rows
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.device_data import DeviceData
+from deeprec.training.train import train
+from search.config.sections import RANKING_DIMENSIONS
+from search.config.space import Configuration
+from search.execution.data import training_data
+from search.execution.machine import computed_on, library_versions
+from search.records.errors import InputError
+from search.records.logged_runs import LoggedRun
+from search.records.trials import OBJECTIVE_METRIC
+from search.session.session import Session
+from search.tracking.names import BEST
+
+DIFFERENT = 1
+
+TOLERANCE = 1e-6
+"""Accuracies this close are the same number: they are shares of some thousand rows."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric, as it was logged and as it came out now."""
+
+    metric: str
+    logged: float
+    now: float
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is the same number."""
+        return abs(self.logged - self.now) <= TOLERANCE
+
+
+def reproduce(session: Session, run: LoggedRun) -> int:
+    """Trains the run again and says whether its numbers come out.
+
+    Args:
+        session: the run's study and its data.
+        run: as it is logged.
+
+    Returns:
+        The exit code: 0 where every number is the same, 1 where one differs.
+
+    Raises:
+        InputError: the run lacks what it takes.
+    """
+    changed = run.changes(session.dataset.fingerprint, library_versions(), computed_on())
+    for change in changed:
+        session.warn(change)
+    session.announce(
+        f"training {run.name} again: {run.epochs} epochs, seed {run.seed}, "
+        + ("validated" if run.kind == "trial" else "tested")
+    )
+    try:
+        now = _validated(session, run) if run.kind == "trial" else _tested(session, run)
+    except DivergedError as error:
+        session.warn(f"it does not come out again: {error}")
+        return DIFFERENT
+    compared = [
+        Comparison(name, run.metrics[name], now[name]) for name in now if name in run.metrics
+    ]
+    session.screen.print(_table(compared))
+    session.show(verdict(compared, changed, is_recorded=bool(run.computed_on)))
+    return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
+
+
+def configuration_of(run: LoggedRun) -> Configuration:
+    """What was trained, from the run's parameters.
+
+    Raises:
+        InputError: a parameter is missing or is not what a run of ours has.
+    """
+    params = run.params
+    try:
+        ranking: dict[str, Any] = {
+            name: float(params[name]) for name in RANKING_DIMENSIONS if name in params
+        }
+        if "normalize" in params:
+            ranking["normalize"] = {"True": True, "False": False}[params["normalize"]]
+        return Configuration(
+            layer_sizes=tuple(map(int, re.findall(r"\d+", params["layer_sizes"]))),
+            embedding_dimension=int(params["embedding_dimension"]),
+            learning_rate=float(params["learning_rate"]),
+            **ranking,
+        )
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"run {run.run_id} cannot be reproduced: its parameters are not those of a trial "
+            f"({error})"
+        ) from None
+
+
+def verdict(compared: list[Comparison], changed: list[str], *, is_recorded: bool = True) -> str:
+    """Whether the numbers came out again, and if not, what may be why.
+
+    Args:
+        compared: the numbers.
+        changed: what is not as it was, a sentence each.
+        is_recorded: whether the run says what it was computed on.
+    """
+    if not compared:
+        return "Nothing to compare: the run has none of the metrics that a training gives."
+    different = [each for each in compared if not each.is_same]
+    if not different:
+        return "Reproduced: every number is the same."
+    largest = max(abs(each.logged - each.now) for each in different)
+    if changed:
+        why = f"since then {'; '.join(changed)}"
+    elif is_recorded:
+        why = (
+            "data, libraries, processor and number of threads are the same: this is another "
+            "version of the code, or a GPU, whose sums depend on the order of its threads"
+        )
+    else:
+        why = (
+            "data and libraries are the same; the run does not say on which processor and how many "
+            "threads it was trained, which decide how sums are rounded"
+        )
+    return f"NOT reproduced: numbers differ by up to {largest:.4f}; {why}."
+
+
+def _validated(session: Session, run: LoggedRun) -> Mapping[str, float]:
+    model, data = _built(session, run), training_data(session.dataset, session.splits)
+    accuracies = []
+
+    def keep(_epoch: int, metrics: Mapping[str, float]) -> None:
+        if OBJECTIVE_METRIC in metrics:
+            accuracies.append(metrics[OBJECTIVE_METRIC])
+
+    train(model, DeviceData(data), _config(session, run), on_epoch=keep)
+    return {BEST: max(accuracies)}
+
+
+def _tested(session: Session, run: LoggedRun) -> Mapping[str, float]:
+    dataset, splits = session.dataset, session.splits
+    model = _built(session, run)
+    data = TrainingData(
+        users=dataset.users, movies=dataset.movies, train=splits.before_test, validation=None
+    )
+    train(model, DeviceData(data), _config(session, run))
+    return rank_test_rows(model, dataset, splits).named("test")
+
+
+def _built(session: Session, run: LoggedRun) -> RetrievalModel:
+    dataset = session.dataset
+    return RetrievalModel.for_tables(
+        dataset.users, dataset.movies, configuration_of(run).model_config(), seed=run.seed
+    )
+
+
+def _config(session: Session, run: LoggedRun) -> TrainingConfig:
+    config = configuration_of(run).training_config(session.spec, run.seed)
+    return replace(config, epochs=run.epochs)
+
+
+def _table(compared: list[Comparison]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    for header in ("logged", "now"):
+        table.add_column(header, justify="right")
+    for each in compared:
+        style = "green" if each.is_same else "red"
+        table.add_row(each.metric, f"{each.logged:.6f}", f"{each.now:.6f}", style=style)
+    return table

@@ -1,0 +1,223 @@
+"""The confirmation: which of the best trials holds over several seeds, and what it is worth."""
+
+import time
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from search.analysis.noise import Sample
+from search.analysis.promotion import Confirmed, Evidence
+from search.confirmation.comparison import Confirmation, Tested, Validated, ranked
+from search.confirmation.contenders import (
+    Contender,
+    chosen_trials,
+    contender_of,
+    reference_contender,
+)
+from search.confirmation.in_words import (
+    reference_name,
+    results_table,
+    unstable,
+    validation_table,
+    verdict,
+)
+from search.confirmation.progress import ConfirmationProgress, plan_of
+from search.confirmation.references import measured_references
+from search.confirmation.trainings import Confirming
+from search.display.confirmation_view import TrainingTally
+from search.execution.objective import set_libraries_aside
+from search.execution.signals import StopRequest
+from search.records.results import TEST_METRIC, ConfirmationRecord
+from search.report.writing import refresh_report
+from search.scheduling.locks import sole_holder
+from search.session.identity import identity_in, settle_identity
+from search.session.session import Session
+from search.storage.results import Ledger, keep_confirmation
+from search.storage.study import close_study, refuse_other_study
+from search.storage.trials import records
+from search.tracking import Tracker
+from search.tracking.model_content import MODEL_NAME
+from search.tracking.models import Published
+
+FAILED = 1
+
+GOES_ON = (
+    "The confirmation goes on without it; the same command adds what is missing there once it "
+    "answers, and computes nothing twice"
+)
+
+
+def retrain(
+    session: Session,
+    *,
+    trial_number: int | None,
+    top: int,
+    seeds: int,
+    promote: bool | None = None,
+) -> int:
+    """Confirms the best trials, tests the winner once a seed, and says what came of it.
+
+    Args:
+        session: the study and its data.
+        trial_number: the only trial to confirm; the best ones when None.
+        top: how many of the best trials compete.
+        seeds: how many trainings of each.
+        promote: whether the model becomes the champion; None to compare it with the present one.
+
+    Returns:
+        The exit code: 128 plus the signal's number when it was interrupted.
+
+    Raises:
+        InputError: there is no such trial, it did not finish, or the study cannot be used.
+    """
+    session.screen.doing(f"opening study {session.spec.name}")
+    study = session.load_study()
+    chosen = chosen_trials(records(study), trial_number, top)
+    refuse_other_study(study, session.spec, session.dataset.fingerprint)
+    contenders = [contender_of(trial, study, session.spec) for trial in chosen]
+    circuit = session.check_tracking(consequence=GOES_ON)
+    settle_identity(study, session.storage_url, session.destination, session.announce)
+    tracker = session.open_tracker(session.context(identity_in(study)), circuit)
+    ledger = Ledger(study)
+    with (
+        sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
+        StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
+    ):
+        try:
+            confirming, validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
+        except KeyboardInterrupt as interrupt:
+            session.show(f"stopped: {interrupt}; the same command goes on from here")
+            return stop.exit_code
+        if tested:
+            confirmation = _concluded(session, tracker, ledger, validated, tested)
+            evidence = _evidence(confirmation, confirming.chance)
+            published = _publish(session, tracker, confirmation, evidence, promote)
+        refresh_report(session, study, tracker)
+        close_study(study)
+    if not tested:
+        return _none_is_stable(session, validated)
+    _show(session, confirmation)
+    _show_next(session, confirmation, published)
+    return 0
+
+
+def _confirmed(
+    session: Session,
+    ledger: Ledger,
+    contenders: Sequence[Contender],
+    seeds: int,
+    stop: StopRequest,
+) -> tuple[Confirming, Validated, Tested]:
+    """All contenders, and the reference, are validated before the best stable one is tested."""
+    everybody = [*contenders, reference_contender(session.spec)]
+    tally = TrainingTally(plan_of(everybody, seeds))
+    progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
+    confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
+    set_libraries_aside()
+    with progress.shown():
+        validated = tuple(
+            (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
+            for contender in everybody
+        )
+        winner, sample = ranked(validated)[0]
+        tested = range(seeds if sample.is_stable else 0)
+        return confirming, validated, tuple(confirming.test(winner, number) for number in tested)
+
+
+def _none_is_stable(session: Session, validated: Validated) -> int:
+    """No contender can be the model, so the test rows are not looked at."""
+    session.screen.print(validation_table(validated))
+    for line in unstable(validated):
+        session.screen.print(Text(line))
+    session.warn(
+        "no contender is stable, so none was tested; confirm more with --top, or another one with "
+        "--trial"
+    )
+    return FAILED
+
+
+def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
+    reference, of_reference = confirmation.reference
+    is_reference = confirmation.winner.is_same_configuration(reference)
+    return Evidence(
+        collapsed=sum(record.collapsed is not None for record, _ in confirmation.tested),
+        trainings=confirmation.winner_validation.seeds + len(confirmation.tested),
+        chance=chance,
+        validation=confirmation.winner_validation,
+        reference=None if is_reference else of_reference,
+        reference_name=reference.name,
+        not_beaten=[reference_name(each) for each in confirmation.not_beaten.get(TEST_METRIC, [])],
+    )
+
+
+def _concluded(
+    session: Session, tracker: Tracker, ledger: Ledger, validated: Validated, tested: Tested
+) -> Confirmation:
+    """What the confirmation found, beside the references; kept with the study, and tracked."""
+    references = measured_references(session, ledger, test=True)
+    confirmation = Confirmation(
+        validated=validated,
+        tested=tested,
+        references={each.name: each.test_metrics for each in references},
+    )
+    session.screen.doing("logging the confirmation in MLflow")
+    for record, towers in tested[1:]:
+        tracker.log_retrain(record, towers)
+    tracker.log_references(references)
+    assert confirmation.winner.trial is not None
+    found = ConfirmationRecord(
+        trial=confirmation.winner.trial.number,
+        name=confirmation.winner.name,
+        metrics=confirmation.metrics,
+        lines=tuple(verdict(confirmation)),
+        confirmed_ms=round(time.time() * 1000),
+    )
+    keep_confirmation(ledger, found)
+    tracker.log_confirmation(found)
+    return confirmation
+
+
+def _publish(
+    session: Session,
+    tracker: Tracker,
+    confirmation: Confirmation,
+    evidence: Evidence,
+    promote: bool | None,
+) -> Published | None:
+    """The model of the first seed, in MLflow's registry with what all seeds say it is worth."""
+    record, folder = confirmation.tested[0]
+    run_id = tracker.log_retrain(record, folder)
+    if record.collapsed:
+        session.warn("no model is registered: the training of the first seed collapsed")
+    if run_id is None or folder is None:
+        return None
+    sample = confirmation.test[TEST_METRIC]
+    worth = Confirmed(
+        mean=sample.mean,
+        deviation=sample.deviation,
+        seeds=len(sample.values),
+        data_fingerprint=session.dataset.fingerprint,
+        split=session.spec.data.split,
+    )
+    return tracker.publish(run_id, folder, worth, evidence, choice=promote)
+
+
+def _show(session: Session, confirmation: Confirmation) -> None:
+    session.screen.print(validation_table(confirmation.validated))
+    session.screen.print(results_table(confirmation))
+    for line in verdict(confirmation):
+        session.screen.print(Text(line))
+
+
+def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:
+    if published is not None:
+        standing = "is the champion" if published.decision.promote else "is NOT the champion"
+        session.show(
+            f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
+        )
+    session.show("")
+    if confirmation.towers is not None:
+        session.show(f"model:     {confirmation.towers}")
+        model = published.for_flag if published is not None else confirmation.towers
+        session.show(f"recommend: {session.commands().recommend_by(model)}")
+    session.show(f"compare:   {session.commands().compare}")

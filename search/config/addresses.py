@@ -1,0 +1,138 @@
+"""Addresses on the command line, of a database or a server, checked before they are understood."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from urllib.parse import unquote
+
+from search.records.errors import InputError
+
+HIDDEN = "***"
+
+_LOOKS_SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key$", re.IGNORECASE)
+# A password may hold slashes: all up to the last @ may be a part of it.
+_DATABASE_USER = re.compile(
+    r"((?:postgres(?:ql)?|mysql|mariadb|mssql|oracle)(?:\+\w+)?://)[^\s'\"]*@", re.IGNORECASE
+)
+_USER_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s'\":@]*:(?!\d+(?:[/?#]|$))[^\s'\"]*@")
+_USER = re.compile(r"(?<=://)[^/\s'\"]+@")
+_QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]+")
+_QUERY_VALUE = re.compile(r"([?&])([^=&\s]+)=([^&#]*)")
+
+
+def mask(text: str) -> str:
+    """The text with user names, passwords and query values of its URLs replaced by ``***``."""
+    text = _DATABASE_USER.sub(rf"\1{HIDDEN}@", text)
+    text = _USER_WITH_PASSWORD.sub(f"{HIDDEN}@", text)
+    text = _USER.sub(f"{HIDDEN}@", text)
+    return _QUERY.sub(rf"\1{HIDDEN}", text)
+
+
+def mask_query(url: str) -> str:
+    """A URL whose query tells how to connect: the values that look like secrets are replaced."""
+
+    def replaced(part: re.Match[str]) -> str:
+        mark, name, value = part.groups()
+        return f"{mark}{name}={HIDDEN if _LOOKS_SECRET.search(unquote(name)) else value}"
+
+    return _QUERY_VALUE.sub(replaced, url)
+
+
+def holds_secret(url: str) -> bool:
+    """Whether a URL holds what others must not read.
+
+    The name of a user alone is no secret, except for a web server, where it may be a token.
+    """
+    if url.lower().startswith(("http://", "https://")):
+        return mask(url) != url
+    after = url.partition("://")[2]
+    has_password = re.match(r"[^/:@]*:[^@]*@", after) is not None
+    return has_password or mask_query(url) != url
+
+
+VARIABLES: Mapping[str, str] = {
+    "--storage": "DEEPREC_STORAGE",
+    "--tracking-uri": "MLFLOW_TRACKING_URI",
+}
+"""The environment variable that stands for a flag."""
+
+LONGEST_ADDRESS = 2000
+LONGEST_NAME = 255
+"""Bytes in the name of a file or a folder."""
+
+
+def check_address(address: str, flag: str) -> None:
+    """Checks an address by itself, without looking at what it names; it is never repeated whole.
+
+    Raises:
+        InputError: it is empty or too long, or holds what cannot be printed or name a file.
+    """
+    if not address:
+        raise InputError(
+            f"{flag} must be an address but is empty; set the variable it was given by"
+        )
+    if len(address) > LONGEST_ADDRESS:
+        raise InputError(
+            f"{flag} must have at most {LONGEST_ADDRESS:,} characters but got {len(address):,}"
+        )
+    if unprintable := next((c for c in address if not c.isprintable()), None):
+        raise InputError(
+            f"{flag} must be free of control characters but got {unprintable!r}; "
+            "type it again, or quote it in the shell"
+        )
+    check_names(address, flag)
+
+
+def exposed_secrets(arguments: Sequence[str]) -> list[str]:
+    """Warnings of passwords and tokens that are arguments, where every user can read them.
+
+    Args:
+        arguments: of the running command, such as ``sys.argv``.
+    """
+    return [
+        f"every user of this machine can see the secret in {flag}; set {variable} instead"
+        for flag, variable in VARIABLES.items()
+        if any(map(holds_secret, _values(arguments, flag)))
+    ]
+
+
+def _values(arguments: Sequence[str], flag: str) -> list[str]:
+    apart = [value for before, value in pairwise(arguments) if before == flag]
+    joined = [each.partition("=")[2] for each in arguments if each.startswith(f"{flag}=")]
+    return [*apart, *joined]
+
+
+def check_names(path: str, flag: str) -> None:
+    """Checks that files can have the names in a path.
+
+    Raises:
+        InputError: one is too long or holds a null character.
+    """
+    if "\0" in path:
+        raise InputError(f"{flag} must be free of null characters")
+    if any(len(name.encode(errors="surrogatepass")) > LONGEST_NAME for name in path.split("/")):
+        raise InputError(f"{flag} must have names of at most {LONGEST_NAME} bytes between slashes")
+
+
+def checked_storage(url: str | None) -> str | None:
+    """The URL of a study's database, checked by itself; None is the default one.
+
+    Raises:
+        InputError: see :func:`check_address`; or it is no URL, or its port is none.
+    """
+    if url is None:
+        return None
+    check_address(url, "--storage")
+    import sqlalchemy  # here, for only those who give a URL wait for it
+
+    try:
+        port = sqlalchemy.make_url(url).port
+        usable = port is None or 0 < port < 65_536
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        usable = False
+    if not usable:
+        raise InputError(
+            "--storage must be a database URL such as sqlite:///studies/name.db or "
+            "postgresql+psycopg://user@host:5432/name, with a port from 1 to 65535"
+        )
+    return url

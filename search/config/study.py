@@ -1,0 +1,374 @@
+"""The study file: found, read, checked as a whole, and hashed.
+
+``studies/NAME.toml`` describes a search: data, training, search space, sampler, pruner and the
+configurations to try first. :func:`load_spec` reads one, :func:`override` applies what the
+command line chose; both raise :class:`search.records.errors.InputError` that names everything wrong
+in one line. Neither deeprec nor optuna is imported, so this takes no noticeable time.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from search.config.problems import did_you_mean, sentences
+from search.config.sections import (
+    SAFE_NAME,
+    DataSection,
+    EnqueuedSection,
+    Section,
+    SpaceSection,
+    StudySection,
+    TrainingSection,
+)
+from search.config.strategies import (
+    GridOptions,
+    MedianOptions,
+    NoPrunerOptions,
+    PrunerOptions,
+    SamplerOptions,
+    TpeOptions,
+)
+from search.records.errors import InputError
+from search.records.trials import OBJECTIVE_METRIC
+
+SUFFIX = ".toml"
+DIRECTION = "maximize"
+MAX_GRID = 100_000
+LARGEST_FILE = 1 << 18
+"""Bytes of a study file."""
+DEEPEST_KEY = 100
+"""Dots in a key; what reads TOML takes minutes for a key of many thousands."""
+SHOWN_PROBLEMS = 20
+
+Content = dict[str, Any]
+
+
+class StudySpec(Section):
+    """A study file whose every key is known, typed and consistent with the others."""
+
+    study: StudySection
+    data: DataSection = DataSection()
+    training: TrainingSection = TrainingSection()
+    space: SpaceSection = SpaceSection()
+    sampler: SamplerOptions = TpeOptions()
+    pruner: PrunerOptions = MedianOptions()
+    enqueue: tuple[EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
+
+    _text: str = PrivateAttr(default="")
+
+    @field_validator("sampler", "pruner", mode="before")
+    @classmethod
+    def _accept_hyphens(cls, options: object) -> object:
+        """``successive-halving``, as a command line spells it, is ``successive_halving``."""
+        if isinstance(options, dict) and isinstance(options.get("name"), str):
+            return options | {"name": _normalized(options["name"])}
+        return options
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        checks = (
+            self._loss_problems,
+            self._enqueue_problems,
+            self._pruner_problems,
+            self._sampler_problems,
+        )
+        problems = [problem for check in checks for problem in check()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _loss_problems(self) -> Iterator[str]:
+        if self.training.loss == "rating":
+            for name in self.space.ranking:
+                yield (
+                    f"space.{name} must be left out where training.loss is 'rating': it belongs "
+                    "to the losses softmax and in_batch_softmax"
+                )
+
+    def _enqueue_problems(self) -> Iterator[str]:
+        names: dict[str, int] = {}
+        configurations: dict[object, int] = {}
+        for index, entry in enumerate(self.enqueue):
+            for problem in entry.problems_in(self.space):
+                yield f"enqueue[{index}].{problem}"
+            first = names.setdefault(entry.name, index)
+            if first != index:
+                yield f"enqueue[{index}].name must be unique but {entry.name!r} is enqueue[{first}]"
+            key = entry.model_dump_json(exclude={"name"})
+            first = configurations.setdefault(key, index)
+            if first != index:
+                yield f"enqueue[{index}] must differ from the others but repeats enqueue[{first}]"
+
+    def _pruner_problems(self) -> Iterator[str]:
+        if isinstance(self.pruner, NoPrunerOptions):
+            return
+        first = self.pruner.first_decision(self.training.validate_every)
+        last = self.training.last_prunable_epoch
+        if first > last:
+            yield (
+                f"pruner {self.pruner.name!r} leaves nothing to prune: it first decides after "
+                f"epoch {first}, but the last validation before the end is "
+                + (f"after epoch {last}" if last else f"missing (epochs is {self.training.epochs})")
+                + " (let it decide earlier, validate more often, or choose the pruner 'none')"
+            )
+
+    def _sampler_problems(self) -> Iterator[str]:
+        if not isinstance(self.sampler, GridOptions):
+            return
+        if self.space.open_dimensions:
+            yield (
+                "sampler 'grid' tries architectures and learning rates, so "
+                f"space.{self.space.open_dimensions[0]} must be one value or left out "
+                "(or choose another sampler)"
+            )
+        size = self.space.architectures * self.sampler.learning_rates
+        if size > MAX_GRID:
+            yield (
+                f"sampler 'grid' must have at most {MAX_GRID} configurations but the space holds "
+                f"{self.space.architectures} architectures x {self.sampler.learning_rates} "
+                "learning rates (narrow the space or choose another sampler)"
+            )
+
+    @property
+    def name(self) -> str:
+        """The study's name, safe as the name of a file."""
+        return self.study.name
+
+    @property
+    def text(self) -> str:
+        """The file's text, as it was read."""
+        return self._text
+
+    @property
+    def comparable(self) -> Content:
+        """All that makes two trials comparable, as JSON values.
+
+        Sampler, pruner, budget, seed, description and enqueued configurations are left out:
+        they decide which trials are run, not what the result of a trial means.
+        """
+        sections = self.model_dump(
+            mode="json", include={"data", "training", "space"}, exclude_none=True
+        )
+        for name in TrainingSection.ADDED_LATER:
+            if sections["training"][name] == TrainingSection.model_fields[name].default:
+                del sections["training"][name]
+        return {"direction": DIRECTION, "metric": OBJECTIVE_METRIC, **sections}
+
+    @property
+    def space_hash(self) -> str:
+        """SHA-256 of :attr:`comparable`, in hexadecimal."""
+        canonical = json.dumps(self.comparable, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
+    """Read and check a study file.
+
+    Args:
+        study: a name (the file ``NAME.toml`` in one of the folders, the first wins), or the path
+            of a ``.toml`` file.
+        folders: where studies are looked up by name; those that do not exist are skipped.
+
+    Raises:
+        InputError: the study is unknown, or its file cannot be read or is not valid.
+    """
+    path = _find(study, folders)
+    return spec_of_text(_read(path), name=path.stem, source=str(path))
+
+
+def spec_of_text(text: str, *, name: str, source: str) -> StudySpec:
+    """Check the text of a study file.
+
+    Args:
+        text: TOML.
+        name: of the study, unless the text names it.
+        source: where the text is from, for errors.
+
+    Raises:
+        InputError: it is not valid.
+    """
+    content = _parse(text, source)
+    section = content.setdefault("study", {})
+    if isinstance(section, dict):
+        section.setdefault("name", name)
+    return _checked(content, text=text, source=source)
+
+
+def override(
+    spec: StudySpec,
+    *,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    trials: int | None = None,
+    seed: int | None = None,
+) -> StudySpec:
+    """The study with the command line's choices in place of the file's; None keeps the file's.
+
+    A sampler or pruner that the file chose too keeps the file's options; another one has its
+    defaults.
+
+    Raises:
+        InputError: a choice is unknown, out of bounds, or does not fit the rest of the study.
+    """
+    content = spec.model_dump()
+    if trials is not None:
+        content["study"]["trials"] = trials
+    if seed is not None:
+        content["study"]["seed"] = seed
+    if sampler is not None and _normalized(sampler) != spec.sampler.name:
+        content["sampler"] = {"name": sampler}
+    if pruner is not None and _normalized(pruner) != spec.pruner.name:
+        content["pruner"] = {"name": pruner}
+    return _checked(content, text=spec.text, source=f"study {spec.name}", flags=_FLAGS)
+
+
+def overridden(spec: StudySpec) -> dict[str, Any]:
+    """What :func:`override` must be given to make the study of its file, beside the trials."""
+    file = spec_of_text(spec.text, name=spec.name, source=f"study {spec.name}")
+    chosen = {
+        "seed": (spec.study.seed, file.study.seed),
+        "sampler": (spec.sampler.name, file.sampler.name),
+        "pruner": (spec.pruner.name, file.pruner.name),
+    }
+    return {name: value for name, (value, of_file) in chosen.items() if value != of_file}
+
+
+_FLAGS: Mapping[str, str] = {
+    "study.trials ": "--trials ",
+    "study.seed ": "--seed ",
+    "sampler.name ": "--sampler ",
+    "pruner.name ": "--pruner ",
+}
+"""How the command line calls what it can set."""
+
+
+def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """How two :attr:`StudySpec.comparable` differ, such as ``space.depth.high was 4, is 5``."""
+    before, after = _flat(stored), _flat(current)
+    return [
+        f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
+    ]
+
+
+_ABSENT = object()
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _checked(
+    content: Content, *, text: str, source: str, flags: Mapping[str, str] | None = None
+) -> StudySpec:
+    try:
+        spec = StudySpec.model_validate(content)
+    except ValidationError as error:
+        problems = [_in_flags(sentence, flags or {}) for sentence in sentences(error, StudySpec)]
+        if (more := len(problems) - SHOWN_PROBLEMS) > 0:
+            problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
+        raise InputError(f"{source}: {'; '.join(problems)}") from None
+    spec._text = text
+    return spec
+
+
+def _in_flags(sentence: str, flags: Mapping[str, str]) -> str:
+    for key, flag in flags.items():
+        if sentence.startswith(key):
+            return sentence.replace(key, flag, 1)
+    return sentence
+
+
+def _normalized(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _find(study: str, folders: Sequence[Path]) -> Path:
+    """The path of a study; whether it can be read is another question."""
+    if study.endswith(SUFFIX) and _exists(Path(study)):
+        return Path(study)
+    if SAFE_NAME.fullmatch(study):
+        for folder in folders:
+            if _exists(folder / f"{study}{SUFFIX}"):
+                return folder / f"{study}{SUFFIX}"
+    known = _known_studies(folders)
+    raise InputError(
+        f"unknown study {study[:80]!r}: it must be the path of a {SUFFIX} file or one of "
+        f"{', '.join(known) or 'the studies, of which there is none'} "
+        f"in {', '.join(map(str, folders)) or 'no folder'}{did_you_mean(study, known)}"
+    )
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something at the path, be it a file that cannot be read."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        return False
+
+
+def _known_studies(folders: Sequence[Path]) -> list[str]:
+    names = {path.stem for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    return sorted(name for name in names if SAFE_NAME.fullmatch(name))
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.is_fifo() or path.is_char_device():  # which might never end
+            raise InputError(f"{path} must be a file but is not; name a {SUFFIX} file")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(data) > LARGEST_FILE:
+        raise InputError(f"{path} must have at most {LARGEST_FILE:,} bytes, as a study file has")
+    try:
+        return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path} must be UTF-8 text but line {line} holds the byte 0x{data[error.start]:02x} "
+            "(save it as UTF-8)"
+        ) from None
+
+
+def _code(text: str) -> Iterator[str]:
+    """The lines of a file without its comments."""
+    return (line.partition("#")[0] for line in text.splitlines())
+
+
+_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
+
+
+def _parse(text: str, path: str) -> Content:
+    try:
+        if any(line.partition("=")[0].count(".") > DEEPEST_KEY for line in _code(text)):
+            raise RecursionError
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path} is not valid TOML: its values are nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or a number with too many digits
+        message = str(error).split("\n", 1)[0]
+        found = _POSITION.search(message)
+        where = ""
+        if found:
+            last_line = text.rsplit("\n", 1)[-1]
+            line, column = found[1] or text.count("\n") + 1, found[2] or len(last_line) + 1
+            where = f" at line {line}, column {column}"
+            message = _POSITION.sub("", message)
+        raise InputError(f"{path} is not valid TOML{where}: {message}") from None

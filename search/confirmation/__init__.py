@@ -1,0 +1,1 @@
+"""The best trials trained anew over several seeds, compared with references, and tested once."""

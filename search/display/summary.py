@@ -1,0 +1,112 @@
+"""The end of a search: the best trials, the references beside them, and what it means."""
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from search.analysis.verdict import Leader, verdict
+from search.config.next_commands import NextCommands
+from search.display.terminal import Screen
+from search.records.trials import TrialRecord, best_of, rate_text
+
+TOP = 5
+
+CAUTIONS = 2
+"""So many are shown, the first; the report has them all, and a screen has few lines."""
+
+
+def print_summary(
+    screen: Screen,
+    trials: Sequence[TrialRecord],
+    *,
+    references: Mapping[str, float],
+    commands: NextCommands,
+    cautions: Sequence[str] = (),
+    leader: Leader | None = None,
+) -> None:
+    """Prints the best trials as a table, the verdict in words, and the next commands.
+
+    Args:
+        screen: where to.
+        trials: all trials of the study.
+        references: validation top-100 accuracies of what any model should beat, by name; empty
+            where they were not measured.
+        commands: what to do next.
+        cautions: what to mind before the best is believed, a sentence each.
+        leader: the trial that is best over several seeds; None before a confirmation.
+    """
+    best = best_of(trials)
+    if best is not None:
+        screen.show("")
+        screen.print(leaderboard(trials, references))
+        if not cautions:  # with them there is no room on one screen
+            screen.show("")
+    for line in verdict(trials, references, leader):
+        screen.print(Text(line))
+    for caution in cautions[:CAUTIONS]:
+        screen.print(Text(f"careful: {caution}", style="yellow"))
+    if len(cautions) > CAUTIONS:
+        more = f"careful: {len(cautions) - CAUTIONS} more in the report"
+        screen.print(Text(more, style="yellow"))
+    if not cautions:
+        screen.show("")
+    steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
+    if best is not None:
+        steps = {"re-train": commands.retrain} | steps
+    for purpose, command in steps.items():
+        screen.show(f"{purpose + ':':<10} {command}")
+
+
+def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> Table:
+    """The best complete trials, the best enqueued configuration, and the references.
+
+    A row is a line in a terminal of 80 columns: what is too long for its column is cut.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
+    table.add_column("layers", max_width=20, no_wrap=True, overflow="ellipsis")
+    for header in ("embed", "rate", "weights"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
+    table.add_column("epoch", justify="right", no_wrap=True)
+    ranked = sorted(
+        (trial for trial in trials if trial.state == "complete" and trial.value is not None),
+        key=lambda trial: (-(trial.value or 0.0), trial.number),
+    )
+    for trial in ranked[:TOP]:
+        table.add_row(*_row(trial), style="green" if trial is ranked[0] else None)
+    for trial in _baseline(ranked):
+        table.add_row(*_row(trial))
+    for name, accuracy in references.items():
+        table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
+    return table
+
+
+def _baseline(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best of the enqueued configurations, unless it is among the top already."""
+    enqueued = [trial for trial in ranked if trial.reference]
+    return [trial for trial in enqueued[:1] if trial not in ranked[:TOP]]
+
+
+def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
+    parameter_count = trial.derived.get("parameter_count")
+    return (
+        _name(trial),
+        trial.layer_sizes,
+        str(trial.parameters.get("embedding_dimension", "")),
+        rate_text(trial.parameters.get("learning_rate")),
+        "" if parameter_count is None else f"{parameter_count:,}",
+        f"{trial.value:.4f}",
+        str(trial.best_epoch),
+    )
+
+
+def _name(trial: TrialRecord) -> Text:
+    """The number, and what the study file calls it, without the layers of the next column."""
+    name = str(trial.number)
+    if trial.reference:
+        called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
+        name += f" ({called})"
+    return Text(name)  # as it is: a name in a file may hold what Rich takes for markup

@@ -1,0 +1,1 @@
+"""Trials as they run: one trial, the loop, workers and their supervisor, signals, the machine."""

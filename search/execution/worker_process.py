@@ -1,0 +1,185 @@
+"""One worker: ``python -m search.execution.worker_process DESCRIPTOR``, started by the pool.
+
+It is given its study over a socket, runs trials as any search does, and tells its parent what
+happens. MLflow and Matplotlib stay out of it. When its parent is gone, it stops.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from search.display.console import keep_writable
+from search.execution.messages import Alive, Assignment, Crashed, Ended, Stop, Warned
+from search.execution.runtime import prepare_runtime
+from search.execution.signals import SIGNALS, StopRequest
+from search.records.events import Outcome
+from search.scheduling.watch import BEATS_IN_GRACE
+
+if TYPE_CHECKING:
+    from deeprec.data.dataset import TrainingData
+
+PARENT_GONE = "the search that started this worker is gone"
+FAILED = 1
+
+
+def main() -> int:
+    """Runs a worker to its end; returns its exit code."""
+    keep_writable()
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    with StopRequest(lambda _line: None) as signals:
+        # Blocked by the parent, so that none comes before somebody listens.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        parent = Parent(connection)
+        try:
+            assignment = parent.assignment()
+            parent.listen()
+            parent.keep_telling(assignment.grace_seconds / BEATS_IN_GRACE)
+            outcome = _search(assignment, parent, signals)
+        except Exception as error:
+            parent.tell(Crashed(_one_line(error)))
+            return FAILED
+        parent.tell(Ended(outcome))
+    return 0
+
+
+class Parent:
+    """The search that started this worker: it is told what happens, and may say stop.
+
+    Attributes:
+        stop_reason: why this worker has to stop; None while it may go on.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self.stop_reason: str | None = None
+        self._connection = connection
+        self._process = os.getppid()
+        self._sending = threading.Lock()
+
+    def assignment(self) -> Assignment:
+        """Waits for the first message."""
+        message = self._connection.recv()
+        assert isinstance(message, Assignment)
+        return message
+
+    def listen(self) -> None:
+        """From now on hears, in a thread, what the parent says, and when it dies."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def keep_telling(self, every_seconds: float) -> None:
+        """From now on tells the parent, from a thread, that this worker lives."""
+
+        def tell() -> None:
+            while True:
+                self.tell(Alive())
+                time.sleep(every_seconds)
+
+        threading.Thread(target=tell, daemon=True).start()
+
+    def tell(self, event: object) -> None:
+        """Sends an event; a parent that is gone is a reason to stop, but no error."""
+        try:
+            with self._sending:
+                self._connection.send(event)
+        except OSError:
+            self.stop_reason = self.stop_reason or PARENT_GONE
+
+    def should_stop(self) -> str | None:
+        """Why this worker has to stop, if it has to."""
+        if self.stop_reason is None and os.getppid() != self._process:
+            self.stop_reason = PARENT_GONE
+        return self.stop_reason
+
+    def warn(self, message: Warning | str, *_details: Any, **_more: Any) -> None:
+        """Forwards a warning; also one of Python's, in the place of ``warnings.showwarning``."""
+        self.tell(Warned(message if isinstance(message, str) else _one_line(message)))
+
+    def _listen(self) -> None:
+        try:
+            while isinstance(message := self._connection.recv(), Stop):
+                self.stop_reason = self.stop_reason or message.reason
+        except (EOFError, OSError):
+            self.stop_reason = self.stop_reason or PARENT_GONE
+
+
+def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Outcome:
+    """The search of this worker; what is slow to import is imported after the first message."""
+    warnings.showwarning = parent.warn
+    prepare_runtime()
+    import optuna
+
+    from search.execution.loop import search
+    from search.execution.objective import Objective, set_libraries_aside
+    from search.scheduling.claim import Claim
+    from search.scheduling.heartbeat import Pulse
+    from search.scheduling.locks import lock_of
+    from search.scheduling.presence import attending
+    from search.scheduling.samplers import make_pruner
+    from search.storage.retry import Patience
+    from search.storage.study import join_study
+
+    def stop_reason() -> str | None:
+        return parent.should_stop() or signals.reason
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    spec, url = assignment.spec, assignment.storage_url
+    data = _training_data(assignment)
+    patience = Patience(warn=parent.warn, stop_reason=stop_reason)
+    lock = lock_of(url, spec.name, "claim", patience=patience)
+    claim = Claim(lock, assignment.worker, warn=parent.warn)
+    with ExitStack() as stack:
+        if not claim.take(stop_reason):
+            return Outcome(state="interrupted", reason=stop_reason() or "")
+        try:
+            stack.enter_context(attending(url))
+            study = join_study(url, spec, assignment.data_fingerprint, patience=patience)
+            study.pruner = make_pruner(spec)
+        finally:
+            claim.release()
+        pulse = stack.enter_context(Pulse(study, grace_seconds=assignment.grace_seconds))
+        objective = Objective(
+            spec,
+            data,
+            towers_folder=assignment.towers_folder,
+            emit=parent.tell,
+            should_stop=stop_reason,
+            on_claimed=claim.settle,
+        )
+        set_libraries_aside()
+        return search(
+            study,
+            spec,
+            objective,
+            claim=claim,
+            pulse=pulse,
+            emit=parent.tell,
+            stop_reason=stop_reason,
+            timeout_seconds=assignment.seconds_left,
+            first_number=assignment.first_number,
+            warn=parent.warn,
+        )
+
+
+def _training_data(assignment: Assignment) -> "TrainingData":
+    """Loaded from the cache, where the parent has prepared it."""
+    from deeprec.data.dataset import split
+    from search.config.space import data_config
+    from search.execution.data import load_data, training_data
+
+    dataset = load_data(assignment.spec, assignment.data_dir)
+    return training_data(dataset, split(dataset, data_config(assignment.spec)))
+
+
+def _one_line(error: object) -> str:
+    """An error or a warning in one line, named by its type."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

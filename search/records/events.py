@@ -1,0 +1,64 @@
+"""What happens in a search, as data: displays, tracking and parent processes are told these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from search.records.trials import CurvePoint, TrialRecord
+
+OutcomeState = Literal["complete", "interrupted", "timeout", "failing", "exhausted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a search ended.
+
+    Attributes:
+        state: ``complete``: the study has its trials. ``interrupted``, ``timeout``: it was stopped.
+            ``failing``: trials, or the workers themselves, keep failing. ``exhausted``: the grid
+            has no more.
+        reason: the same in words, for all but ``complete``.
+    """
+
+    state: OutcomeState
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial has its configuration and begins to train."""
+
+    trial: TrialRecord
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """Trial ``number`` has trained one more epoch."""
+
+    number: int
+    point: CurvePoint
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A trial is over, however it ended; ``towers`` is their folder if it saved any."""
+
+    trial: TrialRecord
+    towers: Path | None
+
+
+TrialEvent = TrialStarted | EpochFinished | TrialFinished
+
+Listener = Callable[[TrialEvent], None]
+"""Is told every event; what it does never changes a trial."""
+
+
+def to_all(*listeners: Listener) -> Listener:
+    """One listener that tells several, in their order."""
+
+    def tell(event: TrialEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell

@@ -1,0 +1,194 @@
+"""A trial in words: its parameters, and how it ended."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+TrialState = Literal[
+    "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
+]
+StudyState = Literal["complete", "interrupted", "failed"]
+"""How a search ended."""
+
+OBJECTIVE_METRIC = "val_top_100_accuracy"
+"""The metric whose best validated value is the value of a trial; higher is better."""
+
+FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned", "diverged")
+"""The states that count towards ``--trials``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """The metrics at the end of one epoch.
+
+    Attributes:
+        epoch: counted from 1.
+        timestamp_ms: when the epoch ended, milliseconds since 1970.
+        metrics: ``train_loss`` of every epoch; on validated epochs also ``val_loss`` and
+            ``val_top_100_accuracy``.
+    """
+
+    epoch: int
+    timestamp_ms: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial of a study.
+
+    Attributes:
+        number: the number Optuna gave it, from 0.
+        state: how it stands.
+        parameters: the sampled parameters by name, as people read them (widths, not exponents).
+        derived: what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``.
+        value: the best validation top-100 accuracy; None while there is none, and where the
+            training diverged.
+        best_epoch: the epoch of that value.
+        pruned_at_epoch: where the pruner stopped it, if it did.
+        reason: why it diverged, failed or was interrupted, if it did.
+        out_of_memory: whether it failed because it needs more memory than there is.
+        reference: name of the enqueued configuration this is, such as ``tutorial (64, 32)``.
+        retry_of: number of the interrupted trial whose configuration this one runs again.
+        curve: the epochs, in order.
+        started_ms: milliseconds since 1970.
+        ended_ms: milliseconds since 1970; None while it runs.
+        computed_on: what decides how its sums were rounded, see
+            :func:`search.execution.machine.computed_on`; empty for trials of version 0.1.0.
+        train_seconds: seconds of building, training and validating the model, compilation
+            included; what the search itself costs (storage, tracking, saving) is not.
+    """
+
+    number: int
+    state: TrialState
+    parameters: Mapping[str, int | float] = field(default_factory=dict)
+    derived: Mapping[str, int | str] = field(default_factory=dict)
+    value: float | None = None
+    best_epoch: int | None = None
+    pruned_at_epoch: int | None = None
+    reason: str | None = None
+    out_of_memory: bool = False
+    reference: str | None = None
+    retry_of: int | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    computed_on: Mapping[str, str] = field(default_factory=dict)
+    train_seconds: float | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial counts towards the budget."""
+        return self.state in FINISHED_STATES
+
+    @property
+    def curve_values(self) -> list[Mapping[str, float]]:
+        """The metrics of every epoch, without the times: equal in equal trainings."""
+        return [point.metrics for point in self.curve]
+
+    @property
+    def layer_sizes(self) -> str:
+        """The widths as text, such as ``(64, 32)``; empty while unknown."""
+        return str(self.derived.get("layer_sizes", ""))
+
+
+def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials, the highest value first, of equals the earliest."""
+    return sorted(_complete(trials), key=_place)
+
+
+def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The complete trial with the highest value (the earliest of equals), or None."""
+    return min(_complete(trials), key=_place, default=None)
+
+
+def _complete(trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
+    return (trial for trial in trials if trial.state == "complete" and trial.value is not None)
+
+
+def _place(trial: TrialRecord) -> tuple[float, int]:
+    return -(trial.value or 0.0), trial.number
+
+
+def depth_of(layer_sizes: str) -> int:
+    """The depth of widths as text, such as ``(64, 32)``; 0 where they are unknown."""
+    return len(re.findall(r"\d+", layer_sizes))
+
+
+def by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, Sequence[TrialRecord]]:
+    """All trials of each depth, shallow to deep."""
+    found: dict[int, list[TrialRecord]] = {}
+    for trial in trials:
+        found.setdefault(depth_of(trial.layer_sizes), []).append(trial)
+    return dict(sorted(found.items()))
+
+
+def best_by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, TrialRecord]:
+    """The best finished trial of each depth that is known, shallow to deep.
+
+    A complete trial beats a pruned one; the earlier trial wins among equals.
+    """
+    valued = [trial for trial in trials if trial.is_finished and trial.value is not None]
+    return {
+        depth: max(sorted(alike, key=lambda trial: trial.number), key=_rank)
+        for depth, alike in by_depth(valued).items()
+        if depth
+    }
+
+
+def _rank(trial: TrialRecord) -> tuple[bool, float]:
+    return trial.state == "complete", -math.inf if trial.value is None else trial.value
+
+
+IN_COLUMNS = ("embedding_dimension", "learning_rate")
+_OF_LAYERS = ("depth", "output_width")
+
+
+def configuration_text(trial: TrialRecord) -> str:
+    """The configuration of a trial in a few words: layers, embedding, learning rate."""
+    parameters = trial.parameters
+    words = [trial.layer_sizes]
+    if "embedding_dimension" in parameters:
+        words.append(f"embedding {parameters['embedding_dimension']}")
+    if "learning_rate" in parameters:
+        words.append(f"learning rate {parameters['learning_rate']:.3g}")
+    return ", ".join(word for word in words if word)
+
+
+def further_parameters(trial: TrialRecord) -> str:
+    """The parameters that views have no column for, such as ``temperature 0.05, dropout 0.1``."""
+    further = {
+        name: value
+        for name, value in trial.parameters.items()
+        if name not in (*IN_COLUMNS, *_OF_LAYERS) and not name.startswith("hidden_width")
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in further.items())
+
+
+def rate_text(rate: float | None) -> str:
+    """A learning rate in two or three digits, at most seven characters; empty if there is none."""
+    if rate is None:
+        return ""
+    in_three = f"{rate:.3g}"
+    return in_three if len(in_three) <= 7 else f"{rate:.2g}"
+
+
+def trial_line(trial: TrialRecord) -> str:
+    """A trial that is over, in one plain line."""
+    results = {
+        "complete": f"accuracy {_accuracy(trial)} at epoch {trial.best_epoch}",
+        "pruned": f"accuracy {_accuracy(trial)} when pruned at epoch {trial.pruned_at_epoch}",
+    }
+    result = results.get(trial.state, trial.reason or "no reason recorded")
+    seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"
+    return f"trial {trial.number} {trial.state}: {result}  {configuration_text(trial)}{seconds}"
+
+
+def _accuracy(trial: TrialRecord) -> str:
+    return "unknown" if trial.value is None else f"{trial.value:.4f}"
+
+
+def _short(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.3g}"

@@ -1,0 +1,1 @@
+"""What runs next: samplers, seeds, the claim, heartbeats, stale trials."""

@@ -1,0 +1,115 @@
+"""What runs next, and which place it has in the study.
+
+A trial's **place** is what its random draws are seeded by: the place of its configuration among
+those of the study, from 0. A configuration that runs again keeps its place. So an interrupted
+search reaches the numbers of an undisturbed one, and no two configurations share a seed, however
+many workers there are. The place follows from what a trial is created with (its number, and
+which trial it runs again), so nothing has to be written for it and no kill can lose it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.config.space import enqueued_configurations, parameters_of
+from search.config.study import StudySpec
+from search.scheduling.grid import ListSampler
+from search.scheduling.samplers import make_sampler, sampler_of_next
+from search.scheduling.seeds import derive_seed
+from search.scheduling.stale import supersede
+from search.storage.attributes import REFERENCE, RETRY_OF
+from search.storage.trials import superfluous, to_run_again, tried_by, was_superseded
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextTrial:
+    """What runs after some trials.
+
+    Attributes:
+        place: of its configuration.
+        is_waiting: whether the study's queue holds it already.
+        parameters: of a configuration that has to be enqueued; None where one waits, or where the
+            sampler decides.
+        attributes: of that trial.
+    """
+
+    place: int
+    is_waiting: bool = False
+    parameters: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def next_trial(trials: Sequence[FrozenTrial], spec: StudySpec) -> NextTrial:
+    """Decides what runs next.
+
+    First what waits, then a configuration whose trial was interrupted and has not been run again,
+    then the file's configurations that the study does not hold yet, then what the sampler says.
+    """
+    if (waiting := _waiting(trials)) is not None:
+        return NextTrial(place=place_of(trials, waiting.number), is_waiting=True)
+    if (again := to_run_again(trials)) is not None:
+        attributes = {RETRY_OF: again.user_attrs.get(RETRY_OF, again.number)}
+        if REFERENCE in again.user_attrs:
+            attributes[REFERENCE] = again.user_attrs[REFERENCE]
+        place = place_of(trials, again.number)
+        return NextTrial(place=place, parameters=tried_by(again), attributes=attributes)
+    place = place_of(trials, len(trials))
+    held = {trial.user_attrs.get(REFERENCE) for trial in trials if not was_superseded(trial)}
+    for name, configuration in enqueued_configurations(spec).items():
+        if name not in held:
+            parameters = parameters_of(configuration)
+            return NextTrial(place=place, parameters=parameters, attributes={REFERENCE: name})
+    return NextTrial(place=place)
+
+
+def ask_next(
+    study: optuna.Study, trials: Sequence[FrozenTrial], spec: StudySpec, *, others_run: bool
+) -> optuna.Trial | None:
+    """Creates the trial that runs next; the claim is held.
+
+    One configuration at a time is enqueued, so that what was interrupted last runs next, and a
+    killed process never leaves the same configuration in the queue twice.
+
+    Args:
+        study: that is searched.
+        trials: of the study, in the order of their numbers.
+        spec: its file.
+        others_run: whether other trials are under way.
+
+    Returns:
+        None where every configuration of a grid was tried.
+    """
+    for trial in superfluous(trials):  # left by a process whose claim was taken from it
+        supersede(study, trial)
+    following = next_trial(trials, spec)
+    seed = derive_seed(spec.study.seed, "sampler", following.place)
+    study.sampler = make_sampler(spec, seed, others_run=others_run)
+    if following.parameters is not None:
+        study.enqueue_trial(dict(following.parameters), user_attrs=dict(following.attributes))
+    elif not following.is_waiting:
+        if isinstance(study.sampler, ListSampler) and not study.sampler.remaining(study):
+            return None
+        study.sampler = sampler_of_next(study, trials, spec, following.place, others_run=others_run)
+    return study.ask()
+
+
+def place_of(trials: Sequence[FrozenTrial], number: int) -> int:
+    """The place of trial ``number``.
+
+    Args:
+        trials: of the study, in the order of their numbers; those up to ``number`` are enough,
+            without it if it is new.
+        number: of the trial.
+    """
+    if number < len(trials):
+        number = trials[number].user_attrs.get(RETRY_OF, number)
+    return sum(RETRY_OF not in trial.user_attrs for trial in trials[:number])
+
+
+def _waiting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    superseded = {trial.number for trial in superfluous(trials)}
+    waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
+    return next((trial for trial in waiting if trial.number not in superseded), None)

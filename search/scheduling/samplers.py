@@ -1,0 +1,279 @@
+"""The sampler and the pruner that a study file names, every option explicit.
+
+A sampler is made anew for every trial, with a seed of its own (:mod:`search.scheduling.seeds`).
+None of them keeps anything in memory from one trial to the next: TPE and random need nothing but
+the results, the genetic algorithm and CMA-ES keep their state in the study's storage. So a search
+that is interrupted goes on as if it had not been.
+"""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+
+from optuna import Study, create_study
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PatientPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from search.config.next_commands import call
+from search.config.space import (
+    common_distributions,
+    enumerate_configurations,
+    parameters_of,
+    suggest,
+)
+from search.config.strategies import (
+    CmaesOptions,
+    GridOptions,
+    HyperbandOptions,
+    MedianOptions,
+    NoPrunerOptions,
+    NsgaiiOptions,
+    PatientOptions,
+    PercentileOptions,
+    RandomOptions,
+    SuccessiveHalvingOptions,
+    TpeOptions,
+)
+from search.config.study import StudySpec
+from search.records.errors import InputError
+from search.scheduling.grid import ListSampler
+from search.scheduling.seeds import derive_seed
+from search.storage.trials import tried_by
+
+PROPOSALS = 16
+"""How often a sampler is asked for a configuration that was not tried before chance decides."""
+
+
+def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
+    """The sampler of the study, for one trial.
+
+    Args:
+        spec: the study.
+        seed: of this trial's draws, in ``[0, 2**31)``. The order of a grid does not depend on
+            it but on the study's seed.
+        others_run: whether other trials are under way.
+
+    Raises:
+        InputError: the sampler needs a package that is not installed.
+    """
+    match spec.sampler:
+        case TpeOptions() as options:
+            return _tpe(options, seed, others_run=others_run)
+        case RandomOptions():
+            return RandomSampler(seed=seed)
+        case GridOptions():
+            return make_grid(spec)
+        case CmaesOptions() as options:
+            return _cmaes(options, spec, seed)
+        case NsgaiiOptions() as options:
+            return _nsgaii(options, seed)
+
+
+def sampler_of_next(
+    study: Study, trials: Sequence[FrozenTrial], spec: StudySpec, place: int, *, others_run: bool
+) -> BaseSampler:
+    """The sampler of a trial that is neither enqueued nor run again.
+
+    Where the space is finite, its seed is the first under which it proposes a configuration that
+    no trial has tried: of what is known nothing is learned by asking again.
+
+    Args:
+        study: that is searched.
+        trials: of the study, in the order of their numbers.
+        spec: its file.
+        place: of the trial, see :mod:`search.scheduling.next_trial`.
+        others_run: whether other trials are under way.
+    """
+    own = derive_seed(spec.study.seed, "sampler", place)
+    as_usual = partial(make_sampler, spec, own, others_run=others_run)
+    tried = {frozenset(tried_by(trial).items()) for trial in _begun(trials)}
+    if not spec.space.is_finite or isinstance(spec.sampler, GridOptions) or not tried:
+        return as_usual()
+    again = [derive_seed(own, "again", attempt) for attempt in range(PROPOSALS)]
+    makers: list[Callable[[], BaseSampler]] = [
+        as_usual,
+        *(partial(make_sampler, spec, seed, others_run=others_run) for seed in again),
+        *(partial(RandomSampler, seed=seed) for seed in again),  # the sampler insists on a few
+    ]
+    fresh = (make for make in makers if _proposal(make(), study, trials, spec) not in tried)
+    return next(fresh, as_usual)()
+
+
+def _proposal(
+    sampler: BaseSampler, study: Study, trials: Sequence[FrozenTrial], spec: StudySpec
+) -> frozenset[tuple[str, int | float]]:
+    """What a sampler would choose next; it is used up by that, and the study is not touched."""
+    scratch = create_study(direction="maximize", pruner=study.pruner, sampler=sampler)
+    scratch.add_trials(_begun(trials))
+    trial = scratch.ask()
+    suggest(trial, spec.space)
+    return frozenset(trial.params.items())
+
+
+def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state != TrialState.WAITING]
+
+
+def make_grid(spec: StudySpec) -> ListSampler:
+    """The grid sampler of a study whose sampler is ``grid``.
+
+    Raises:
+        TypeError: the study has another sampler.
+    """
+    if not isinstance(spec.sampler, GridOptions):
+        raise TypeError(f"the sampler must be 'grid' but got {spec.sampler.name!r}")
+    grid = enumerate_configurations(spec.space, spec.sampler.learning_rates)
+    order = derive_seed(spec.study.seed, "grid order")
+    return ListSampler(map(parameters_of, grid), seed=order)
+
+
+def make_pruner(spec: StudySpec) -> BasePruner:
+    """The pruner of the study. Its steps are epochs: ``trial.report(value, step=epoch)``."""
+    match spec.pruner:
+        case MedianOptions() as options:
+            return _median(options.startup_trials, options.warmup_epochs)
+        case PercentileOptions() as options:
+            return PercentilePruner(
+                options.percentile,
+                n_startup_trials=options.startup_trials,
+                n_warmup_steps=options.warmup_epochs,
+                interval_steps=1,
+                n_min_trials=1,
+            )
+        case PatientOptions() as options:
+            return _patient(options)
+        case SuccessiveHalvingOptions() as options:
+            return SuccessiveHalvingPruner(
+                min_resource=options.min_epochs,
+                reduction_factor=options.reduction_factor,
+                min_early_stopping_rate=0,
+                bootstrap_count=0,
+            )
+        case HyperbandOptions() as options:
+            return HyperbandPruner(
+                min_resource=options.min_epochs,
+                max_resource=spec.training.epochs,
+                reduction_factor=options.reduction_factor,
+                bootstrap_count=0,
+            )
+        case NoPrunerOptions():
+            return NopPruner()
+
+
+def _tpe(options: TpeOptions, seed: int, *, others_run: bool) -> BaseSampler:
+    with _experimental():
+        return TPESampler(
+            n_startup_trials=options.startup_trials,
+            n_ei_candidates=options.ei_candidates,
+            multivariate=options.multivariate,
+            group=options.group,
+            # Takes running trials for bad ones, so that workers do not all try the same.
+            constant_liar=others_run,
+            seed=seed,
+        )
+
+
+def _cmaes(options: CmaesOptions, spec: StudySpec, seed: int) -> BaseSampler:
+    if importlib.util.find_spec("cmaes") is None:
+        raise InputError(
+            "sampler 'cmaes' needs the package cmaes, which is not installed "
+            f"({call('pip', 'install')} '.[samplers]', or choose another sampler)"
+        )
+    with _experimental():
+        return CommonCmaEsSampler(
+            common_distributions(spec.space),
+            n_startup_trials=options.startup_trials,
+            popsize=options.population_size,
+            with_margin=options.margin,
+            consider_pruned_trials=options.use_pruned_trials,
+            seed=seed,
+        )
+
+
+def _nsgaii(options: NsgaiiOptions, seed: int) -> BaseSampler:
+    return NSGAIISampler(
+        population_size=options.population_size,
+        mutation_prob=options.mutation_probability,
+        crossover_prob=options.crossover_probability,
+        swapping_prob=options.swapping_probability,
+        seed=seed,
+    )
+
+
+def _median(startup_trials: int, warmup_epochs: int) -> MedianPruner:
+    return MedianPruner(
+        n_startup_trials=startup_trials,
+        n_warmup_steps=warmup_epochs,
+        interval_steps=1,
+        n_min_trials=1,
+    )
+
+
+def _patient(options: PatientOptions) -> BasePruner:
+    wrapped = _median(options.startup_trials, options.warmup_epochs)
+    with _experimental():
+        return PatientPruner(wrapped, patience=options.patience, min_delta=0.0)
+
+
+def _experimental() -> AbstractContextManager[object]:
+    """Quiet about experimental options of Optuna: whoever wrote the study chose them."""
+    return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
+
+
+class CommonCmaEsSampler(CmaEsSampler):
+    """CMA-ES over the parameters that every trial has; the hidden widths are drawn at random.
+
+    CMA-ES needs a fixed number of dimensions. Optuna takes the parameters that all trials so
+    far happen to share; if that set shrinks once a generation is done, it draws at random for
+    ever after, without a word.
+    """
+
+    def __init__(
+        self,
+        common: dict[str, BaseDistribution],
+        *,
+        n_startup_trials: int,
+        popsize: int | None,
+        with_margin: bool,
+        consider_pruned_trials: bool,
+        seed: int,
+    ) -> None:
+        """Fix the dimensions: those of ``common`` that have more than one value."""
+        super().__init__(
+            n_startup_trials=n_startup_trials,
+            popsize=popsize,
+            with_margin=with_margin,
+            consider_pruned_trials=consider_pruned_trials,
+            warn_independent_sampling=False,
+            use_separable_cma=False,
+            lr_adapt=False,
+            seed=seed,
+        )
+        self._varied = {name: range_ for name, range_ in common.items() if not range_.single()}
+
+    def infer_relative_search_space(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+    ) -> dict[str, BaseDistribution]:
+        """The common parameters, whatever was tried before."""
+        return dict(self._varied)

@@ -1,0 +1,1 @@
+"""A study opened: its file, its data, its folders, its database, its tracking."""

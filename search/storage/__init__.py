@@ -1,0 +1,1 @@
+"""The study's database, the only truth: addresses, retries, attributes, trials, results."""

@@ -1,0 +1,181 @@
+"""What a study's ledger holds, as records: for whoever shows it and computes nothing."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import optuna
+
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import OBJECTIVE_METRIC
+from search.storage.attributes import RESULT
+from search.storage.towers import find_towers
+from search.storage.trials import curve_from_json
+
+
+class Ledger:
+    """Results by name, each a JSON value, as attributes of a study.
+
+    A process that is killed loses what it was computing and nothing else.
+
+    Args:
+        study: as it is stored; held by this process alone while results are computed.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def get(self, name: str) -> Any | None:
+        """The result, or None where it was not computed yet."""
+        return self._study.user_attrs.get(RESULT + name)
+
+    def starting_with(self, start: str) -> dict[str, Any]:
+        """All results whose names begin like this, by the rest of the name."""
+        start = RESULT + start
+        attributes = self._study.user_attrs
+        return {
+            name.removeprefix(start): result
+            for name, result in attributes.items()
+            if name.startswith(start)
+        }
+
+    def keep(self, name: str, result: Mapping[str, Any]) -> None:
+        """Keeps a result, in the place of an earlier one."""
+        self._study.set_user_attr(RESULT + name, dict(result))
+
+    def computed(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The result; it is computed and kept the first time."""
+        known = self.get(name)
+        if known is None:
+            known = dict(compute())
+            self.keep(name, known)
+        return known
+
+
+REFERENCES = "references"
+VALIDATION = "validation:"
+TEST = "test:"
+CONFIRMATION = "confirmation:"
+
+SECONDS = "seconds"
+"""Key of a validation's result: what it took. Studies of earlier versions lack it."""
+
+COLLAPSED = "collapsed"
+"""Key of a validation's result: why it is none, for the training diverged or is no better than
+chance."""
+
+FOR_OTHER_METRICS = ("ease_unseen",)
+"""References whose choices were made for another metric than the one that trials have."""
+
+
+class TrainingKey(NamedTuple):
+    """Tells a training of a confirmation from the others.
+
+    Attributes:
+        contender: key of its configuration.
+        epochs: how many.
+        number: of its seed, from 0.
+    """
+
+    contender: str
+    epochs: int
+    number: int
+
+    @property
+    def validation(self) -> str:
+        """The name of the result on the validation rows."""
+        return f"{VALIDATION}{self.contender}:{self.epochs}:{self.number}"
+
+    @property
+    def test(self) -> str:
+        """The name of the result on the test rows."""
+        return f"{TEST}{self.contender}:{self.epochs}:{self.number}"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The key at the end of a result's name."""
+        contender, epochs, number = name.rsplit(":", 2)
+        return cls(contender, int(epochs), int(number))
+
+
+def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
+    """The references that were measured on the validation rows.
+
+    Args:
+        ledger: of the study.
+        test: whether the metrics of the test rows are wanted, where they are known.
+    """
+    validated = ledger.get(f"{REFERENCES}:validation") or {}
+    tested = (ledger.get(f"{REFERENCES}:test") or {}) if test else {}
+    found = []
+    for name, of_one in validated.items():
+        metrics = of_one["metrics"] | tested.get(name, {}).get("metrics", {})
+        found.append(ReferenceRecord(name=name, **{**of_one, "metrics": metrics}))
+    return found
+
+
+def kept_retrainings(
+    ledger: Ledger, towers_folder: Path
+) -> list[tuple[RetrainRecord, Path | None]]:
+    """The re-trainings that were tested, each with the folder of its towers if they were kept.
+
+    Args:
+        ledger: of the study.
+        towers_folder: where the study keeps its towers.
+    """
+    found = []
+    for name, result in ledger.starting_with(TEST).items():
+        key = TrainingKey.of(name)
+        folder = confirmed_folder(key.contender, key.epochs)
+        towers = find_towers(towers_folder, folder) if key.number == 0 else None
+        found.append((retraining_of(result), towers))
+    return found
+
+
+def kept_validations(ledger: Ledger) -> dict[TrainingKey, Mapping[str, Any]]:
+    """The trainings that were validated, with what came of each."""
+    results = ledger.starting_with(VALIDATION)
+    return {TrainingKey.of(name): result for name, result in results.items()}
+
+
+def kept_tests(ledger: Ledger) -> list[RetrainRecord]:
+    """The re-trainings that were tested, wherever their towers lie."""
+    return [retraining_of(result) for result in ledger.starting_with(TEST).values()]
+
+
+def validated_accuracy(result: Mapping[str, Any]) -> float | None:
+    """The accuracy of a validation; None where the training collapsed."""
+    return None if COLLAPSED in result else float(result[OBJECTIVE_METRIC])
+
+
+def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
+    """What the last confirmation of every winner found."""
+    return [
+        ConfirmationRecord(**{**result, "lines": tuple(result["lines"])})
+        for result in ledger.starting_with(CONFIRMATION).values()
+    ]
+
+
+def keep_confirmation(ledger: Ledger, record: ConfirmationRecord) -> None:
+    """Keeps what a confirmation found, in the place of an earlier one of the same trial."""
+    ledger.keep(f"{CONFIRMATION}{record.trial}", asdict(record))
+
+
+def retraining_of(result: Mapping[str, Any]) -> RetrainRecord:
+    """A re-training, from the result of its test."""
+    return RetrainRecord(**{**result, "curve": curve_from_json(result["curve"])})
+
+
+def confirmed_folder(contender: str, epochs: int) -> str:
+    """The name of the folder of a confirmed model, by the contender's key."""
+    return f"confirmed-{contender}-{epochs}-epochs"
+
+
+def validation_accuracies(references: Iterable[ReferenceRecord]) -> dict[str, float]:
+    """The references that trials can be compared with, by a name for people: their accuracy."""
+    return {
+        reference.title: reference.metrics[OBJECTIVE_METRIC]
+        for reference in references
+        if reference.name not in FOR_OTHER_METRICS
+    }

@@ -1,0 +1,187 @@
+"""Optuna's storage, the truth about a study: opened once, checked, closed."""
+
+import optuna
+from optuna.storages import RDBStorage
+
+from search.config.study import DIRECTION, StudySpec, differences, override
+from search.records.errors import InputError
+from search.storage.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
+from search.storage.databases import (
+    explained,
+    holds_studies,
+    log_ahead,
+    make_database,
+    open_storage,
+    safe_url,
+)
+from search.storage.retry import Patience
+
+
+def recognized(
+    url: str, spec: StudySpec, *, any_seed: bool = False
+) -> tuple[str | None, StudySpec]:
+    """What tells the stored study from others of its name, and its file with the stored seed.
+
+    Writes nothing, so it serves as a check before any work.
+
+    Args:
+        url: of the storage.
+        spec: the study file.
+        any_seed: whether the study may have another seed than the file, as ``--seed`` gives it.
+
+    Returns:
+        The identity, None where there is no such study yet; and the file.
+
+    Raises:
+        InputError: the storage cannot be reached, or holds a study of this name that another
+            program made, or that was made with another space, direction or seed.
+    """
+    if not holds_studies(url):
+        return None, spec
+    try:
+        with explained(url):
+            study = optuna.load_study(storage=open_storage(url), study_name=spec.name)
+    except KeyError:
+        return None, spec
+    try:
+        seed = study.user_attrs.get(SEED)
+        if any_seed and isinstance(seed, int):
+            spec = override(spec, seed=seed)
+        refuse_other_study(study, spec)
+        return study.user_attrs.get(IDENTITY), spec
+    finally:
+        close_study(study)
+
+
+def open_study(
+    url: str,
+    spec: StudySpec,
+    data_fingerprint: str,
+    identity: str,
+    *,
+    patience: Patience | None = None,
+) -> optuna.Study:
+    """Opens the study, or creates it with the file's direction, space and seed.
+
+    Args:
+        url: of the storage.
+        spec: the study file.
+        data_fingerprint: of the data set it is searched on.
+        identity: given to a new study; one that exists keeps its own.
+        patience: with a database that is away later on.
+
+    Raises:
+        InputError: the storage cannot be reached, or holds a study of this name that another
+            program made, or that was made with another space, direction, seed or data set.
+            Nothing was written into that study.
+    """
+    with explained(url):
+        make_database(url)
+        log_ahead(url)
+        study = optuna.create_study(
+            storage=open_storage(url, patience),
+            study_name=spec.name,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    refuse_other_study(study, spec, data_fingerprint)
+    if COMPARABLE not in study.user_attrs:  # new, or its creation was interrupted
+        values = (identity, spec.study.seed, data_fingerprint, spec.comparable)
+        for mark, value in zip(MARKS, values, strict=True):
+            study.set_user_attr(mark, value)
+    return study
+
+
+def join_study(
+    url: str, spec: StudySpec, data_fingerprint: str, *, patience: Patience
+) -> optuna.Study:
+    """Opens a study that another process has opened with :func:`open_study`, to run trials.
+
+    Raises:
+        InputError: the study is not this one.
+        StorageLostError: the database does not answer.
+    """
+
+    def load() -> optuna.Study:
+        storage = open_storage(url, patience)
+        return optuna.load_study(storage=storage, study_name=spec.name)
+
+    study = patience.call(load)
+    refuse_other_study(study, spec, data_fingerprint)
+    return study
+
+
+def load_study(url: str, name: str, *, make: str, patience: Patience | None = None) -> optuna.Study:
+    """Opens a study that exists.
+
+    Args:
+        url: of the storage.
+        name: of the study.
+        make: the command that makes it, for the user.
+        patience: with a database that is away later on.
+
+    Raises:
+        InputError: the storage cannot be reached or holds no such study.
+    """
+    if not holds_studies(url):
+        raise InputError(_no_study(name, url, make))
+    try:
+        with explained(url):
+            return optuna.load_study(storage=open_storage(url, patience), study_name=name)
+    except KeyError:
+        raise InputError(_no_study(name, url, make)) from None
+
+
+def close_study(study: optuna.Study) -> None:
+    """Closes the database; the log of an SQLite database goes into it."""
+    storage = study._storage
+    backend = getattr(storage, "_backend", storage)
+    if isinstance(backend, RDBStorage):
+        backend.remove_session()
+        backend.engine.dispose()
+
+
+def refuse_other_study(
+    study: optuna.Study, spec: StudySpec, data_fingerprint: str | None = None
+) -> None:
+    """Refuses a stored study that another program, another file or other data made.
+
+    Raises:
+        InputError: it bears no mark of ours and holds something; or space, data, training,
+            direction, seed or (where given) fingerprint differ.
+    """
+    attributes = study.user_attrs
+    is_described = COMPARABLE in attributes  # not, if its creation was cut short
+    if not is_described:
+        _refuse_foreign(study)
+    found = differences(attributes[COMPARABLE], spec.comparable) if is_described else []
+    directions = ", ".join(direction.name.lower() for direction in study.directions)
+    if directions != DIRECTION:
+        found.append(f"direction was {directions}, is {DIRECTION}")
+    if is_described and attributes[SEED] != spec.study.seed:
+        seed = attributes[SEED]
+        found.append(f"seed was {seed}, is {spec.study.seed} (give --seed {seed})")
+    if is_described and data_fingerprint not in (None, attributes.get(DATA_FINGERPRINT)):
+        found.append("the prepared data set (or a library that prepared it) changed")
+    if found:
+        raise InputError(
+            f"study {spec.name!r} exists and cannot be mixed with this one: {'; '.join(found)}; "
+            "undo the change, or search under another name (copy the study file)"
+        )
+
+
+def _refuse_foreign(study: optuna.Study) -> None:
+    """Refuses a study without our marks, unless it is as empty as one just created."""
+    trials = len(study.get_trials(deepcopy=False))
+    foreign = study.user_attrs.keys() - set(MARKS)
+    if trials or foreign:
+        holds = f"{trials} {'trial' if trials == 1 else 'trials'}" if trials else min(foreign)
+        raise InputError(
+            f"study {study.study_name!r} exists and was made by another program: it holds {holds} "
+            "and no mark of a search; name another database with --storage, or search under "
+            "another name (copy the study file)"
+        )
+
+
+def _no_study(name: str, url: str, make: str) -> str:
+    return f"there is no study {name!r} in {safe_url(url)}; search it first: {make}"

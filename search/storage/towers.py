@@ -1,0 +1,82 @@
+"""The towers a study saves: which trial's lie where."""
+
+import shutil
+from pathlib import Path
+
+from deeprec.data.verified_files import check_folder, parsed, write_folder
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.model.saving import load_model_of, save_model
+from deeprec.model.towers import CandidateModel, QueryModel
+from search.config.sections import SAFE_NAME
+
+TOWER_FILES = ("query_model.keras", "candidate_model.keras")
+
+
+def save_towers(model: RetrievalModel, folder: Path, name: int | str) -> Path:
+    """Saves both towers into a folder of their own; whole, or not at all.
+
+    Args:
+        model: the model whose towers are saved.
+        folder: where the study keeps its towers.
+        name: the trial's number, or another name for the folder.
+
+    Returns:
+        The folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
+    """
+
+    def fill(new: Path) -> None:
+        towers = (model.query_model, model.candidate_model)
+        for tower, file in zip(towers, TOWER_FILES, strict=True):
+            save_model(tower, new / file)
+
+    target = tower_folder(folder, name)
+    write_folder(target, fill)
+    return target
+
+
+def find_towers(folder: Path, name: int | str) -> Path | None:
+    """The folder of the towers saved under that name, if both are there; nothing is read."""
+    target = tower_folder(folder, name)
+    return target if all((target / file).is_file() for file in TOWER_FILES) else None
+
+
+def load_towers(folder: Path) -> tuple[QueryModel, CandidateModel]:
+    """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
+
+    Args:
+        folder: a trial's own, see :func:`find_towers`.
+
+    Raises:
+        DataError: the folder does not hold both as they were written.
+    """
+    check_folder(folder, TOWER_FILES)
+    query_file, candidate_file = TOWER_FILES
+    with parsed(folder):
+        query = load_model_of(QueryModel, folder / query_file)
+        return query, load_model_of(CandidateModel, folder / candidate_file)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Removes what killed processes left of towers they were saving; returns how many.
+
+    Only for a process that knows it is alone: another might be saving at this moment.
+
+    Args:
+        folder: where the study keeps its towers.
+    """
+    left = [path for path in folder.glob(".trial-*") if path.is_dir() and not path.is_symlink()]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)
+
+
+def tower_folder(folder: Path, name: int | str) -> Path:
+    """Where the towers of a trial are, or would be.
+
+    Raises:
+        ValueError: the name would lead to another folder, or hide this one.
+    """
+    plain = f"trial-{name:04d}" if isinstance(name, int) else name
+    if not SAFE_NAME.fullmatch(plain):
+        raise ValueError(f"the towers' folder must have a plain name but got {name!r}")
+    return folder / plain

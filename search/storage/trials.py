@@ -1,0 +1,164 @@
+"""A trial as the study's database holds it, turned into plain data."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.config.space import readable
+from search.records.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.records.trials import TrialState as RecordState
+from search.storage.attributes import (
+    COMPUTED_ON,
+    CURVE,
+    DERIVED,
+    DIVERGED,
+    FIXED_PARAMETERS,
+    GRID_PARAMETERS,
+    INTERRUPTED,
+    OOM,
+    REASON,
+    REFERENCE,
+    RETRY_OF,
+    SUPERSEDED,
+    TRAIN_SECONDS,
+)
+
+
+def family_of(trial: FrozenTrial) -> Hashable:
+    """What the trials of one configuration have in common."""
+    family: Hashable = trial.user_attrs.get(REFERENCE) or trial.user_attrs.get(
+        RETRY_OF, trial.number
+    )
+    return family
+
+
+def was_interrupted(trial: FrozenTrial) -> bool:
+    """Whether the trial ended without a result of its own."""
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(INTERRUPTED))
+
+
+def was_superseded(trial: FrozenTrial) -> bool:
+    """Whether the trial never began."""
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(SUPERSEDED))
+
+
+def to_run_again(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The last try of the first configuration that was interrupted and has no other try left.
+
+    It follows from how the trials stand, not from who ran them: whoever asks gets one answer.
+    """
+    settled = {family_of(trial) for trial in trials if _settles(trial)}
+    last_tries: dict[Hashable, FrozenTrial] = {}
+    for trial in trials:
+        if was_interrupted(trial) and family_of(trial) not in settled:
+            last_tries[family_of(trial)] = trial
+    return min(last_tries.values(), key=lambda trial: trial.number, default=None)
+
+
+def superfluous(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that wait for a configuration that another trial has settled, or will."""
+    settled = {
+        family_of(trial)
+        for trial in trials
+        if _settles(trial) and trial.state != TrialState.WAITING
+    }
+    found: list[FrozenTrial] = []
+    for trial in trials:
+        if trial.state == TrialState.WAITING:
+            if family_of(trial) in settled:
+                found.append(trial)
+            settled.add(family_of(trial))
+    return found
+
+
+def _settles(trial: FrozenTrial) -> bool:
+    """Whether a configuration with this try needs no other."""
+    return not was_interrupted(trial) and not was_superseded(trial)
+
+
+_WITH_REASON: tuple[RecordState, ...] = ("diverged", "failed", "interrupted")
+
+
+def records(study: optuna.Study) -> list[TrialRecord]:
+    """All trials of the study, in the order of their numbers."""
+    return [record_of(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """What the storage holds of a trial, as plain data."""
+    attributes = trial.user_attrs
+    curve = curve_from_json(attributes.get(CURVE, []))
+    state = _state(trial)
+    best_epoch, value = (None, None) if state == "diverged" else _best_point(curve)
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        parameters=readable(tried_by(trial)),
+        derived=attributes.get(DERIVED, {}),
+        value=value,
+        best_epoch=best_epoch,
+        pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
+        reason=attributes.get(REASON) if state in _WITH_REASON else None,
+        out_of_memory=bool(attributes.get(OOM)),
+        reference=attributes.get(REFERENCE),
+        retry_of=attributes.get(RETRY_OF),
+        curve=curve,
+        started_ms=_milliseconds(trial.datetime_start),
+        ended_ms=_milliseconds(trial.datetime_complete),
+        computed_on=attributes.get(COMPUTED_ON, {}),
+        train_seconds=attributes.get(TRAIN_SECONDS),
+    )
+
+
+def curve_to_json(curve: Iterable[CurvePoint]) -> list[list[Any]]:
+    """The curve as the trial attribute ``curve`` holds it."""
+    return [[point.epoch, point.timestamp_ms, dict(point.metrics)] for point in curve]
+
+
+def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
+    """The curve that :func:`curve_to_json` wrote."""
+    return tuple(
+        CurvePoint(epoch=epoch, timestamp_ms=timestamp, metrics=metrics)
+        for epoch, timestamp, metrics in rows
+    )
+
+
+def _state(trial: FrozenTrial) -> RecordState:
+    if was_interrupted(trial) or was_superseded(trial):
+        return "interrupted"
+    if trial.state == TrialState.PRUNED and trial.user_attrs.get(DIVERGED):
+        return "diverged"
+    states: Mapping[TrialState, RecordState] = {
+        TrialState.WAITING: "waiting",
+        TrialState.RUNNING: "running",
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+    }
+    return states[trial.state]
+
+
+def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None]:
+    """The epoch and value of the highest validation accuracy, the earliest of equals."""
+    validated = [point for point in curve if OBJECTIVE_METRIC in point.metrics]
+    if not validated:
+        return None, None
+    best = max(validated, key=lambda point: (point.metrics[OBJECTIVE_METRIC], -point.epoch))
+    return best.epoch, best.metrics[OBJECTIVE_METRIC]
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def tried_by(trial: FrozenTrial) -> dict[str, int | float]:
+    """The parameters a trial tries or will try, as far as they are known.
+
+    A waiting trial holds none of its own yet, and one that was killed may hold only some; what
+    it was enqueued with, or what a grid reserved for it, completes them.
+    """
+    fixed: dict[str, int | float] = trial.system_attrs.get(FIXED_PARAMETERS, {})
+    reserved: dict[str, int | float] = trial.system_attrs.get(GRID_PARAMETERS, {})
+    return {**trial.params, **fixed, **reserved}

@@ -1,0 +1,202 @@
+"""Named views of an experiment's table in MLflow's pages: which runs, sorted how, which columns.
+
+MLflow keeps a saved view as a tag of the experiment; everybody finds it in the list "Views", and
+a link opens it. What a page shows without one cannot be chosen.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search.records.trials import OBJECTIVE_METRIC
+
+BEST = f"best_{OBJECTIVE_METRIC}"
+"""The metric that trials are compared by, on child runs and on the parent."""
+
+STUDY_NAME = "deeprec.study_name"
+"""Tag of a study's run; its experiment may have been renamed."""
+
+KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
+SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
+WRITTEN = "deeprec.written"
+"""Tag of a run: digests of its name and its note as they were written last."""
+
+PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
+
+RANK = "deeprec.rank"
+"""Tag of a complete trial: its place among them by value, from 1."""
+
+TOWERS_FOLDER = "towers"
+"""The folder of a run's artifacts that holds its towers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContext:
+    """A study as its runs describe it.
+
+    Attributes:
+        name: of the study, and of its MLflow experiment.
+        spec_text: the study file, kept as the artifact ``study.toml``.
+        space_hash: of the search space.
+        seed: of the study.
+        trials: how many finished trials the study shall have.
+        data_name: the data set, such as ``movielens/100k``.
+        data_fingerprint: of the prepared data.
+        data_source: where the data came from, in words or as an address.
+        split: how the rows were divided.
+        rows: number of rows by part, such as ``{"train": 70000, "validation": 10000}``; empty
+            where they are not known.
+        git_commit: of the code; None outside of a repository.
+        versions: version by library.
+        next_command: what a person would run next, shown in the parent's note.
+        identity: what tells this study from another of the same name, such as one in a storage
+            that was deleted since: any text kept with the study. Without it the name has to do,
+            and a study that starts over would find the runs of its predecessor.
+    """
+
+    name: str
+    spec_text: str
+    space_hash: str
+    seed: int
+    trials: int
+    data_name: str
+    data_fingerprint: str
+    data_source: str
+    split: str
+    rows: Mapping[str, int]
+    git_commit: str | None
+    versions: Mapping[str, str]
+    next_command: str
+    identity: str = ""
+
+    @property
+    def key(self) -> str:
+        """The value of the tag ``deeprec.study`` by which the study finds its runs."""
+        return self.identity or self.name
+
+
+_TAG = "mlflow.sharedViewState."
+_NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
+_WIDTHS: Mapping[str, int] = {
+    _NAME: 190,
+    _CREATED: 140,
+    "params.`layer_sizes`": 150,
+    # Two names with one beginning, which would read the same if they were cut off.
+    "metrics.`test_top_100_accuracy`": 210,
+    "metrics.`test_top_100_accuracy_unseen`": 265,
+}
+_WIDTH = 115
+"""Pixels of a column that has no other width: what a number and most names need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A saved view.
+
+    Attributes:
+        key: in links.
+        name: for people.
+        runs: which, in MLflow's filter language.
+        by: the column that they are sorted by, the highest first.
+        columns: from left to right.
+    """
+
+    key: str
+    name: str
+    runs: str
+    by: str
+    columns: tuple[str, ...]
+
+
+TRIALS = View(
+    key="trials",
+    name="Trials, best first",
+    runs=f"tags.`{KIND}` = 'trial'",
+    by=f"metrics.`{BEST}`",
+    columns=(
+        f"metrics.`{BEST}`",
+        "tags.`deeprec.rank`",
+        "params.`layer_sizes`",
+        "params.`embedding_dimension`",
+        "params.`learning_rate`",
+        "params.`parameter_count`",
+        "metrics.`best_epoch`",
+        "tags.`deeprec.state`",
+    ),
+)
+TESTS = View(
+    key="tests",
+    name="Test rows: models and references",
+    runs="metrics.`test_top_100_accuracy` >= 0",
+    by="metrics.`test_top_100_accuracy`",
+    columns=(
+        "metrics.`test_top_100_accuracy`",
+        "metrics.`test_top_100_accuracy_unseen`",
+        "metrics.`test_recall_at_10`",
+        "metrics.`test_ndcg_at_10`",
+    ),
+)
+VIEWS = (TRIALS, TESTS)
+
+
+def view_tags(study: str, experiment_id: str, created_ms: int) -> Mapping[str, str]:
+    """The experiment's tags that make its views, and the note that leads to them.
+
+    Args:
+        study: the name of the study.
+        experiment_id: MLflow's id of its experiment.
+        created_ms: when the views are made, milliseconds since 1970.
+    """
+    return {
+        NOTE: _note(study, experiment_id),
+        **{_TAG + view.key: _saved(view, created_ms) for view in VIEWS},
+    }
+
+
+def width_of(column: str) -> int:
+    """The pixels of a column."""
+    return _WIDTHS.get(column, _WIDTH)
+
+
+def view_path(view: View, experiment_id: str) -> str:
+    """Where MLflow's pages show a view, to be put behind the server's address."""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.key}"
+
+
+def _note(study: str, experiment_id: str) -> str:
+    links = ", ".join(f"[{view.name}]({view_path(view, experiment_id)})" for view in VIEWS)
+    return (
+        f"Study `{study}`: {links}. Its parent run holds the result and the report; to compare "
+        "trials, select some and press Compare."
+    )
+
+
+def _saved(view: View, created_ms: int) -> str:
+    state = base64.b64encode(zlib.compress(json.dumps(_state(view)).encode(), 9)).decode()
+    return json.dumps(
+        {
+            "name": view.name,
+            "createdAt": created_ms,
+            "updatedAt": created_ms,
+            "state": f"deflate;{state}",
+        }
+    )
+
+
+def _state(view: View) -> Mapping[str, object]:
+    """The state as MLflow's pages write it; what they do not find there is as they come."""
+    order = [_NAME, *view.columns, _DURATION, _CREATED]
+    return {
+        "searchFilter": view.runs,
+        "orderByKey": view.by,
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(view.columns),
+        "columnOrder": order,
+        "columnWidths": {column: width_of(column) for column in order},
+    }

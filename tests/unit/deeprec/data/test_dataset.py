@@ -1,0 +1,194 @@
+"""The data set and its splits: nothing lost, nothing shared, in the right order."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeprec.config import DataConfig
+from deeprec.data.dataset import (
+    Dataset,
+    Splits,
+    TrainingData,
+    default_cache_dir,
+    load_dataset,
+    load_prepared,
+    split,
+    user_cache_dir,
+)
+from deeprec.data.tables import FeatureTable, Interactions
+from deeprec.errors import DataError
+from tests.synthetic import random_interactions
+
+ROWS = 50
+
+
+@pytest.fixture(scope="module")
+def small(users: FeatureTable, movies: FeatureTable) -> Dataset:
+    rng = np.random.default_rng(6)
+    timestamps = rng.integers(0, 20, ROWS).astype(np.uint32)  # with equal ones among them
+    return Dataset(
+        name="movielens/100k",
+        users=users,
+        movies=movies,
+        user_ids=np.arange(users.rows, dtype=np.int32),
+        movie_ids=np.arange(movies.rows, dtype=np.int32),
+        interactions=replace(random_interactions(ROWS, seed=5), timestamp=timestamps),
+        tutorial_order=rng.permutation(ROWS).astype(np.int64),
+        titles=("",),
+        fingerprint="0" * 64,
+        source="a test",
+    )
+
+
+def rows_of(interactions: Interactions) -> list[tuple[float, ...]]:
+    columns = (interactions.user_id, interactions.movie_id, interactions.timestamp)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def joined(splits: Splits) -> list[tuple[float, ...]]:
+    return [row for part in (splits.train, splits.validation, splits.test) for row in rows_of(part)]
+
+
+SIZES = st.tuples(st.integers(1, 24), st.integers(1, 24))
+
+
+@given(sizes=SIZES, kind=st.sampled_from(["random", "temporal"]))
+def test_every_row_is_in_exactly_one_part(
+    small: Dataset, sizes: tuple[int, int], kind: str
+) -> None:
+    validation, test = sizes
+    config = DataConfig(split=kind, validation_rows=validation, test_rows=test)  # type: ignore[arg-type]
+    splits = split(small, config)
+    assert (len(splits.validation), len(splits.test)) == sizes
+    assert len(splits.train) == ROWS - validation - test
+    assert sorted(joined(splits)) == sorted(rows_of(small.interactions))
+
+
+@given(sizes=SIZES)
+def test_random_split_keeps_the_order_of_the_tutorial(
+    small: Dataset, sizes: tuple[int, int]
+) -> None:
+    splits = split(small, DataConfig(validation_rows=sizes[0], test_rows=sizes[1]))
+    assert small.tutorial_order is not None
+    assert joined(splits) == rows_of(small.interactions[small.tutorial_order])
+
+
+@given(sizes=SIZES)
+def test_random_split_of_shuffled_rows_keeps_their_order_and_copies_nothing(
+    small: Dataset, sizes: tuple[int, int]
+) -> None:
+    shuffled = replace(small, tutorial_order=None)
+    splits = split(shuffled, DataConfig(validation_rows=sizes[0], test_rows=sizes[1]))
+    assert joined(splits) == rows_of(small.interactions)
+    for part in (splits.train, splits.validation, splits.test):
+        assert np.shares_memory(part.user_id, small.interactions.user_id)
+        assert np.shares_memory(part.timestamp, small.interactions.timestamp)
+
+
+@given(sizes=SIZES)
+def test_temporal_split_never_trains_on_the_future(small: Dataset, sizes: tuple[int, int]) -> None:
+    config = DataConfig(split="temporal", validation_rows=sizes[0], test_rows=sizes[1])
+    splits = split(small, config)
+    assert splits.train.timestamp.max() <= splits.validation.timestamp.min()
+    assert splits.validation.timestamp.max() <= splits.test.timestamp.min()
+
+
+def test_rows_of_one_second_keep_their_order(small: Dataset) -> None:
+    at_once = replace(small.interactions, timestamp=np.zeros(ROWS, dtype=np.uint32))
+    config = DataConfig(split="temporal", validation_rows=5, test_rows=5)
+    splits = split(replace(small, interactions=at_once), config)
+    np.testing.assert_array_equal(
+        np.concatenate([splits.train.user_id, splits.validation.user_id, splits.test.user_id]),
+        small.interactions.user_id,
+    )
+
+
+@pytest.mark.parametrize(("validation", "test"), [(25, 25), (1, 49), (40, 30)])
+def test_split_that_leaves_nothing_to_train_on_is_refused(
+    small: Dataset, validation: int, test: int
+) -> None:
+    config = DataConfig(validation_rows=validation, test_rows=test)
+    with pytest.raises(
+        DataError, match=f"must leave rows of 50 .* but got {validation} and {test}"
+    ):
+        split(small, config)
+
+
+def test_training_data_has_no_way_to_the_test_rows() -> None:
+    assert set(TrainingData.__dataclass_fields__) == {"users", "movies", "train", "validation"}
+
+
+def test_missing_data_directory_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        load_dataset(
+            DataConfig(),
+            data_dir=tmp_path / "nothing",
+            cache_dir=tmp_path / "cache",
+            announce=lambda _: None,
+        )
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_nothing_is_written_where_only_prepared_data_is_asked_for(tmp_path: Path) -> None:
+    assert load_prepared(DataConfig(), cache_dir=tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    config = DataConfig(dataset="movielens/1b")  # type: ignore[arg-type]
+    message = (
+        "must be one of movielens/100k, movielens/1m, movielens/20m, movielens/25m "
+        "but got 'movielens/1b'"
+    )
+    for load in (load_dataset, load_prepared):
+        with pytest.raises(DataError, match=message):
+            load(config, cache_dir=tmp_path)
+
+
+def test_cache_is_kept_where_the_platform_keeps_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "deeprec"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def no_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that not even root can make; returns the folder of temporary files."""
+    (tmp_path / "file").touch()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    return temporary
+
+
+def test_a_cache_folder_that_cannot_be_written_has_a_stand_in(no_cache_folder: Path) -> None:
+    folder = default_cache_dir()
+    assert folder.parent == no_cache_folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert default_cache_dir() == folder
+
+
+def test_a_stand_in_that_others_can_write_is_not_trusted(no_cache_folder: Path) -> None:
+    folder = default_cache_dir()
+    folder.chmod(0o770)
+    assert default_cache_dir() == user_cache_dir()
+    folder.rmdir()
+    folder.symlink_to(no_cache_folder)
+    assert default_cache_dir() == user_cache_dir()
+
+
+def test_without_any_place_for_a_cache_the_usual_one_is_named(
+    no_cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert default_cache_dir() == user_cache_dir()

@@ -1,0 +1,132 @@
+"""From age, gender and occupation to the features of a user nobody has seen."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeprec.data.profiles import OCCUPATIONS, PUBLISHED, Profile, ProfileEncoder
+from deeprec.errors import RequestError
+from tests.tiny_recommender import ENCODINGS
+
+ENCODER = ProfileEncoder(ENCODINGS)
+OF_1M = ProfileEncoder(
+    ({"name": "bucketized_user_age", "kind": "categorical", "values": [25, 1, 56, 18]},)
+)
+
+
+def test_all_that_the_data_set_knows_is_asked() -> None:
+    assert ENCODER.questions == ("age", "gender", "occupation")
+    assert OF_1M.questions == ("age",)
+
+
+@pytest.mark.parametrize(
+    ("profile", "gender", "age", "cross", "occupation"),
+    [
+        (Profile(24.9, "M", "student"), 0, 0, 4, 0),
+        (Profile(25, "M", "writer"), 0, 1, 3, 1),
+        (Profile(39.9, "F", "technician/engineer"), 1, 1, 2, 2),
+        (Profile(40, "F", "student"), 1, 2, 4, 0),
+    ],
+)
+def test_features_follow_from_what_was_learned(
+    profile: Profile, gender: int, age: int, cross: int, occupation: int
+) -> None:
+    assert ENCODER.features_of(profile) == {
+        "user_gender": gender,
+        "raw_user_age": age,
+        "user_gender_X_raw_user_age": cross,
+        "user_occupation_label": occupation,
+    }
+
+
+@given(age=st.floats(1, 130))
+def test_every_age_lies_in_a_bin_that_grows_with_it(age: float) -> None:
+    found = ENCODER.features_of(Profile(age, "F", "writer"))["raw_user_age"]
+    assert found == (age >= 25) + (age >= 40)
+
+
+@pytest.mark.parametrize(
+    ("age", "index"), [(1, 1), (17, 1), (18, 3), (24, 3), (25, 0), (55, 0), (56, 2), (99, 2)]
+)
+def test_ages_published_as_ranges_are_named_by_their_youngest(age: float, index: int) -> None:
+    assert OF_1M.features_of(Profile(age)) == {"bucketized_user_age": index}
+
+
+@pytest.mark.parametrize("occupation", ["engineer", "Technician", " technician/engineer "])
+def test_an_occupation_may_be_named_by_one_of_its_parts(occupation: str) -> None:
+    assert ENCODER.features_of(Profile(30, "f", occupation))["user_occupation_label"] == 2
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        (Profile(30, "F"), "needs age, gender, occupation; occupation is missing"),
+        (Profile(30), "gender, occupation is missing"),
+        (
+            Profile(30, "F", "wizard"),
+            "must be one of student, technician/engineer, writer but got 'wizard'",
+        ),
+        (
+            Profile(30, "F", "lawyer"),  # TFDS knows it; nobody in this data set is one
+            "must be one of student, technician/engineer, writer but got 'lawyer'",
+        ),
+        (Profile(30, "", "writer"), "gender must be one of F, M but got ''"),
+        (Profile(0, "F", "writer"), "age must lie in 1 to 130 but got 0"),
+        (Profile(131, "F", "writer"), "but got 131"),
+        (Profile(math.nan, "F", "writer"), "but got nan"),
+        (Profile(math.inf, "F", "writer"), "but got inf"),
+    ],
+)
+def test_what_the_data_set_does_not_know_is_refused_with_what_it_does(
+    profile: Profile, message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        ENCODER.features_of(profile)
+
+
+@pytest.mark.parametrize(
+    ("published", "label"),
+    [
+        ("administrator", "clerical/admin"),
+        ("artist", "artist"),
+        ("doctor", "doctor/health care"),
+        ("educator", "academic/educator"),
+        ("engineer", "technician/engineer"),
+        ("entertainment", "entertainment"),
+        ("executive", "executive/managerial"),
+        ("healthcare", "doctor/health care"),
+        ("homemaker", "homemaker"),
+        ("lawyer", "lawyer"),
+        ("librarian", "librarian"),
+        ("marketing", "sales/marketing"),
+        ("none", "other/not specified"),
+        ("other", "other/not specified"),
+        ("programmer", "programmer"),
+        ("retired", "retired"),
+        ("salesman", "sales/marketing"),
+        ("scientist", "scientist"),
+        ("student", "student"),
+        ("technician", "technician/engineer"),
+        ("writer", "writer"),
+        ("Administrator", "clerical/admin"),
+        ("K-12 student", "student"),
+        ("college/grad student", "student"),
+    ],
+)
+def test_occupations_are_known_as_movielens_publishes_them(published: str, label: str) -> None:
+    """Those of ``u.occupation`` of 100K by TFDS's own conversion, then those of 1M's README."""
+    everybody = list(range(len(OCCUPATIONS)))
+    encoder = ProfileEncoder(
+        ({"name": "user_occupation_label", "kind": "categorical", "values": everybody},)
+    )
+    features = encoder.features_of(Profile(occupation=published))
+    assert OCCUPATIONS[features["user_occupation_label"]] == label
+
+
+def test_no_part_of_an_occupation_names_two() -> None:
+    parts = [part.casefold() for name in OCCUPATIONS for part in name.split("/")]
+    parts += [name for name in PUBLISHED if PUBLISHED[name] in OCCUPATIONS]
+    assert parts[-len(PUBLISHED) :] == list(PUBLISHED)
+    assert len(set(parts)) == len(parts)

@@ -1,0 +1,103 @@
+"""Batches: nothing lost, nothing reordered, distinct rows."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeprec.data.tables import IntArray, Interactions
+from deeprec.training.batches import Batches, Side, batched, batched_by_user
+from deeprec.training.device_tables import rows_of
+from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
+
+USERS = random_table(USER_SCHEMA, np.random.default_rng(1))
+MOVIES = random_table(MOVIE_SCHEMA, np.random.default_rng(2))
+
+
+def in_memory(interactions: Interactions, batch_size: int) -> Batches:
+    return jax.tree.map(np.asarray, batched(interactions, batch_size, USERS, MOVIES))
+
+
+@given(rows=st.integers(1, 60), batch_size=st.integers(1, 25), seed=st.integers(0, 99))
+def test_batches_hold_the_interactions_in_order(rows: int, batch_size: int, seed: int) -> None:
+    interactions = random_interactions(rows, seed)
+    batches = in_memory(interactions, batch_size)
+    real = np.arange(batch_size) < batches.sizes[:, None]
+
+    def ids_of(side: Side) -> IntArray:
+        ids, positions = (np.asarray(part, int) for part in (side.ids, side.positions))
+        return np.take_along_axis(ids, positions, axis=1)
+
+    assert len(batches.sizes) == -(-rows // batch_size)
+    assert batches.sizes.sum() == rows
+    np.testing.assert_array_equal(ids_of(batches.users)[real], interactions.user_id)
+    np.testing.assert_array_equal(ids_of(batches.movies)[real], interactions.movie_id)
+    np.testing.assert_array_equal(batches.ratings[real], interactions.rating)
+
+
+def test_each_user_of_a_batch_stands_there_once() -> None:
+    interactions = random_interactions(100, seed=5)
+    batches = in_memory(interactions, 50)
+    by_batch = interactions.user_id.reshape(2, 50)
+    assert batches.users.ids is not None
+    for users, batch in zip(batches.users.ids, by_batch, strict=True):
+        assert list(users[: len(np.unique(batch))]) == sorted(set(batch))
+        assert not users[len(np.unique(batch)) :].any()
+
+
+def test_the_words_of_each_batch_are_those_of_its_movies() -> None:
+    batches = in_memory(random_interactions(90, seed=6), 20)
+    titles = MOVIES.columns["movie_title"]
+    table = rows_of(MOVIES)
+    assert batches.movies.ids is not None
+    for number, ids in enumerate(batches.movies.ids):
+        places = {name: stacked[number] for name, stacked in batches.movies.places.items()}
+        words = table.take(jnp.asarray(ids), places).lists["movie_title"]
+        for row, title in enumerate(titles[ids]):
+            assert list(words.values[words.rows == row]) == list(title[title != 0])
+        assert (words.rows <= len(ids)).all()
+
+
+def test_no_interactions_is_refused() -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        batched(random_interactions(5, seed=1)[:0], 10, USERS, MOVIES)
+
+
+@given(rows=st.integers(10, 80), batch_size=st.integers(1, 25), seed=st.integers(0, 99))
+def test_batches_by_user_hold_every_rating_above_zero_once(
+    rows: int, batch_size: int, seed: int
+) -> None:
+    interactions = random_interactions(rows, seed)
+    batches = jax.tree.map(np.asarray, batched_by_user(interactions, batch_size, USERS, MOVIES))
+    assert batches.movies.ids is None
+    found: list[tuple[int, int, float]] = []
+    for number, ids in enumerate(batches.users.ids):
+        real = slice(0, batches.sizes[number])
+        assert not batches.ratings[number, batches.sizes[number] :].any()
+        users = ids[batches.users.positions[number, real]]
+        movies, ratings = (
+            part[number, real] for part in (batches.movies.positions, batches.ratings)
+        )
+        found += zip(users.tolist(), movies.tolist(), ratings.tolist(), strict=True)
+    rated = interactions[interactions.rating > 0]
+    columns = (rated.user_id, rated.movie_id, rated.rating)
+    assert sorted(found) == sorted(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_a_user_is_in_one_batch_by_user_with_all_that_was_rated() -> None:
+    batches = batched_by_user(random_interactions(90, seed=6), 7, USERS, MOVIES)
+    ids = np.asarray(batches.users.ids)
+    distinct = ids[ids > 0]
+    assert len(distinct) == len(set(distinct.tolist()))
+    assert ids.shape == (-(-len(distinct) // 7), 7)
+
+
+def test_batches_by_user_of_ratings_of_zero_alone_are_refused() -> None:
+    interactions = random_interactions(5, seed=1)
+    worst = replace(interactions, rating=np.zeros(5, np.float32))
+    with pytest.raises(ValueError, match="must not be empty"):
+        batched_by_user(worst, 10, USERS, MOVIES)

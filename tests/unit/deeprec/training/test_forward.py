@@ -1,0 +1,87 @@
+"""The towers as pure functions compute what the Keras models compute."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deeprec.config import ModelConfig
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
+from deeprec.model.retrieval import RetrievalModel
+from deeprec.model.towers import QueryModel
+from deeprec.training.device_tables import places_of, rows_of, take_rows
+from deeprec.training.forward import TowerShape, assign_weights, embed, weights_of
+from tests.synthetic import random_table
+
+ROWS = 23
+ID = Feature(name="id", kind="id", vocabulary_size=ROWS)
+
+single_valued = st.builds(
+    Feature,
+    name=st.uuids().map(str),
+    kind=st.sampled_from(["categorical", "discretized", "cross"]),
+    vocabulary_size=st.sampled_from([2, 64, 65, 300]),
+)
+multivalued = st.builds(
+    Feature,
+    name=st.uuids().map(str),
+    kind=st.sampled_from(["text", "tags"]),
+    vocabulary_size=st.sampled_from([2, 64, 65, 300]),
+    length=st.integers(1, 5),
+)
+schemas = st.lists(single_valued | multivalued, max_size=4).flatmap(
+    lambda features: st.permutations([ID, *features]).map(lambda all_: FeatureSchema(tuple(all_)))
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(schema=schemas, depth=st.integers(1, 3), normalize=st.booleans(), seed=st.integers(0, 99))
+def test_a_tower_of_any_schema_equals_its_keras_model(
+    schema: FeatureSchema, depth: int, normalize: bool, seed: int
+) -> None:
+    table = random_table(schema, np.random.default_rng(seed))
+    tower = QueryModel(
+        schema, (6, 5, 4)[:depth], embedding_dimension=3, normalize=normalize, seed=seed
+    )
+    for layer in tower.dense_layers:  # a bias of zero would hide one that is not added
+        layer.bias.assign(np.random.default_rng(seed).normal(size=layer.bias.shape))
+    weights = [variable.value for variable in tower.trainable_variables]
+    expected = np.asarray(tower(table.columns))
+
+    shape = TowerShape(schema, normalize)
+    everything = embed(shape, weights, rows_of(table))
+    np.testing.assert_allclose(everything, expected, atol=1e-6)
+
+    some = np.array([5, 0, 19, 7], np.int32)
+    taken = rows_of(table).take(jnp.asarray(some), places_of(table, some))
+    np.testing.assert_allclose(embed(shape, weights, taken), expected[some], atol=1e-6)
+
+
+def test_embeddings_of_the_id_may_be_looked_up_already(users: FeatureTable) -> None:
+    tower = QueryModel(users.schema, (6, 4), embedding_dimension=3, seed=1)
+    weights = [variable.value for variable in tower.trainable_variables]
+    ids = jnp.array([3, 1, 30])
+    rows = rows_of(users).take(ids, {})
+    looked_up = [take_rows(weights[0], ids), *weights[1:]]
+    shape = TowerShape.of(tower)
+    np.testing.assert_array_equal(
+        embed(shape, looked_up, rows._replace(ids=None)), embed(shape, weights, rows)
+    )
+
+
+def test_weights_go_back_where_they_came_from(users: FeatureTable, movies: FeatureTable) -> None:
+    config = ModelConfig(layer_sizes=(6, 4), embedding_dimension=3, retrieval_k=5)
+    source, target = (
+        RetrievalModel.for_tables(users, movies, config, seed=seed) for seed in (1, 2)
+    )
+    assign_weights(target, weights_of(source))
+    for mine, yours in zip(source.trainable_variables, target.trainable_variables, strict=True):
+        np.testing.assert_array_equal(mine.value, yours.value)
+
+
+def test_weights_of_another_backend_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: "torch")
+    tower = object()  # whatever it is, it is not looked at
+    with pytest.raises(RuntimeError, match="needs Keras on JAX but got torch; set KERAS_BACKEND"):
+        weights_of(tower)  # type: ignore[arg-type]

@@ -1,0 +1,152 @@
+"""Which model is the champion."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.analysis.noise import Sample, Spread, noise_of
+from search.analysis.promotion import Confirmed, Decision, Evidence
+from search.analysis.promotion import decide as decide_by
+
+EVIDENCE = Evidence(
+    collapsed=0,
+    trainings=8,
+    chance=0.06,
+    validation=Sample.of([0.34, 0.35, 0.36]),
+    reference=Sample.of([0.30, 0.31, 0.32]),
+    reference_name="the tutorial's (32,)",
+)
+
+
+def confirmed(
+    mean: float, deviation: float | None = 0.003, seeds: int = 4, data: str = "a", split: str = "r"
+) -> Confirmed:
+    return Confirmed(
+        mean=mean, deviation=deviation, seeds=seeds, data_fingerprint=data, split=split
+    )
+
+
+def decide(
+    new: Confirmed,
+    champion: Confirmed | None,
+    choice: bool | None = None,
+    **changes: Any,
+) -> Decision:
+    return decide_by(new, replace(EVIDENCE, **changes), champion, choice)
+
+
+def test_the_first_model_that_beats_chance_and_the_reference_is_the_champion() -> None:
+    assert decide(confirmed(0.3), None) == Decision(True, "there was no champion")
+
+
+def test_a_model_of_which_a_training_collapsed_is_no_champion() -> None:
+    decision = decide(confirmed(0.9), confirmed(0.3), collapsed=1)
+    assert decision == Decision(False, "unstable: 1 of 8 trainings collapsed")
+
+
+@pytest.mark.parametrize("mean", [0.04, 0.06, 0.0635])  # t(0.95, 3) * 0.003 / 2 = 0.00353
+def test_a_model_that_is_no_better_than_chance_is_no_champion(mean: float) -> None:
+    decision = decide(confirmed(mean), None)
+    assert not decision.promote
+    assert "against 0.0600 of chance: not better by more than the noise (0.0035)" in decision.reason
+    assert decide(confirmed(0.0636), None).promote
+
+
+def test_a_model_that_does_not_beat_the_reference_of_its_study_is_no_champion() -> None:
+    decision = decide(confirmed(0.3), None, reference=Sample.of([0.34, 0.35, 0.355]))
+    assert not decision.promote
+    assert "of the tutorial's (32,): not better by more than the noise" in decision.reason
+    assert decide(confirmed(0.3), None, reference=None).promote, "it is the reference itself"
+
+
+def test_references_that_need_no_search_do_not_decide_but_are_named() -> None:
+    one = decide(confirmed(0.3), None, not_beaten=["popularity"])
+    assert one.promote
+    assert one.reason.endswith("; it does not beat popularity, which needs no search")
+    three = decide(confirmed(0.3), None, not_beaten=["popularity", "damped mean", "EASE"])
+    assert three.reason.endswith("beat popularity, damped mean and EASE, which need no search")
+
+
+@pytest.mark.parametrize(
+    ("new", "promote", "words"),
+    # Six degrees of freedom: t(0.95, 6) = 1.9432; the noise is 1.9432 * 0.003 / sqrt(2) = 0.00412
+    [
+        (0.3042, True, "more than the noise (0.0041)"),
+        (0.3041, False, "not better by more than the noise (0.0041)"),
+        (0.3, False, "not better"),
+        (0.2, False, "not better"),
+    ],
+)
+def test_a_new_champion_is_better_by_more_than_the_noise(
+    new: float, promote: bool, words: str
+) -> None:
+    decision = decide(confirmed(new), confirmed(0.3))
+    assert decision.promote is promote
+    assert decision.reason == (
+        f"mean test accuracy {new:.4f} against the champion's 0.3000: {words}"
+    )
+
+
+@given(
+    mean=st.floats(0.2, 1),
+    other=st.floats(0.2, 1),
+    deviations=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)),
+    seeds=st.tuples(st.integers(2, 20), st.integers(2, 20)),
+)
+def test_two_models_never_replace_each_other_in_turn(
+    mean: float, other: float, deviations: tuple[float, float], seeds: tuple[int, int]
+) -> None:
+    one = confirmed(mean, deviations[0], seeds[0])
+    two = confirmed(other, deviations[1], seeds[1])
+    assert not (decide(one, two).promote and decide(two, one).promote)
+    noise = noise_of(*map(Spread, deviations, seeds))
+    assert noise is not None
+    if decide(one, None).promote:
+        assert decide(one, two).promote == (mean - other > noise)
+
+
+@pytest.mark.parametrize("single", [confirmed(0.5, None, 1), confirmed(0.5, 0.0, 1)])
+@pytest.mark.parametrize("champion", [None, confirmed(0.3)])
+def test_a_single_seed_makes_no_champion(single: Confirmed, champion: Confirmed | None) -> None:
+    decision = decide(single, champion)
+    assert not decision.promote
+    assert "a single seed leaves the noise unknown; give more --seeds" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("champion", "message"),
+    [
+        (
+            confirmed(0.1, data="b"),
+            "not comparable: the champion was tested on other data (b, not a)",
+        ),
+        (
+            confirmed(0.1, split="t"),
+            "not comparable: the champion was tested on another split (t, not r)",
+        ),
+    ],
+)
+def test_another_test_is_not_comparable(champion: Confirmed, message: str) -> None:
+    decision = decide(confirmed(0.9), champion)
+    assert not decision.promote
+    assert decision.reason == message
+
+
+@pytest.mark.parametrize("new", [0.2, 0.4])
+@pytest.mark.parametrize("choice", [True, False])
+def test_the_user_has_the_last_word(new: float, choice: bool) -> None:
+    decision = decide(confirmed(new), confirmed(0.3), choice)
+    assert decision.promote is choice
+    overruled = choice != (new > 0.3)
+    flag = "--promote was given; " if choice else "--no-promote was given; "
+    assert decision.reason.startswith(flag) is overruled
+    assert "against the champion's 0.3000" in decision.reason
+
+
+def test_even_the_first_model_may_be_kept_from_being_the_champion() -> None:
+    decision = decide(confirmed(0.3), None, choice=False)
+    assert not decision.promote
+    assert decision.reason == "--no-promote was given; there was no champion"

@@ -1,0 +1,175 @@
+"""What a study has reached, in words: before a confirmation, after it, and long after it."""
+
+import pytest
+
+from search.analysis.noise import Sample
+from search.analysis.promotion import listed
+from search.analysis.verdict import Leader, verdict
+from tests.unit.search.sample_records import trial
+
+TUTORIAL = "tutorial (64, 32)"
+POPULARITY = {"popularity": 0.3}
+SEEDS = (0.318, 0.32, 0.322)
+SEARCHED = [trial(0, value=0.339), trial(1, value=0.364)]
+
+
+def test_the_best_is_held_against_reference_and_popularity() -> None:
+    trials = [trial(0, value=0.321, reference=TUTORIAL), trial(1, value=0.339), trial(2, "pruned")]
+    assert verdict(trials, POPULARITY) == [
+        "3 trials: 2 complete, 1 pruned. Trial 1 is the best: 33.9% of the five-star "
+        "validation ratings are in its top 100; the best that "
+        'the study file enqueues, "tutorial (64, 32)", has 32.1%.',
+        "It is better than every reference: popularity.",
+    ]
+
+
+@pytest.mark.parametrize("accuracy", [0.339, 0.45])
+def test_a_best_that_does_not_beat_a_reference_is_said_not_to(accuracy: float) -> None:
+    standing = verdict([trial(1, value=0.339)], {"popularity": 0.3, "EASE": accuracy})[1]
+    assert standing == "It is NOT better than EASE, which needs no search."
+
+
+def test_references_that_were_not_measured_are_not_spoken_of() -> None:
+    assert len(verdict([trial(1, value=0.339)], {})) == 1
+
+
+def test_a_reference_may_be_the_best_itself() -> None:
+    trials = [trial(0, value=0.34, reference=TUTORIAL), trial(1, value=0.33)]
+    assert "Trial 0 is the best: 34.0%" in verdict(trials, POPULARITY)[0]
+    assert verdict(trials, POPULARITY)[0].endswith(
+        '; the study file enqueues it as "tutorial (64, 32)".'
+    )
+
+
+def test_the_best_of_the_references_is_the_one_that_is_named() -> None:
+    trials = [
+        trial(0, value=0.30, reference="narrow"),
+        trial(1, value=0.32, reference="wide"),
+        trial(2, value=0.34),
+        trial(3, "pruned", value=0.9, reference="pruned"),
+    ]
+    assert verdict(trials, POPULARITY)[0].endswith('enqueues, "wide", has 32.0%.')
+
+
+def test_without_a_reference_none_is_spoken_of() -> None:
+    assert verdict([trial(1, value=0.339)], POPULARITY)[0].endswith("are in its top 100.")
+
+
+def test_without_a_complete_trial_there_is_no_best() -> None:
+    trials = [trial(0, "pruned"), trial(1, "failed"), trial(2, "interrupted")]
+    assert verdict(trials, POPULARITY) == [
+        "3 trials: 0 complete, 1 pruned, 1 failed, 1 interrupted. "
+        "No trial is complete, so there is no best one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "counted"),
+    [(0, "0 trials: 0 complete"), (1, "1 trial: 1 complete"), (2, "2 trials: 2 complete")],
+)
+def test_one_trial_is_one_trial(count: int, counted: str) -> None:
+    assert verdict([trial(number) for number in range(count)], POPULARITY)[0].startswith(counted)
+
+
+def test_trials_that_have_not_ended_are_not_counted() -> None:
+    trials = [trial(0), trial(1, "running"), trial(2, "waiting")]
+    assert verdict(trials, POPULARITY)[0].startswith("1 trial: 1 complete, 0 pruned.")
+
+
+def test_names_are_joined_as_in_a_sentence() -> None:
+    assert listed(["ease"]) == "ease"
+    assert listed(["popularity", "damped mean", "ease"]) == "popularity, damped mean and ease"
+
+
+def test_diverged_trials_are_counted_by_name() -> None:
+    said = verdict([trial(0), trial(1, "diverged")], {})[0]
+    assert said.startswith("2 trials: 1 complete, 0 pruned, 1 diverged.")
+
+
+# --- after a confirmation ---------------------------------------------------------------------
+
+
+def test_what_a_confirmation_preferred_is_the_headline_and_the_lucky_draw_is_named() -> None:
+    leader = Leader(number=0, sample=Sample(SEEDS), others={1: Sample((0.19, 0.20, 0.21))})
+    assert verdict(SEARCHED, {"popularity": 0.33}, leader) == [
+        "2 trials: 2 complete, 0 pruned. Trial 0 is confirmed best over 3 seeds: on average 32.0% "
+        "of the five-star validation ratings are in its top 100. Trial 1 had the highest single "
+        "value of the search, 36.4%, and 20.0% on average over its seeds.",
+        "It is NOT better than popularity, which needs no search.",
+    ]
+
+
+def test_a_lucky_draw_that_collapsed_is_not_told_by_the_mean_of_what_held() -> None:
+    leader = Leader(number=0, sample=Sample(SEEDS), others={1: Sample((0.35, 0.36), collapsed=1)})
+    said = verdict(SEARCHED, {}, leader)[0]
+    assert "Trial 0 is confirmed best over 3 seeds" in said
+    assert said.endswith(
+        "Trial 1 had the highest single value of the search, 36.4%, but 1 of its 3 trainings "
+        "collapsed."
+    )
+
+
+def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -> None:
+    leader = Leader(number=1, sample=Sample(SEEDS))
+    assert verdict(SEARCHED, {"popularity": 0.35}, leader)[-1].startswith("It is NOT better")
+    assert verdict(SEARCHED, {"popularity": 0.35})[-1].startswith("It is better")
+
+
+@pytest.mark.parametrize(
+    ("leader", "said"),
+    [
+        (
+            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.2, 0.21, 0.22))}),
+            "Trial 1 is confirmed best over 3 seeds: on average 32.0% of the five-star validation "
+            "ratings are in its top 100; the search saw 36.4%.",
+        ),
+        (
+            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.317, 0.319, 0.321))}),
+            "Trial 1 is best over 3 seeds, within the noise of trial 0: on average 32.0% of",
+        ),
+        (
+            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.31, 0.32), collapsed=1)}),
+            "Trial 1 is confirmed best over 3 seeds",
+        ),
+        (
+            Leader(number=0, sample=Sample(SEEDS)),
+            "Trial 0, the only trial with 3 seeds, holds: on average 32.0% of the five-star "
+            "validation ratings are in its top 100. Trial 1 had the highest single value of the "
+            "search, 36.4%, and was not trained again.",
+        ),
+        (
+            Leader(number=1, sample=Sample((0.32,)), others={0: Sample((0.31,))}),
+            "Trial 1 was trained again with one seed: 32.0% of",
+        ),
+        (
+            Leader(number=1, sample=Sample.of([None, 0.35])),
+            "Trial 1 does not hold: 1 of its 2 trainings diverged or ended no better than chance; "
+            "the search saw 36.4%.",
+        ),
+    ],
+    ids=[
+        "the favorite",
+        "within the noise",
+        "beside one that collapsed",
+        "alone",
+        "one seed",
+        "unstable",
+    ],
+)
+def test_no_more_is_said_of_the_confirmed_trial_than_its_seeds_show(
+    leader: Leader, said: str
+) -> None:
+    assert f"2 trials: 2 complete, 0 pruned. {said}" in verdict(SEARCHED, {}, leader)[0]
+
+
+def test_trials_that_are_newer_than_the_confirmation_are_told() -> None:
+    newer = (trial(2, value=0.37), trial(3, "pruned"))
+    leader = Leader(number=0, sample=Sample(SEEDS), newer=newer)
+    assert verdict([*SEARCHED, *newer], {}, leader)[1] == (
+        "2 trials are newer than the confirmation; the best of them, trial 2 (37.0%), was no part "
+        "of it."
+    )
+    leader = Leader(number=0, sample=Sample(SEEDS), newer=newer[1:])
+    assert verdict([*SEARCHED, *newer], {}, leader)[1] == (
+        "1 trial is newer than the confirmation; it is not complete."
+    )

@@ -1,0 +1,257 @@
+"""Bad study files: one line that names the key, what it must be and what it was."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.config.study import StudySpec
+from search.records.errors import InputError
+from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
+
+BAD_FILES = {
+    "not UTF-8": (b"[study]\nname = '\xff'", ["must be UTF-8", "line 2", "0xff"]),
+    "no value": ("[study]\ntrials =", ["not valid TOML at line 2, column 9: Invalid value"]),
+    "unfinished text": ("a = '''b", ["not valid TOML at line 1, column 9"]),
+    "key twice": ("a = 1\na = 2", ["line 2", "Cannot overwrite a value"]),
+    "deep nesting": ("a = " + "[" * 5000, ["nested too deeply"]),
+    "endless number": ("a = " + "1" * 5000, ["not valid TOML"]),
+    "unknown section": ("[spaec]", ["unknown key spaec", "study, data, training", "'space'"]),
+    "unknown key": (
+        "[study]\ntrails = 5",
+        ["unknown key study.trails", "name, description, trials, seed", "did you mean 'trials'?"],
+    ),
+    "unknown key deep down": (
+        "[space]\ndepth = { low = 1, hihg = 2, high = 3 }",
+        ["unknown key space.depth.hihg: the keys of space.depth are low, high", "'high'"],
+    ),
+    "unknown key of an entry": (
+        entry() + "color = 1",
+        ["unknown key enqueue[0].color: the keys of enqueue[0] are name, layer_sizes"],
+    ),
+    "key that is no word": ('"a\\nb" = 1', [r"unknown key 'a\nb'"]),
+    "a section that is a value": ("space = 3", ["space must be a table but got 3"]),
+    "an array of sections": ("[[study]]", ["study must be a table"]),
+    "a section that is an array": ("[enqueue]\nname = 'a'", ["enqueue must be an array but got a"]),
+    "text for a number": ("[study]\ntrials = '5'", ["study.trials must be an integer but got '5'"]),
+    "truth for a number": ("[study]\nseed = true", ["study.seed must be an integer but got true"]),
+    "fraction for an integer": ("[study]\ntrials = 5.0", ["must be an integer but got 5.0"]),
+    "truth for a fraction": (
+        "[space]\nlearning_rate = { low = true, high = 1 }",
+        ["space.learning_rate.low must be a number but got true"],
+    ),
+    "a date": ("[training]\nepochs = 1979-05-27", ["must be an integer but got '1979-05-27'"]),
+    "number for text": ("[study]\ndescription = 1", ["study.description must be text but got 1"]),
+    "no trials": ("[study]\ntrials = 0", ["study.trials must be at least 1 but got 0"]),
+    "too many trials": ("[study]\ntrials = 100001", ["must be at most 100000 but got 100001"]),
+    "negative seed": ("[study]\nseed = -1", ["study.seed must be at least 0 but got -1"]),
+    "no failures": ("[study]\nmax_failures_in_a_row = 0", ["must be at least 1 but got 0"]),
+    "unsafe name": ("[study]\nname = '../x'", ["study.name must be 1 to 64", "got '../x'"]),
+    "unknown split": ("[data]\nsplit = 'time'", ["'random' or 'temporal' but got 'time'"]),
+    "unknown data": (
+        "[data]\ndataset = 'x'",
+        ["data.dataset must be 'movielens/100k', 'movielens/1m',", "'movielens/25m' but got 'x'"],
+    ),
+    "no epochs": ("[training]\nepochs = 0", ["training.epochs must be at least 1 but got 0"]),
+    "too many epochs": ("[training]\nepochs = 10001", ["must be at most 10000"]),
+    "validation after the end": (
+        "[training]\nepochs = 4\nvalidate_every = 5",
+        ["training must have validate_every at most epochs (4) but got 5"],
+    ),
+    "empty batch": ("[training]\nbatch_size = 0", ["training.batch_size must be at least 1"]),
+    "half a range": ("[space]\ndepth = { low = 1 }", ["space.depth.high is missing"]),
+    "reversed range": (
+        "[space]\ndepth = { low = 4, high = 1 }",
+        ["space.depth must have low at most high but got low = 4 and high = 1"],
+    ),
+    "reversed rates": (
+        "[space]\nlearning_rate = { low = 1.0, high = 0.1 }",
+        ["space.learning_rate must have low at most high"],
+    ),
+    "no layer": ("[space]\ndepth = { low = 0, high = 1 }", ["space.depth.low must be at least 1"]),
+    "too deep": ("[space]\ndepth = { low = 1, high = 9 }", ["space.depth.high must be at most 8"]),
+    "too wide": ("[space]\nwidth = { low = 1, high = 8192 }", ["width.high must be at most 4096"]),
+    "large embedding": (
+        "[space]\nembedding_dimension = { low = 1, high = 2048 }",
+        ["space.embedding_dimension.high must be at most 1024"],
+    ),
+    "no power of two": (
+        "[space]\nwidth = { low = 33, high = 60 }",
+        ["space.width must contain a power of two", "low = 33", "high = 60", "32 and 64"],
+    ),
+    "rate of zero": (
+        "[space]\nlearning_rate = { low = 0, high = 1 }",
+        ["space.learning_rate.low must be greater than 0.0 but got 0"],
+    ),
+    "rate that is not finite": (
+        "[space]\nlearning_rate = { low = nan, high = inf }",
+        ["low must be finite but got nan", "high must be finite but got inf"],
+    ),
+    "rate out of reason": (
+        "[space]\nlearning_rate = { low = 1, high = 101 }",
+        ["space.learning_rate.high must be at most 100"],
+    ),
+    "unknown sampler": (
+        "[sampler]\nname = 'cma-es'",
+        ["sampler.name must be one of cmaes, grid, nsgaii, random, tpe", "mean 'cmaes'?"],
+    ),
+    "sampler without a name": ("[sampler]\nstartup_trials = 3", ["sampler.name is missing"]),
+    "sampler that is no text": ("[sampler]\nname = 3", ["sampler.name must be one of cmaes"]),
+    "option of another sampler": (
+        "[sampler]\nname = 'random'\nstartup_trials = 3",
+        ["unknown key sampler.startup_trials: the keys of sampler are name"],
+    ),
+    "group alone": (
+        "[sampler]\nname = 'tpe'\ngroup = true",
+        ["sampler must have multivariate = true where group = true"],
+    ),
+    "population of one": (
+        "[sampler]\nname = 'nsgaii'\npopulation_size = 1",
+        ["sampler.population_size must be at least 2 but got 1"],
+    ),
+    "grid without end": (
+        "[sampler]\nname = 'grid'\nlearning_rates = 500",
+        ["at most 100000 configurations", "500 architectures x 500"],
+    ),
+    "unknown pruner": (
+        "[pruner]\nname = 'medain'",
+        ["pruner.name must be one of hyperband, median, none, patient, percentile", "'median'?"],
+    ),
+    "option of another pruner": (
+        "[pruner]\nname = 'none'\nwarmup_epochs = 3",
+        ["unknown key pruner.warmup_epochs: the keys of pruner are name"],
+    ),
+    "percentile out of range": (
+        "[pruner]\nname = 'percentile'\npercentile = 100",
+        ["pruner.percentile must be less than 100.0 but got 100"],
+    ),
+    "warm-up without end": (
+        "[pruner]\nname = 'median'\nwarmup_epochs = 30",
+        ["pruner 'median' leaves nothing to prune", "after epoch 30", "after epoch 25"],
+    ),
+    "warm-up past the last decision": (
+        "[pruner]\nname = 'percentile'\nwarmup_epochs = 26",
+        ["pruner 'percentile' leaves nothing to prune"],
+    ),
+    "patience without end": (
+        "[pruner]\nname = 'patient'\npatience = 4",
+        ["pruner 'patient' leaves nothing to prune", "after epoch 30"],
+    ),
+    "rung past the end": (
+        "[pruner]\nname = 'hyperband'\nmin_epochs = 30",
+        ["pruner 'hyperband' leaves nothing to prune"],
+    ),
+    "nothing to prune at all": (
+        "[training]\nepochs = 5",
+        ["leaves nothing to prune", "missing (epochs is 5)", "'none'"],
+    ),
+    "enqueued without layers": (entry(layers="[]"), ["enqueue[0].layer_sizes must have 1 to 4"]),
+    "enqueued with text": (
+        entry(layers="[64, '32']"),
+        ["enqueue[0].layer_sizes[1] must be an integer but got '32'"],
+    ),
+    "enqueued too deep": (
+        entry(layers="[64, 64, 64, 64, 64]"),
+        ["enqueue[0].layer_sizes must have 1 to 4 widths (the depth of the space)"],
+    ),
+    "enqueued that widens": (
+        entry(layers="[32, 64]"),
+        ["enqueue[0].layer_sizes must not widen toward the output but got [32, 64]"],
+    ),
+    "enqueued out of range": (
+        entry(layers="[512, 32]"),
+        ["enqueue[0].layer_sizes must be among 16, 32, 64, 128, 256", "got [512, 32]"],
+    ),
+    "enqueued that is no power": (entry(layers="[48]"), ["among 16, 32, 64", "got [48]"]),
+    "enqueued embedding": (
+        entry(embedding="48"),
+        ["enqueue[0].embedding_dimension must be one of 16, 32, 64, 128", "got 48"],
+    ),
+    "enqueued rate": (
+        entry(rate="2.0"),
+        ["enqueue[0].learning_rate must lie in 0.005 to 1.0", "got 2.0"],
+    ),
+    "enqueued without a name": (entry(name="''"), ["name must have at least 1 characters"]),
+    "enqueued name on two lines": (entry(name='"a\\nb"'), ["enqueue[0].name must be printable"]),
+    "enqueued name twice": (
+        entry() + entry(layers="[32]"),
+        ["enqueue[1].name must be unique but 'a' is enqueue[0]"],
+    ),
+    "enqueued twice": (
+        entry(name="'a'") + entry(name="'b'"),
+        ["enqueue[1] must differ from the others but repeats enqueue[0]"],
+    ),
+    "unknown loss": (
+        "[training]\nloss = 'sofmax'",
+        ["training.loss must be 'rating', 'softmax' or 'in_batch_softmax' but got 'sofmax'"],
+    ),
+    "unknown optimizer": (
+        "[training]\noptimizer = 'sgd'",
+        ["training.optimizer must be 'adagrad' or 'adam' but got 'sgd'"],
+    ),
+    "temperature of the rating loss": (
+        "[space]\ntemperature = { low = 0.1, high = 1.0 }",
+        ["space.temperature must be left out where training.loss is 'rating'"],
+    ),
+    "dropout of everything": (
+        SOFTMAX + "[space]\ndropout = { low = 0.0, high = 1.0 }",
+        ["space.dropout.high must be at most 0.99 but got 1.0"],
+    ),
+    "no penalty on a logarithmic scale": (
+        SOFTMAX + "[space]\nl2 = { low = 0, high = 0.1 }",
+        ["space.l2.low must be greater than 0"],
+    ),
+    "one choice twice": (
+        "[space]\nnormalize = [true, true]",
+        ["space.normalize must name each choice once but got [True, True]"],
+    ),
+    "no choice": ("[space]\nnormalize = []", ["space.normalize must have at least 1 entries"]),
+    "grid of temperatures": (
+        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n[sampler]\nname = 'grid'",
+        ["sampler 'grid' tries architectures and learning rates, so space.temperature must be one"],
+    ),
+    "enqueued without its temperature": (
+        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n" + entry(),
+        ["enqueue[0].temperature must lie in 0.1 to 1.0 (the space) but got nothing"],
+    ),
+    "enqueued with what is not searched": (
+        entry() + "\ndropout = 0.5\nnormalize = true",
+        [
+            "enqueue[0].normalize must be nothing (the space) but got true",
+            "enqueue[0].dropout must be left out (not in the space) but got 0.5",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_bad_file_is_refused_in_one_line(text: str | bytes, parts: list[str]) -> None:
+    message = refusal(text)
+    assert "given.toml" in message
+    missing = [part for part in parts if part not in message]
+    assert not missing, f"{missing} must be in {message!r}"
+
+
+def test_everything_wrong_is_named_at_once() -> None:
+    message = refusal("[study]\ntrials = 0\nsede = 1\n[training]\nepochs = 'x'\n[smapler]")
+    assert len(message.split("; ")) == 4
+    for key in ("study.trials", "study.sede", "training.epochs", "smapler"):
+        assert key in message
+
+
+def test_a_misspelled_key_does_not_count_as_given() -> None:
+    message = refusal("[space]\ndepth = { low = 1, hihg = 2 }")
+    assert "space.depth.high is missing" in message
+    assert "unknown key space.depth.hihg" in message
+
+
+TOML_CHARACTERS = "[]{}=\"'\n\r #.,-_0123abdehnpstuy\x00é"
+
+
+@given(st.one_of(st.binary(max_size=60), st.text(TOML_CHARACTERS, max_size=60)))
+def test_no_file_gets_past_the_checks(content: str | bytes) -> None:
+    try:
+        spec = read(content)
+    except InputError as error:
+        one_line(str(error))
+    else:
+        assert isinstance(spec, StudySpec)

@@ -1,0 +1,255 @@
+"""The study file: what it may hold. What people are told of bad ones: test_bad_study_files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from deeprec.config import DatasetName, SplitName
+from search.config.sections import DataSection
+from search.config.study import differences, load_spec, override
+from search.config.workspace import PROJECT
+from search.records.errors import InputError
+from tests.unit.search.study_files import SOFTMAX, entry, one_line, read
+
+# --- what a good file means -------------------------------------------------------------------
+
+
+def test_an_empty_file_is_a_study_of_defaults() -> None:
+    spec = read("")
+    assert (spec.name, spec.study.trials, spec.study.seed) == ("given", 50, 0)
+    assert (spec.training.epochs, spec.training.validate_every) == (30, 5)
+    assert (spec.sampler.name, spec.pruner.name) == ("tpe", "median")
+    assert spec.enqueue == ()
+
+
+def test_the_tutorial_study_searches_the_tutorials_space_from_its_three_models() -> None:
+    spec = load_spec("tutorial", folders=[PROJECT / "studies"])
+    assert spec.space == read("").space
+    assert (spec.study.trials, spec.training.epochs) == (50, 30)
+    assert [entry.layer_sizes for entry in spec.enqueue] == [(32,), (64, 32), (128, 64, 32)]
+    assert {(entry.embedding_dimension, entry.learning_rate) for entry in spec.enqueue} == {
+        (32, 0.05)
+    }
+
+
+def test_the_ranking_study_ranks_in_the_tutorials_four_parameters_and_what_pays() -> None:
+    spec = load_spec("ranking", folders=[PROJECT / "studies"])
+    assert (spec.training.loss, spec.training.optimizer) == ("softmax", "adam")
+    assert set(spec.space.ranking) == {"temperature", "dropout", "l2", "rating_power"}
+    assert spec.space.open_dimensions == ["temperature", "dropout", "l2", "rating_power"]
+
+
+@pytest.mark.parametrize("name", ["tutorial", "ranking"])
+def test_a_study_of_ours_opens_with_command_cost_and_result(name: str) -> None:
+    opening = load_spec(name, folders=[PROJECT / "studies"]).text.split("\n\n")[0]
+    assert all(line.startswith("#") for line in opening.splitlines())
+    assert f"python -m search.run --study {name}" in opening
+    assert "COST" in opening
+    assert "RESULT" in opening
+
+
+def test_the_text_is_kept_as_it_was_read() -> None:
+    assert read("# grüße\n").text == "# grüße\n"
+
+
+def test_a_byte_order_mark_and_windows_lines_are_read() -> None:
+    assert read(b"\xef\xbb\xbf[study]\r\ntrials = 7\r\n").study.trials == 7
+
+
+def test_the_name_is_the_stem_unless_the_file_says_otherwise() -> None:
+    assert read("[study]\nname = 'other'").name == "other"
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read("").study.trials = 3
+
+
+def test_hyphens_in_the_names_of_pruners_are_underscores() -> None:
+    assert read("[pruner]\nname = 'successive-halving'").pruner.name == "successive_halving"
+
+
+def test_a_range_of_one_value_fixes_it() -> None:
+    space = read("[space]\nwidth = { low = 64, high = 64 }").space
+    assert space.width.values == (64,)
+
+
+def test_the_ends_of_a_range_of_powers_need_not_be_powers() -> None:
+    space = read("[space]\nwidth = { low = 20, high = 200 }").space
+    assert space.width.values == (32, 64, 128)
+
+
+def test_the_names_of_data_are_those_of_the_recommender() -> None:
+    # Spelled twice because the study file is checked before deeprec is imported.
+    fields = DataSection.model_fields
+    assert get_args(fields["dataset"].annotation) == get_args(DatasetName)
+    assert get_args(fields["split"].annotation) == get_args(SplitName)
+
+
+def test_reading_a_study_imports_nothing_slow() -> None:
+    code = (
+        "import sys, search.config.study; "
+        "slow = {'deeprec', 'optuna', 'keras', 'jax', 'mlflow', 'tensorflow'} & set(sys.modules); "
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
+
+
+# --- finding a study --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tutorial.toml").write_text("[study]\ntrials = 3")
+    (tmp_path / "ranking.toml").write_text("")
+    return tmp_path
+
+
+def test_the_first_folder_wins(folder: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "tutorial.toml").write_text("[study]\ntrials = 4")
+    assert load_spec("tutorial", folders=[mine, folder]).study.trials == 4
+    assert load_spec("tutorial", folders=[tmp_path / "absent", folder]).study.trials == 3
+
+
+@pytest.mark.parametrize(
+    "study",
+    ["tutorail", "tutorail.toml", "../tutorial", "a/b.toml", "", "x" * 5000, "a\0.toml", "a\nb"],
+)
+def test_an_unknown_study_is_answered_with_the_known_ones(folder: Path, study: str) -> None:
+    with pytest.raises(InputError, match="one of ranking, tutorial in ") as caught:
+        load_spec(study, folders=[folder])
+    one_line(str(caught.value))
+
+
+def test_a_close_match_is_suggested(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown study 'tutorail'.*did you mean 'tutorial'\?"):
+        load_spec("tutorail", folders=[folder])
+
+
+def test_no_studies_at_all_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is none"):
+        load_spec("tutorial", folders=[tmp_path])
+
+
+def test_a_folder_is_not_a_study(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(InputError, match=r"folder\.toml cannot be read: Is a directory"):
+        load_spec("folder", folders=[tmp_path])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission_is_unreadable(folder: Path) -> None:
+    (folder / "tutorial.toml").chmod(0)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        load_spec("tutorial", folders=[folder])
+
+
+def test_a_file_whose_name_is_no_study_name_needs_one(tmp_path: Path) -> None:
+    path = tmp_path / "my study.toml"
+    path.write_text("")
+    with pytest.raises(InputError, match=r"study\.name must be 1 to 64 letters.*'my study'"):
+        load_spec(str(path), folders=[])
+    path.write_text("[study]\nname = 'my-study'")
+    assert load_spec(str(path), folders=[]).name == "my-study"
+
+
+# --- the command line's choices ---------------------------------------------------------------
+
+
+def test_choices_that_are_not_made_keep_the_files() -> None:
+    spec = read("[study]\ntrials = 7\n" + entry())
+    assert override(spec) == spec
+
+
+def test_choices_replace_the_files() -> None:
+    spec = override(read("# text"), sampler="random", pruner="successive-halving", trials=9, seed=4)
+    assert (spec.sampler.name, spec.pruner.name) == ("random", "successive_halving")
+    assert (spec.study.trials, spec.study.seed) == (9, 4)
+    assert spec.text == "# text"
+
+
+def test_the_same_sampler_keeps_the_options_and_another_has_its_defaults() -> None:
+    spec = read("[sampler]\nname = 'tpe'\nstartup_trials = 3\n[pruner]\nname = 'median'\n"
+                "warmup_epochs = 15")  # fmt: skip
+    same = override(spec, sampler="tpe", pruner="median")
+    assert (same.sampler, same.pruner) == (spec.sampler, spec.pruner)
+    other = override(override(spec, sampler="random"), sampler="tpe")
+    assert other.sampler == read("").sampler
+
+
+@pytest.mark.parametrize(
+    ("choice", "part"),
+    [
+        ({"trials": 0}, "--trials must be at least 1 but got 0"),
+        ({"trials": -5}, "--trials must be at least 1 but got -5"),
+        ({"trials": 100_001}, "--trials must be at most 100000 but got 100001"),
+        ({"seed": -1}, "--seed must be at least 0 but got -1"),
+        ({"sampler": "foo"}, "--sampler must be one of cmaes, grid, nsgaii, random, tpe but got"),
+        ({"pruner": "medain"}, "--pruner must be one of hyperband, median, none"),
+        ({"sampler": ""}, "--sampler must be one of"),
+    ],
+)
+def test_bad_choices_are_refused_like_bad_files(choice: dict[str, str], part: str) -> None:
+    with pytest.raises(InputError) as caught:
+        override(read(""), **choice)  # type: ignore[arg-type]
+    assert part in one_line(str(caught.value))
+
+
+def test_a_chosen_pruner_must_fit_the_training_of_the_file() -> None:
+    spec = read("[training]\nepochs = 5\n[pruner]\nname = 'none'")
+    with pytest.raises(InputError, match="pruner 'hyperband' leaves nothing to prune"):
+        override(spec, pruner="hyperband")
+
+
+# --- what makes trials comparable -------------------------------------------------------------
+
+COMPARABLE = {
+    "space": "[space]\ndepth = { low = 1, high = 5 }",
+    "data": "[data]\nsplit = 'temporal'",
+    "training": "[training]\nepochs = 40",
+    "loss": SOFTMAX,
+    "another dimension": "[space]\nnormalize = [true]",
+}
+BESIDE = {
+    "sampler": "[sampler]\nname = 'random'",
+    "pruner": "[pruner]\nname = 'none'",
+    "budget": "[study]\ntrials = 3\nseed = 9\nname = 'x'\ndescription = 'y'",
+    "enqueued": entry(),
+    "spelling": "[space]\nlearning_rate = { high = 1, low = 5e-3 } # the default",
+}
+
+
+@pytest.mark.parametrize("text", COMPARABLE.values(), ids=COMPARABLE.keys())
+def test_the_hash_depends_on_what_makes_trials_comparable(text: str) -> None:
+    assert read(text).space_hash != read("").space_hash
+
+
+@pytest.mark.parametrize("text", BESIDE.values(), ids=BESIDE.keys())
+def test_the_hash_does_not_depend_on_anything_else(text: str) -> None:
+    assert read(text).space_hash == read("").space_hash
+
+
+def test_the_hash_of_the_default_space_stays_what_it_is() -> None:
+    # It is stored with every study: a change makes all that exist impossible to resume.
+    expected = "f2d2e7435802f924f1b6fba507473af25da3ed40d122947b0100b294d6e41338"
+    assert read("").space_hash == expected
+
+
+def test_differences_are_explained_key_by_key() -> None:
+    stored = read("").comparable
+    current = read("[space]\ndepth = { low = 1, high = 5 }\n[data]\nsplit = 'temporal'").comparable
+    assert differences(stored, current) == [
+        "data.split was random, is temporal",
+        "space.depth.high was 4, is 5",
+    ]
+    assert differences(stored, stored) == []
+
+
+def test_differences_name_what_only_one_of_them_has() -> None:
+    assert differences({"space": {"loss": "x"}}, {"space": {}}) == ["space.loss was x, is absent"]

@@ -1,0 +1,162 @@
+"""The live view of a search, in terminals of any size."""
+
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from search.display.search_view import SearchView
+from search.display.tally import Tally
+from search.records.trials import CurvePoint, TrialRecord, TrialState
+from tests.unit.search.sample_records import curve, started, trial
+from tests.unit.search.terminals import Clock, drawn
+
+PLACES = {"study": "studies/a.db", "towers": "studies/a/", "MLflow": "mlruns/mlflow.db"}
+
+
+def configured(number: int, state: TrialState = "complete", **changes: Any) -> TrialRecord:
+    parameters = {"embedding_dimension": 32, "learning_rate": 0.05}
+    return trial(number, state, **{"parameters": parameters, **changes})
+
+
+def busy(workers: int = 2, running: int = 2, **changes: Any) -> tuple[Tally, Clock]:
+    """A search of 50 trials of 30 epochs, 42 s after its start."""
+    clock = Clock()
+    done = [configured(0), configured(1, "pruned", value=0.2), configured(2, "failed")]
+    tally = Tally(50, 30, done, workers=workers, clock=clock)
+    clock.seconds += 30
+    tally.finish(configured(3, value=0.3412, best_epoch=25, ended_ms=1))
+    for number in range(4, 4 + running):
+        tally.start(started(configured(number, layers=(256, 256, 256, 128), **changes)))
+    for point in curve(12):
+        tally.advance(4, point)
+    clock.seconds += 12
+    return tally, clock
+
+
+def lines(tally: Tally, width: int = 80, height: int = 24, **options: Any) -> list[str]:
+    return drawn(SearchView(tally, name="a", places=PLACES), width, height, **options)
+
+
+def row(shown: list[str], first: str) -> list[str]:
+    """The words of the first row that begins with a word."""
+    return next(line.split() for line in shown if line.split()[:1] == [first])
+
+
+def test_the_first_lines_count_and_time() -> None:
+    shown = lines(busy()[0])
+    assert shown[1].startswith("a   3 of 50 trials  ━")
+    assert shown[1].endswith("  0:23:18 left")
+    assert shown[2] == "2 complete, 1 pruned, 1 failed; 2 running; 0:00:42 so far"
+
+
+def test_every_worker_has_a_row_for_its_trial() -> None:
+    shown = lines(busy()[0])
+    assert row(shown, "running")[1:] == ["layers", "embed", "rate", "epoch", "now", "best", "curve"]
+    layers = ["(256,", "256,", "256,", "128)"]
+    assert row(shown, "4") == ["4", *layers, "32", "0.05", "12/30", "0.2355", "0.2355", "▁█"]
+    assert row(shown, "5") == ["5", *layers, "32", "0.05", "0/30", "compiles"]
+
+
+def test_workers_without_a_trial_say_what_they_wait_for() -> None:
+    tally, _ = busy(workers=3, running=1)
+    assert [" ".join(line.split()) for line in lines(tally)].count("- starts") == 2
+    tally.finish(configured(4))
+    assert "- waits for a trial" in [" ".join(line.split()) for line in lines(tally)]
+    tally.target = tally.finished
+    assert [" ".join(line.split()) for line in lines(tally)].count("- no trial is left") == 3
+
+
+def test_trials_elsewhere_are_counted() -> None:
+    tally, _ = busy()
+    tally.look([started(trial(number)) for number in (4, 5, 6)])
+    assert "; 2 running, 1 elsewhere; " in lines(tally)[2]
+
+
+def test_the_best_and_the_latest_have_their_rows() -> None:
+    shown = lines(busy()[0])
+    places = [
+        shown.index(next(line for line in shown if line.strip() == name))
+        for name in ("best", "latest")
+    ]
+    best, latest = shown[places[0] + 1], shown[places[1] + 1 : places[1] + 4]
+    assert best.split() == ["3", "(64,", "32)", "32", "0.05", "10/30", "0.3412", "▁█"]
+    assert [line.split()[0] for line in latest] == ["2", "1", "0"]
+    assert ["failed" in latest[0], "pruned" in latest[1]] == [True, True]
+
+
+def test_parameters_without_a_column_are_shown_of_the_best() -> None:
+    tally, _ = busy()
+    parameters = {"embedding_dimension": 32, "learning_rate": 0.05, "temperature": 0.07}
+    tally.finish(configured(9, value=0.5, parameters=parameters))
+    assert "best also: temperature 0.07" in lines(tally)
+
+
+def test_places_stand_below() -> None:
+    assert lines(busy()[0])[-3:] == [
+        "study   studies/a.db",
+        "towers  studies/a/",
+        "MLflow  mlruns/mlflow.db",
+    ]
+
+
+def test_an_empty_study_is_shown_without_a_best() -> None:
+    text = "\n".join(lines(Tally(50, 30, [])))
+    assert " 0 of 50 trials" in text
+    assert "-:--:-- left" in text
+    assert "latest" not in text
+    assert text.count("best") == 1, "the header alone"
+
+
+def test_an_estimate_from_earlier_trials_is_called_rough() -> None:
+    assert "  about 0:03:36 left" in lines(Tally(50, 30, [trial(0), trial(1)], clock=Clock()))[1]
+
+
+def test_a_wide_terminal_shows_more() -> None:
+    shown = lines(busy(reference="wide one")[0], 200, 50)
+    header = row(shown, "running")
+    assert {"weights", "loss", "time"} <= set(header)
+    assert row(shown, "4")[-5:] == ["0.0850", "12", "s", "wide", "one"]
+    assert "90,000" in row(shown, "3")
+
+
+def test_a_loss_that_explodes_keeps_its_column() -> None:
+    tally, _ = busy()
+    tally.advance(5, CurvePoint(epoch=3, timestamp_ms=0, metrics={"train_loss": 16354.2}))
+    assert "1.6e+04" in row(lines(tally, 120), "5")
+
+
+def test_more_workers_than_rows_are_counted() -> None:
+    tally, _ = busy(workers=40, running=40)
+    shown = lines(tally)
+    rows = [line for line in shown if "(256, 256, 256, 128)" in line]
+    [more] = [line for line in shown if line.split()[:1] == ["..."]]
+    assert more.split() == ["...", "and", str(40 - len(rows)), "more"]
+    assert "3" in [line.split()[0] for line in shown if line], "the best is shown all the same"
+
+
+@pytest.mark.parametrize("width", [8, 20, 40, 60, 79, 80, 100, 200])
+@pytest.mark.parametrize("height", [4, 8, 12, 24, 50])
+@pytest.mark.parametrize("workers", [1, 3, 40])
+def test_the_view_fits_any_terminal(width: int, height: int, workers: int) -> None:
+    tally, _ = busy(workers, workers, derived={"layer_sizes": "(256, 256, 256, 256, 128, 64)"})
+    shown = lines(tally, width, height)
+    assert max(cell_len(line) for line in shown) <= width
+    assert len(shown) < max(height, 6)
+
+
+def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
+    assert "curve" in row(lines(busy()[0], 80), "running")
+    assert row(lines(busy()[0], 61), "running") == [
+        "running",
+        "layers",
+        "embed",
+        "epoch",
+        "now",
+        "best",
+    ]
+    assert row(lines(busy()[0], 30), "running") == ["running", "epoch", "best"]
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
+    assert "\n".join(lines(busy()[0], utf8=False)).isascii()

@@ -1,0 +1,23 @@
+"""The data of a study, and the cache of compiled programs."""
+
+from pathlib import Path
+
+import pytest
+
+from search.execution import data
+from search.execution.data import load_data
+from tests.unit.search.specs import small_spec
+
+
+def test_programs_that_cannot_be_kept_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    (tmp_path / "file").touch()  # below which not even root makes a folder
+    monkeypatch.setattr(data, "load_dataset", lambda *_arguments, **_options: "the data set")
+    monkeypatch.setattr(data, "default_cache_dir", lambda: tmp_path / "file")
+    found: object = load_data(small_spec(tmp_path), None, lines.append)
+    assert found == "the data set"
+    assert lines == [
+        f"compiled programs are not kept: Not a directory: {tmp_path / 'file' / 'compiled'}"
+    ]

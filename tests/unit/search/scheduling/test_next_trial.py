@@ -1,0 +1,134 @@
+"""Places: what random draws are seeded by, whatever was interrupted and whoever runs it."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.config.study import StudySpec
+from search.scheduling.next_trial import NextTrial, ask_next, next_trial, place_of
+from search.scheduling.stale import mark_interrupted
+from tests.unit.search.specs import small_spec
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> StudySpec:
+    """A study that enqueues two configurations."""
+    return small_spec(tmp_path)
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study(direction="maximize")
+
+
+def finish(study: optuna.Study, trial: optuna.Trial) -> None:
+    study.tell(trial, 0.3)
+
+
+def interrupt(study: optuna.Study, trial: optuna.Trial) -> None:
+    mark_interrupted(study, trial, "terminated")
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def run_again(study: optuna.Study, trial: optuna.Trial, first: int | None = None) -> optuna.Trial:
+    attributes = {
+        "retry_of": trial.number if first is None else first,
+    }
+    study.enqueue_trial({}, user_attrs=attributes)
+    return study.ask()
+
+
+def places(study: optuna.Study) -> list[int]:
+    trials = study.get_trials(deepcopy=False)
+    return [place_of(trials, trial.number) for trial in trials]
+
+
+def next_place(study: optuna.Study, spec: StudySpec) -> int:
+    return next_trial(study.get_trials(deepcopy=False), spec).place
+
+
+def test_without_interruptions_the_place_is_the_number(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for number in range(3):
+        assert next_place(study, spec) == number
+        finish(study, study.ask())
+    assert places(study) == [0, 1, 2]
+
+
+def test_a_failed_trial_takes_a_place(study: optuna.Study, spec: StudySpec) -> None:
+    study.tell(study.ask(), state=TrialState.FAIL)
+    assert next_place(study, spec) == 1
+
+
+def test_a_new_try_takes_the_place_of_the_first(study: optuna.Study, spec: StudySpec) -> None:
+    finish(study, study.ask())
+    first = study.ask()
+    interrupt(study, first)
+    assert next_place(study, spec) == 1
+    second = run_again(study, first)
+    interrupt(study, second)
+    assert next_place(study, spec) == 1
+    finish(study, run_again(study, second, first=first.number))
+    assert next_place(study, spec) == 2
+    assert places(study) == [0, 1, 1, 1]
+
+
+def test_workers_share_no_place_when_an_early_trial_is_interrupted_late(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    early, later = study.ask(), study.ask()
+    finish(study, study.ask())
+    interrupt(study, early)
+    assert places(study) == [0, 1, 2], "nobody's place changes by that"
+    assert next_place(study, spec) == 0
+    again = run_again(study, early)
+    assert next_place(study, spec) == 3
+    finish(study, study.ask())
+    assert places(study) == [0, 1, 2, 0, 3]
+    for trial in (later, again):
+        finish(study, trial)
+    assert places(study) == [0, 1, 2, 0, 3]
+
+
+def test_a_waiting_trial_comes_first_with_its_own_place(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    finish(study, study.ask())
+    study.enqueue_trial({"learning_rate": 0.5})
+    assert next_place(study, spec) == 1
+    finish(study, study.ask())
+    assert next_place(study, spec) == 2
+
+
+def test_the_trial_that_is_created_has_the_place_that_was_decided(
+    study: optuna.Study, spec: StudySpec
+) -> None:
+    for _ in range(3):
+        decided = next_place(study, spec)
+        trial = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)
+        assert trial is not None
+        assert places(study)[trial.number] == decided == 0
+        interrupt(study, trial)
+
+
+def test_what_runs_next_is_decided_in_order(study: optuna.Study, spec: StudySpec) -> None:
+    def decided() -> NextTrial:
+        return next_trial(study.get_trials(deepcopy=False), spec)
+
+    first, second = decided(), "reference (8, 4)"
+    assert first.attributes == {"reference": "reference (8,)"}
+    study.enqueue_trial(dict(first.parameters or {}), user_attrs=dict(first.attributes))
+    assert decided() == NextTrial(place=0, is_waiting=True), "it is not enqueued twice"
+    interrupt(study, study.ask())
+    again = decided()
+    assert again.attributes == {"retry_of": 0, "reference": "reference (8,)"}
+    assert again.parameters == first.parameters
+    study.enqueue_trial(dict(again.parameters or {}), user_attrs=dict(again.attributes))
+    finish(study, study.ask())
+    assert decided().attributes == {"reference": second}, "of the file, what it does not hold yet"
+    study.enqueue_trial({}, user_attrs={"reference": second})
+    finish(study, study.ask())
+    assert decided() == NextTrial(place=2), "the sampler decides"

@@ -1,0 +1,85 @@
+"""Results of the ledger as records, for whoever computes nothing."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search.records.results import ConfirmationRecord, RetrainRecord
+from search.storage.results import (
+    Ledger,
+    confirmed_folder,
+    keep_confirmation,
+    kept_confirmations,
+    kept_references,
+    kept_retrainings,
+)
+from search.storage.trials import curve_to_json
+from tests.unit.search.sample_records import START_MS, curve, save_towers
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger(optuna.create_study())
+
+
+def reference(**metrics: float) -> dict[str, object]:
+    return {"parameters": {"penalty": 0.5}, "metrics": metrics, "measured_ms": START_MS}
+
+
+def retraining(seed: int) -> RetrainRecord:
+    return RetrainRecord(
+        trial=12,
+        parameters={"depth": 1},
+        derived={"layer_sizes": "(32,)"},
+        epochs=7,
+        seed=seed,
+        curve=curve(7),
+        metrics={"test_top_100_accuracy": 0.3},
+        started_ms=START_MS,
+        ended_ms=START_MS + 1,
+    )
+
+
+def confirmation(mean: float) -> ConfirmationRecord:
+    return ConfirmationRecord(
+        trial=12,
+        name="trial 12 (32,)",
+        metrics={"test_top_100_accuracy_mean": mean},
+        lines=("It holds.", "It is better."),
+        confirmed_ms=START_MS,
+    )
+
+
+def test_an_empty_ledger_holds_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    assert kept_references(ledger, test=True) == []
+    assert kept_retrainings(ledger, tmp_path) == []
+    assert kept_confirmations(ledger) == []
+
+
+def test_references_have_the_metrics_of_the_test_where_they_were_tested(ledger: Ledger) -> None:
+    ledger.keep("references:validation", {"ease": reference(val_ndcg_at_10=0.2)})
+    [validated] = kept_references(ledger, test=True)
+    assert (validated.name, validated.metrics) == ("ease", {"val_ndcg_at_10": 0.2})
+    ledger.keep("references:test", {"ease": reference(test_ndcg_at_10=0.1)})
+    [tested] = kept_references(ledger, test=True)
+    assert tested.metrics == {"val_ndcg_at_10": 0.2, "test_ndcg_at_10": 0.1}
+    assert kept_references(ledger, test=False) == [validated]
+
+
+def test_retrainings_come_back_whole_the_first_with_its_towers(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    records = [retraining(3), retraining(4)]
+    for number, record in enumerate(records):
+        kept = asdict(record) | {"curve": curve_to_json(record.curve)}
+        ledger.keep(f"test:trial-0012:7:{number}", kept)
+    towers = save_towers(tmp_path / confirmed_folder("trial-0012", 7))
+    assert kept_retrainings(ledger, tmp_path) == [(records[0], towers), (records[1], None)]
+
+
+def test_of_two_confirmations_of_a_trial_the_last_is_kept(ledger: Ledger) -> None:
+    keep_confirmation(ledger, confirmation(0.3))
+    keep_confirmation(ledger, confirmation(0.4))
+    assert kept_confirmations(ledger) == [confirmation(0.4)]
