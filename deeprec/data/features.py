@@ -3,14 +3,13 @@
 What is learned (bins, vocabularies) is learned from the rows that the release names, in their
 order: for MovieLens 100K as in the tutorial, from every rating. What is computed is computed
 once a user and once a movie, however many ratings there are. Everything runs in ``tf.data`` on
-the CPU, whatever backend Keras uses.
+the CPU, whatever backend Keras uses; it is imported when something is computed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -118,6 +117,8 @@ def _user_table(
 
 def _feature_space(release: Release) -> Any:
     """Keras's preprocessing of a user's columns, as the recipe says, nothing learned yet."""
+    import keras
+
     space = keras.utils.FeatureSpace
     features, crosses = {}, []
     for name, recipe in release.user_recipe.items():
@@ -263,6 +264,8 @@ def _movie_table(tables: RawTables, movies: Numbering) -> FeatureTable:
 
 def _title_tokens(titles: list[str]) -> tuple[npt.NDArray[np.int64], int]:
     """The tokens of every title, ``[titles, TITLE_LENGTH]``, and the size of the vocabulary."""
+    import keras
+
     vectorizer = keras.layers.TextVectorization(
         max_tokens=MAX_TITLE_TOKENS, output_sequence_length=TITLE_LENGTH, dtype="int32"
     )

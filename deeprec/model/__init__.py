@@ -1,1 +1,8 @@
-"""The two towers and the retrieval model, as Keras models, and their files."""
+"""The two towers and the retrieval model, as Keras models, and their files.
+
+Importing the package registers them with Keras, under names that do not depend on their modules.
+"""
+
+from deeprec.model import retrieval, saving, towers
+
+__all__ = ["retrieval", "saving", "towers"]

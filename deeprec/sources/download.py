@@ -46,7 +46,7 @@ def download(url: str, target: Path, announce: Announce) -> Path:
     """
     check_reachable(url)
     announce("downloading with TFDS")
-    command = [sys.executable, "-m", "deeprec.download", url, str(target)]
+    command = [sys.executable, "-m", __name__, url, str(target)]
     environment = _with_this_package()
     run_watched(command, folder=target.parent, announce=announce, environment=environment)
     return target

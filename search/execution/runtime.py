@@ -53,7 +53,7 @@ def prepare_runtime(
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
     with _hidden(*(name for name in NEEDLESS if name not in sys.modules)):
         try:
-            importlib.import_module("deeprec")
+            importlib.import_module("deeprec.model")
         except (ImportError, OSError, ValueError) as error:
             raise InputError(f"Keras and JAX cannot be loaded: {_one_line(error)}") from error
     from deeprec.data.dataset import default_cache_dir, user_cache_dir

@@ -39,7 +39,7 @@ ROOMS = [
 """From the top to the bottom: what is in a room imports what is in it, or below it."""
 
 BASE = {"deeprec", "deeprec.config", "deeprec.errors"}
-"""What every room of the recommender may import: the backend, what to train, its errors."""
+"""What every room of the recommender may import: the backend's name, what to train, its errors."""
 
 KNOW_OPTUNA = {
     "search.commands",
@@ -51,7 +51,13 @@ KNOW_OPTUNA = {
     "search.storage",
     "search.config",
 }
-SLOW = {"deeprec", "jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
+SLOW = {"jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
+LIGHT_MODULES = [
+    "deeprec.config",
+    "deeprec.errors",
+    "deeprec.data.dataset",
+    "deeprec.data.profiles",
+]
 PLAIN_ROOMS = ("search.display", "search.analysis", "search.records")
 QUICK_MODULES = [
     "search.run",
@@ -166,7 +172,7 @@ def test_what_shows_and_judges_depends_on_plain_records_alone() -> None:
     assert rooms == KNOW_OPTUNA
     for module in MODULES:
         if room_of(module) in PLAIN_ROOMS:
-            assert not packages(module) & SLOW, module
+            assert not packages(module) & {"deeprec", *SLOW}, module
 
 
 def test_tensorflow_is_imported_in_one_place_when_it_is_needed() -> None:
@@ -237,6 +243,11 @@ def loaded_by(*modules: str) -> set[str]:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_what_describes_data_and_training_loads_nothing_slow() -> None:
+    loaded = loaded_by(*LIGHT_MODULES)
+    assert not loaded & SLOW
 
 
 def test_help_is_quick_because_nothing_slow_is_loaded_for_it() -> None:
