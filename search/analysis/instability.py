@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from itertools import groupby, pairwise
 
 from search.config.sections import RANKING_DIMENSIONS, PowersOfTwo, Range, SpaceSection
-from search.records.trials import TrialRecord, configuration_text
+from search.records.trials import TrialRecord, configuration_words, parameter_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Region:
     def words(self) -> str:
         """Such as ``learning rate 0.24 and more``."""
         way = "more" if self.is_above else "less"
-        return f"{_readable(self.parameter)} {self.limit:g} and {way}"
+        return f"{parameter_name(self.parameter)} {self.limit:g} and {way}"
 
 
 def diverged_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -162,7 +162,7 @@ def _where(diverged: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> str
     """The only one's configuration, or the ranges of several, the usual cause first."""
     if len(diverged) == 1:
         [only] = diverged
-        return f"trial {only.number} ({configuration_text(only)})"
+        return f"trial {only.number} ({configuration_words(only)})"
     ranges = []
     for name in sorted(bounds, key=lambda name: name != FIRST):
         values = [trial.parameters.get(name) for trial in diverged]
@@ -170,7 +170,7 @@ def _where(diverged: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> str
         if len(known) == len(diverged) and bounds[name].low < bounds[name].high:
             low, high = min(known), max(known)
             end = "" if low == high else f" to {high:.3g}"
-            ranges.append(f"{_readable(name)} {low:.3g}{end}")
+            ranges.append(f"{parameter_name(name)} {low:.3g}{end}")
     return ", ".join(ranges)
 
 
@@ -207,7 +207,3 @@ def _in_few_digits(inside: float, outside: float) -> float:
         if (shortened - outside) * (inside - outside) > 0:
             return shortened
     return inside
-
-
-def _readable(name: str) -> str:
-    return name.replace("_", " ")

@@ -18,7 +18,7 @@ from search.display.parts import (
     time_left,
 )
 from search.display.tally import Running, Slot, Tally
-from search.records.trials import OBJECTIVE_METRIC, TrialRecord, further_parameters, rate_text
+from search.records.trials import OBJECTIVE_METRIC, TrialRecord, further_words, rate_text
 
 BEST = "green"
 QUIET = "dim"
@@ -61,7 +61,7 @@ class SearchView:
     def _table(self, rows: "_Rows", room: int, width: int) -> RenderResult:
         """Workers, the best, the latest: in no more than so many rows."""
         best = self._tally.best
-        needed_by_best = 0 if best is None else 2 + bool(further_parameters(best))
+        needed_by_best = 0 if best is None else 2 + bool(further_words(best))
         if room >= 4:
             yield ""
             room -= 1
@@ -78,7 +78,7 @@ class SearchView:
             rows.latest(latest[: min(room - 1, 15) if room > 12 else min(room - 1, 5)])
         yield rows.table
         if best is not None and needed_by_best == 3:
-            yield _one_line(Text(f"best also: {further_parameters(best)}", style=BEST), width)
+            yield _one_line(Text(f"best also: {further_words(best)}", style=BEST), width)
 
     def _left(self) -> str:
         left = self._tally.time_left()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from search.records.trials import CurvePoint
+from search.records.trials import SEEN_REMOVED, CurvePoint
 
 TEST_METRIC = "test_top_100_accuracy"
 """The metric of the test rows by which models are compared; higher is better."""
@@ -79,7 +79,7 @@ def reference_title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " "))
 
 
-_TITLES = {"ease": "EASE", "ease_unseen": "EASE (seen removed)"}
+_TITLES = {"ease": "EASE", "ease_unseen": f"EASE ({SEEN_REMOVED})"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,29 +142,69 @@ def _rank(trial: TrialRecord) -> tuple[bool, float]:
     return trial.state == "complete", -math.inf if trial.value is None else trial.value
 
 
-IN_COLUMNS = ("embedding_dimension", "learning_rate")
+SEEN_KEPT, SEEN_REMOVED = "seen kept", "seen removed"
+"""Whether the movies that a user rated in training stay candidates when a metric is computed."""
+
+_METRICS = {
+    "top_100_accuracy": "top-100 accuracy",
+    "top_100_accuracy_unseen": f"top-100 accuracy, {SEEN_REMOVED}",
+    "recall_at_10": "recall@10",
+    "ndcg_at_10": "nDCG@10",
+}
 _OF_LAYERS = ("depth", "output_width")
+_IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
 
-def configuration_text(trial: TrialRecord) -> str:
-    """The configuration of a trial in a few words: layers, embedding, learning rate."""
-    parameters = trial.parameters
-    words = [trial.layer_sizes]
-    if "embedding_dimension" in parameters:
-        words.append(f"embedding {parameters['embedding_dimension']}")
-    if "learning_rate" in parameters:
-        words.append(f"learning rate {parameters['learning_rate']:.3g}")
+def metric_words(name: str) -> str:
+    """A metric for people: ``test_recall_at_10`` is ``test: recall@10``."""
+    part, _, metric = name.partition("_")
+    where = {"val": "validation"}.get(part, part)
+    return f"{where}: {_METRICS.get(metric, parameter_name(metric))}"
+
+
+def parameter_name(name: str) -> str:
+    """A parameter's name for people, such as ``embedding dimension``."""
+    return name.replace("_", " ")
+
+
+def parameter_words(parameters: Mapping[str, float]) -> str:
+    """Parameters in full: ``hidden widths 128, 64, output width 32, learning rate 0.12``.
+
+    Hidden widths come first, from the input to the output; the depth follows from them.
+    """
+    hidden = [name for name in parameters if name.startswith("hidden_width")]
+    hidden.sort(key=lambda name: int(name.rpartition("_")[2]), reverse=True)
+    words = []
+    if hidden:
+        widths = ", ".join(str(parameters[name]) for name in hidden)
+        words.append(f"hidden width{'s' if len(hidden) > 1 else ''} {widths}")
+    words += [
+        f"{parameter_name(name)} {_short(value)}"
+        for name, value in parameters.items()
+        if name not in (*hidden, "depth")
+    ]
+    return ", ".join(words)
+
+
+def configuration_words(trial: TrialRecord) -> str:
+    """All that a trial tries: ``layers (64, 32), embedding dimension 32, learning rate 0.12``."""
+    layers = f"layers {trial.layer_sizes}" if trial.layer_sizes else ""
+    words = (layers, parameter_words(_without_layers(trial)))
     return ", ".join(word for word in words if word)
 
 
-def further_parameters(trial: TrialRecord) -> str:
-    """The parameters that views have no column for, such as ``temperature 0.05, dropout 0.1``."""
-    further = {
+def further_words(trial: TrialRecord) -> str:
+    """The parameters that tables have no column for, such as ``temperature 0.05, dropout 0.1``."""
+    parameters = _without_layers(trial)
+    return parameter_words({n: each for n, each in parameters.items() if n not in _IN_COLUMNS})
+
+
+def _without_layers(trial: TrialRecord) -> Mapping[str, float]:
+    return {
         name: value
         for name, value in trial.parameters.items()
-        if name not in (*IN_COLUMNS, *_OF_LAYERS) and not name.startswith("hidden_width")
+        if name not in _OF_LAYERS and not name.startswith("hidden_width")
     }
-    return ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in further.items())
 
 
 def rate_text(rate: float | None) -> str:
@@ -183,7 +223,7 @@ def trial_line(trial: TrialRecord) -> str:
     }
     result = results.get(trial.state, trial.reason or "no reason recorded")
     seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"
-    return f"trial {trial.number} {trial.state}: {result}  {configuration_text(trial)}{seconds}"
+    return f"trial {trial.number} {trial.state}: {result}  {configuration_words(trial)}{seconds}"
 
 
 def _accuracy(trial: TrialRecord) -> str:
@@ -191,4 +231,4 @@ def _accuracy(trial: TrialRecord) -> str:
 
 
 def _short(value: float) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.3g}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value).lower()

@@ -106,7 +106,7 @@ def test_a_single_one_makes_no_region(bounds: dict[str, Bounds]) -> None:
     trials = trials_with((0.01, "complete"), (0.9, "diverged"))
     assert unstable_region(trials, bounds) is None
     assert instability(trials, bounds) == [
-        "1 of 2 trials diverged: trial 1 ((64, 32), learning rate 0.9)."
+        "1 of 2 trials diverged: trial 1 (layers (64, 32), learning rate 0.9)."
     ]
 
 

@@ -20,7 +20,7 @@ def test_a_pipe_gets_one_line_a_trial_however_long() -> None:
         progress.hear(TrialFinished(complete, None))
         progress.hear(TrialFinished(trial(2, "pruned", value=0.2, parameters=PARAMETERS), None))
         progress.hear(TrialFinished(trial(3, "failed", parameters=PARAMETERS), None))
-    configuration = "(64, 32), embedding 32, learning rate 0.05  4.5 s"
+    configuration = "layers (64, 32), embedding dimension 32, learning rate 0.05  4.5 s"
     assert pipe.lines == [
         "trial 1 complete: accuracy 0.3300 at epoch 10"
         f"  {configuration}  [2/4, best 0.3300 (trial 1)]",
