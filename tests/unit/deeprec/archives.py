@@ -25,8 +25,7 @@ def spec_of(archive: Path, files: dict[str, bytes] = FILES) -> Archive:
     return Archive(
         archive=checksum("ml-100k.zip", archive.read_bytes()),
         folder="ml-100k",
-        files=tuple(files),
-        checksums=tuple(checksum(name, content) for name, content in files.items()),
+        files={name: checksum(name, content) for name, content in files.items()},
     )
 
 

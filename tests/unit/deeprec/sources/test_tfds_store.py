@@ -11,7 +11,7 @@ from deeprec.errors import DataError
 from deeprec.sources import tfds_store
 from deeprec.sources.movielens import RawTables
 from deeprec.sources.releases import MOVIELENS_1M, MOVIELENS_100K, Release
-from deeprec.sources.tfds_store import OwnDirectory, VerifiedDirectories, read_genuine
+from deeprec.sources.tfds_store import TfdsStore
 from tests.unit.deeprec.archives import FILES, read_files, write_files
 from tests.unit.deeprec.raw import raw_tables
 
@@ -61,8 +61,8 @@ def fetch(staging: Path) -> Path:
     return write_files(staging / "files")
 
 
-def own(folder: Path, release: Release) -> OwnDirectory:
-    return OwnDirectory(release, folder, lambda _: None)
+def own(folder: Path, release: Release) -> TfdsStore:
+    return TfdsStore(release, folder, lambda _: None)
 
 
 @BOTH
@@ -76,6 +76,7 @@ def test_tables_are_prepared_once_and_kept(
 
 
 def test_only_prepared_tables_stay(tfds: FakeTfds, tmp_path: Path) -> None:
+    (tmp_path / "staging" / "tfds").mkdir(parents=True)  # a killed process left it
     own(tmp_path, BY_DIGEST).prepare(fetch)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("rows")} == {
         "tensorflow_datasets/movielens/100k-movies/rows",
@@ -89,12 +90,6 @@ def test_tables_of_other_releases_are_left_alone(tfds: FakeTfds, tmp_path: Path)
     own(tmp_path, BY_ARCHIVE).prepare(fetch)
     assert own(tmp_path, BY_DIGEST).read() is tfds.tables
     assert own(tmp_path, BY_ARCHIVE).read() is tfds.tables
-
-
-def test_what_a_killed_process_left_is_removed(tfds: FakeTfds, tmp_path: Path) -> None:
-    (tmp_path / "staging" / "tfds").mkdir(parents=True)
-    own(tmp_path, BY_DIGEST).prepare(fetch)
-    assert not (tmp_path / "staging").exists()
 
 
 def test_damaged_tables_are_replaced(tfds: FakeTfds, tmp_path: Path) -> None:
@@ -141,12 +136,9 @@ def test_tables_known_by_their_archive_are_genuine_where_they_were_prepared(
 ) -> None:
     own(tmp_path, BY_ARCHIVE).prepare(fetch)
     prepared = tmp_path / "tensorflow_datasets"
-    here = VerifiedDirectories(tmp_path, BY_ARCHIVE)
-    assert read_genuine(BY_ARCHIVE, prepared, here) is tfds.tables
-
-    elsewhere = VerifiedDirectories(tmp_path / "elsewhere", BY_ARCHIVE)
+    assert own(tmp_path, BY_ARCHIVE).read(prepared) is tfds.tables
     with pytest.raises(DataError, match=r"not prepared here from ml-1m\.zip"):
-        read_genuine(BY_ARCHIVE, prepared, elsewhere)
+        own(tmp_path / "elsewhere", BY_ARCHIVE).read(prepared)
 
 
 def test_a_note_is_for_the_same_bytes_and_the_same_archive(tfds: FakeTfds, tmp_path: Path) -> None:
@@ -163,5 +155,4 @@ def test_a_note_is_for_the_same_bytes_and_the_same_archive(tfds: FakeTfds, tmp_p
 
 def test_tables_known_by_their_digest_are_genuine_anywhere(tfds: FakeTfds, tmp_path: Path) -> None:
     tfds.prepare(BY_DIGEST, write_files(tmp_path / "files"), tmp_path, None)
-    nothing_noted = VerifiedDirectories(tmp_path / "elsewhere", BY_DIGEST)
-    assert read_genuine(BY_DIGEST, tmp_path, nothing_noted) is tfds.tables
+    assert own(tmp_path / "elsewhere", BY_DIGEST).read(tmp_path) is tfds.tables
