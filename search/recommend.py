@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.options import TrackingUriOption
+from search.commands.cli import TrackingUriOption, run_command
 from search.execution.runtime import prepare_runtime, touch_device
 from search.records.errors import InputError
 

@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.options import CompilationCacheOption, DataDirOption, TrackingUriOption
-from search.execution.machine import NPROC
-from search.execution.runtime import prepare_runtime, touch_device
+from search.commands.cli import (
+    CompilationCacheOption,
+    DataDirOption,
+    TrackingUriOption,
+    run_command,
+)
+from search.execution.runtime import NPROC, prepare_runtime, touch_device
 from search.records.logged_runs import THREADS
 
 

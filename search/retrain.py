@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.opening import open_session
-from search.commands.options import (
+from search.commands.cli import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
+    open_session,
+    run_command,
 )
 from search.execution.runtime import touch_device
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.opening import open_session
-from search.commands.options import (
+from search.commands.cli import (
     CompilationCacheOption,
     DataDirOption,
     StorageOption,
     TrackingUriOption,
+    open_session,
+    run_command,
 )
 from search.records.errors import InputError
 from search.scheduling.watch import GRACE_SECONDS

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.options import TrackingUriOption
+from search.commands.cli import TrackingUriOption, run_command
 from search.records.errors import InputError
 
 HOST = "127.0.0.1"

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import run_command
-from search.commands.opening import open_session
-from search.commands.options import StorageOption, TrackingUriOption
+from search.commands.cli import StorageOption, TrackingUriOption, open_session, run_command
 
 
 def main(

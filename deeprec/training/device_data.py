@@ -14,6 +14,7 @@ class DeviceData:
     """The tables, the batches and the validation rows of some training data, on the device.
 
     Attributes:
+        source: the same in main memory.
         users: features of every user.
         movies: features of every movie; all are candidates.
         validation: the rows to validate on, if any.
@@ -30,14 +31,14 @@ class DeviceData:
             if data.validation is None
             else EvaluationRows.of(data.validation, data.users, data.movies)
         )
-        self._data = data
+        self.source = data
         self._batches: tuple[tuple[LossName, int], Batches] | None = None
 
     def batches(self, loss: LossName, batch_size: int) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""
         if self._batches is None or self._batches[0] != (loss, batch_size):
             self._batches = None  # frees the old ones before the new ones are made
-            data = self._data
+            data = self.source
             cut = batched_by_user if loss == "softmax" else batched
             batches = cut(self._train_rows(loss), batch_size, data.users, data.movies)
             self._batches = ((loss, batch_size), batches)
@@ -46,7 +47,7 @@ class DeviceData:
     @property
     def mean_squared_rating(self) -> float:
         """The rating loss of a model that scores everything 0, over the training rows; above 0."""
-        ratings = self._data.train.rating.astype(np.float64)
+        ratings = self.source.train.rating.astype(np.float64)
         return float(np.maximum(np.mean(np.square(ratings)), np.finfo(np.float32).eps))
 
     def log_probabilities(self, batch_size: int) -> FloatArray:
@@ -56,7 +57,7 @@ class DeviceData:
             float32 ``[movies]``, below 0; ``inf`` for row 0, which pads batches.
         """
         rows = self._train_rows("in_batch_softmax")
-        shares = np.bincount(rows.movie_id, minlength=self._data.movies.rows) / len(rows)
+        shares = np.bincount(rows.movie_id, minlength=self.source.movies.rows) / len(rows)
         occurs = -np.expm1(batch_size * np.log1p(-shares))
         logs = np.log(np.maximum(occurs, np.finfo(np.float32).tiny))
         logs[0] = np.inf
@@ -64,5 +65,5 @@ class DeviceData:
 
     def _train_rows(self, loss: LossName) -> Interactions:
         """The rows a loss learns from: a rating of 0 says nothing to a softmax."""
-        train = self._data.train
+        train = self.source.train
         return train[train.rating > 0] if loss == "in_batch_softmax" else train

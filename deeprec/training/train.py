@@ -14,7 +14,7 @@ from typing import Self
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.config import TrainingConfig
+from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
@@ -99,6 +99,23 @@ def train(
         best_epoch=best_epoch or config.epochs,
         best_accuracy=best_accuracy if best_epoch else None,
     )
+
+
+def train_new(
+    model: ModelConfig,
+    data: DeviceData,
+    config: TrainingConfig,
+    *,
+    on_epoch: OnEpoch = lambda _epoch, _metrics: None,
+) -> tuple[RetrievalModel, TrainingResult]:
+    """Builds a model for the tables of ``data`` from the seed of ``config``, and trains it.
+
+    Raises:
+        DivergedError: the training diverged, see :func:`train`.
+    """
+    tables = data.source
+    built = RetrievalModel.for_tables(tables.users, tables.movies, model, seed=config.seed)
+    return built, train(built, data, config, on_epoch=on_epoch)
 
 
 def chance_accuracy(k: int, candidates: int) -> float:

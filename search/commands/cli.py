@@ -1,21 +1,71 @@
-"""What every command shares: how it ends, and what it says when it cannot."""
+"""What commands share: their flags, how one on a study begins, and how each ends.
+
+What is slow is imported inside, so that ``--help`` and most errors answer at once.
+"""
 
 import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from search.config.addresses import mask
+from search.config.addresses import VARIABLES, checked_storage, exposed_secrets, mask
 from search.display.console import keep_writable
+from search.execution.runtime import prepare_runtime
 from search.records.errors import InputError, is_denied, is_disk_full
+
+if TYPE_CHECKING:
+    from search.config.study import StudySpec
+    from search.display.terminal import Screen
+    from search.session.session import Session
 
 FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar=VARIABLES["--storage"],
+        callback=checked_storage,
+        metavar="URL",
+        help="Database of the study; or in DEEPREC_STORAGE.",
+        show_envvar=False,
+        show_default="SQLite, studies/NAME.db",
+    ),
+]
+TrackingUriOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        envvar=VARIABLES["--tracking-uri"],
+        metavar="URI",
+        help="MLflow server; or in MLFLOW_TRACKING_URI.",
+        show_envvar=False,
+        show_default="SQLite, mlruns/mlflow.db",
+    ),
+]
+CompilationCacheOption = Annotated[
+    bool,
+    typer.Option(
+        "--compilation-cache/--no-compilation-cache",
+        help="Keep compiled programs in the user's cache folder, for later runs.",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="The published archive (as ml-100k.zip), a folder with it, or a TFDS data directory.",
+        show_default="cache, TFDS, download",
+    ),
+]
 
 
 def run_command(command: Callable[..., int | None], *, is_for_output: bool = False) -> NoReturn:
@@ -78,3 +128,44 @@ def _complain(message: str, exit_code: int = BAD_INPUT) -> int:
     one_line = " ".join(message.split())
     print(f"error: {one_line}", file=sys.stderr)  # noqa: T201
     return exit_code
+
+
+def open_session(
+    screen: "Screen",
+    study: str,
+    *,
+    change: "Callable[[StudySpec], StudySpec]" = lambda spec: spec,
+    compilation_cache: bool = True,
+    **options: Any,
+) -> "Session":
+    """The session of a study; what can be refused without Keras, JAX and Optuna is refused before.
+
+    Args:
+        screen: of the command.
+        study: as the command line names it.
+        change: what the command line has otherwise than the study file.
+        compilation_cache: see :func:`~search.execution.runtime.prepare_runtime`.
+        options: of :class:`search.session.session.Session`.
+
+    Raises:
+        InputError: something given cannot be used.
+    """
+    from search.config.study import load_spec
+    from search.config.workspace import Workspace
+
+    screen.doing("reading the study file")
+    workspace = Workspace(Path.cwd())
+    spec = change(load_spec(study, folders=workspace.study_files))
+
+    screen.doing("loading Keras and JAX")
+    prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
+    screen.doing("loading Optuna and MLflow")
+    from search.session.session import Session
+
+    screen.doing(f"looking for study {spec.name}")
+    session = Session(
+        spec=spec, study_argument=study, workspace=workspace, screen=screen, **options
+    )
+    for warning in exposed_secrets(sys.argv):
+        session.warn(warning)
+    return session

@@ -10,7 +10,7 @@ from deeprec.model.towers import parameter_count
 from search.config.sections import RANKING_DIMENSIONS
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
-from search.execution.machine import cores_each
+from search.execution.runtime import cores_each
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
 from search.session.session import Session

@@ -8,20 +8,17 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from deeprec.config import TrainingConfig
-from deeprec.data.dataset import TrainingData
 from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import rank_test_rows
-from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
-from deeprec.training.train import train
+from deeprec.training.train import train_new
 from search.config.sections import RANKING_DIMENSIONS
 from search.config.space import Configuration
-from search.execution.data import training_data
-from search.execution.machine import computed_on, library_versions
+from search.config.study import StudySpec
+from search.execution.data import StudyData
+from search.execution.runtime import computed_on, library_versions
 from search.records.errors import InputError
 from search.records.logged_runs import LoggedRun
-from search.records.trials import OBJECTIVE_METRIC
 from search.session.session import Session
 from search.tracking.names import BEST
 
@@ -66,7 +63,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
         + ("validated" if run.kind == "trial" else "tested")
     )
     try:
-        now = _validated(session, run) if run.kind == "trial" else _tested(session, run)
+        now = _measured(session.data, run, session.spec)
     except DivergedError as error:
         session.warn(f"it does not come out again: {error}")
         return DIFFERENT
@@ -133,38 +130,16 @@ def verdict(compared: list[Comparison], changed: list[str], *, is_recorded: bool
     return f"NOT reproduced: numbers differ by up to {largest:.4f}; {why}."
 
 
-def _validated(session: Session, run: LoggedRun) -> Mapping[str, float]:
-    model, data = _built(session, run), training_data(session.dataset, session.splits)
-    accuracies = []
-
-    def keep(_epoch: int, metrics: Mapping[str, float]) -> None:
-        if OBJECTIVE_METRIC in metrics:
-            accuracies.append(metrics[OBJECTIVE_METRIC])
-
-    train(model, DeviceData(data), _config(session, run), on_epoch=keep)
-    return {BEST: max(accuracies)}
-
-
-def _tested(session: Session, run: LoggedRun) -> Mapping[str, float]:
-    dataset, splits = session.dataset, session.splits
-    model = _built(session, run)
-    data = TrainingData(
-        users=dataset.users, movies=dataset.movies, train=splits.before_test, validation=None
-    )
-    train(model, DeviceData(data), _config(session, run))
-    return rank_test_rows(model, dataset, splits).named("test")
-
-
-def _built(session: Session, run: LoggedRun) -> RetrievalModel:
-    dataset = session.dataset
-    return RetrievalModel.for_tables(
-        dataset.users, dataset.movies, configuration_of(run).model_config(), seed=run.seed
-    )
-
-
-def _config(session: Session, run: LoggedRun) -> TrainingConfig:
-    config = configuration_of(run).training_config(session.spec, run.seed)
-    return replace(config, epochs=run.epochs)
+def _measured(data: StudyData, run: LoggedRun, spec: StudySpec) -> Mapping[str, float]:
+    """Trains as the run did, and measures what it logged."""
+    configuration, is_trial = configuration_of(run), run.kind == "trial"
+    config = replace(configuration.training_config(spec, run.seed), epochs=run.epochs)
+    rows = data.of_trials if is_trial else data.training(data.splits.before_test)
+    model, result = train_new(configuration.model_config(), DeviceData(rows), config)
+    if is_trial:
+        assert result.best_accuracy is not None, "a trial always has validation rows"
+        return {BEST: result.best_accuracy}
+    return rank_test_rows(model, data.dataset, data.splits).named("test")
 
 
 def _table(compared: list[Comparison]) -> Table:

@@ -1,6 +1,7 @@
 """Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Literal
@@ -9,19 +10,24 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.commands.sync import agree_after
-from search.commands.workers import search_here, search_with_workers
 from search.confirmation.references import are_measured, measured_references
 from search.display.progress import make_progress
 from search.display.summary import print_summary
 from search.display.tally import Tally
 from search.execution.background import Background
-from search.execution.loop import lost
-from search.execution.machine import available_cores, shared_accelerator, worker_environment
-from search.execution.pool import Pool
-from search.execution.runtime import touch_device
+from search.execution.loop import TrialLoop, lost
+from search.execution.objective import Objective, set_libraries_aside
+from search.execution.runtime import (
+    available_cores,
+    shared_accelerator,
+    touch_device,
+    worker_environment,
+)
 from search.execution.signals import StopRequest
+from search.execution.supervisor import Supervisor
+from search.execution.workers import Assignment, Pool
 from search.records.errors import InputError, StorageLostError
-from search.records.events import Outcome, OutcomeState, to_all
+from search.records.events import Hooks, Outcome, OutcomeState, to_all
 from search.report.writing import refresh_report
 from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import within
@@ -147,15 +153,60 @@ def _run_trials(
             Background(tracker.hear, session.warn, spare=tracker.work_off) as tracking,
             progress.shown(),
         ):
-            emit = to_all(tracking.hear, progress.hear)
+            hooks = Hooks(
+                emit=to_all(tracking.hear, progress.hear),
+                warn=session.warn,
+                stop_reason=lambda: stop.reason,
+            )
+            deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
             if session.workers == 1:
-                outcome = search_here(session, study, pulse, emit, stop, timeout_seconds)
+                outcome = _search_here(session, study, pulse, hooks, deadline)
             else:
-                outcome = search_with_workers(session, study, pool, emit, stop, timeout_seconds)
+                outcome = _search_with_workers(session, study, pool, hooks, deadline)
             session.screen.doing("telling MLflow what is left to tell")
         session.screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
+
+
+def _search_here(
+    session: Session, study: optuna.Study, pulse: Pulse, hooks: Hooks, deadline: float | None
+) -> Outcome:
+    """Runs the trials in this process."""
+    data = session.data.of_trials
+
+    def make_objective() -> Objective:
+        objective = Objective(session.spec, data, session.towers_folder, hooks)
+        set_libraries_aside()
+        return objective
+
+    loop = TrialLoop(
+        study=study,
+        spec=session.spec,
+        towers_folder=session.towers_folder,
+        claim=session.claim(),
+        pulse=pulse,
+        make_objective=make_objective,
+        hooks=hooks,
+    )
+    return loop.run(deadline=deadline)
+
+
+def _search_with_workers(
+    session: Session, study: optuna.Study, pool: Pool, hooks: Hooks, deadline: float | None
+) -> Outcome:
+    """Runs the trials in other processes, and looks after them."""
+    assignment = Assignment(
+        spec=session.spec,
+        storage_url=session.storage_url,
+        towers_folder=session.towers_folder,
+        data_dir=session.data_dir,
+        data_fingerprint=session.dataset.fingerprint,
+        grace_seconds=session.grace_seconds,
+        first_number=len(study.get_trials(deepcopy=False)),
+        deadline=deadline,
+    )
+    return Supervisor(study, assignment, pool, session.claim(), hooks).run(session.workers)
 
 
 def _stop_request(session: Session, pool: Pool) -> StopRequest:

@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from deeprec.config import ModelConfig, TrainingConfig
-from deeprec.data.dataset import TrainingData
-from deeprec.data.tables import Interactions
 from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import rank_test_rows
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
-from deeprec.training.train import chance_accuracy, train
+from deeprec.training.train import chance_accuracy, train_new
 from deeprec.training.validation import evaluate_model
 from search.confirmation.contenders import Contender
 from search.confirmation.progress import ConfirmationProgress
-from search.execution.machine import computed_on
 from search.execution.objective import free_memory
+from search.execution.runtime import computed_on
 from search.records.results import TEST_METRIC, RetrainRecord
 from search.records.trials import OBJECTIVE_METRIC, CurvePoint
 from search.scheduling.seeds import derive_seed
@@ -195,10 +193,6 @@ class Confirming:
         Raises:
             DivergedError: the training diverged.
         """
-        dataset = self._session.dataset
-        model = RetrievalModel.for_tables(
-            dataset.users, dataset.movies, contender.model, seed=config.seed
-        )
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
@@ -206,22 +200,16 @@ class Confirming:
             if reason := self._stop_reason():
                 raise KeyboardInterrupt(reason)
 
-        train(model, data, config, on_epoch=keep)
+        model, _ = train_new(contender.model, data, config, on_epoch=keep)
         return model
 
     @cached_property
     def _train_only(self) -> DeviceData:
-        return self._device_data(self._session.splits.train)
+        return DeviceData(self._session.data.training(self._session.splits.train))
 
     @cached_property
     def _all_but_test(self) -> DeviceData:
-        return self._device_data(self._session.splits.before_test)
-
-    def _device_data(self, rows: Interactions) -> DeviceData:
-        dataset = self._session.dataset
-        return DeviceData(
-            TrainingData(users=dataset.users, movies=dataset.movies, train=rows, validation=None)
-        )
+        return DeviceData(self._session.data.training(self._session.splits.before_test))
 
 
 def _folder_name(contender: Contender) -> str:

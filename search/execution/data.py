@@ -1,9 +1,18 @@
-"""The data of a study: all of it for whoever opens the study, some of it for a trial."""
+"""The data of a study: all of its rows, and those that a training may see."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from deeprec.data.dataset import Dataset, Splits, TrainingData, default_cache_dir, load_dataset
+from deeprec.data.dataset import (
+    Dataset,
+    Splits,
+    TrainingData,
+    default_cache_dir,
+    load_dataset,
+    split,
+)
+from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
 from deeprec.training.compilation import use_compilation_cache
 from search.config.space import data_config
@@ -11,10 +20,30 @@ from search.config.study import StudySpec
 from search.records.errors import InputError
 
 
+@dataclass(frozen=True)
+class StudyData:
+    """A data set, test rows included, and how a study splits it."""
+
+    dataset: Dataset
+    splits: Splits
+
+    @property
+    def of_trials(self) -> TrainingData:
+        """What a trial may see: training and validation rows."""
+        return self.training(self.splits.train, self.splits.validation)
+
+    def training(self, rows: Interactions, validation: Interactions | None = None) -> TrainingData:
+        """Rows to train on, and others to validate on, if any."""
+        dataset = self.dataset
+        return TrainingData(
+            users=dataset.users, movies=dataset.movies, train=rows, validation=validation
+        )
+
+
 def load_data(
     spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None] = lambda _line: None
-) -> Dataset:
-    """Loads the data set, test rows included, and sets up the cache of compiled programs.
+) -> StudyData:
+    """Loads the data of a study, and sets up the cache of compiled programs.
 
     Args:
         spec: the study.
@@ -24,23 +53,14 @@ def load_data(
     Raises:
         InputError: it cannot be had.
     """
+    config = data_config(spec)
     try:
-        dataset = load_dataset(data_config(spec), data_dir=data_dir, announce=announce)
+        dataset = load_dataset(config, data_dir=data_dir, announce=announce)
     except DataError as error:
         raise InputError(str(error)) from error
-    # Whoever asks for the data is going to compute; a check or a dry run writes nothing.
+    # What loads the data is going to compute; a check or a dry run writes nothing.
     try:
         use_compilation_cache(default_cache_dir() / "compiled")
     except OSError as error:
         announce(f"compiled programs are not kept: {error.strerror}: {error.filename}")
-    return dataset
-
-
-def training_data(dataset: Dataset, splits: Splits) -> TrainingData:
-    """What a trial may see: training and validation rows."""
-    return TrainingData(
-        users=dataset.users,
-        movies=dataset.movies,
-        train=splits.train,
-        validation=splits.validation,
-    )
+    return StudyData(dataset, split(dataset, config))

@@ -1,135 +1,103 @@
 """The loop of a search: what runs next, one trial after another, until the budget is met."""
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from deeprec.errors import DivergedError
+from search.config.space import Configuration, suggest
 from search.config.study import StudySpec
-from search.records.errors import EnvironmentFaultError, StorageLostError
-from search.records.events import Listener, Outcome, TrialFinished
+from search.records.errors import StorageLostError
+from search.records.events import Hooks, Outcome, TrialFinished
 from search.scheduling.claim import Claim, ClaimLostError
-from search.scheduling.failures import excused
+from search.scheduling.failures import environment_fault, excused
 from search.scheduling.heartbeat import Pulse
 from search.scheduling.next_trial import ask_next
-from search.scheduling.stale import SILENT, close_stale, gone, supersede
-from search.storage.attributes import REASON
+from search.scheduling.stale import SILENT, close_stale, gone, mark_interrupted, supersede
+from search.storage.attributes import DIVERGED, ERROR, OOM, REASON, TRACEBACK
 from search.storage.towers import find_towers
 from search.storage.trials import record_of, was_interrupted, was_superseded
 
+Objective = Callable[[optuna.Trial, Configuration], float]
+"""Trains the configuration of a trial and returns its value, in 0..1.
 
-class Objective(Protocol):
-    """Trains the configuration of a trial; see :class:`search.execution.objective.Objective`."""
-
-    @property
-    def towers_folder(self) -> Path:
-        """Where the towers of each new best trial are saved."""
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        """Runs the trial; its value, in 0..1."""
-
+See :class:`search.execution.objective.Objective`."""
 
 WAIT_SECONDS = 0.2
 """Between two looks at trials of others, of which one may be interrupted and have to run again."""
 
+NOT_OF_THE_TRIAL = (ClaimLostError, StorageLostError, UpdateFinishedTrialError)
+"""What ends a trial and is no failure of its configuration."""
 
-def search(
-    study: optuna.Study,
-    spec: StudySpec,
-    objective: Objective,
-    *,
-    claim: Claim,
-    pulse: Pulse,
-    emit: Listener = lambda _event: None,
-    stop_reason: Callable[[], str | None] = lambda: None,
-    timeout_seconds: float | None = None,
-    first_number: int | None = None,
-    warn: Callable[[str], None] = lambda _line: None,
-) -> Outcome:
-    """Runs trials until the study holds ``spec.study.trials`` finished ones (complete or pruned).
 
-    Other processes may search the study at the same time, on this machine or others.
+@dataclass(kw_only=True)
+class TrialLoop:
+    """Runs trials of a study in this process, which may be one of several that do.
 
-    Args:
+    Attributes:
         study: that is searched.
         spec: the study file, the command line's choices included.
-        objective: runs one trial; it settles the claim.
+        towers_folder: where the objective saves towers.
         claim: the right to decide what runs next.
-        pulse: gives signs of life, and knows whose trials gave none.
-        emit: told when a trial of this process, or one that it closed, is over.
-        stop_reason: asked between trials; a text ends the search.
-        timeout_seconds: no trial starts later than this.
-        first_number: failures of trials before this number are not counted; by default of those
-            that the study holds already.
-        warn: told in a line what was not as it should be.
+        pulse: writes heartbeats, and knows which trials are stale.
+        make_objective: called once, when the first trial has its configuration; so a process
+            that has nothing to train imports nothing for it.
+        hooks: told when a trial of this process, or one that it closed, is over.
     """
-    if first_number is None:
-        first_number = len(study.get_trials(deepcopy=False))
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    loop = _Loop(study, spec, objective, claim, pulse, emit=emit, warn=warn)
-    try:
-        while True:
-            if not claim.take(stop_reason):
-                return Outcome(state="interrupted", reason=stop_reason() or "interrupted")
-            try:
-                loop.close_stale()
-                trials = study.get_trials(deepcopy=False)
-                outcome = _outcome(trials, spec, first_number, stop_reason(), deadline)
-                outcome = outcome or loop.run_next(
-                    excused(trials, spec.study.max_failures_in_a_row)
-                )
-            finally:
-                claim.release()
-            if outcome is not None:
-                return outcome
-    except StorageLostError as error:
-        return lost(error, stop_reason())
 
+    study: optuna.Study
+    spec: StudySpec
+    towers_folder: Path
+    claim: Claim
+    pulse: Pulse
+    make_objective: Callable[[], Objective]
+    hooks: Hooks = field(default_factory=Hooks)
 
-def lost(error: StorageLostError, stop_reason: str | None) -> Outcome:
-    """How a search ends whose database is lost; whoever stops it does not wait for that."""
-    if stop_reason is not None:
-        return Outcome(state="interrupted", reason=stop_reason)
-    reason = f"the study's database is lost ({error}); the same command goes on once it is back"
-    return Outcome(state="failing", reason=reason)
+    def run(self, *, deadline: float | None = None, first_number: int | None = None) -> Outcome:
+        """Runs trials until the study holds as many finished ones as its budget says.
 
+        Args:
+            deadline: of :func:`time.monotonic`; no trial starts later.
+            first_number: failures of trials before this number are not counted; by default of
+                those that the study holds already.
+        """
+        if first_number is None:
+            first_number = len(self.study.get_trials(deepcopy=False))
+        stop_reason = self.hooks.stop_reason
+        try:
+            while True:
+                if not self.claim.take(stop_reason):
+                    return Outcome(state="interrupted", reason=stop_reason() or "interrupted")
+                try:
+                    self._close_stale()
+                    trials = self.study.get_trials(deepcopy=False)
+                    outcome = _outcome(trials, self.spec, first_number, stop_reason(), deadline)
+                    outcome = outcome or self._run_next(trials)
+                finally:
+                    self.claim.release()
+                if outcome is not None:
+                    return outcome
+        except StorageLostError as error:
+            return lost(error, stop_reason())
 
-class _Loop:
-    """One worker of a study."""
-
-    def __init__(
-        self,
-        study: optuna.Study,
-        spec: StudySpec,
-        objective: Objective,
-        claim: Claim,
-        pulse: Pulse,
-        *,
-        emit: Listener,
-        warn: Callable[[str], None],
-    ) -> None:
-        self.study = study
-        self.spec = spec
-        self.objective = objective
-        self.claim = claim
-        self.pulse = pulse
-        self.emit = emit
-        self.warn = warn
-
-    def close_stale(self) -> None:
-        """Closes trials of processes that are gone; the claim is held."""
+    def _close_stale(self) -> None:
+        """Closes trials whose processes are dead or silent; the claim is held."""
         closed = close_stale(self.study, gone(silent=self.pulse.silent), reason=SILENT)
         for trial in closed:
-            self.warn(trial.line)
+            self.hooks.warn(trial.line)
         if closed:
-            self._tell_ended([trial.number for trial in closed])
+            self._emit_ended([trial.number for trial in closed])
 
-    def run_next(self, trials: Sequence[FrozenTrial]) -> Outcome | None:
+    def _run_next(self, stored: Sequence[FrozenTrial]) -> Outcome | None:
         """Runs one trial, or waits a moment for those of others; an outcome ends the search."""
+        trials = excused(stored, self.spec.study.max_failures_in_a_row)
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
@@ -150,40 +118,56 @@ class _Loop:
     def _run_one(self, trial: optuna.Trial) -> Outcome | None:
         try:
             with self.pulse.beating(trial):
-                return self._tell(trial)
+                configuration = suggest(trial, self.spec.space)
+                self.claim.settle(trial)
+                return self._train(trial, configuration, self._objective)
         except ClaimLostError as error:
             supersede(self.study, trial)
-            self.warn(f"{error}; the trial is left out")
+            self.hooks.warn(f"{error}; the trial is left out")
         except UpdateFinishedTrialError:
-            self.warn(
+            self.hooks.warn(
                 f"trial {trial.number} was taken for dead, as this process was silent for too "
                 "long; its result is dropped, and its configuration runs again"
             )
         finally:
-            self._tell_ended([trial.number])
+            self._emit_ended([trial.number])
         return None
 
-    def _tell(self, trial: optuna.Trial) -> Outcome | None:
-        """Runs a trial and tells the study how it ended."""
+    @cached_property
+    def _objective(self) -> Objective:
+        return self.make_objective()
+
+    def _train(
+        self, trial: optuna.Trial, configuration: Configuration, objective: Objective
+    ) -> Outcome | None:
+        """Trains, and stores how that ended; what is no fault of the trial ends the search."""
         state, value, outcome = TrialState.COMPLETE, None, None
         try:
-            value = self.objective(trial)
+            value = objective(trial, configuration)
         except optuna.TrialPruned:
             state = TrialState.PRUNED
+        except DivergedError as error:  # to a sampler it is worse than any complete trial
+            state = TrialState.PRUNED
+            trial.set_user_attr(DIVERGED, True)
+            trial.set_user_attr(REASON, str(error))
         except KeyboardInterrupt as interrupt:
-            state = TrialState.FAIL
-            outcome = Outcome(state="interrupted", reason=str(interrupt) or "interrupted")
-        except EnvironmentFaultError as error:
-            state, outcome = TrialState.FAIL, Outcome(state="failing", reason=str(error))
-        except (ClaimLostError, StorageLostError, UpdateFinishedTrialError):
+            reason = str(interrupt) or "interrupted from the keyboard"
+            state, outcome = TrialState.FAIL, Outcome(state="interrupted", reason=reason)
+            mark_interrupted(self.study, trial, reason)
+        except NOT_OF_THE_TRIAL:
             raise
-        except Exception:  # the objective has noted it with the trial
+        except Exception as error:
             state = TrialState.FAIL
+            if fault := environment_fault(error):
+                outcome = Outcome(state="failing", reason=fault)
+                mark_interrupted(self.study, trial, fault)
+            else:
+                _note_failure(trial, error)
         self._end(trial, state, value)
         return outcome
 
     def _end(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
-        """Tells a state, once.
+        """Stores a state, once.
 
         Raises:
             UpdateFinishedTrialError: the trial was closed before, as if its process were dead.
@@ -198,13 +182,37 @@ class _Loop:
             if stored != state:
                 raise UpdateFinishedTrialError(str(error)) from error
 
-    def _tell_ended(self, numbers: Sequence[int]) -> None:
+    def _emit_ended(self, numbers: Sequence[int]) -> None:
         """Emits how the trials ended; one whose end could not be stored has none."""
         trials = self.study.get_trials(deepcopy=False)
         ended = [number for number in numbers if trials[number].state.is_finished()]
         for number in ended:
-            towers = find_towers(self.objective.towers_folder, number)
-            self.emit(TrialFinished(record_of(trials[number]), towers))
+            towers = find_towers(self.towers_folder, number)
+            self.hooks.emit(TrialFinished(record_of(trials[number]), towers))
+
+
+def lost(error: StorageLostError, stop_reason: str | None) -> Outcome:
+    """How a search ends whose database is lost; one that is stopped does not wait for it."""
+    if stop_reason is not None:
+        return Outcome(state="interrupted", reason=stop_reason)
+    reason = f"the study's database is lost ({error}); the same command goes on once it is back"
+    return Outcome(state="failing", reason=reason)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a trial failed because its configuration needs more memory than there is."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def _note_failure(trial: optuna.Trial, error: Exception) -> None:
+    """Keeps why a trial failed, in one line, and where."""
+    message = str(error).strip().partition("\n")[0]
+    trial.set_user_attr(REASON, f"{type(error).__name__}: {message}")
+    trial.set_user_attr(TRACEBACK, traceback.format_exc(limit=-20))
+    if is_out_of_memory(error):
+        trial.set_user_attr(OOM, True)
+    else:
+        trial.set_user_attr(ERROR, type(error).__name__)
 
 
 def _finished(trials: Sequence[FrozenTrial]) -> int:

@@ -1,18 +1,16 @@
 """A search with several workers: their events are passed on, the dead are replaced."""
 
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.config.study import StudySpec
 from search.execution.loop import lost
-from search.execution.messages import Alive, Assignment, Crashed, Ended, Event, Warned
-from search.execution.pool import Pool, Worker
+from search.execution.runtime import out_of_memory_kills
+from search.execution.workers import Alive, Assignment, Crashed, Ended, Event, Pool, Warned, Worker
 from search.records.errors import StorageLostError
 from search.records.events import (
     EpochFinished,
-    Listener,
+    Hooks,
     Outcome,
     OutcomeState,
     TrialFinished,
@@ -21,36 +19,12 @@ from search.records.events import (
 from search.scheduling.claim import Claim
 from search.scheduling.locks import within
 from search.scheduling.stale import Closed, close_stale, gone
-from search.scheduling.watch import GRACE_SECONDS, Watch
+from search.scheduling.watch import Watch
 from search.storage.towers import find_towers
 from search.storage.trials import records
 
 if TYPE_CHECKING:
     import optuna
-
-
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUP = Path("/proc/self/cgroup")
-
-
-def out_of_memory_kills(own: Path = OWN_CGROUP, root: Path = CGROUPS) -> int:
-    """How many processes of this process's group the kernel has killed so far for want of memory.
-
-    Args:
-        own: where the kernel says which group that is.
-        root: where it says what happened in the groups.
-
-    Returns:
-        0 where nobody counts: outside of Linux, or without control groups of version 2.
-    """
-    try:
-        lines = own.read_text(encoding="ascii").splitlines()
-        group = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
-        events = (root / group / "memory.events").read_text(encoding="ascii").split()
-    except (OSError, StopIteration, UnicodeDecodeError):
-        return 0
-    counts = dict(zip(events[::2], events[1::2], strict=True))
-    return int(counts.get("oom_kill", 0))
 
 
 MOST_DEATHS = 5
@@ -71,45 +45,33 @@ class Supervisor:
 
     Args:
         study: that the workers search.
-        spec: the study file.
-        towers_folder: where the workers save towers.
+        assignment: what every worker is to do.
         pool: empty; the caller has entered it.
-        assign: what the next worker is to do.
         claim: the same as the workers'.
-        emit: told of the trials of all workers.
-        stop_reason: asked all the time; a text stops the workers.
-        warn: told in a line what went wrong.
-        grace_seconds: a worker that is silent for so long is killed, and another one started.
+        hooks: told of the trials of all workers; a reason to stop stops them.
     """
 
     def __init__(
         self,
         study: "optuna.Study",
-        spec: StudySpec,
-        towers_folder: Path,
+        assignment: Assignment,
         pool: Pool,
-        assign: Callable[[], Assignment],
-        *,
         claim: Claim,
-        emit: Listener,
-        stop_reason: Callable[[], str | None],
-        warn: Callable[[str], None],
-        grace_seconds: float = GRACE_SECONDS,
+        hooks: Hooks,
     ) -> None:
         self._study = study
-        self._budget = spec.study.trials
-        self._towers_folder = towers_folder
+        self._assignment = assignment
+        self._budget = assignment.spec.study.trials
         self._pool = pool
-        self._assign = assign
         self._claim = claim
-        self._emit = emit
-        self._stop_reason = stop_reason
-        self._warn = warn
+        self._emit = hooks.emit
+        self._stop_reason = hooks.stop_reason
+        self._warn = hooks.warn
         self._outcomes: list[Outcome] = []
         self._crashes: dict[str, str] = {}
         self._ended: set[str] = set()
         self._dead: set[str] = set()
-        patience = max(grace_seconds, LEAST_PATIENCE_SECONDS)
+        patience = max(assignment.grace_seconds, LEAST_PATIENCE_SECONDS)
         self._watch: Watch[str] = Watch(patience, _LONGEST_STEP_SECONDS)
         self._warned_at: dict[str, float] = {}
         self._memory_kills = out_of_memory_kills()
@@ -120,7 +82,7 @@ class Supervisor:
     def run(self, workers: int) -> Outcome:
         """Runs so many workers until none has anything more to do; returns how the search ended."""
         for _ in range(workers):
-            self._pool.start(self._assign())
+            self._pool.start(self._assignment)
         try:
             self._conduct()
             return self._outcome()
@@ -194,7 +156,7 @@ class Supervisor:
         self._deaths += 1
         if self._deaths < MOST_DEATHS:
             self._warn(f"{died}; another one is started")
-            self._pool.start(self._assign())
+            self._pool.start(self._assignment)
         else:
             self._warn(died)
             reason = f"{MOST_DEATHS} workers died and no trial finished between; the last: {how}"
@@ -226,7 +188,7 @@ class Supervisor:
         numbers = {closed.number for closed in stale}
         for record in records(self._study):
             if record.number in numbers:
-                towers = find_towers(self._towers_folder, record.number)
+                towers = find_towers(self._assignment.towers_folder, record.number)
                 self._emit(TrialFinished(record, towers))
         return stale
 

@@ -1,7 +1,8 @@
 """One worker: ``python -m search.execution.worker_process DESCRIPTOR``, started by the pool.
 
 It is given its study over a socket, runs trials as any search does, and tells its parent what
-happens. MLflow and Matplotlib stay out of it. When its parent is gone, it stops.
+happens. Keras and JAX are imported when there is a trial to train, MLflow and Matplotlib never.
+When its parent dies, it stops.
 """
 
 import os
@@ -10,26 +11,45 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from search.display.console import keep_writable
-from search.execution.messages import Alive, Assignment, Crashed, Ended, Stop, Warned
 from search.execution.runtime import prepare_runtime
 from search.execution.signals import SIGNALS, StopRequest
-from search.records.events import Outcome
+from search.execution.workers import Alive, Assignment, Crashed, Ended, Stop, Warned
+from search.records.events import Hooks, Outcome
 from search.scheduling.watch import BEATS_IN_GRACE
 
 if TYPE_CHECKING:
-    from deeprec.data.dataset import TrainingData
+    from search.execution.loop import Objective
+
+MakeObjective = Callable[[Assignment, Hooks], "Objective"]
 
 PARENT_GONE = "the search that started this worker is gone"
 FAILED = 1
 
 
-def main() -> int:
-    """Runs a worker to its end; returns its exit code."""
+def training_objective(assignment: Assignment, hooks: Hooks) -> "Objective":
+    """What trains: Keras, JAX and the data, from the cache where the parent has prepared it."""
+    prepare_runtime()
+    from search.execution.data import load_data
+    from search.execution.objective import Objective, set_libraries_aside
+
+    data = load_data(assignment.spec, assignment.data_dir).of_trials
+    objective = Objective(assignment.spec, data, assignment.towers_folder, hooks)
+    set_libraries_aside()
+    return objective
+
+
+def main(make_objective: MakeObjective = training_objective) -> int:
+    """Runs a worker to its end; returns its exit code.
+
+    Args:
+        make_objective: called when the first trial has its configuration.
+    """
     keep_writable()
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     with StopRequest(lambda _line: None) as signals:
@@ -40,7 +60,7 @@ def main() -> int:
             assignment = parent.assignment()
             parent.listen()
             parent.keep_telling(assignment.grace_seconds / BEATS_IN_GRACE)
-            outcome = _search(assignment, parent, signals)
+            outcome = _search(assignment, parent, signals, make_objective)
         except Exception as error:
             parent.tell(Crashed(_one_line(error)))
             return FAILED
@@ -107,14 +127,14 @@ class Parent:
             self.stop_reason = self.stop_reason or PARENT_GONE
 
 
-def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Outcome:
+def _search(
+    assignment: Assignment, parent: Parent, signals: StopRequest, make_objective: MakeObjective
+) -> Outcome:
     """The search of this worker; what is slow to import is imported after the first message."""
     warnings.showwarning = parent.warn
-    prepare_runtime()
     import optuna
 
-    from search.execution.loop import search
-    from search.execution.objective import Objective, set_libraries_aside
+    from search.execution.loop import TrialLoop
     from search.scheduling.claim import Claim
     from search.scheduling.heartbeat import Pulse
     from search.scheduling.locks import lock_of
@@ -123,56 +143,36 @@ def _search(assignment: Assignment, parent: Parent, signals: StopRequest) -> Out
     from search.storage.retry import Patience
     from search.storage.study import join_study
 
-    def stop_reason() -> str | None:
-        return parent.should_stop() or signals.reason
-
+    hooks = Hooks(
+        emit=parent.tell,
+        warn=parent.warn,
+        stop_reason=lambda: parent.should_stop() or signals.reason,
+    )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     spec, url = assignment.spec, assignment.storage_url
-    data = _training_data(assignment)
-    patience = Patience(warn=parent.warn, stop_reason=stop_reason)
-    lock = lock_of(url, spec.name, "claim", patience=patience)
-    claim = Claim(lock, assignment.worker, warn=parent.warn)
+    patience = Patience(warn=hooks.warn, stop_reason=hooks.stop_reason)
+    claim = Claim(
+        lock_of(url, spec.name, "claim", patience=patience), assignment.worker, warn=hooks.warn
+    )
     with ExitStack() as stack:
-        if not claim.take(stop_reason):
-            return Outcome(state="interrupted", reason=stop_reason() or "")
+        if not claim.take(hooks.stop_reason):
+            return Outcome(state="interrupted", reason=hooks.stop_reason() or "")
         try:
             stack.enter_context(attending(url))
             study = join_study(url, spec, assignment.data_fingerprint, patience=patience)
             study.pruner = make_pruner(spec)
         finally:
             claim.release()
-        pulse = stack.enter_context(Pulse(study, grace_seconds=assignment.grace_seconds))
-        objective = Objective(
-            spec,
-            data,
+        loop = TrialLoop(
+            study=study,
+            spec=spec,
             towers_folder=assignment.towers_folder,
-            emit=parent.tell,
-            should_stop=stop_reason,
-            on_claimed=claim.settle,
-        )
-        set_libraries_aside()
-        return search(
-            study,
-            spec,
-            objective,
             claim=claim,
-            pulse=pulse,
-            emit=parent.tell,
-            stop_reason=stop_reason,
-            timeout_seconds=assignment.seconds_left,
-            first_number=assignment.first_number,
-            warn=parent.warn,
+            pulse=stack.enter_context(Pulse(study, grace_seconds=assignment.grace_seconds)),
+            make_objective=lambda: make_objective(assignment, hooks),
+            hooks=hooks,
         )
-
-
-def _training_data(assignment: Assignment) -> "TrainingData":
-    """Loaded from the cache, where the parent has prepared it."""
-    from deeprec.data.dataset import split
-    from search.config.space import data_config
-    from search.execution.data import load_data, training_data
-
-    dataset = load_data(assignment.spec, assignment.data_dir)
-    return training_data(dataset, split(dataset, data_config(assignment.spec)))
+        return loop.run(deadline=assignment.deadline, first_number=assignment.first_number)
 
 
 def _one_line(error: object) -> str:

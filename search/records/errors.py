@@ -22,13 +22,6 @@ class StorageLostError(Exception):
     """
 
 
-class EnvironmentFaultError(Exception):
-    """No trial can succeed until the user mends something, such as a full disk; exit code 1.
-
-    The message is one line for people: what is wrong, and what to do about it.
-    """
-
-
 def is_disk_full(error: BaseException) -> bool:
     """Whether a file could not be written for want of room on its disk."""
     return isinstance(error, OSError) and error.errno in _DISK_FULL

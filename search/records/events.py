@@ -54,6 +54,21 @@ Listener = Callable[[TrialEvent], None]
 """Is told every event; what it does never changes a trial."""
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """How what runs trials is connected with what started it.
+
+    Attributes:
+        emit: told every event.
+        warn: told in a line what was not as it should be.
+        stop_reason: asked again and again; a text ends the search.
+    """
+
+    emit: Listener = lambda _event: None
+    warn: Callable[[str], None] = lambda _line: None
+    stop_reason: Callable[[], str | None] = lambda: None
+
+
 def to_all(*listeners: Listener) -> Listener:
     """One listener that tells several, in their order."""
 

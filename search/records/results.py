@@ -26,7 +26,7 @@ class RetrainRecord:
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970.
         computed_on: what decides how its sums were rounded, see
-            :func:`search.execution.machine.computed_on`; empty for those of version 0.1.0.
+            :func:`search.execution.runtime.computed_on`; empty for those of version 0.1.0.
     """
 
     trial: int

@@ -56,7 +56,7 @@ class TrialRecord:
         started_ms: milliseconds since 1970.
         ended_ms: milliseconds since 1970; None while it runs.
         computed_on: what decides how its sums were rounded, see
-            :func:`search.execution.machine.computed_on`; empty for trials of version 0.1.0.
+            :func:`search.execution.runtime.computed_on`; empty for trials of version 0.1.0.
         train_seconds: seconds of building, training and validating the model, compilation
             included; what the search itself costs (storage, tracking, saving) is not.
     """

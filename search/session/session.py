@@ -10,14 +10,13 @@ from pathlib import Path
 import optuna
 from rich.console import Console
 
-from deeprec.data.dataset import Dataset, Splits, split
+from deeprec.data.dataset import Dataset, Splits
 from search.config.next_commands import NextCommands, call, flag
-from search.config.space import data_config
 from search.config.study import StudySpec, overridden
 from search.config.workspace import Workspace
 from search.display.terminal import Screen
-from search.execution.data import load_data
-from search.execution.machine import git_commit, library_versions
+from search.execution.data import StudyData, load_data
+from search.execution.runtime import git_commit, library_versions
 from search.records.errors import InputError
 from search.scheduling.claim import Claim, worker_name
 from search.scheduling.locks import Purpose, StudyLock, lock_of, within
@@ -111,8 +110,8 @@ class Session:
         return Claim(self.lock("claim"), worker_name(os.getpid()), warn=self.warn)
 
     @cached_property
-    def dataset(self) -> Dataset:
-        """The data set, test rows included.
+    def data(self) -> StudyData:
+        """The data set, test rows included, and its splits.
 
         Raises:
             InputError: it cannot be had.
@@ -120,10 +119,15 @@ class Session:
         self.screen.doing(f"loading {self.spec.data.dataset}")
         return load_data(self.spec, self.data_dir, self.announce)
 
-    @cached_property
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, test rows included."""
+        return self.data.dataset
+
+    @property
     def splits(self) -> Splits:
         """The rows to train on, to validate on and to test on."""
-        return split(self.dataset, data_config(self.spec))
+        return self.data.splits
 
     def load_study(self) -> optuna.Study:
         """The stored study; the caller closes it.

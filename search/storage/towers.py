@@ -2,17 +2,19 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deeprec.data.verified_files import check_folder, parsed, write_folder
-from deeprec.model.retrieval import RetrievalModel
-from deeprec.model.saving import load_model_of, save_model
-from deeprec.model.towers import CandidateModel, QueryModel
 from search.config.sections import SAFE_NAME
+
+if TYPE_CHECKING:
+    from deeprec.model.retrieval import RetrievalModel
+    from deeprec.model.towers import CandidateModel, QueryModel
 
 TOWER_FILES = ("query_model.keras", "candidate_model.keras")
 
 
-def save_towers(model: RetrievalModel, folder: Path, name: int | str) -> Path:
+def save_towers(model: "RetrievalModel", folder: Path, name: int | str) -> Path:
     """Saves both towers into a folder of their own; whole, or not at all.
 
     Args:
@@ -23,6 +25,7 @@ def save_towers(model: RetrievalModel, folder: Path, name: int | str) -> Path:
     Returns:
         The folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
     """
+    from deeprec.model.saving import save_model  # here, for looking towers up needs no Keras
 
     def fill(new: Path) -> None:
         towers = (model.query_model, model.candidate_model)
@@ -40,7 +43,7 @@ def find_towers(folder: Path, name: int | str) -> Path | None:
     return target if all((target / file).is_file() for file in TOWER_FILES) else None
 
 
-def load_towers(folder: Path) -> tuple[QueryModel, CandidateModel]:
+def load_towers(folder: Path) -> "tuple[QueryModel, CandidateModel]":
     """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
 
     Args:
@@ -49,6 +52,9 @@ def load_towers(folder: Path) -> tuple[QueryModel, CandidateModel]:
     Raises:
         DataError: the folder does not hold both as they were written.
     """
+    from deeprec.model.saving import load_model_of
+    from deeprec.model.towers import CandidateModel, QueryModel
+
     check_folder(folder, TOWER_FILES)
     query_file, candidate_file = TOWER_FILES
     with parsed(folder):

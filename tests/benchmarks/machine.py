@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from search.execution.machine import git_commit
+from search.execution.runtime import git_commit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,18 +8,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
-from deeprec.config import ModelConfig
 from deeprec.evaluation.ranking import RankingMetrics
 from deeprec.evaluation.references import ReferenceName
-from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.validation import Evaluation
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed
 from search.config.space import Configuration, parameters_of, readable
 from search.confirmation.comparison import Confirmation
 from search.confirmation.contenders import Contender, tutorial_contender
-from search.execution.machine import LIBRARIES
 from search.execution.objective import derived_parameters
+from search.execution.runtime import LIBRARIES
 from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, TrialRecord
 from search.tracking.content import (
@@ -264,13 +262,12 @@ def _configuration() -> Configuration:
 
 def _trial() -> TrialRecord:
     configuration = _configuration()
-    model = RetrievalModel.for_tables(USERS, MOVIES, ModelConfig(retrieval_k=2))
     metrics = {"train_loss": 0.1, **Evaluation(loss=0.1, top_100_accuracy=0.5).named("val")}
     return TrialRecord(
         number=0,
         state="complete",
         parameters=readable(parameters_of(configuration)),
-        derived=derived_parameters(configuration, model, 7),
+        derived=derived_parameters(configuration.model_config(), USERS, MOVIES, 7),
         value=0.5,
         best_epoch=5,
         reason="a reason",

@@ -68,7 +68,6 @@ QUICK_MODULES = [
     "search.sync",
     "search.report.__main__",
     "search.commands.cli",
-    "search.commands.opening",
     "search.config.study",
     "search.config.workspace",
 ]
@@ -194,14 +193,7 @@ def test_what_answers_at_once_imports_nothing_slow(module: str) -> None:
 
 def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     parameters = inspect.signature(Objective).parameters
-    assert set(parameters) == {
-        "spec",
-        "data",
-        "towers_folder",
-        "emit",
-        "should_stop",
-        "on_claimed",
-    }
+    assert set(parameters) == {"spec", "data", "towers_folder", "hooks"}
     assert parameters["data"].annotation is TrainingData
     assert {field.name for field in fields(TrainingData)} == {
         "users",
@@ -256,14 +248,14 @@ def test_help_is_quick_because_nothing_slow_is_loaded_for_it() -> None:
     assert not loaded & SLOW
 
 
-def test_a_worker_starts_without_tracking() -> None:
-    functions = imports("search.execution.worker_process")
-    modules = {name.rpartition(".")[0] for name in functions if name.startswith("search.")}
-    assert {
-        "search.execution.objective",
-        "search.storage.study",
-        "search.execution.loop",
-    } <= modules
+def test_a_worker_claims_without_keras_and_jax_and_trains_without_tracking() -> None:
+    found = {name.rpartition(".")[0] for name in imports("search.execution.worker_process")}
+    modules = {name for name in found if name.startswith("search.")}
+    training = {"search.execution.data", "search.execution.objective"}
+    assert training < modules
+    claiming = loaded_by("search.execution.worker_process", *sorted(modules - training))
+    assert "optuna" in claiming
+    assert not claiming & {"jax", "keras", "mlflow", "tensorflow"}
     loaded = loaded_by("search.execution.worker_process", *sorted(modules))
     assert "keras" in loaded
     assert not loaded & {"mlflow", "tensorflow"}

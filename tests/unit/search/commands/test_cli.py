@@ -10,8 +10,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from search.commands.cli import run_command
-from search.commands.options import StorageOption, TrackingUriOption
+from search.commands.cli import StorageOption, TrackingUriOption, run_command
 from search.config.addresses import VARIABLES
 from search.records.errors import InputError
 

@@ -179,7 +179,7 @@ def test_narrow_terminals_show_it_too(tmp_path: Path) -> None:
 def test_workers_are_shown_with_their_cores_where_there_are_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.execution.machine.available_cores", lambda: 9)
+    monkeypatch.setattr("search.execution.runtime.available_cores", lambda: 9)
     spec = small_spec(tmp_path)
     assert "4 workers with 2 cores each" in shown(spec, workers=4)
     assert "workers" not in shown(spec)

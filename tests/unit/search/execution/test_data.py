@@ -15,9 +15,10 @@ def test_programs_that_cannot_be_kept_are_one_line(
     lines: list[str] = []
     (tmp_path / "file").touch()  # below which not even root makes a folder
     monkeypatch.setattr(data, "load_dataset", lambda *_arguments, **_options: "the data set")
+    monkeypatch.setattr(data, "split", lambda *_arguments: "its splits")
     monkeypatch.setattr(data, "default_cache_dir", lambda: tmp_path / "file")
-    found: object = load_data(small_spec(tmp_path), None, lines.append)
-    assert found == "the data set"
+    found = load_data(small_spec(tmp_path), None, lines.append)
+    assert vars(found) == {"dataset": "the data set", "splits": "its splits"}
     assert lines == [
         f"compiled programs are not kept: Not a directory: {tmp_path / 'file' / 'compiled'}"
     ]

@@ -1,6 +1,7 @@
 """The loop of a search: order, budget, resuming, failures, timeouts."""
 
-from collections.abc import Callable
+import errno
+import time
 from pathlib import Path
 
 import optuna
@@ -9,71 +10,25 @@ from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
 from search.config.space import suggest
-from search.config.study import StudySpec
-from search.execution.loop import search
-from search.records.events import Outcome, TrialEvent, TrialFinished
-from search.records.trials import TrialRecord
-from search.scheduling.stale import close_stale, everybody_gone, mark_interrupted
-from search.storage.attributes import ERROR
+from search.records.events import Hooks, Outcome, TrialEvent, TrialFinished
+from search.scheduling.stale import close_stale, everybody_gone
+from search.storage.attributes import ERROR, OOM, TRACEBACK
 from search.storage.trials import record_of, records
-from tests.unit.search.claims import still, undisputed
+from tests.unit.search.claims import Behavior, good, loop_of
 from tests.unit.search.specs import small_spec
-
-Behavior = Callable[[optuna.Trial], float]
-
-
-class FakeObjective:
-    """Suggests as the real one does; its value, or its end, is decided by the test."""
-
-    def __init__(self, spec: StudySpec, behavior: Behavior, towers_folder: Path) -> None:
-        self.spec = spec
-        self.behavior = behavior
-        self.towers_folder = towers_folder
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        suggest(trial, self.spec.space)
-        try:
-            return self.behavior(trial)
-        except KeyboardInterrupt as interrupt:
-            mark_interrupted(trial.study, trial, str(interrupt))
-            raise
-
-
-class Recorder:
-    """Keeps what it was told at the end of each trial."""
-
-    def __init__(self) -> None:
-        self.ended: list[TrialRecord] = []
-
-    def hear(self, event: TrialEvent) -> None:
-        assert isinstance(event, TrialFinished)
-        self.ended.append(event.trial)
-
-
-def good(trial: optuna.Trial) -> float:
-    return 0.3 + trial.params["learning_rate"] / 100
 
 
 class Bench:
     """A study in memory, searched as often as a test likes."""
 
     def __init__(self, folder: Path, *replacements: tuple[str, str]) -> None:
-        self.folder = folder
         self.spec = small_spec(folder, *replacements)
         self.study = optuna.create_study(direction="maximize")
-        self.recorder = Recorder()
+        self.events: list[TrialEvent] = []
 
-    def run(self, behavior: Behavior = good, **options: float | None) -> Outcome:
-        objective = FakeObjective(self.spec, behavior, self.folder)
-        return search(
-            self.study,
-            self.spec,
-            objective,
-            claim=undisputed(),
-            pulse=still(self.study),
-            emit=self.recorder.hear,
-            **options,  # type: ignore[arg-type]
-        )
+    def run(self, behavior: Behavior = good, *, deadline: float | None = None) -> Outcome:
+        hooks = Hooks(emit=self.events.append)
+        return loop_of(self.study, self.spec, behavior, hooks=hooks).run(deadline=deadline)
 
     @property
     def states(self) -> list[str]:
@@ -102,42 +57,70 @@ def test_the_configurations_of_the_file_run_first(bench: Bench) -> None:
     assert references == ["reference (8,)", "reference (8, 4)", None, None, None, None]
 
 
+def raising(error: BaseException, *numbers: int) -> Behavior:
+    """The trials of these numbers raise, or all of them."""
+
+    def behave(trial: optuna.Trial) -> float:
+        if numbers and trial.number not in numbers:
+            return good(trial)
+        raise error
+
+    return behave
+
+
 def test_pruned_trials_count_and_failed_ones_do_not(bench: Bench) -> None:
     def behavior(trial: optuna.Trial) -> float:
         if trial.number == 1:
             raise optuna.TrialPruned
-        if trial.number == 3:
-            raise NonFiniteError("train_loss", 2, 7)
-        return good(trial)
+        return raising(ValueError("a bug"), 3)(trial)
 
     bench.run(behavior)
     states = ["complete", "pruned", "complete", "failed", "complete", "complete", "complete"]
     assert bench.states == states
-    assert [record.state for record in bench.recorder.ended] == states
+    assert bench.events == [TrialFinished(record, None) for record in records(bench.study)]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason", "notes"),
+    [
+        (NonFiniteError("loss", 2, 7), "diverged", "loss is not finite at epoch 2, step 7", {}),
+        (TypeError("no array\nof JAX"), "failed", "TypeError: no array", {ERROR: "TypeError"}),
+        (MemoryError("1 TiB"), "failed", "MemoryError: 1 TiB", {OOM: True}),
+        (RuntimeError("RESOURCE_EXHAUSTED"), "failed", "RuntimeError: RESOURCE", {OOM: True}),
+    ],
+)
+def test_how_a_trial_ended_is_kept_with_it(
+    bench: Bench, error: Exception, state: str, reason: str, notes: dict[str, object]
+) -> None:
+    bench.run(raising(error, 0))
+    record, attributes = records(bench.study)[0], bench.study.trials[0].user_attrs
+    assert (record.state, record.value) == (state, None)
+    assert (record.reason or "").startswith(reason)
+    assert {name: attributes[name] for name in (ERROR, OOM) if name in attributes} == notes
+    assert (TRACEBACK in attributes) == (state == "failed")
+
+
+def test_a_fault_of_the_environment_ends_the_search_and_the_trial_runs_again(bench: Bench) -> None:
+    fault = PermissionError(errno.EACCES, "Permission denied", "towers")
+    outcome = bench.run(raising(fault))
+    assert outcome.state == "failing"
+    assert "Permission denied: 'towers'; mend it" in outcome.reason
+    assert (bench.states, records(bench.study)[0].reason) == (["interrupted"], outcome.reason)
+    bench.run()
+    assert bench.parameters[1] == bench.parameters[0]
 
 
 def test_failures_in_a_row_stop_the_search_and_say_why(bench: Bench) -> None:
-    def fail(trial: optuna.Trial) -> float:
-        trial.set_user_attr("reason", "train_loss is not finite at epoch 1, step 1")
-        raise NonFiniteError("train_loss", 1, 1)
-
-    outcome = bench.run(fail)
-    assert outcome.state == "failing"
-    assert outcome.reason == (
-        "5 trials failed in a row; the last: train_loss is not finite at epoch 1, step 1"
+    assert bench.run(raising(MemoryError("1 TiB"))) == Outcome(
+        state="failing", reason="5 trials failed in a row; the last: MemoryError: 1 TiB"
     )
     assert bench.states == ["failed"] * 5
     assert bench.run().state == "complete", "a new start gives it another chance"
 
 
 def test_failures_that_are_the_environments_run_again_and_the_reason_says_so(bench: Bench) -> None:
-    def break_down(trial: optuna.Trial) -> float:
-        trial.set_user_attr(ERROR, "XlaRuntimeError")
-        trial.set_user_attr("reason", "XlaRuntimeError: the device is lost")
-        raise RuntimeError
-
-    assert bench.run(break_down).reason == (
-        "5 trials failed in a row; the last: XlaRuntimeError: the device is lost; "
+    assert bench.run(raising(RuntimeError("the device is lost"))).reason == (
+        "5 trials failed in a row; the last: RuntimeError: the device is lost; "
         "with one error for all, they run again at the next start"
     )
     bench.run()
@@ -145,13 +128,9 @@ def test_failures_that_are_the_environments_run_again_and_the_reason_says_so(ben
 
 
 def test_an_interrupted_trial_runs_again_first_with_its_configuration(bench: Bench) -> None:
-    def interrupt(trial: optuna.Trial) -> float:
-        if trial.number == 3:
-            raise KeyboardInterrupt("interrupted from the keyboard")
-        return good(trial)
-
-    outcome = bench.run(interrupt)
-    assert outcome == Outcome(state="interrupted", reason="interrupted from the keyboard")
+    outcome = bench.run(raising(KeyboardInterrupt("terminated"), 3))
+    assert outcome == Outcome(state="interrupted", reason="terminated")
+    assert records(bench.study)[3].reason == "terminated"
     bench.run()
     again = records(bench.study)[4]
     assert bench.states == ["complete"] * 3 + ["interrupted"] + ["complete"] * 3
@@ -160,10 +139,7 @@ def test_an_interrupted_trial_runs_again_first_with_its_configuration(bench: Ben
 
 
 def test_a_reference_keeps_its_name_when_it_runs_again(bench: Bench) -> None:
-    def interrupt(trial: optuna.Trial) -> float:
-        raise KeyboardInterrupt
-
-    bench.run(interrupt)
+    bench.run(raising(KeyboardInterrupt()))
     bench.run()
     references = [record.reference for record in records(bench.study)]
     assert references[:3] == ["reference (8,)", "reference (8,)", "reference (8, 4)"]
@@ -171,7 +147,7 @@ def test_a_reference_keeps_its_name_when_it_runs_again(bench: Bench) -> None:
 
 
 def test_a_trial_of_a_killed_process_is_closed_and_runs_again(bench: Bench) -> None:
-    killed = bench.study.ask()  # RUNNING for ever: nobody will tell its value
+    killed = bench.study.ask()  # RUNNING for ever
     suggest(killed, bench.spec.space)
     closed = close_stale(bench.study, everybody_gone, reason="it was killed")
     assert [trial.line for trial in closed] == ["trial 0 lost its process and runs again"]
@@ -182,11 +158,8 @@ def test_a_trial_of_a_killed_process_is_closed_and_runs_again(bench: Bench) -> N
 
 
 def test_twice_interrupted_points_to_the_first_try(bench: Bench) -> None:
-    def interrupt(trial: optuna.Trial) -> float:
-        raise KeyboardInterrupt
-
-    bench.run(interrupt)
-    bench.run(interrupt)
+    bench.run(raising(KeyboardInterrupt()))
+    bench.run(raising(KeyboardInterrupt()))
     bench.run()
     retries = [record.retry_of for record in records(bench.study)]
     assert retries == [None, 0, 0, None, None, None, None, None]
@@ -195,21 +168,16 @@ def test_twice_interrupted_points_to_the_first_try(bench: Bench) -> None:
 def test_an_interrupted_search_reaches_what_an_undisturbed_one_does(
     bench: Bench, tmp_path: Path
 ) -> None:
-    def interrupt(trial: optuna.Trial) -> float:
-        if trial.number == 4:
-            raise KeyboardInterrupt
-        return good(trial)
-
     undisturbed = Bench(tmp_path)
     undisturbed.run()
-    bench.run(interrupt)
+    bench.run(raising(KeyboardInterrupt(), 4))
     bench.run()
     finished = [record.parameters for record in records(bench.study) if record.is_finished]
     assert finished == [record.parameters for record in records(undisturbed.study)]
 
 
 def test_no_trial_starts_after_the_timeout(bench: Bench) -> None:
-    outcome = bench.run(timeout_seconds=0.0)
+    outcome = bench.run(deadline=time.monotonic())
     assert outcome.state == "timeout"
     assert bench.states == []
 

@@ -8,9 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.config.study import StudySpec
-from search.execution.loop import search
-from search.records.events import Outcome
+from search.records.events import Hooks, Outcome
 from search.scheduling.claim import Claim, ClaimLostError
 from search.scheduling.locks import StopReason, lock_of, within
 from search.scheduling.stale import close_stale, everybody_gone
@@ -19,8 +17,7 @@ from search.storage.databases import default_storage
 from search.storage.retry import Patience
 from search.storage.study import join_study, open_study
 from search.storage.trials import records
-from tests.unit.search.claims import BrokenLock, NoLock, still, undisputed
-from tests.unit.search.execution.test_loop import Behavior, FakeObjective, good
+from tests.unit.search.claims import Behavior, BrokenLock, NoLock, good, loop_of
 from tests.unit.search.specs import small_spec
 
 
@@ -44,26 +41,10 @@ class Occupied(NoLock):
         return False
 
 
-class ClaimingObjective(FakeObjective):
-    """Settles its claim once it has suggested, as the real one does."""
-
-    def __init__(self, spec: StudySpec, behavior: Behavior, folder: Path, claim: Claim) -> None:
-        super().__init__(spec, self._settled(behavior, claim), folder)
-
-    @staticmethod
-    def _settled(behavior: Behavior, claim: Claim) -> Behavior:
-        def run(trial: optuna.Trial) -> float:
-            claim.settle(trial)
-            return behavior(trial)
-
-        return run
-
-
 class Team:
     """Workers in threads, each with a study and a claim of its own, as processes have them."""
 
     def __init__(self, folder: Path, *replacements: tuple[str, str]) -> None:
-        self.folder = folder
         self.spec = small_spec(folder, *replacements)
         self.url = default_storage(folder, "small")
         self.study = open_study(self.url, self.spec, "data", "identity")
@@ -72,10 +53,8 @@ class Team:
     def work(self, behavior: Behavior) -> None:
         worker = threading.current_thread().name
         claim = Claim(lock_of(self.url, "small", "claim"), worker)
-        objective = ClaimingObjective(self.spec, behavior, self.folder, claim)
         study = join_study(self.url, self.spec, "data", patience=Patience(0))
-        outcome = search(study, self.spec, objective, claim=claim, pulse=still(study))
-        self.outcomes.append(outcome)
+        self.outcomes.append(loop_of(study, self.spec, behavior, claim=claim).run())
 
     def run(self, *behaviors: Behavior) -> None:
         threads = [threading.Thread(target=self.work, args=(one,)) for one in behaviors]
@@ -161,18 +140,9 @@ def test_a_claim_that_was_lost_is_not_settled() -> None:
 def test_a_trial_whose_claim_was_lost_is_left_out_and_does_not_run_again(tmp_path: Path) -> None:
     spec = small_spec(tmp_path, ("trials = 6", "trials = 2"))
     study = optuna.create_study(direction="maximize")
-    lock = Unreliable(breaks=1)
-    claim, warnings = Claim(lock, "me"), list[str]()
-    objective = ClaimingObjective(spec, good, tmp_path, claim)
-    outcome = search(
-        study,
-        spec,
-        objective,
-        claim=claim,
-        pulse=still(study),
-        warn=warnings.append,
-    )
-    assert outcome.state == "complete"
+    claim, warnings = Claim(Unreliable(breaks=1), "me"), list[str]()
+    loop = loop_of(study, spec, claim=claim, hooks=Hooks(warn=warnings.append))
+    assert loop.run().state == "complete"
     states = [record.state for record in records(study)]
     assert states == ["interrupted", "complete", "complete"]
     references = [record.reference for record in records(study)]
@@ -202,15 +172,7 @@ def test_a_result_that_comes_after_its_trial_was_closed_is_dropped(tmp_path: Pat
         return good(trial)
 
     warnings: list[str] = []
-    objective = FakeObjective(spec, sleeps_too_long, tmp_path)
-    search(
-        study,
-        spec,
-        objective,
-        claim=undisputed(),
-        pulse=still(study),
-        warn=warnings.append,
-    )
+    loop_of(study, spec, sleeps_too_long, hooks=Hooks(warn=warnings.append)).run()
     found = records(study)
     assert [record.state for record in found] == ["interrupted", "complete", "complete"]
     assert found[0].reason == "silent"

@@ -1,6 +1,7 @@
 """Whose fault a failure is, and what runs again for it."""
 
 import errno
+import re
 from pathlib import Path
 
 import optuna
@@ -8,12 +9,12 @@ import pytest
 from optuna.trial import TrialState
 
 from deeprec.errors import NonFiniteError
-from search.records.errors import EnvironmentFaultError
 from search.scheduling.failures import environment_fault, excused
 from search.scheduling.stale import mark_interrupted
 from search.storage.attributes import ERROR
 from search.storage.trials import records, was_interrupted
-from tests.unit.search.execution.test_loop import Behavior, Bench, good
+from tests.unit.search.claims import Behavior, good
+from tests.unit.search.execution.test_loop import Bench
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,7 @@ def test_what_no_configuration_can_cause_is_said_with_its_remedy(
     reason = environment_fault(error)
     assert reason is not None
     assert reason.endswith("start the same command again")
-    with pytest.raises(EnvironmentFaultError, match=said):
-        raise EnvironmentFaultError(reason)
+    assert re.search(said, reason)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,6 @@ def failing_with(error: str, *numbers: int) -> Behavior:
     def behave(trial: optuna.Trial) -> float:
         if numbers and trial.number not in numbers:
             return good(trial)
-        trial.set_user_attr(ERROR, error)
         raise TypeError(error)
 
     return behave

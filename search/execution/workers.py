@@ -1,6 +1,8 @@
-"""Worker processes, seen from the process that starts them: started, heard, stopped.
+"""Worker processes, seen from the process that starts them: the messages, the pool.
 
-They are fresh processes, never forked (JAX has threads), each with its share of the cores.
+They are fresh processes, never forked (JAX has threads), each with its share of the cores. The
+messages travel pickled over a socket that only the two processes have. Passwords in the storage's
+URL are so never seen in a list of processes.
 """
 
 import signal
@@ -8,16 +10,81 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from typing import Any, Self
 
-from search.execution.messages import Assignment, Event, Stop
+from search.config.study import StudySpec
 from search.execution.signals import SIGNALS
+from search.records.events import Outcome, TrialEvent
 from search.scheduling.claim import worker_name
 
 PATIENCE_SECONDS = 20.0
 """How long a worker that has nothing more to say may take to end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """The first message to a worker.
+
+    Attributes:
+        spec: the study file, the command line's choices included.
+        storage_url: of the study, which exists.
+        towers_folder: where towers are saved.
+        data_dir: where the raw data is; looked for when None.
+        data_fingerprint: of the data set that the study is searched on.
+        grace_seconds: how long a worker may be silent.
+        first_number: failures of trials before this number are not counted.
+        deadline: of this machine's monotonic clock: no trial starts later; None without one.
+        worker: the name that the worker has, as no other; filled in once it is started.
+    """
+
+    spec: StudySpec
+    storage_url: str
+    towers_folder: Path
+    data_dir: Path | None
+    data_fingerprint: str
+    grace_seconds: float
+    first_number: int
+    deadline: float | None
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To a worker: end after this epoch; its trial is recorded as interrupted."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """From a worker: a line for the user."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Alive:
+    """From a worker, all the time: it lives, whatever it is doing."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message of a worker that has nothing more to do."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The last message of a worker that cannot go on."""
+
+    reason: str
+
+
+Event = TrialEvent | Warned | Alive | Ended | Crashed
 
 
 class Worker:
@@ -25,6 +92,7 @@ class Worker:
 
     Args:
         assignment: what it is to do.
+        module: that is run, see :mod:`search.execution.worker_process`.
         environment: its environment variables.
 
     Attributes:
@@ -32,12 +100,12 @@ class Worker:
         signs: how often it was heard.
     """
 
-    def __init__(self, assignment: Assignment, environment: Mapping[str, str]) -> None:
+    def __init__(self, assignment: Assignment, module: str, environment: Mapping[str, str]) -> None:
         self.signs = 0
         self.connection: Connection[Any, Any]
         self.connection, theirs = Pipe()
         with theirs:
-            self._process = _start(theirs.fileno(), environment)
+            self._process = _start(module, theirs.fileno(), environment)
         self.name = worker_name(self._process.pid)
         self._send(replace(assignment, worker=self.name))
 
@@ -74,15 +142,22 @@ class Worker:
 
 
 class Pool:
-    """All workers that are alive, entered for as long as they may be.
+    """All workers that are alive; when it is left, none is.
 
     Args:
         environment: of every worker.
+        module: that every worker runs.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        module: str = "search.execution.worker_process",
+    ) -> None:
         self.workers: list[Worker] = []
         self._environment = environment
+        self._module = module
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +170,7 @@ class Pool:
 
     def start(self, assignment: Assignment) -> None:
         """Starts one more worker."""
-        self.workers.append(Worker(assignment, self._environment))
+        self.workers.append(Worker(assignment, self._module, self._environment))
 
     def events(self, patience_seconds: float) -> Iterator[tuple[Worker, Event | None]]:
         """One event of each worker that has any, after waiting for the first for a while.
@@ -123,12 +198,14 @@ class Pool:
             worker.kill()
 
 
-def _start(descriptor: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """A worker that is told and tells over a socket.
+def _start(
+    module: str, descriptor: int, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """A worker that sends and receives over a socket.
 
     Signals wait until it listens to them: a Ctrl-C in a terminal reaches every process.
     """
-    command = [sys.executable, "-m", "search.execution.worker_process", str(descriptor)]
+    command = [sys.executable, "-m", module, str(descriptor)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603  (the command is ours, and no shell reads it)
