@@ -36,8 +36,7 @@ from search.storage.results import Ledger, keep_confirmation
 from search.storage.study import close_study, refuse_other_study
 from search.storage.trials import records
 from search.tracking import Tracker
-from search.tracking.model_content import MODEL_NAME
-from search.tracking.models import Published
+from search.tracking.models import MODEL_NAME, Published
 
 FAILED = 1
 

@@ -21,12 +21,11 @@ from mlflow.store.tracking.dbmodels.models import (
     SqlRun,
     SqlTag,
 )
-from sqlalchemy import Connection, bindparam, create_engine, delete, insert, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, insert, select
 from sqlalchemy.pool import NullPool
 
 from search.tracking.content import Measurement, RunContent
 from search.tracking.names import PARENT, STUDY, TRIAL
-from search.tracking.texts import wanted_tags
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -36,23 +35,16 @@ def insert_trials(
 ) -> dict[str, str]:
     """Insert the closed runs of trials, all of one study, with the data sets of its parent run.
 
-    To be called while no other process makes runs that are missing.
-
-    Args:
-        database: of MLflow.
-        experiment_id: of the study.
-        contents: of runs without artifacts.
+    To be called while no other process makes runs that are missing. The contents have no
+    artifacts.
 
     Returns:
         The id of each run by the trial's number, as its tag says it; of those that have a run by
         now, nothing was inserted.
     """
-    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
-    with engine.begin() as connection:
+    with _engine(database).begin() as connection:
         taken = _numbers_taken(connection, contents[0].tags[STUDY])
-        made = {
-            uuid.uuid4().hex: content for content in contents if content.tags[TRIAL] not in taken
-        }
+        made = {uuid.uuid4().hex: each for each in contents if each.tags[TRIAL] not in taken}
         if made:
             root = connection.scalar(
                 select(SqlExperiment.artifact_location).where(
@@ -68,14 +60,17 @@ def insert_trials(
 
 def set_tags(database: Path, name: str, values: Mapping[str, str]) -> None:
     """Set one tag of many runs, by run id."""
-    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
-    with engine.begin() as connection:
+    with _engine(database).begin() as connection:
         connection.execute(
             delete(SqlTag).where(SqlTag.key == name, SqlTag.run_uuid == bindparam("run")),
             [{"run": run_id} for run_id in values],
         )
         rows = [{"run_uuid": run, "key": name, "value": value} for run, value in values.items()]
         connection.execute(insert(SqlTag), rows)
+
+
+def _engine(database: Path) -> Engine:
+    return create_engine(f"sqlite:///{database}", poolclass=NullPool)
 
 
 def _numbers_taken(connection: Connection, study: str) -> set[str]:
@@ -98,11 +93,13 @@ def _rows(made: Mapping[str, RunContent], experiment_id: int, root: str) -> dict
     }
     for run_id, content in made.items():
         rows[SqlRun].append(_run(run_id, content, experiment_id, root))
-        rows[SqlTag] += _named(run_id, wanted_tags(content, {}))
+        rows[SqlTag] += _named(run_id, content.tags_over({}))
         rows[SqlParam] += _named(run_id, content.params)
         measurements = list(dict.fromkeys((*content.curve, *content.finals)))
         rows[SqlMetric] += [_metric(run_id, each) for each in measurements]
-        rows[SqlLatestMetric] += [_metric(run_id, each) for each in _latest(measurements)]
+        in_order = sorted(measurements, key=lambda each: (each.step, each.timestamp_ms, each.value))
+        latest = {each.metric: each for each in in_order}
+        rows[SqlLatestMetric] += [_metric(run_id, each) for each in latest.values()]
     return rows
 
 
@@ -138,12 +135,6 @@ def _metric(run_id: str, measurement: Measurement) -> Row:
         "step": measurement.step,
         "is_nan": False,
     }
-
-
-def _latest(measurements: Sequence[Measurement]) -> Iterator[Measurement]:
-    """The last value of every metric: of the highest step, then of the latest time."""
-    ordered = sorted(measurements, key=lambda each: (each.step, each.timestamp_ms, each.value))
-    return iter({each.metric: each for each in ordered}.values())
 
 
 def _copy_inputs(connection: Connection, parent: str, run_ids: Sequence[str]) -> None:

@@ -5,18 +5,14 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from search.tracking.destination import mask
+from search.config.addresses import mask
 
 Result = TypeVar("Result")
 
-FIRST_PAUSE_S = 30.0
-"""Quiet time after a failure; it doubles with each further failure ..."""
-LONGEST_PAUSE_S = 60.0
-"""... up to this."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 60.0
+"""Quiet time after a failure; it doubles with each further one, up to the second number."""
 SLOW_S = 10.0
 """An action that takes longer is a failure as well, even if it succeeds."""
-TURN_S = 30.0
-"""Seconds to wait for the action of another thread."""
 
 GOES_ON = (
     "The search goes on without it; what is missing there is added once it answers, at the latest "
@@ -30,7 +26,7 @@ class Circuit:
     One action at a time: a thread waits for the action of another one, but not forever.
 
     Args:
-        warn: told in one line when an action fails; once an outage.
+        warn: takes one line when an action fails; once an outage.
         explain: an exception as a short cause for people.
         clock: seconds; for tests.
         consequence: what a failure means, as the end of the warning.
@@ -44,7 +40,7 @@ class Circuit:
         clock: Callable[[], float] = time.monotonic,
         *,
         consequence: str = GOES_ON,
-        turn_s: float = TURN_S,
+        turn_s: float = 30.0,
     ) -> None:
         self._warn = warn
         self._explain = explain
@@ -82,35 +78,27 @@ class Circuit:
             otherwise: what to return when the action was skipped or failed.
             even_if_open: try in any case, as at the end of a search.
             slow_s: seconds that are a failure, though the action's result is returned.
-
-        Returns:
-            What the action returned, or ``otherwise``.
         """
         if (self.is_open and not even_if_open) or not self._turn.acquire(timeout=self._turn_s):
             return otherwise
         try:
-            return self._run(action, slow_s)
+            begun = self._clock()
+            result = action()
+            took = self._clock() - begun
+            if took > slow_s:
+                self._pause(f"it is slow, an update took {took:.0f} s")
+            else:
+                self._retry_at, self._pause_s, self._has_warned = None, FIRST_PAUSE_S, False
         except Exception as error:
             self.fail(error)
             return otherwise
         finally:
             self._turn.release()
+        return result
 
     def fail(self, error: Exception) -> None:
         """Note a failure: warn unless that was done, and pause."""
         self._pause(self._explain(error))
-
-    def _run(self, action: Callable[[], Result], slow_s: float) -> Result:
-        begun = self._clock()
-        result = action()
-        took = self._clock() - begun
-        if took > slow_s:
-            self._pause(f"it is slow, an update took {took:.0f} s")
-        else:
-            self._retry_at = None
-            self._pause_s = FIRST_PAUSE_S
-            self._has_warned = False
-        return result
 
     def _pause(self, cause: str) -> None:
         self._retry_at = self._clock() + self._pause_s

@@ -1,33 +1,30 @@
-"""A run of ours, read back from MLflow."""
+"""MLflow, reached: checked before any work, connected to when it is first needed, read back."""
 
-import getpass
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from search.storage.sqlite_files import make_whole
-from search.tracking.content import study_content
-from search.tracking.destination import Destination, bring_along, locked
-from search.tracking.names import KIND, STUDY, StudyContext
-from search.tracking.writing import Held, Writer, held
-
-if TYPE_CHECKING:
-    from search.tracking.store import Store
-
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from search.records.errors import InputError
 from search.records.logged_runs import LoggedKind, LoggedRun
-from search.tracking.destination import prepare_environment, resolve_uri
-from search.tracking.names import STUDY_NAME
+from search.storage.sqlite_files import make_whole
+from search.tracking.circuit import GOES_ON, Circuit
+from search.tracking.content import study_content
+from search.tracking.destination import (
+    Destination,
+    bring_along,
+    check_writable,
+    locked,
+    prepare_environment,
+    resolve_uri,
+)
+from search.tracking.names import KIND, STUDY, STUDY_NAME, StudyContext
+from search.tracking.writing import Writer
 
 if TYPE_CHECKING:
     from search.tracking.store import Store
-
 
 Result = TypeVar("Result")
 
@@ -39,13 +36,69 @@ STUDY_FILE = "study.toml"
 PATIENCE_S = 8.0
 """Seconds a server has to give its first answer."""
 
+EVERY_EPOCH = "train_loss"
+"""A metric that every epoch has."""
 
-@dataclass(frozen=True)
-class _Opened:
-    """An experiment and the study's run in it, both there."""
 
-    writer: Writer
-    parent: Held
+def check_mlflow(
+    uri: str | None,
+    name: str,
+    *,
+    folder: Path,
+    warn: Callable[[str], None],
+    key: str | None = None,
+    must_answer: bool = True,
+    consequence: str = GOES_ON,
+) -> Circuit:
+    """Check that the runs of a study can be written, before any work and without writing anything.
+
+    Args:
+        uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
+        name: of the study.
+        folder: of the default database, its artifacts and the lock, usually ``mlruns``.
+        warn: takes one line when MLflow fails, now or later on.
+        key: by which the study finds its runs; its name when None.
+        must_answer: whether a server that does not answer is refused; it is a warning otherwise.
+        consequence: what it means that MLflow fails, as the end of the warning.
+
+    Returns:
+        The circuit that a tracker shall use: open where the server does not answer.
+
+    Raises:
+        InputError: the URI is malformed, a folder is not writable, the database is of something
+            else, the experiment was deleted, the server refuses or does not answer within ten
+            seconds. Nothing was written.
+    """
+    destination = resolve_uri(uri, folder)
+    database = destination.database
+    prepare_environment()
+    from search.tracking import store as mlflow_store  # here, for mlflow takes 1.5 s to import
+
+    explain = partial(mlflow_store.explain, destination=destination)
+    circuit = Circuit(warn, explain, consequence=consequence)
+    try:
+        # A process that is making the database holds the lock, whose file exists then.
+        with locked(folder) if (folder / ".lock").exists() else nullcontext():
+            check_writable(destination, folder)
+            # A database that is missing or empty is made later.
+            if database is None or (database.exists() and database.stat().st_size):
+                connect(destination, name, key or name)
+    except InputError:
+        raise
+    except Exception as error:
+        silent = database is None and not mlflow_store.is_refusal(error)
+        if must_answer or not silent:
+            remedy = (
+                "check the tracking URI, or leave it out to use the local database"
+                if database is None
+                else f"move {database} away if it stays so: it is made again, and search.sync adds "
+                "the runs of a study"
+            )
+            raise InputError(
+                f"MLflow must be usable before a search starts, but {explain(error)}; {remedy}"
+            ) from error
+        circuit.fail(error)
+    return circuit
 
 
 class Connection:
@@ -59,8 +112,8 @@ class Connection:
         folder: of the lock under which a database is made, usually ``mlruns``.
         lock: held while experiment and parent run are found or made; the folder's when None,
             which the processes of this machine share.
-        warn: told in one line when MLflow takes no files.
-        announce: told in one line when the database was copied or moved.
+        warn: takes one line when MLflow takes no files.
+        announce: takes one line when the database was copied or moved.
     """
 
     def __init__(
@@ -79,26 +132,26 @@ class Connection:
         self.context = context
         self.folder = folder
         self._lock: Lock = lock or partial(locked, folder)
-        self._opened: _Opened | None = None
+        self._opened: tuple[Writer, str] | None = None
 
     @property
     def writer(self) -> Writer:
         """Writes into the study's experiment."""
-        return self._open().writer
+        return self._open()[0]
 
     @property
-    def parent(self) -> Held:
-        """The study's run."""
-        return self._open().parent
+    def parent_id(self) -> str:
+        """The id of the study's run."""
+        return self._open()[1]
 
     @contextmanager
     def alone(self) -> Iterator[Writer]:
-        """The same while no other process makes runs that are missing."""
+        """The writer, while no other process makes runs that are missing."""
         writer = self.writer
         with self._lock():
             yield writer
 
-    def _open(self) -> _Opened:
+    def _open(self) -> tuple[Writer, str]:
         if self._opened is None:
             # A server that does not answer leaves no trace, not even the lock.
             database = self.destination.database
@@ -109,7 +162,11 @@ class Connection:
             with self._lock():
                 experiment_id = store.experiment(self.context.name, self.context.key)
                 writer = Writer(store, experiment_id, self.context)
-                self._opened = _Opened(writer, _find_or_make_parent(writer))
+                content = study_content(self.context)
+                found = writer.find(content)
+                parent = found[0] if found else writer.begin(content)
+                store.upload(parent.run_id, STUDY_FILE, self.context.spec_text.encode())
+                self._opened = writer, parent.run_id
         return self._opened
 
 
@@ -125,34 +182,26 @@ def connect(
         destination: of the runs.
         name: of the study whose experiment is asked for, whether it exists or not.
         key: of the study, see :class:`~search.tracking.names.StudyContext`.
-        warn: told in one line when MLflow takes no files.
+        warn: takes one line when MLflow takes no files.
 
     Raises:
         InputError: the experiment was deleted.
         TimeoutError: a server does not answer in time.
         Exception: whatever mlflow raises.
     """
-    ask = partial(_ask, destination, name, key, warn)
-    return ask() if destination.database is not None else _within(PATIENCE_S, ask)
-
-
-def user_name() -> str:
-    """Whose runs these are."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name
-        return "unknown"
-
-
-def _ask(destination: Destination, name: str, key: str, warn: Callable[[str], None]) -> "Store":
     from search.tracking.store import Store, make_database  # here: mlflow takes 1.5 s to import
 
-    if (database := destination.database) is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        make_whole(database, partial(make_database, artifacts=database.parent))
-    store = Store(destination, warn)
-    store.find_experiment(name, key)
-    return store
+    def ask() -> Store:
+        store = Store(destination, warn)
+        store.find_experiment(name, key)
+        return store
+
+    database = destination.database
+    if database is None:
+        return _within(PATIENCE_S, ask)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    make_whole(database, partial(make_database, artifacts=database.parent))
+    return ask()
 
 
 def _within(seconds: float, action: Callable[[], Result]) -> Result:
@@ -180,17 +229,6 @@ def _within(seconds: float, action: Callable[[], Result]) -> Result:
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
-
-
-def _find_or_make_parent(writer: Writer) -> Held:
-    context = writer.context
-    found = writer.store.find_runs(writer.experiment_id, {STUDY: context.key, KIND: "study"})
-    parent = held(found[0]) if found else writer.begin(study_content(context, user=user_name()))
-    writer.store.upload(parent.run_id, {STUDY_FILE: context.spec_text.encode()})
-    return parent
-
-
-EVERY_EPOCH = "train_loss"
 
 
 def read_run(uri: str | None, run_id: str, *, folder: Path) -> LoggedRun:

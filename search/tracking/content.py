@@ -1,9 +1,18 @@
-"""What MLflow shall hold: pure functions from records to the content of their runs."""
+"""What MLflow shall hold: pure functions from records to the content of their runs.
 
+Names and notes of runs are ours until a person edits them, then theirs: a run carries a tag with
+digests of the name and the note that were written last, and a text that is no longer the one
+written stays as it is.
+"""
+
+import getpass
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from search.records.logged_runs import COMPUTED_ON
@@ -13,14 +22,18 @@ from search.storage.attributes import OOM
 from search.tracking import words
 from search.tracking.names import (
     BEST,
+    EPOCHS,
     KIND,
     NOTE,
     PARENT,
     REFERENCE,
+    RUN_NAME,
+    SEED,
     SOURCE_TRIAL,
     STUDY,
     STUDY_NAME,
     TRIAL,
+    WRITTEN,
     StudyContext,
 )
 
@@ -35,34 +48,59 @@ _STATUS: Mapping[TrialState, Status] = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
+_STUDY_STATUS: Mapping[StudyState, Status] = {
+    "complete": "FINISHED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+_FOUND_BY: Mapping[str, Sequence[str]] = {
+    "trial": (TRIAL,),
+    "reference": (REFERENCE,),
+    "retrain": (SOURCE_TRIAL, SEED, EPOCHS),
+    "confirmation": (SOURCE_TRIAL,),
+}
+"""By kind of run: the tags that tell it from the others of its study."""
+
 RANKED = 100
 """How many trials have a rank: a new best moves all others, each of them a request to a server."""
 
 UNRANKED = f"over {RANKED}"
 """The rank of a trial that was among them before."""
 
-_STUDY_STATUS: Mapping[StudyState, Status] = {
-    "complete": "FINISHED",
-    "interrupted": "KILLED",
-    "failed": "FAILED",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One value of a metric.
-
-    Attributes:
-        metric: its name.
-        value: finite.
-        timestamp_ms: milliseconds since 1970.
-        step: the epoch; 0 for what has none.
-    """
+    """One value of a metric: finite, by epoch (0 for what has none), in milliseconds since 1970."""
 
     metric: str
     value: float
     timestamp_ms: int
     step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A run as MLflow has it.
+
+    Attributes:
+        run_id: MLflow's.
+        status: MLflow's.
+        params: by name.
+        latest: the last value of every metric.
+        tags: by name.
+        has_inputs: whether data sets are logged.
+        started_ms: milliseconds since 1970.
+        folder: of its artifacts, where that is on this machine's disk.
+    """
+
+    run_id: str
+    status: str
+    params: Mapping[str, str]
+    latest: Mapping[str, float]
+    tags: Mapping[str, str]
+    has_inputs: bool
+    started_ms: int
+    folder: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,89 +132,53 @@ class RunContent:
         """The last value of every metric, as MLflow's tables show it."""
         return {m.metric: m.value for m in (*self.curve, *self.finals)}
 
+    @property
+    def key(self) -> Mapping[str, str]:
+        """The tags by which the run is found."""
+        names = (STUDY, KIND, *_FOUND_BY.get(self.tags[KIND], ()))
+        return {name: self.tags[name] for name in names}
 
-def trial_content(
-    trial: TrialRecord, context: StudyContext, *, parent_run_id: str, user: str
-) -> RunContent:
-    """The child run of a trial."""
-    ended = None if _STATUS[trial.state] == "RUNNING" else _end_of(trial)
-    return RunContent(
-        name=words.trial_name(trial),
-        status=_STATUS[trial.state],
-        params=_texts({**trial.parameters, **trial.derived}),
-        curve=curve_measurements(trial.curve),
-        finals=_trial_finals(trial, ended or 0),
-        tags={
-            **_common_tags(context, kind="trial", user=user, source="search.run"),
-            **_trial_tags(trial),
-            PARENT: parent_run_id,
-            NOTE: words.trial_note(trial, context),
-        },
-        started_ms=trial.started_ms,
-        ended_ms=ended,
-    )
+    def tags_over(self, stored: Mapping[str, str]) -> dict[str, str]:
+        """The tags that a run with these shall have; name and note where they are still ours."""
+        texts = {RUN_NAME: self.name, NOTE: self.tags.get(NOTE, "")}
+        written = dict(zip(texts, stored.get(WRITTEN, "").split(), strict=False))
+        ours = [name for name in texts if self._is_ours(name, stored, written.get(name))]
+        tags = {name: value for name, value in self.tags.items() if name != NOTE}
+        if ours:
+            tags |= {name: texts[name] for name in ours}
+            digests = [_digest(texts[n]) if n in ours else written.get(n, "-") for n in texts]
+            tags[WRITTEN] = " ".join(digests)
+        return tags
+
+    def _is_ours(self, name: str, stored: Mapping[str, str], written: str | None) -> bool:
+        if not stored or written is not None:
+            return not stored or _digest(stored.get(name, "")) == written
+        # Version 0.1.0 kept no digests: what it wrote of a study is known by how it reads.
+        text = stored.get(name, "")
+        if self.tags.get(KIND) != "study":
+            return False
+        if name == RUN_NAME:
+            parts = text.split(" ")
+            return parts[:2] == self.name.split(" ")[:2] and len(parts) <= 3
+        beginning = self.tags[NOTE].partition(":")[0]
+        return text.startswith(f"{beginning}: a search over") and text.endswith("`")
 
 
-def study_content(
-    context: StudyContext,
-    trials: Sequence[TrialRecord] = (),
-    *,
-    state: StudyState | None = None,
-    user: str,
-    best_run_id: str | None = None,
-) -> RunContent:
-    """The parent run of a study.
+def runs_of(content: RunContent, runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """The runs of a trial, the one to keep first.
 
-    Args:
-        context: of the study.
-        trials: all of them, or none at the start.
-        state: how the search ended; None while it runs.
-        user: whose runs these are.
-        best_run_id: the run of the best trial.
+    There is a second one when a request was carried out but its answer was lost. A run of the
+    same number with other parameters is of an earlier study of that name, and not among them.
     """
-    ended = max((_end_of(trial) for trial in trials), default=0)
-    best = best_of(trials)
-    return RunContent(
-        name=words.study_name(context, None if state is None else best),
-        status="RUNNING" if state is None else _STUDY_STATUS[state],
-        params=_study_params(context),
-        finals=() if state is None else _study_finals(trials, ended),
-        tags={
-            **_common_tags(context, kind="study", user=user, source="search.run"),
-            STUDY_NAME: context.name,
-            "deeprec.trials": str(context.trials),
-            NOTE: words.study_note(context, trials, state),
-            "deeprec.state": state or "running",
-            **(best_tags(best, best_run_id) if best and best_run_id else {}),
-        },
-        ended_ms=ended or None,
-    )
-
-
-def retrain_content(record: RetrainRecord, context: StudyContext, *, user: str) -> RunContent:
-    """The run of a re-trained model: beside the study's parent, not among its trials."""
-    return RunContent(
-        name=words.retrain_name(record),
-        status="FAILED" if record.collapsed else "FINISHED",
-        params=_texts(
-            {
-                **record.parameters,
-                **record.derived,
-                "epochs": record.epochs,
-                "seed": record.seed,
-            }
-        ),
-        curve=curve_measurements(record.curve),
-        finals=_measurements(record.metrics, record.ended_ms),
-        tags={
-            **_common_tags(context, kind="retrain", user=user, source="search.retrain"),
-            **retrain_key(record),
-            **_computed_on(record.computed_on),
-            NOTE: words.retrain_note(record, context),
-            **({"deeprec.reason": record.collapsed} if record.collapsed else {}),
-        },
-        started_ms=record.started_ms,
-        ended_ms=record.ended_ms,
+    matching = [
+        run
+        for run in runs
+        if run.tags.get(TRIAL) == content.tags[TRIAL]
+        and all(run.params.get(name, value) == value for name, value in content.params.items())
+    ]
+    return sorted(
+        matching,
+        key=lambda run: (run.started_ms != content.started_ms, run.status == "RUNNING", run.run_id),
     )
 
 
@@ -185,45 +187,128 @@ def is_provenance(tag: str) -> bool:
     return tag.startswith(("mlflow.user", "mlflow.source.", "deeprec.version."))
 
 
-def retrain_key(record: RetrainRecord) -> Mapping[str, str]:
-    """The tags that tell a re-training from the others of its study."""
-    return {
-        SOURCE_TRIAL: str(record.trial),
-        "deeprec.seed": str(record.seed),
-        "deeprec.epochs": str(record.epochs),
+def trial_content(trial: TrialRecord, context: StudyContext, parent_run_id: str) -> RunContent:
+    """The child run of a trial."""
+    is_open = _STATUS[trial.state] == "RUNNING"
+    ended = _end_of(trial)
+    finals = {
+        BEST: trial.value,
+        "best_epoch": trial.best_epoch,
+        "train_seconds": trial.train_seconds,
     }
+    tags = {
+        TRIAL: trial.number,
+        "deeprec.state": trial.state,
+        "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
+        "deeprec.reason": words.short(trial.reason),
+        "deeprec.reference": trial.reference,
+        "deeprec.retry_of": trial.retry_of,
+        OOM: "true" if trial.out_of_memory else None,
+        PARENT: parent_run_id,
+        NOTE: words.trial_note(trial, context),
+    }
+    return RunContent(
+        name=words.trial_name(trial),
+        status=_STATUS[trial.state],
+        params=_texts({**trial.parameters, **trial.derived}),
+        curve=curve_measurements(trial.curve),
+        finals=() if is_open else _measurements(finals, ended),
+        tags=_tags(context, "trial", "search.run", tags, trial.computed_on),
+        started_ms=trial.started_ms,
+        ended_ms=None if is_open else ended,
+    )
 
 
-def reference_content(record: ReferenceRecord, context: StudyContext, *, user: str) -> RunContent:
+def study_content(
+    context: StudyContext,
+    trials: Sequence[TrialRecord] = (),
+    *,
+    state: StudyState | None = None,
+    best_run_id: str | None = None,
+) -> RunContent:
+    """The parent run of a study.
+
+    Args:
+        context: of the study.
+        trials: all of them, or none at the start.
+        state: how the search ended; None while it runs.
+        best_run_id: the run of the best trial.
+    """
+    ended = max((_end_of(trial) for trial in trials), default=0)
+    best = best_of(trials)
+    states = Counter(trial.state for trial in trials)
+    counted: Sequence[TrialState] = ("complete", "pruned", "diverged", "failed", "interrupted")
+    finals = {BEST: best.value if best else None}
+    finals |= {f"trials_{each}": float(states[each]) for each in counted}
+    # Only what stays the same on resume: MLflow refuses a parameter's second value.
+    params = {
+        "seed": context.seed,
+        "space_hash": context.space_hash,
+        "data": context.data_name,
+        "split": context.split,
+        **{f"{part}_rows": count for part, count in context.rows.items()},
+    }
+    tags = {
+        STUDY_NAME: context.name,
+        "deeprec.trials": context.trials,
+        NOTE: words.study_note(context, trials, state),
+        "deeprec.state": state or "running",
+        **(best_tags(best, best_run_id) if best and best_run_id else {}),
+    }
+    return RunContent(
+        name=words.study_name(context, None if state is None else best),
+        status="RUNNING" if state is None else _STUDY_STATUS[state],
+        params=_texts(params),
+        finals=() if state is None else _measurements(finals, ended),
+        tags=_tags(context, "study", "search.run", tags),
+        ended_ms=ended or None,
+    )
+
+
+def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
+    """The run of a re-trained model: beside the study's parent, not among its trials."""
+    own = {"epochs": record.epochs, "seed": record.seed}
+    tags = {
+        SOURCE_TRIAL: record.trial,
+        SEED: record.seed,
+        EPOCHS: record.epochs,
+        NOTE: words.retrain_note(record, context),
+        "deeprec.reason": record.collapsed or None,
+    }
+    return RunContent(
+        name=words.retrain_name(record),
+        status="FAILED" if record.collapsed else "FINISHED",
+        params=_texts({**record.parameters, **record.derived, **own}),
+        curve=curve_measurements(record.curve),
+        finals=_measurements(record.metrics, record.ended_ms),
+        tags=_tags(context, "retrain", "search.retrain", tags, record.computed_on),
+        started_ms=record.started_ms,
+        ended_ms=record.ended_ms,
+    )
+
+
+def reference_content(record: ReferenceRecord, context: StudyContext) -> RunContent:
     """The run of a reference: what any model should beat, measured like a model."""
+    tags = {REFERENCE: record.name, NOTE: words.reference_note(record, context)}
     return RunContent(
         name=words.reference_name(record),
         status="FINISHED",
         params=_texts(record.parameters),
         finals=_measurements(record.metrics, record.measured_ms),
-        tags={
-            **_common_tags(context, kind="reference", user=user, source="search.run"),
-            REFERENCE: record.name,
-            NOTE: words.reference_note(record, context),
-        },
+        tags=_tags(context, "reference", "search.run", tags),
         started_ms=record.measured_ms,
         ended_ms=record.measured_ms,
     )
 
 
-def confirmation_content(
-    record: ConfirmationRecord, context: StudyContext, *, user: str
-) -> RunContent:
+def confirmation_content(record: ConfirmationRecord, context: StudyContext) -> RunContent:
     """The run that sums up a confirmation: means and standard deviations over the seeds."""
+    tags = {SOURCE_TRIAL: record.trial, NOTE: words.confirmation_note(record)}
     return RunContent(
         name=words.confirmation_name(record),
         status="FINISHED",
         finals=_measurements(record.metrics, record.confirmed_ms),
-        tags={
-            **_common_tags(context, kind="confirmation", user=user, source="search.retrain"),
-            SOURCE_TRIAL: str(record.trial),
-            NOTE: words.confirmation_note(record),
-        },
+        tags=_tags(context, "confirmation", "search.retrain", tags),
         started_ms=record.confirmed_ms,
         ended_ms=record.confirmed_ms,
     )
@@ -239,6 +324,11 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
     }
 
 
+def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
+    """The parent's best value, from the trial that reached it; later ones have later stamps."""
+    return _measurements({BEST: trial.value}, _end_of(trial))
+
+
 def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
     """The tags of the hundred best complete trials by number: their places by value, from 1."""
     best = ranked(trials)[:RANKED]
@@ -246,20 +336,10 @@ def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
 
 
 def changed_ranks(trials: Sequence[TrialRecord], stored: Mapping[int, str]) -> Mapping[int, str]:
-    """What is to be written of :func:`ranks_of`, by trial number.
-
-    Args:
-        trials: all of the study.
-        stored: the tags that runs have.
-    """
+    """What is to be written of :func:`ranks_of` over the tags that runs have, by trial number."""
     ranks = ranks_of(trials)
     fallen = {n: UNRANKED for n, tag in stored.items() if n not in ranks and tag != UNRANKED}
     return fallen | {n: rank for n, rank in ranks.items() if stored.get(n) != rank}
-
-
-def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
-    """The parent's best value, from the trial that reached it; later ones have later stamps."""
-    return _measurements({BEST: trial.value}, _end_of(trial))
 
 
 def curve_measurements(curve: Sequence[CurvePoint]) -> tuple[Measurement, ...]:
@@ -283,75 +363,48 @@ def _measurements(values: Mapping[str, float | None], at_ms: int) -> tuple[Measu
     )
 
 
-def _trial_finals(trial: TrialRecord, at_ms: int) -> tuple[Measurement, ...]:
-    if _STATUS[trial.state] == "RUNNING":
-        return ()
-    values = {
-        BEST: trial.value,
-        "best_epoch": trial.best_epoch,
-        "train_seconds": trial.train_seconds,
-    }
-    return _measurements(values, at_ms)
-
-
-def _study_finals(trials: Sequence[TrialRecord], at_ms: int) -> tuple[Measurement, ...]:
-    best = best_of(trials)
-    states = Counter(trial.state for trial in trials)
-    counted: Sequence[TrialState] = ("complete", "pruned", "diverged", "failed", "interrupted")
-    values = {BEST: best.value if best else None}
-    return _measurements(values | {f"trials_{s}": float(states[s]) for s in counted}, at_ms)
-
-
 def _end_of(trial: TrialRecord) -> int:
-    """When the trial ended; of a killed one, when it last gave a sign of life."""
+    """When the trial ended; of a killed one, the time of its last epoch."""
     last = trial.curve[-1].timestamp_ms if trial.curve else 0
     return trial.ended_ms or max(last, trial.started_ms or 0)
 
 
-def _texts(values: Mapping[str, int | float | str]) -> Mapping[str, str]:
-    return {name: str(value) for name, value in values.items()}
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def _study_params(context: StudyContext) -> Mapping[str, str]:
-    """Only what stays the same on resume: MLflow refuses a parameter's second value."""
+def _tags(
+    context: StudyContext,
+    kind: str,
+    source: str,
+    tags: Mapping[str, object],
+    computed_on: Mapping[str, str] | None = None,
+) -> Mapping[str, str]:
+    """The tags that runs of all kinds have, and those of one, without what is None."""
     return _texts(
         {
-            "seed": context.seed,
-            "space_hash": context.space_hash,
-            "data": context.data_name,
-            "split": context.split,
-            **{f"{part}_rows": count for part, count in context.rows.items()},
+            KIND: kind,
+            STUDY: context.key,
+            "deeprec.data_fingerprint": context.data_fingerprint,
+            "mlflow.user": _user_name(),
+            "mlflow.source.name": source,
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.git.commit": context.git_commit or None,
+            **{f"deeprec.version.{library}": text for library, text in context.versions.items()},
+            **tags,
+            **{f"{COMPUTED_ON}{name}": value for name, value in (computed_on or {}).items()},
         }
     )
 
 
-def _common_tags(context: StudyContext, *, kind: str, user: str, source: str) -> Mapping[str, str]:
-    commit = context.git_commit
-    return {
-        KIND: kind,
-        STUDY: context.key,
-        "deeprec.data_fingerprint": context.data_fingerprint,
-        "mlflow.user": user,
-        "mlflow.source.name": source,
-        "mlflow.source.type": "LOCAL",
-        **({"mlflow.source.git.commit": commit} if commit else {}),
-        **{f"deeprec.version.{library}": text for library, text in context.versions.items()},
-    }
+@cache
+def _user_name() -> str:
+    """Whose runs these are."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return "unknown"
 
 
-def _trial_tags(trial: TrialRecord) -> Mapping[str, str]:
-    tags = {
-        TRIAL: trial.number,
-        "deeprec.state": trial.state,
-        "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
-        "deeprec.reason": words.short(trial.reason),
-        "deeprec.reference": trial.reference,
-        "deeprec.retry_of": trial.retry_of,
-        OOM: "true" if trial.out_of_memory else None,
-    }
-    known = {name: str(value) for name, value in tags.items() if value is not None}
-    return known | _computed_on(trial.computed_on)
-
-
-def _computed_on(computed_on: Mapping[str, str]) -> dict[str, str]:
-    return {f"{COMPUTED_ON}{name}": value for name, value in computed_on.items()}
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

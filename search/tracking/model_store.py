@@ -7,7 +7,6 @@ A model is text, arrays and Keras's own format: nothing of it is pickled.
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,6 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
-from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema
@@ -26,15 +24,19 @@ import deeprec
 from deeprec.recommender import ARRAYS_FILE
 from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
-from search.tracking.model_content import (
+from search.tracking.models import (
+    CHAMPION,
     MODEL_DESCRIPTION,
-    RECOMMENDER_FOLDER,
+    MODEL_NAME,
     ModelVersion,
     confirmed_of,
     description_of,
     tags_of,
 )
 from search.tracking.names import NOTE
+
+RECOMMENDER_FOLDER = "recommender"
+"""Among the artifacts of a model."""
 
 REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
 """What a served model needs, at the versions it was made with."""
@@ -44,17 +46,21 @@ _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 SERVING_CODE = Path(__file__).with_name("serving_model.py")
 
+_ANSWER = {
+    "user_id": DataType.long,
+    "rank": DataType.long,
+    "movie_id": DataType.long,
+    "title": DataType.string,
+    "score": DataType.double,
+    "row": DataType.long,
+    "known_user": DataType.boolean,
+    "error": DataType.string,
+}
 SIGNATURE = ModelSignature(
     outputs=Schema(
         [
-            ColSpec(DataType.long, "user_id", required=False),
-            ColSpec(DataType.long, "rank", required=False),
-            ColSpec(DataType.long, "movie_id", required=False),
-            ColSpec(DataType.string, "title", required=False),
-            ColSpec(DataType.double, "score", required=False),
-            ColSpec(DataType.long, "row"),
-            ColSpec(DataType.boolean, "known_user"),
-            ColSpec(DataType.string, "error", required=False),
+            ColSpec(kind, name, required=name in ("row", "known_user"))
+            for name, kind in _ANSWER.items()
         ]
     ),
 )
@@ -69,10 +75,10 @@ class ModelStore:
         self._database = destination.database
         self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
 
-    def log_model(self, run_id: str, folder: Path, name: str) -> str:
-        """Makes a model of a recommender's folder and links it to a run; returns its URI."""
+    def log_model(self, run_id: str, folder: Path) -> str:
+        """Makes a model of a recommender's folder and links it to a run; returns its id."""
         experiment_id = self._client.get_run(run_id).info.experiment_id
-        model = self._client.create_logged_model(experiment_id, name, source_run_id=run_id)
+        model = self._client.create_logged_model(experiment_id, MODEL_NAME, source_run_id=run_id)
         with tempfile.TemporaryDirectory() as place:
             about = Model(
                 artifact_path=model.artifact_location,
@@ -84,21 +90,21 @@ class ModelStore:
             self._client.log_model_artifacts(model.model_id, str(Path(place, "model")))
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        return f"models:/{model.model_id}"
+        return str(model.model_id)
 
-    def register(self, model_uri: str, name: str, confirmed: Confirmed) -> str:
-        """Makes a version of the registered model of that name; returns its number.
+    def register(self, model_id: str, confirmed: Confirmed) -> str:
+        """Makes a version of the registered model with what it is worth; returns its number.
 
         Descriptions are written now and never again: people may edit them.
         """
         with suppress(MlflowException):  # it exists
-            self._client.create_registered_model(name, description=MODEL_DESCRIPTION)
-        model = self._client.get_logged_model(model_uri.removeprefix("models:/"))
+            self._client.create_registered_model(MODEL_NAME, description=MODEL_DESCRIPTION)
+        model = self._client.get_logged_model(model_id)
         # A database would look the URI up in MLflow's global one; a server looks in its own.
-        source = model_uri if self._database is None else model.artifact_location
+        source = f"models:/{model_id}" if self._database is None else model.artifact_location
         run = self._client.get_run(str(model.source_run_id))
         made = self._client.create_model_version(
-            name,
+            MODEL_NAME,
             source,
             run_id=model.source_run_id,
             tags=tags_of(confirmed),
@@ -107,31 +113,33 @@ class ModelStore:
         )
         return str(made.version)
 
-    def version_at(self, name: str, alias: str) -> ModelVersion | None:
-        """What an alias points to; None where there is no such model or alias."""
+    def champion(self) -> ModelVersion | None:
+        """The version to use; None where there is no such model or alias."""
         try:
-            aliases = self._client.get_registered_model(name).aliases
+            aliases = self._client.get_registered_model(MODEL_NAME).aliases
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        if alias not in aliases:
+        if CHAMPION not in aliases:
             return None
-        return _version(self._client.get_model_version(name, str(aliases[alias])))
+        found = self._client.get_model_version(MODEL_NAME, str(aliases[CHAMPION]))
+        return ModelVersion(
+            version=str(found.version), run_id=found.run_id, confirmed=confirmed_of(found.tags)
+        )
 
-    def version_of(self, name: str, run_id: str) -> ModelVersion | None:
+    def version_of(self, run_id: str) -> str | None:
         """The latest version that was made of a run; None where there is none."""
-        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        return max(map(_version, found), key=lambda made: int(made.version), default=None)
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and run_id = '{run_id}'")
+        return max((str(made.version) for made in found), key=int, default=None)
 
-    def tag(self, name: str, number: str, tags: Mapping[str, str]) -> None:
-        """Sets tags of a version."""
-        for key, value in tags.items():
-            self._client.set_model_version_tag(name, number, key, value)
+    def tag(self, version: str, tag: str, value: str) -> None:
+        """Sets a tag of a version."""
+        self._client.set_model_version_tag(MODEL_NAME, version, tag, value)
 
-    def point(self, name: str, alias: str, number: str) -> None:
-        """Makes an alias point to a version."""
-        self._client.set_registered_model_alias(name, alias, number)
+    def promote(self, version: str) -> None:
+        """Makes a version the champion."""
+        self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
 
     def download(self, model_uri: str, into: Path) -> Path | None:
         """A copy of a model's recommender, made in the folder ``into``.
@@ -165,15 +173,6 @@ class ModelStore:
         if slash:
             return str(self._client.get_model_version_download_uri(name, number))
         return str(self._client.get_logged_model(model).artifact_location)
-
-
-def _version(found: RegisteredVersion) -> ModelVersion:
-    return ModelVersion(
-        name=found.name,
-        version=str(found.version),
-        run_id=found.run_id,
-        confirmed=confirmed_of(found.tags),
-    )
 
 
 def _save(place: Path, folder: Path, about: Model) -> None:

@@ -1,7 +1,11 @@
-"""Models in MLflow: logged, registered, promoted, and found again."""
+"""Models in MLflow: logged, registered, promoted, and found again.
 
+Of mlflow itself nothing is imported here; :mod:`.model_store` does what this module decides.
+"""
+
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +16,7 @@ from search.analysis.promotion import Confirmed, Decision, Evidence, decide
 from search.config.addresses import check_names
 from search.config.next_commands import call, flag
 from search.records.errors import InputError
+from search.records.results import TEST_METRIC
 from search.tracking.destination import (
     Destination,
     bring_along,
@@ -20,29 +25,43 @@ from search.tracking.destination import (
     prepare_environment,
     resolve_uri,
 )
-from search.tracking.model_content import (
-    CHAMPION,
-    MODEL_NAME,
-    NOT_PROMOTED,
-    PROMOTED,
-    ModelVersion,
-)
 
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore
 
+MODEL_NAME = "deep-retrieval"
+"""The registered model, whatever the study."""
+
+CHAMPION = "champion"
+"""The alias of the version to use."""
+
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
+
+MODEL_DESCRIPTION = (
+    "Two-tower models that recommend titles. A version is the first training of a confirmation; "
+    "the alias `champion` is on the one to use: `python -m search.recommend 42`"
+)
+"""Of the registered model."""
+
+PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_because"
+
 _MODEL_URI = re.compile(r"models:/[^/@\s]+(@[^/@\s]+|/\d+)?")
+_MEAN, _DEVIATION = "deeprec.test_accuracy_mean", "deeprec.test_accuracy_deviation"
+_SEEDS, _FINGERPRINT, _SPLIT = "deeprec.seeds", "deeprec.data_fingerprint", "deeprec.split"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """A version of the registered model, of which run it was made, and what it is worth."""
+
+    version: str
+    run_id: str | None
+    confirmed: Confirmed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What came of publishing a model.
-
-    Attributes:
-        version: its number among the registered ones.
-        decision: whether it is the champion now, and why.
-    """
+    """The version that was made of a model, and whether it is the champion now, and why."""
 
     version: str
     decision: Decision
@@ -51,6 +70,52 @@ class Published:
     def for_flag(self) -> str | None:
         """What ``--model`` must be to use it; None where it is the champion, the default."""
         return None if self.decision.promote else f"models:/{MODEL_NAME}/{self.version}"
+
+
+# --- what the registry holds of a model: pure functions -----------------------------------------
+
+
+def worth_of(confirmed: Confirmed) -> str:
+    """The accuracy on the test rows for people, such as ``0.3465 ± 0.0048``."""
+    spread = "" if confirmed.deviation is None else f" ± {confirmed.deviation:.4f}"
+    return f"{confirmed.mean:.4f}{spread}"
+
+
+def description_of(confirmed: Confirmed, note: str) -> str:
+    """What a version is, in Markdown, with the note of the run that made it."""
+    trainings = "one training" if confirmed.seeds == 1 else f"{confirmed.seeds} trainings"
+    return (
+        f"**Top-100 accuracy {worth_of(confirmed)}** on the test rows ({trainings}, "
+        f"{confirmed.split} split).\n\n{note}"
+    ).strip()
+
+
+def tags_of(confirmed: Confirmed) -> dict[str, str]:
+    """The tags of a version that keep what it is worth."""
+    deviation = confirmed.deviation
+    return {
+        TEST_METRIC: worth_of(confirmed),
+        _MEAN: repr(confirmed.mean),
+        **({} if deviation is None else {_DEVIATION: repr(deviation)}),
+        _SEEDS: str(confirmed.seeds),
+        _FINGERPRINT: confirmed.data_fingerprint,
+        _SPLIT: confirmed.split,
+    }
+
+
+def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
+    """What a version is worth; one without such tags was tested on unknown data."""
+    deviation = tags.get(_DEVIATION)
+    return Confirmed(
+        mean=float(tags.get(_MEAN, math.nan)),
+        deviation=None if deviation is None else float(deviation),
+        seeds=int(tags.get(_SEEDS, 0)),
+        data_fingerprint=tags.get(_FINGERPRINT, "unknown"),
+        split=tags.get(_SPLIT, "unknown"),
+    )
+
+
+# --- published, and found again -----------------------------------------------------------------
 
 
 class Models:
@@ -79,7 +144,6 @@ class Models:
         evidence: Evidence,
         *,
         choice: bool | None = None,
-        name: str = MODEL_NAME,
     ) -> Published:
         """Logs a model, registers it, and makes it the champion if it is better.
 
@@ -91,41 +155,25 @@ class Models:
             confirmed: what it was found to be worth.
             evidence: what else the confirmation found.
             choice: decided by the user; None to compare it with the champion.
-            name: of the registered model.
         """
         with locked(self._folder):
-            made = self._store.version_of(name, run_id)
-            version = made.version if made else None
-            if version is None:
-                model_uri = self.log_model(run_id, folder, name=name)
-                version = self.register(model_uri, confirmed, name=name)
-            champion = self.champion(name)
+            store = self._store
+            made = store.version_of(run_id)
+            version = made or store.register(store.log_model(run_id, folder), confirmed)
+            champion = store.champion()
             if champion and champion.version == version:
                 return Published(version=version, decision=Decision(True, "it is the champion"))
             present = champion.confirmed if champion else None
             decision = decide(confirmed, evidence, present, choice)
+            tag = PROMOTED if decision.promote else NOT_PROMOTED
+            store.tag(version, tag, decision.reason)
             if decision.promote:
-                self.promote(version, decision.reason, name=name)
-            else:
-                self._store.tag(name, version, {NOT_PROMOTED: decision.reason})
+                store.promote(version)
         return Published(version=version, decision=decision)
 
-    def log_model(self, run_id: str, folder: Path, *, name: str = MODEL_NAME) -> str:
-        """Makes a model of a recommender's folder, linked to its run; returns its URI."""
-        return self._store.log_model(run_id, folder, name)
-
-    def register(self, model_uri: str, confirmed: Confirmed, *, name: str = MODEL_NAME) -> str:
-        """Registers a model with what it is worth; returns the version's number."""
-        return self._store.register(model_uri, name, confirmed)
-
-    def champion(self, name: str = MODEL_NAME) -> ModelVersion | None:
+    def champion(self) -> ModelVersion | None:
         """The version to use; None where there is none yet."""
-        return self._store.version_at(name, CHAMPION)
-
-    def promote(self, version: str, reason: str, *, name: str = MODEL_NAME) -> None:
-        """Makes a version the champion; the reason is kept as its tag."""
-        self._store.tag(name, version, {PROMOTED: reason})
-        self._store.point(name, CHAMPION, version)
+        return self._store.champion()
 
     @contextmanager
     def recommender_folder(self, model_uri: str) -> Iterator[Path]:
@@ -155,7 +203,7 @@ def published_folder(
         tracking_uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
         model_uri: ``models:/...``, or the folder of a confirmed model; the champion when None.
         folder: of the default database, usually ``mlruns``.
-        announce: told in one line when the database was copied or moved.
+        announce: takes one line when the database was copied or moved.
 
     Raises:
         InputError: MLflow cannot be used, or there is no such model. Nothing was written.

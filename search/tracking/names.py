@@ -1,7 +1,7 @@
-"""Named views of an experiment's table in MLflow's pages: which runs, sorted how, which columns.
+"""What runs carry about their study, and the names of tags, metrics and saved views.
 
-MLflow keeps a saved view as a tag of the experiment; everybody finds it in the list "Views", and
-a link opens it. What a page shows without one cannot be chosen.
+MLflow keeps a saved view of an experiment's table as a tag of the experiment: it is in the list
+"Views" of every user, and a link opens it. What a page shows without one cannot be chosen.
 """
 
 import base64
@@ -20,6 +20,7 @@ STUDY_NAME = "deeprec.study_name"
 
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
 SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
+SEED, EPOCHS = "deeprec.seed", "deeprec.epochs"
 WRITTEN = "deeprec.written"
 """Tag of a run: digests of its name and its note as they were written last."""
 
@@ -87,8 +88,6 @@ _WIDTHS: Mapping[str, int] = {
     "metrics.`test_top_100_accuracy`": 210,
     "metrics.`test_top_100_accuracy_unseen`": 265,
 }
-_WIDTH = 115
-"""Pixels of a column that has no other width: what a number and most names need."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +98,13 @@ class View:
         key: in links.
         name: for people.
         runs: which, in MLflow's filter language.
-        by: the column that they are sorted by, the highest first.
-        columns: from left to right.
+        columns: from left to right, by MLflow's names, which are all that its pages show; the
+            first one sorts the runs, the highest first.
     """
 
     key: str
     name: str
     runs: str
-    by: str
     columns: tuple[str, ...]
 
 
@@ -114,7 +112,6 @@ TRIALS = View(
     key="trials",
     name="Trials, best first",
     runs=f"tags.`{KIND}` = 'trial'",
-    by=f"metrics.`{BEST}`",
     columns=(
         f"metrics.`{BEST}`",
         "tags.`deeprec.rank`",
@@ -130,7 +127,6 @@ TESTS = View(
     key="tests",
     name="Test rows: models and references",
     runs="metrics.`test_top_100_accuracy` >= 0",
-    by="metrics.`test_top_100_accuracy`",
     columns=(
         "metrics.`test_top_100_accuracy`",
         "metrics.`test_top_100_accuracy_unseen`",
@@ -142,22 +138,18 @@ VIEWS = (TRIALS, TESTS)
 
 
 def view_tags(study: str, experiment_id: str, created_ms: int) -> Mapping[str, str]:
-    """The experiment's tags that make its views, and the note that leads to them.
-
-    Args:
-        study: the name of the study.
-        experiment_id: MLflow's id of its experiment.
-        created_ms: when the views are made, milliseconds since 1970.
-    """
-    return {
-        NOTE: _note(study, experiment_id),
-        **{_TAG + view.key: _saved(view, created_ms) for view in VIEWS},
-    }
+    """The experiment's tags that make its views, and the note that links to them."""
+    links = ", ".join(f"[{view.name}]({view_path(view, experiment_id)})" for view in VIEWS)
+    note = (
+        f"Study `{study}`: {links}. Its parent run holds the result and the report; to compare "
+        "trials, select some and press Compare."
+    )
+    return {NOTE: note, **{_TAG + view.key: _saved(view, created_ms) for view in VIEWS}}
 
 
 def width_of(column: str) -> int:
-    """The pixels of a column."""
-    return _WIDTHS.get(column, _WIDTH)
+    """The pixels of a column: what a number and most names need, unless it is listed."""
+    return _WIDTHS.get(column, 115)
 
 
 def view_path(view: View, experiment_id: str) -> str:
@@ -165,32 +157,12 @@ def view_path(view: View, experiment_id: str) -> str:
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={view.key}"
 
 
-def _note(study: str, experiment_id: str) -> str:
-    links = ", ".join(f"[{view.name}]({view_path(view, experiment_id)})" for view in VIEWS)
-    return (
-        f"Study `{study}`: {links}. Its parent run holds the result and the report; to compare "
-        "trials, select some and press Compare."
-    )
-
-
 def _saved(view: View, created_ms: int) -> str:
-    state = base64.b64encode(zlib.compress(json.dumps(_state(view)).encode(), 9)).decode()
-    return json.dumps(
-        {
-            "name": view.name,
-            "createdAt": created_ms,
-            "updatedAt": created_ms,
-            "state": f"deflate;{state}",
-        }
-    )
-
-
-def _state(view: View) -> Mapping[str, object]:
-    """The state as MLflow's pages write it; what they do not find there is as they come."""
+    """A view as MLflow's pages write it."""
     order = [_NAME, *view.columns, _DURATION, _CREATED]
-    return {
+    state = {
         "searchFilter": view.runs,
-        "orderByKey": view.by,
+        "orderByKey": view.columns[0],
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -200,3 +172,12 @@ def _state(view: View) -> Mapping[str, object]:
         "columnOrder": order,
         "columnWidths": {column: width_of(column) for column in order},
     }
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
+    return json.dumps(
+        {
+            "name": view.name,
+            "createdAt": created_ms,
+            "updatedAt": created_ms,
+            "state": f"deflate;{packed}",
+        }
+    )

@@ -12,9 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
@@ -31,43 +31,21 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.entities import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from search.config.addresses import mask
 from search.records.errors import InputError
 from search.tracking.bulk import insert_trials, set_tags
-from search.tracking.content import Measurement, RunContent, Status
-from search.tracking.destination import Destination, address_here, mask
+from search.tracking.content import Measurement, RunContent, Status, StoredRun
+from search.tracking.destination import Destination, address_here
 from search.tracking.names import KIND, NOTE, STUDY, StudyContext, view_tags
-from search.tracking.texts import wanted_tags
+
+Entity = TypeVar("Entity")
 
 _PAGE = 1000  # runs a request
 _LONGEST_DIGEST = 36  # MLflow's limit
 _LONGEST_NAME = 200  # of a file, in bytes; file systems allow 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredRun:
-    """A run as MLflow has it.
-
-    Attributes:
-        run_id: MLflow's.
-        status: MLflow's.
-        params: by name.
-        latest: the last value of every metric.
-        tags: by name.
-        has_inputs: whether data sets are logged.
-        started_ms: milliseconds since 1970.
-        folder: of its artifacts, where that is on this machine's disk.
-    """
-
-    run_id: str
-    status: str
-    params: Mapping[str, str]
-    latest: Mapping[str, float]
-    tags: Mapping[str, str]
-    has_inputs: bool
-    started_ms: int
-    folder: Path | None
 
 
 def make_database(path: Path, artifacts: Path) -> None:
@@ -88,7 +66,7 @@ class Store:
 
     Args:
         destination: where the runs are.
-        warn: told in one line, once, when the artifact store refuses files.
+        warn: takes one line, once, when the artifact store refuses files.
 
     Attributes:
         refuses_artifacts: whether it did; no more files are sent to it.
@@ -102,10 +80,12 @@ class Store:
         self._destination = destination
         self._warn = warn
 
+    # --- experiments --------------------------------------------------------------------------
+
     def find_experiment(self, name: str, key: str) -> str | None:
         """The id of a study's experiment: of the one that holds its run, else of its name.
 
-        Whoever renames an experiment keeps it.
+        A person who renames an experiment keeps it.
 
         Args:
             name: of the study.
@@ -118,8 +98,13 @@ class Store:
             InputError: it was deleted, and MLflow keeps its name.
         """
         named = self._client.get_experiment_by_name(name)
-        if named is None or not self._studies(key, [named]):
-            holding = self._studies(key, self._experiments())
+        if named is None or not self._holding(key, [named]):
+            every = _all(
+                lambda token: self._client.search_experiments(
+                    view_type=ViewType.ALL, max_results=_PAGE, page_token=token
+                )
+            )
+            holding = self._holding(key, every)
             active = [each for each in holding if each.lifecycle_stage == "active"]
             named = next(iter([*active, *holding]), named)
         if named is not None and named.lifecycle_stage != "active":
@@ -138,56 +123,44 @@ class Store:
         """
         found = self.find_experiment(name, key)
         if found is None:
+            root = self._destination.artifacts
             with suppress(MlflowException):  # another machine was faster: it exists now
-                self._create_experiment(name)
+                self._client.create_experiment(
+                    name,
+                    artifact_location=None if root is None else (root / _file_name(name)).as_uri(),
+                    # This one saves a question in the UI.
+                    tags={"mlflow.experimentKind": "custom_model_development"},
+                )
             found = self.find_experiment(name, key)
         if found is None:
             raise InputError(f"MLflow's experiment {name!r} could neither be found nor made")
-        self._add_views(name, found, dict(self._client.get_experiment(found).tags))
+        self._add_views(name, found)
         return found
 
-    def _experiments(self) -> list[Experiment]:
-        """All of them, those that were deleted included."""
-        found: list[Experiment] = []
-        token: str | None = None
-        while True:
-            page = self._client.search_experiments(
-                view_type=ViewType.ALL, max_results=_PAGE, page_token=token
-            )
-            found += page
-            token = page.token
-            if not token:
-                return found
-
-    def _studies(self, key: str, experiments: Sequence[Experiment]) -> list[Experiment]:
+    def _holding(self, key: str, experiments: Sequence[Experiment]) -> list[Experiment]:
         """Those of the experiments that hold the run of a study, deleted or not."""
         if not experiments:
             return []
-        wanted = f"tags.`{STUDY}` = {_quoted(key)} and tags.`{KIND}` = 'study'"
         runs = self._client.search_runs(
-            [each.experiment_id for each in experiments], wanted, run_view_type=ViewType.ALL
+            [each.experiment_id for each in experiments],
+            _with_tags({STUDY: key, KIND: "study"}),
+            run_view_type=ViewType.ALL,
         )
         holding = {run.info.experiment_id for run in runs}
         return [each for each in experiments if each.experiment_id in holding]
 
-    def _create_experiment(self, name: str) -> None:
-        root = self._destination.artifacts
-        self._client.create_experiment(
-            name,
-            artifact_location=None if root is None else (root / _file_name(name)).as_uri(),
-            # This one saves a question in the UI.
-            tags={"mlflow.experimentKind": "custom_model_development"},
-        )
-
-    def _add_views(self, name: str, experiment_id: str, stored: Mapping[str, str]) -> None:
+    def _add_views(self, name: str, experiment_id: str) -> None:
         """Add the views once, and the note where there is none: what the user makes of them stays.
 
         An experiment that has one of the views had all of them.
         """
+        stored = self._client.get_experiment(experiment_id).tags
         wanted = view_tags(name, experiment_id, time.time_ns() // 1_000_000)
         if not (wanted.keys() - {NOTE}) & stored.keys():
             for tag in wanted.keys() - stored.keys():
                 self._client.set_experiment_tag(experiment_id, tag, wanted[tag])
+
+    # --- runs, read ---------------------------------------------------------------------------
 
     def get_run(self, run_id: str) -> StoredRun:
         """A run by its id."""
@@ -211,54 +184,39 @@ class Store:
             path = repository.download_artifacts(artifact, folder)  # type: ignore[no-untyped-call]
             return Path(path).read_text(encoding="utf-8")
 
-    def _artifacts_of(self, run_id: str) -> str:
-        """Where a run's artifacts are; beside a database that was moved and cannot be written."""
-        uri = str(self._client.get_run(run_id).info.artifact_uri)
-        database = self._destination.database
-        return uri if database is None else address_here(uri, database)
-
     def find_runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[StoredRun]:
         """The runs with these tags, oldest first: a request for every thousand."""
-        wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
-        runs: list[StoredRun] = []
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
+        found = _all(
+            lambda token: self._client.search_runs(
                 [experiment_id],
-                wanted,
+                _with_tags(tags),
                 max_results=_PAGE,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            runs += [_stored(run) for run in page]
-            token = page.token
-            if not token:
-                return runs
-
-    def create_run(self, experiment_id: str, content: RunContent, started_ms: int) -> str:
-        """A new run with the content's name and tags; its status is RUNNING."""
-        run = self._client.create_run(
-            experiment_id,
-            start_time=started_ms,
-            tags=wanted_tags(content, {}),
-            run_name=content.name,
         )
-        return str(run.info.run_id)
+        return [_stored(run) for run in found]
 
-    @property
-    def is_server(self) -> bool:
-        """Whether somebody else decides where artifacts lie."""
-        return self._destination.database is None
+    # --- runs, written ------------------------------------------------------------------------
 
     @property
     def takes_many(self) -> bool:
         """Whether many runs can be made at once: in a database, not on a server."""
         return self._destination.database is not None
 
+    def create_run(self, experiment_id: str, content: RunContent, started_ms: int) -> str:
+        """A new run with the content's name and tags; its status is RUNNING."""
+        run = self._client.create_run(
+            experiment_id,
+            start_time=started_ms,
+            tags=content.tags_over({}),
+            run_name=content.name,
+        )
+        return str(run.info.run_id)
+
     def create_trials(self, experiment_id: str, contents: Sequence[RunContent]) -> dict[str, str]:
         """The closed runs of trials in one step, where it takes many; see :mod:`.bulk`."""
-        if self._destination.database is None:
-            raise NotImplementedError("a server makes one run a request")
+        assert self._destination.database is not None
         return insert_trials(self._destination.database, experiment_id, contents)
 
     def log(
@@ -291,35 +249,6 @@ class Store:
             run_id, datasets=[_input(context, part, rows) for part, rows in context.rows.items()]
         )
 
-    def upload(self, run_id: str, files: Mapping[str, bytes]) -> bool:
-        """Store small files as artifacts, by file name; returns whether they are there."""
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                Path(folder, name).write_bytes(content)
-            return self._upload(run_id, [Path(folder, name) for name in files])
-
-    def upload_towers(self, run_id: str, towers: Path, folder: str) -> bool:
-        """Store the ``.keras`` files of a folder as artifacts; returns whether they are there."""
-        return self._upload(run_id, sorted(towers.glob("*.keras")), folder)
-
-    def _upload(self, run_id: str, paths: Sequence[Path], folder: str | None = None) -> bool:
-        """Store files as artifacts, unless their store refuses them; an outage is raised."""
-        if self.refuses_artifacts:
-            return False
-        uri = self._artifacts_of(run_id)
-        try:
-            if self.is_server:
-                _check_folder_of_server(uri)
-            repository = get_artifact_repository(uri, tracking_uri=self._destination.uri)
-            for path in paths:
-                repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            if is_outage(error):
-                raise
-            self.refuses_artifacts = True
-            self._warn(_refused(uri, error))
-        return not self.refuses_artifacts
-
     def reopen(self, run_id: str) -> None:
         """Set a run's status to RUNNING."""
         self._client.update_run(run_id, status="RUNNING")
@@ -332,6 +261,43 @@ class Store:
         """Move a run to MLflow's trash, from where it can be restored."""
         self._client.delete_run(run_id)
 
+    # --- files --------------------------------------------------------------------------------
+
+    def upload(self, run_id: str, name: str, content: bytes) -> bool:
+        """Store a small file as an artifact; returns whether it is there."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, name).write_bytes(content)
+            return self.upload_files(run_id, [Path(folder, name)])
+
+    def upload_files(self, run_id: str, paths: Sequence[Path], folder: str | None = None) -> bool:
+        """Store files as artifacts, unless their store refuses them; an outage is raised."""
+        if self.refuses_artifacts:
+            return False
+        uri = self._artifacts_of(run_id)
+        try:
+            if not self.takes_many:
+                _check_folder_of_server(uri)
+            repository = get_artifact_repository(uri, tracking_uri=self._destination.uri)
+            for path in paths:
+                repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            if is_outage(error):
+                raise
+            self.refuses_artifacts = True
+            self._warn(
+                f"MLflow takes no files from here ({mask(uri)}: {mask(_first_line(error, 200))}). "
+                "Parameters and metrics are tracked, but no towers, no report and no registered "
+                "model; once files can be stored, search.sync adds towers and report, and "
+                "search.retrain the model"
+            )
+        return not self.refuses_artifacts
+
+    def _artifacts_of(self, run_id: str) -> str:
+        """Where a run's artifacts are; beside a database that was moved and cannot be written."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        database = self._destination.database
+        return uri if database is None else address_here(uri, database)
+
 
 def explain(error: BaseException, destination: Destination) -> str:
     """An exception of a :class:`Store` as one short line for people, secrets masked."""
@@ -341,8 +307,7 @@ def explain(error: BaseException, destination: Destination) -> str:
             return f"{where} does not answer"
         if isinstance(cause, ConnectionError | socket.gaierror):
             return f"{where} cannot be reached ({cause.strerror or 'the connection broke'})"
-    first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    return mask(f"{where}: {first[:300]}")
+    return mask(f"{where}: {_first_line(error, 300)}")
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -353,7 +318,9 @@ def is_refusal(error: BaseException) -> bool:
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
     )
-    return isinstance(error, MlflowException) and _status_of(error) in refusals
+    if not isinstance(error, MlflowException):
+        return False
+    return error.get_http_status_code() in refusals  # type: ignore[no-untyped-call]
 
 
 def is_outage(error: BaseException) -> bool:
@@ -375,17 +342,9 @@ def _check_folder_of_server(uri: str) -> None:
             raise FileNotFoundError(f"{root} is a folder of the server, not of this machine")
 
 
-def _refused(uri: str, error: BaseException) -> str:
-    cause = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    return (
-        f"MLflow takes no files from here ({mask(uri)}: {mask(cause[:200])}). Parameters and "
-        "metrics are tracked, but no towers, no report and no registered model; once files can be "
-        "stored, search.sync adds towers and report, and search.retrain the model"
-    )
-
-
-def _status_of(error: MlflowException) -> int:
-    return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+def _first_line(error: BaseException, longest: int) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return (lines[0] or type(error).__name__)[:longest]
 
 
 def _chain(error: BaseException) -> Iterable[BaseException]:
@@ -399,6 +358,18 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
             yield each
             inner = (each.__cause__ or each.__context__, *each.args)
             waiting += [cause for cause in inner if isinstance(cause, BaseException)]
+
+
+def _all(search: Callable[[str | None], PagedList[Entity]]) -> list[Entity]:
+    """What a search finds, page by page."""
+    found: list[Entity] = []
+    token: str | None = None
+    while True:
+        page = search(token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 def _stored(run: Run) -> StoredRun:
@@ -433,9 +404,12 @@ def _input(context: StudyContext, part: str, rows: int) -> DatasetInput:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", purpose)])
 
 
-def _quoted(value: str) -> str:
-    """A string of MLflow's filter language, which knows no escapes but two kinds of quotes."""
-    return f'"{value}"' if "'" in value else f"'{value}'"
+def _with_tags(tags: Mapping[str, str]) -> str:
+    """A filter in MLflow's language, which knows no escapes but two kinds of quotes."""
+    quotes = {name: '"' if "'" in value else "'" for name, value in tags.items()}
+    return " and ".join(
+        f"tags.`{name}` = {quotes[name]}{value}{quotes[name]}" for name, value in tags.items()
+    )
 
 
 def _file_name(text: str) -> str:

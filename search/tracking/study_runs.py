@@ -1,26 +1,29 @@
-"""The parent run of a study and the runs of its trials; what fails here is up to the tracker."""
+"""The runs of one study: the parent, its trials, and the results beside them."""
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, StudyState, TrialRecord, best_of
-from search.tracking.connection import Connection, user_name
+from search.tracking.connection import Connection
 from search.tracking.content import (
     RunContent,
+    StoredRun,
     best_measurement,
     best_tags,
     changed_ranks,
+    confirmation_content,
+    reference_content,
+    retrain_content,
     study_content,
     trial_content,
 )
-from search.tracking.names import KIND, RANK, STUDY, TRIAL
-from search.tracking.reconciliation import Reconciliation, is_whole
-from search.tracking.texts import wanted_tags
-from search.tracking.writing import Held, Writer, held
+from search.tracking.names import RANK, StudyContext
+from search.tracking.writing import How, Live, Reconciliation, Writer
 
 if TYPE_CHECKING:
     from search.tracking.store import Store
@@ -35,8 +38,34 @@ PORTION_S = 2.0
 """Seconds that a reconciliation keeps other processes, and live trials, waiting at most."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a study holds beside its trials; re-trainings with the folder of the towers kept."""
+
+    references: Sequence[ReferenceRecord] = ()
+    retrainings: Sequence[tuple[RetrainRecord, Path | None]] = ()
+    confirmations: Sequence[ConfirmationRecord] = ()
+
+    def contents(self, context: StudyContext) -> list[tuple[RunContent, Path | None]]:
+        """The content of a run for each, with its towers."""
+        return [
+            *((reference_content(record, context), None) for record in self.references),
+            *((retrain_content(record, context), towers) for record, towers in self.retrainings),
+            *((confirmation_content(record, context), None) for record in self.confirmations),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedResult:
+    """The run of a result, and what had to be done to it; None where it held everything."""
+
+    run_id: str
+    name: str
+    how: How | None
+
+
 class StudyRuns:
-    """Parent and trials of one study. Methods raise what mlflow raises, and may be repeated.
+    """Parent, trials and results. Methods raise what mlflow raises, and may be repeated.
 
     Args:
         connection: to the study's experiment.
@@ -48,12 +77,13 @@ class StudyRuns:
     def __init__(self, connection: Connection) -> None:
         self.settled: set[int] = set()
         self._connection = connection
-        self._user = user_name()
-        self._live: dict[int, Held] = {}
+        self._live: dict[int, Live] = {}
         self._run_ids: dict[int, str] = {}
         self._is_running = False
         self._best_value = -math.inf
         self._ranks: dict[int, str] = {}
+
+    # --- a trial that trains here -------------------------------------------------------------
 
     def is_live(self, number: int) -> bool:
         """Whether epochs of the trial can be taken."""
@@ -70,28 +100,28 @@ class StudyRuns:
             self._reopen_parent()
         content = self.content_of(trial)
         run = (self._find(content) if late else None) or self._writer.begin(content)
-        self._live[trial.number] = run
+        self._live[trial.number] = Live(run)
         self._run_ids[trial.number] = run.run_id
 
     def take(self, number: int, point: CurvePoint) -> bool:
         """Keep an epoch of a trial; returns whether it is time to send some."""
-        run = self._live[number]
-        run.take(point)
+        live = self._live[number]
+        live.take(point)
         is_validated = any(name.startswith("val_") for name in point.metrics)
-        return is_validated and time.monotonic() - run.sent_at_s >= LIVE_EVERY_S
+        return is_validated and time.monotonic() - live.sent_at_s >= LIVE_EVERY_S
 
     def send(self, number: int) -> None:
         """Send the epochs of a trial that were kept."""
-        self._writer.send_epochs(self._live[number])
+        self._live[number].send(self._store)
 
     def finish(self, trial: TrialRecord, towers: Path | None) -> None:
         """Complete and close the run of a trial; the parent points to the best one."""
         content = self.content_of(trial)
-        if run := self._live.get(trial.number):
-            run.tags = dict(self._store.get_run(run.run_id).tags)  # a person may have edited them
+        if live := self._live.get(trial.number):  # a person may have edited it meanwhile
+            run, sent_epoch = self._store.get_run(live.run_id), live.sent_epoch
         else:
-            run = self._find(content) or self._writer.begin(content)
-        self._writer.finish(run, content, towers=towers)
+            run, sent_epoch = self._find(content) or self._writer.begin(content), 0
+        self._writer.finish(run, content, towers, sent_epoch=sent_epoch)
         self._run_ids[trial.number] = run.run_id
         if towers is not None and (trial.value or 0.0) >= self._best_value:
             tags = best_tags(trial, run.run_id)
@@ -108,101 +138,84 @@ class StudyRuns:
         """Let go of a trial that runs no more."""
         self._live.pop(number, None)
 
+    # --- all trials ---------------------------------------------------------------------------
+
+    def reconciliation(self, towers_of: Callable[[int], Path | None]) -> Reconciliation:
+        """A comparison that has not begun; see there."""
+        return Reconciliation(self.content_of, towers_of, self._run_ids, self._ranks)
+
     def reconcile(
-        self, reconciliation: Reconciliation, trials: Sequence[TrialRecord], *, until: float
+        self, reconciliation: Reconciliation, trials: Sequence[TrialRecord], until: float
     ) -> bool:
-        """A portion of a reconciliation.
+        """A portion of a reconciliation: until then at most; whether it came to the end."""
+        try:
+            with self._connection.alone() as writer:
+                portion_ends = min(until, time.monotonic() + PORTION_S)
+                return reconciliation.run(writer, trials, portion_ends)
+        finally:
+            self.settled |= reconciliation.settled
 
-        Args:
-            reconciliation: of the study.
-            trials: all of the study.
-            until: by the monotonic clock; stop then, or after a portion.
+    def content_of(self, trial: TrialRecord) -> RunContent:
+        """The content of a trial's run."""
+        return trial_content(trial, self._connection.context, self._parent_id)
 
-        Returns:
-            Whether it came to the end.
-        """
-        wanted = {STUDY: self._connection.context.key, KIND: "trial"}
-        with self._connection.alone() as writer:
-            stored = None
-            if reconciliation.wants_runs:
-                stored = writer.store.find_runs(writer.experiment_id, wanted)
-                self._ranks = {int(r.tags[TRIAL]): r.tags[RANK] for r in stored if RANK in r.tags}
-            until = min(until, time.monotonic() + PORTION_S)
-            is_through = reconciliation.run(writer, trials, stored, until=until)
-        self._run_ids.update(reconciliation.run_ids)
-        return is_through
+    # --- the study ----------------------------------------------------------------------------
 
     def finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
-        """Bring the parent up to date and close it."""
+        """Bring the parent up to date and close it; other processes and people write it, too."""
         content = self._study_content(trials, state)
-        self._rank(trials)
-        parent = replace(self._connection.parent, tags=self._parent_tags)
-        self._writer.finish(parent, content)
+        changed = changed_ranks(trials, self._ranks)
+        known = {n: rank for n, rank in changed.items() if n in self._run_ids}
+        self._store.tag_runs(RANK, {self._run_ids[n]: rank for n, rank in known.items()})
+        self._ranks.update(known)
+        self._writer.finish(self._store.get_run(self._parent_id), content)
         self._is_running = False
 
     def complete_study(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """The same where something is missing, the report included; returns whether it was."""
         parent = self._store.get_run(self._parent_id)
-        content = self._study_content(trials, state)
-        has_inputs = bool(self._connection.context.rows)
         files = () if self._store.refuses_artifacts else (REPORT,)
-        if is_whole(
-            parent, content, None, has_inputs=has_inputs, files=files
-        ) and not changed_ranks(trials, self._ranks):
+        is_whole = self._writer.holds(parent, self._study_content(trials, state), files=files)
+        if is_whole and not changed_ranks(trials, self._ranks):
             return False
         self.finish_study(trials, state)
         return True
 
     def log_report(self, report: Path) -> None:
         """Keep the study's report with the parent, in the place of an earlier one."""
-        self._store.upload(self._parent_id, {REPORT: report.read_bytes()})
+        self._store.upload(self._parent_id, REPORT, report.read_bytes())
 
-    def content_of(self, trial: TrialRecord) -> RunContent:
-        """The content of a trial's run."""
-        context = self._connection.context
-        return trial_content(trial, context, parent_run_id=self._parent_id, user=self._user)
-
-    def _rank(self, trials: Sequence[TrialRecord]) -> None:
-        """Say on the runs of the best trials which place they have, where that changed."""
-        changed = changed_ranks(trials, self._ranks)
-        known = {n: rank for n, rank in changed.items() if n in self._run_ids}
-        self._store.tag_runs(RANK, {self._run_ids[n]: rank for n, rank in known.items()})
-        self._ranks.update(known)
+    def log_results(self, results: Results) -> list[LoggedResult]:
+        """Have each result's run hold it; once, however often asked."""
+        logged = []
+        for content, towers in results.contents(self._connection.context):
+            with self._connection.alone() as writer:
+                found = writer.find(content)
+                run_id, how = writer.ensure(content, found[0] if found else None, towers)
+            logged.append(LoggedResult(run_id=run_id, name=content.name, how=how))
+        return logged
 
     def _reopen_parent(self) -> None:
-        content = study_content(self._connection.context, user=self._user)
-        self._store.reopen(self._parent_id)
-        self._store.log(self._parent_id, tags=wanted_tags(content, self._parent_tags))
+        content = study_content(self._connection.context)
+        parent = self._store.get_run(self._parent_id)
+        self._store.reopen(parent.run_id)
+        self._store.log(parent.run_id, tags=content.tags_over(parent.tags))
         self._is_running = True
 
     def _study_content(self, trials: Sequence[TrialRecord], state: StudyState) -> RunContent:
         best = best_of(trials)
-        return study_content(
-            self._connection.context,
-            trials,
-            state=state,
-            user=self._user,
-            best_run_id=self._run_id_of(best) if best else None,
-        )
+        if best and best.number not in self._run_ids and (run := self._find(self.content_of(best))):
+            self._run_ids[best.number] = run.run_id
+        best_run_id = self._run_ids.get(best.number) if best else None
+        return study_content(self._connection.context, trials, state=state, best_run_id=best_run_id)
 
-    def _find(self, content: RunContent) -> Held | None:
+    def _find(self, content: RunContent) -> StoredRun | None:
         """The run of a trial that another process began, or this one with its answer lost."""
-        runs = self._writer.find_trial(content)
-        return held(runs[0]) if runs else None
-
-    def _run_id_of(self, trial: TrialRecord) -> str | None:
-        if trial.number not in self._run_ids and (found := self._find(self.content_of(trial))):
-            self._run_ids[trial.number] = found.run_id
-        return self._run_ids.get(trial.number)
+        return next(iter(self._writer.find(content)), None)
 
     @property
     def _parent_id(self) -> str:
-        return self._connection.parent.run_id
-
-    @property
-    def _parent_tags(self) -> dict[str, str]:
-        """The tags of the study's run now: other processes and people write them, too."""
-        return dict(self._store.get_run(self._parent_id).tags)
+        return self._connection.parent_id
 
     @property
     def _writer(self) -> Writer:

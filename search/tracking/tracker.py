@@ -12,17 +12,17 @@ from search.analysis.promotion import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, StudyState, TrialRecord
-from search.tracking.checking import check_mlflow
 from search.tracking.circuit import SLOW_S, Circuit
-from search.tracking.connection import Connection, Lock
+from search.tracking.connection import Connection, Lock, check_mlflow
 from search.tracking.destination import resolve_uri
 from search.tracking.models import Models, Published
 from search.tracking.names import StudyContext
-from search.tracking.reconciliation import Reconciled, Reconciliation
-from search.tracking.result_runs import LoggedResult, ResultRuns, Results
-from search.tracking.study_runs import StudyRuns
+from search.tracking.study_runs import LoggedResult, Results, StudyRuns
+from search.tracking.writing import Reconciled, Reconciliation
 
 Result = TypeVar("Result")
+TowersOf = Callable[[int], Path | None]
+"""The folder of a trial's saved towers, by number, or None."""
 
 CATCH_UP_S = 2.0
 """Seconds for what MLflow missed, after each live event that it took."""
@@ -50,10 +50,10 @@ def open_tracker(
         uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
         context: what the runs carry about their study.
         folder: of the default database, its artifacts and the lock, usually ``mlruns``.
-        warn: told in one line when MLflow fails; once an outage.
-        announce: told in one line when it answers again.
-        circuit: from :func:`~search.tracking.checking.check_mlflow`; MLflow is checked here when
-            there is none.
+        warn: takes one line when MLflow fails; once an outage.
+        announce: takes one line when it answers again.
+        circuit: from :func:`~search.tracking.connection.check_mlflow`; MLflow is checked here
+            when there is none.
         lock: held while experiment, parent and missing runs are found or made; the folder's when
             None, which the processes of this machine share.
 
@@ -73,7 +73,7 @@ class Tracker:
     Args:
         connection: to the study's experiment.
         circuit: what MLflow does not take for a while.
-        announce: told in one line when MLflow answers again.
+        announce: takes one line when MLflow answers again.
 
     Attributes:
         uri: the tracking URI for people and commands; user name and password are masked.
@@ -93,10 +93,10 @@ class Tracker:
         self._circuit = circuit
         self._announce = announce
         self._runs = StudyRuns(connection)
-        self._results = ResultRuns(connection)
         self._unstarted: dict[int, TrialRecord] = {}
-        self._missed: dict[int, tuple[TrialRecord, Path | None]] = {}
-        self._backlog: Callable[[], bool | None] | None = None
+        self._ended: dict[int, tuple[TrialRecord, Path | None]] = {}
+        self._backlog: tuple[Reconciliation, Sequence[TrialRecord]] | None = None
+        self._has_announced_backlog = False
 
     @property
     def experiment_id(self) -> str:
@@ -106,60 +106,65 @@ class Tracker:
     @property
     def parent_run_id(self) -> str:
         """MLflow's id of the study's run."""
-        return self._connection.parent.run_id
+        return self._connection.parent_id
 
     @property
     def refuses_files(self) -> bool:
         """Whether MLflow was found to take no files, after a warning."""
         return self._connection.writer.store.refuses_artifacts
 
+    # --- live ---------------------------------------------------------------------------------
+
     def hear(self, event: TrialEvent) -> None:
         """Bring the run of a trial up to date; MLflow is written to before this returns."""
         match event:
             case TrialStarted(trial):
-                self._start(trial)
+                if not self._live(partial(self._runs.start, trial)):
+                    self._unstarted[trial.number] = trial
             case EpochFinished(number, point):
                 self._take(number, point)
             case TrialFinished(trial, towers):
-                self._finish(trial, towers)
-
-    def _start(self, trial: TrialRecord) -> None:
-        """Make the run of a trial that just started, RUNNING, with what is known of it."""
-        if not self._live(partial(self._runs.start, trial)):
-            self._unstarted[trial.number] = trial
+                if not self._live(partial(self._runs.finish, trial, towers)):
+                    self._ended[trial.number] = (trial, towers)
+                self._unstarted.pop(trial.number, None)
+                self._runs.forget(trial.number)
 
     def _take(self, number: int, point: CurvePoint) -> None:
         """Take the next epoch of a trial; it is sent with a validated one, not too often."""
-        if number in self._unstarted and self._live(
-            partial(self._runs.start, self._unstarted[number], late=True)
-        ):
+        late = self._unstarted.get(number)
+        if late and self._live(partial(self._runs.start, late, late=True)):
             del self._unstarted[number]
         if self._runs.is_live(number) and self._runs.take(number, point):
             self._live(partial(self._runs.send, number))
 
-    def _finish(self, trial: TrialRecord, towers: Path | None) -> None:
-        """Complete and close the run of a trial, whatever its end.
+    def _live(self, action: Callable[[], object]) -> bool:
+        """Whether MLflow took it; if so, it is given some of what it missed as well."""
+        if not self._took(action):
+            return False
+        until = time.monotonic() + CATCH_UP_S
+        for trial, towers in self._missed():
+            if not self._took(partial(self._runs.finish_missed, trial, towers)):
+                break
+            if time.monotonic() >= until:
+                break
+        return True
 
-        Args:
-            trial: as the study has it now.
-            towers: a folder with ``query_model.keras`` and ``candidate_model.keras`` when this
-                trial improved the best; the parent then points to it.
-        """
-        if not self._live(partial(self._runs.finish, trial, towers)):
-            self._missed[trial.number] = (trial, towers)
-        self._unstarted.pop(trial.number, None)
-        self._runs.forget(trial.number)
+    def _missed(self) -> list[tuple[TrialRecord, Path | None]]:
+        """Trials that ended while MLflow failed, and that it is not known to hold since."""
+        self._ended = {n: end for n, end in self._ended.items() if n not in self._runs.settled}
+        return list(self._ended.values())
+
+    # --- what MLflow lacks --------------------------------------------------------------------
 
     def reconcile(
         self,
         trials: Sequence[TrialRecord],
-        towers_of: Callable[[int], Path | None],
+        towers_of: TowersOf,
         *,
         within_s: float | None = RECONCILE_S,
-        even_if_open: bool = True,
         tell: Callable[[int], None] = lambda _count: None,
     ) -> Reconciled:
-        """Make MLflow agree with the study: at the end of a search, or later.
+        """Make MLflow agree with the study, even if it failed a moment ago.
 
         Makes runs that are missing, closes runs left RUNNING, completes runs that lack
         something; of trials under way nothing is touched. One search when nothing is to do.
@@ -168,66 +173,51 @@ class Tracker:
             trials: all of the study.
             towers_of: the folder of a trial's saved towers, by number, or None.
             within_s: seconds after which no further trial is started on; None for any time.
-            even_if_open: try even if MLflow failed a moment ago.
-            tell: told how many trials are known to be there, after each portion.
+            tell: takes how many trials are known to be there, after each portion.
         """
-        reconciliation = Reconciliation(self._runs.content_of, towers_of)
+        reconciliation = self._runs.reconciliation(towers_of)
         until = math.inf if within_s is None else time.monotonic() + within_s
-        portion = partial(self._runs.reconcile, reconciliation, trials, until=until)
         slow_s = SLOW_PORTION_S if within_s is not None else math.inf
+        portion = partial(self._runs.reconcile, reconciliation, trials, until)
         is_through: bool | None = False
         while is_through is False and time.monotonic() < until:
-            is_through = self._attempt(portion, None, even_if_open=even_if_open, slow_s=slow_s)
+            is_through = self._attempt(portion, None, even_if_open=True, slow_s=slow_s)
             tell(len(reconciliation.settled))
             if self._circuit.is_open:
                 break
-        self._settle(reconciliation)
         return replace(
             reconciliation.result,
             lacking=() if is_through else self._lacking(trials),
             reached=is_through is not None,
         )
 
-    def reconcile_later(
-        self, trials: Sequence[TrialRecord], towers_of: Callable[[int], Path | None]
-    ) -> None:
-        """Have :meth:`work_off` make MLflow agree with the study as it is at the start.
-
-        Args:
-            trials: all of the study.
-            towers_of: the folder of a trial's saved towers, by number, or None.
-        """
-        reconciliation = Reconciliation(self._runs.content_of, towers_of)
-        ended = sum(trial.state not in ("waiting", "running") for trial in trials)
-        has_told = False
-
-        def portion() -> bool | None:
-            nonlocal has_told
-            is_through = self._runs.reconcile(reconciliation, trials, until=math.inf)
-            self._settle(reconciliation)
-            left = ended - len(reconciliation.settled)
-            if has_told and is_through:
-                self._announce(f"MLflow holds all {ended:,} trials that had ended")
-            elif not has_told and not is_through:
-                has_told = True
-                self._announce(f"adding up to {left:,} trials to MLflow, beside the search")
-            return is_through
-
-        self._backlog = portion
+    def reconcile_later(self, trials: Sequence[TrialRecord], towers_of: TowersOf) -> None:
+        """Have :meth:`work_off` make MLflow agree with the study as it is at the start."""
+        self._backlog = self._runs.reconciliation(towers_of), trials
+        self._has_announced_backlog = False
 
     def work_off(self) -> bool:
         """Do some of what was left for later; returns whether there is more to do at once."""
         if self._backlog is None:
             return False
-        is_through = self._attempt(self._backlog, None, slow_s=SLOW_PORTION_S)
+        portion = partial(self._runs.reconcile, *self._backlog, math.inf)
+        is_through = self._attempt(portion, None, slow_s=SLOW_PORTION_S)
+        reconciliation, trials = self._backlog
+        ended = sum(trial.state not in ("waiting", "running") for trial in trials)
         if is_through:
             self._backlog = None
+            if self._has_announced_backlog:
+                self._announce(f"MLflow holds all {ended:,} trials that had ended")
+        elif is_through is False and not self._has_announced_backlog:
+            self._has_announced_backlog = True
+            left = ended - len(reconciliation.settled)
+            self._announce(f"adding up to {left:,} trials to MLflow, beside the search")
         return is_through is False
 
     def conclude(
         self,
         trials: Sequence[TrialRecord],
-        towers_of: Callable[[int], Path | None],
+        towers_of: TowersOf,
         *,
         within_s: float = RECONCILE_S,
         tell: Callable[[int], None] = lambda _count: None,
@@ -247,12 +237,19 @@ class Tracker:
         left_s = max(0.0, until - time.monotonic())
         return self.reconcile(trials, towers_of, within_s=left_s, tell=tell)
 
+    def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
+        """Trials that ended, of which it is not known that MLflow holds them."""
+        ended = (trial for trial in trials if trial.state not in ("waiting", "running"))
+        return tuple(t.number for t in ended if t.number not in self._runs.settled)
+
+    # --- the study and its results ------------------------------------------------------------
+
     def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """Bring the parent run up to date and close it, unless other processes run trials.
 
         Args:
             trials: all of the study.
-            state: ``complete`` (the budget is met), ``interrupted`` or ``failed``.
+            state: how the search ended.
 
         Returns:
             Whether MLflow took it.
@@ -269,8 +266,7 @@ class Tracker:
         """
         if any(trial.state == "running" for trial in trials):
             return False
-        action: Callable[[], bool | None] = partial(self._runs.complete_study, trials, state)
-        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
+        return self._insist(partial(self._runs.complete_study, trials, state))
 
     def log_report(self, report: Path) -> None:
         """Keep the study's report with its parent run, in the place of an earlier one."""
@@ -286,12 +282,13 @@ class Tracker:
         Returns:
             The run's id; None when MLflow failed (after a warning).
         """
-        return self._logged(partial(self._results.log_retraining, record, towers))
+        logged = self.log_results(Results(retrainings=[(record, towers)]))
+        return logged[0].run_id if logged else None
 
     def log_references(self, references: Sequence[ReferenceRecord]) -> None:
         """Make a run for every reference, or bring it up to date, in the same experiment."""
         for reference in references:
-            self._took(partial(self._results.log_reference, reference))
+            self._took(partial(self._runs.log_results, Results(references=[reference])))
 
     def log_confirmation(self, record: ConfirmationRecord) -> str | None:
         """Make the run that sums up a confirmation, or bring it up to date.
@@ -299,7 +296,8 @@ class Tracker:
         Returns:
             The run's id; None when MLflow failed (after a warning).
         """
-        return self._logged(partial(self._results.log_confirmation, record))
+        logged = self.log_results(Results(confirmations=[record]))
+        return logged[0].run_id if logged else None
 
     def log_results(self, results: Results) -> list[LoggedResult] | None:
         """Make or complete the runs of all results, however long it takes.
@@ -307,8 +305,7 @@ class Tracker:
         Returns:
             What was done to each; None when MLflow failed (after a warning).
         """
-        action: Callable[[], list[LoggedResult] | None] = partial(self._results.log, results)
-        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
+        return self._insist(partial(self._runs.log_results, results))
 
     def publish(
         self,
@@ -337,32 +334,17 @@ class Tracker:
                 return None
             return self.models.publish(run_id, folder, confirmed, evidence, choice=choice)
 
-        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
+        return self._insist(action)
 
-    def _live(self, action: Callable[[], object]) -> bool:
-        """Whether MLflow took it; if so, it is given some of what it missed as well."""
-        is_taken = self._took(action)
-        if is_taken and self._missed:
-            self._catch_up()
-        return is_taken
-
-    def _catch_up(self) -> None:
-        """Finish some of the trials that MLflow missed; the rest waits for the next live event."""
-        until = time.monotonic() + CATCH_UP_S
-        for number, (trial, towers) in list(self._missed.items()):
-            if not self._took(partial(self._runs.finish_missed, trial, towers)):
-                return
-            self._missed.pop(number, None)
-            if time.monotonic() >= until:
-                return
+    # --- the circuit --------------------------------------------------------------------------
 
     def _took(self, action: Callable[[], object]) -> bool:
         """Whether MLflow took what was to be written."""
-        return self._attempt(partial(_done, action), False)
+        return self._attempt(lambda: (action(), True)[1], False)
 
-    def _logged(self, action: Callable[[], LoggedResult]) -> str | None:
-        result = self._attempt(lambda: action(), None, even_if_open=True, slow_s=math.inf)
-        return result.run_id if result else None
+    def _insist(self, action: Callable[[], Result | None]) -> Result | None:
+        """What a person waits for: tried in any case, however long it takes."""
+        return self._attempt(action, None, even_if_open=True, slow_s=math.inf)
 
     def _attempt(
         self,
@@ -372,27 +354,10 @@ class Tracker:
         even_if_open: bool = False,
         slow_s: float = SLOW_S,
     ) -> Result:
-        was_broken = self._circuit.is_broken
+        was_broken, missed = self._circuit.is_broken, len(self._missed())
         result = self._circuit.attempt(action, otherwise, even_if_open=even_if_open, slow_s=slow_s)
         if was_broken and not self._circuit.is_broken:
-            missed = len(self._missed)
             trials = "a trial that ended" if missed == 1 else f"{missed} trials that ended"
             adding = f"; adding {trials} meanwhile" if missed else ""
             self._announce(f"MLflow answers again{adding}")
         return result
-
-    def _settle(self, reconciliation: Reconciliation) -> None:
-        """Take note of what a reconciliation has seen to."""
-        self._runs.settled |= reconciliation.settled
-        for number in reconciliation.settled:
-            self._missed.pop(number, None)
-
-    def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
-        """Trials that ended, of which it is not known that MLflow holds them."""
-        ended = (trial for trial in trials if trial.state not in ("waiting", "running"))
-        return tuple(t.number for t in ended if t.number not in self._runs.settled)
-
-
-def _done(action: Callable[[], object]) -> bool:
-    action()
-    return True

@@ -4,23 +4,28 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import OBJECTIVE_METRIC, StudyState, TrialRecord, TrialState, best_of
-from search.tracking.names import BEST, StudyContext
+from search.records.trials import (
+    OBJECTIVE_METRIC,
+    StudyState,
+    TrialRecord,
+    TrialState,
+    best_of,
+    metric_words,
+    parameter_words,
+)
+from search.tracking.names import StudyContext
 
 RECOMMEND = "python -m search.recommend 42"
 
-_LONGEST_TEXT = 1000  # of a reason; MLflow cuts tags off at 8,000
+LONGEST_TEXT = 1000
+"""Characters of a reason; MLflow cuts tags off at 8,000."""
 
 
 def trial_name(trial: TrialRecord) -> str:
     """The number, what came of it, the layers: a table shows some twenty characters."""
-    outcome = {
-        "complete": _figure(trial.value),
-        "pruned": " pruned",
-        "diverged": " diverged",
-        "failed": " failed",
-        "interrupted": " interrupted",
-    }.get(trial.state, "")
+    ended_badly = trial.state in ("pruned", "diverged", "failed", "interrupted")
+    outcome = f" {trial.state}" if ended_badly else ""
+    outcome = _figure(trial.value) if trial.state == "complete" else outcome
     return f"trial {trial.number:03d}{outcome} {trial.layer_sizes}".rstrip()
 
 
@@ -46,12 +51,14 @@ def confirmation_name(record: ConfirmationRecord) -> str:
 
 def trial_note(trial: TrialRecord, context: StudyContext) -> str:
     """What the trial was, how it ended, and the command that confirms it."""
-    layers = f" with layers {trial.layer_sizes}" if trial.layer_sizes else ""
+    configuration = parameter_words(trial.parameters)
     reference = f" (the reference {trial.reference!r})" if trial.reference else ""
     retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
+    can_win = trial.state == "complete" and trial.value is not None
     return (
-        f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model{layers}. "
-        f"{_outcome(trial)}{retry}{_after_trial(trial, context)}"
+        f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model"
+        f"{configuration and f' with {configuration}'}. {_outcome(trial)}{retry}"
+        + (_next(f"{context.next_command} --trial {trial.number}") if can_win else "")
     )
 
 
@@ -62,15 +69,18 @@ def study_note(
     rows = "".join(f", {count:,} {part} rows" for part, count in context.rows.items())
     return (
         f"Study `{context.name}`: a search over two-tower retrieval models on "
-        f"{context.data_name} ({context.split} split{rows}). Its trials are the child "
-        f"runs; compare them by `{BEST}`.\n\n{_study_result(trials, state)}"
-        f"{_next(context.next_command)}"
+        f"{context.data_name} ({context.split} split{rows}). Its trials are the child runs; "
+        f"compare them by their best validation top-100 accuracy.\n\n"
+        f"{_study_result(trials, state)}{_next(context.next_command)}"
     )
 
 
 def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     """What was trained on which rows, and what the test rows said."""
-    results = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    results = ", ".join(
+        f"{metric_words(name).removeprefix('test: ')} {value:.4f}"
+        for name, value in record.metrics.items()
+    )
     if record.collapsed:
         results = f"it collapsed: {record.collapsed}"
     return (
@@ -83,7 +93,7 @@ def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
 def reference_note(record: ReferenceRecord, context: StudyContext) -> str:
     """What the reference is for."""
     return (
-        f"`{record.name}`, a reference of study `{context.name}`: fitted on the rows that a model "
+        f"{record.title}, a reference of study `{context.name}`: fitted on the rows that a model "
         "learns from, measured by the same code. A model should beat it."
         f"{_next(context.next_command)}"
     )
@@ -96,7 +106,7 @@ def confirmation_note(record: ConfirmationRecord) -> str:
 
 def short(text: str | None) -> str | None:
     """The text, cut off where it would not fit a tag."""
-    return text if text is None or len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+    return text if text is None or len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
 def _figure(value: float | None) -> str:
@@ -124,12 +134,6 @@ def _outcome(trial: TrialRecord) -> str:
     return sentences[trial.state]
 
 
-def _after_trial(trial: TrialRecord, context: StudyContext) -> str:
-    """What to do next with a trial that could be confirmed."""
-    can_win = trial.state == "complete" and trial.value is not None
-    return _next(f"{context.next_command} --trial {trial.number}") if can_win else ""
-
-
 def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> str:
     if state is None:
         return "The search is running."
@@ -138,9 +142,10 @@ def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> st
     best = best_of(trials)
     if best is None:
         return f"The search is {state}. Trials: {summary or 'none'}."
+    configuration = parameter_words(best.parameters)
     return (
         f"The search is {state}. Trials: {summary}. **Best validation top-100 accuracy "
-        f"{best.value:.4f}**: trial {best.number}, layers {best.layer_sizes}, "
+        f"{best.value:.4f}**: trial {best.number}{configuration and f', {configuration}'}, "
         f"epoch {best.best_epoch}."
     )
 

@@ -1,4 +1,4 @@
-"""Content -> MLflow: runs begun, continued and finished.
+"""Content -> MLflow: runs found, begun, compared and finished, one or all of a study.
 
 A run is closed as its very last step. So a run that is not RUNNING holds everything; and every
 step may be repeated, for MLflow keeps one of two equal values.
@@ -6,141 +6,354 @@ step may be repeated, for MLflow keeps one of two equal values.
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from search.records.trials import CurvePoint
-from search.tracking.content import Measurement, RunContent, curve_measurements, is_provenance
-from search.tracking.names import KIND, STUDY, TOWERS, TOWERS_FOLDER, TRIAL, StudyContext
-from search.tracking.texts import wanted_tags
+from search.records.trials import CurvePoint, TrialRecord
+from search.tracking.content import (
+    RunContent,
+    StoredRun,
+    curve_measurements,
+    is_provenance,
+    runs_of,
+)
+from search.tracking.names import KIND, RANK, STUDY, TOWERS, TOWERS_FOLDER, TRIAL, StudyContext
 
 if TYPE_CHECKING:
-    from search.tracking.store import Store, StoredRun
+    from search.tracking.store import Store
 
+BATCH = 100
+"""How many runs a database is given at once."""
 
-@dataclass(kw_only=True)
-class Held:
-    """A run, and what MLflow is known to hold of it.
-
-    Attributes:
-        run_id: MLflow's.
-        started_ms: milliseconds since 1970.
-        params: names of the parameters that are logged.
-        tags: that are logged.
-        has_inputs: whether the data set is logged.
-        sent_epoch: up to which the curve is logged.
-        waiting: epochs after it that came since.
-        last_epoch: the last that came.
-        has_gaps: whether epochs were left out before it.
-        sent_at_s: when epochs were last sent, by the monotonic clock.
-    """
-
-    run_id: str
-    started_ms: int
-    params: set[str] = field(default_factory=set)
-    tags: dict[str, str] = field(default_factory=dict)
-    has_inputs: bool = False
-    sent_epoch: int = 0
-    waiting: list[CurvePoint] = field(default_factory=list)
-    last_epoch: int = 0
-    has_gaps: bool = False
-    sent_at_s: float = -math.inf
-
-    def take(self, point: CurvePoint) -> None:
-        """Keep an epoch until it is sent."""
-        self.has_gaps |= point.epoch != self.last_epoch + 1
-        self.last_epoch = point.epoch
-        self.waiting.append(point)
-
-
-def held(run: "StoredRun") -> Held:
-    """What is known of a stored run. Of its curve nothing is: a search shows last values only."""
-    return Held(
-        run_id=run.run_id,
-        started_ms=run.started_ms,
-        params=set(run.params),
-        tags=dict(run.tags),
-        has_inputs=run.has_inputs,
-    )
-
-
-def runs_of(content: RunContent, runs: Iterable["StoredRun"]) -> list["StoredRun"]:
-    """The runs of a trial, the one to keep first.
-
-    There is a second one when a request was carried out but its answer was lost. A run of the
-    same number with other parameters is of an earlier study of that name, and not among them.
-    """
-    matching = [
-        run
-        for run in runs
-        if run.tags.get(TRIAL) == content.tags[TRIAL]
-        and all(run.params.get(name, value) == value for name, value in content.params.items())
-    ]
-    return sorted(
-        matching,
-        key=lambda run: (run.started_ms != content.started_ms, run.status == "RUNNING", run.run_id),
-    )
+How = Literal["made", "closed", "completed"]
+"""What had to be done to a run: there was none, it was left RUNNING, or it lacked something."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the runs of one study into its experiment."""
+    """Writes the runs of one study into its experiment; raises what mlflow raises."""
 
     store: "Store"
     experiment_id: str
     context: StudyContext
 
-    def begin(self, content: RunContent) -> Held:
+    def find(self, content: RunContent) -> list[StoredRun]:
+        """The runs that MLflow has of a content by now, the one to keep first."""
+        found = self.store.find_runs(self.experiment_id, content.key)
+        return runs_of(content, found) if TRIAL in content.key else found
+
+    def begin(self, content: RunContent) -> StoredRun:
         """Make a run with its tags, parameters and data set; it is RUNNING."""
         started_ms = content.started_ms or time.time_ns() // 1_000_000
         run_id = self.store.create_run(self.experiment_id, content, started_ms)
-        run = Held(run_id=run_id, started_ms=started_ms, tags=wanted_tags(content, {}))
-        self.store.log(run.run_id, params=content.params)
-        run.params.update(content.params)
-        self._ensure_inputs(run)
-        return run
+        self.store.log(run_id, params=content.params)
+        if self.context.rows:
+            self.store.log_inputs(run_id, self.context)
+        return StoredRun(
+            run_id=run_id,
+            status="RUNNING",
+            params=content.params,
+            latest={},
+            tags=content.tags_over({}),
+            has_inputs=True,
+            started_ms=started_ms,
+            folder=None,
+        )
 
-    def find_trial(self, content: RunContent) -> list["StoredRun"]:
-        """The runs that MLflow has of a trial by now, the one to keep first."""
-        wanted = {name: content.tags[name] for name in (STUDY, KIND, TRIAL)}
-        return runs_of(content, self.store.find_runs(self.experiment_id, wanted))
+    def ensure(
+        self, content: RunContent, run: StoredRun | None, towers: Path | None = None
+    ) -> tuple[str, How | None]:
+        """Have a run hold its content, closed.
 
-    def send_epochs(self, run: Held) -> None:
-        """Send the epochs that wait, in one request; they wait on if it fails."""
-        self.store.log(run.run_id, metrics=curve_measurements(run.waiting))
-        run.sent_epoch = run.waiting[-1].epoch
-        run.sent_at_s = time.monotonic()
-        run.waiting.clear()
+        Args:
+            content: as it shall be.
+            run: as MLflow has it; None where it has none.
+            towers: their folder, if there are any.
 
-    def finish(self, run: Held, content: RunContent, *, towers: Path | None = None) -> None:
-        """Bring a run to its content and close it."""
-        self._ensure_inputs(run)
-        tags = wanted_tags(content, run.tags)
-        if towers and self.store.upload_towers(run.run_id, towers, TOWERS_FOLDER):
+        Returns:
+            The run's id, and what had to be done; None where it held everything.
+        """
+        if run is not None and self.holds(run, content, towers):
+            return run.run_id, None
+        how: How = "made" if run is None else "completed"
+        if run is not None and run.status == "RUNNING":
+            how = "closed"
+        run = run or self.begin(content)
+        self.finish(run, content, towers)
+        return run.run_id, how
+
+    def holds(
+        self,
+        run: StoredRun,
+        content: RunContent,
+        towers: Path | None = None,
+        files: Sequence[str] = (),
+    ) -> bool:
+        """Whether a run holds its content and is closed, as far as one search for runs shows it.
+
+        Args:
+            run: as MLflow has it.
+            content: as it shall be.
+            towers: their folder, if there are any.
+            files: the names of other artifacts that it shall have.
+        """
+        towers = None if self.store.refuses_artifacts else towers
+        tags = content.tags_over(run.tags)
+        return (
+            run.status == content.status
+            and content.params.keys() <= run.params.keys()
+            and all(is_provenance(tag) or run.tags.get(tag) == v for tag, v in tags.items())
+            and all(_equal(run.latest.get(name), value) for name, value in content.latest.items())
+            and (run.has_inputs or not self.context.rows)
+            and (towers is None or TOWERS in run.tags)
+            and _has_files(run.folder, files, towers)
+        )
+
+    def finish(
+        self,
+        run: StoredRun,
+        content: RunContent,
+        towers: Path | None = None,
+        *,
+        sent_epoch: int = 0,
+    ) -> None:
+        """Bring a run to its content and close it.
+
+        Args:
+            run: as MLflow has it. Of its curve nothing is known: a search shows last values only.
+            content: as it shall be.
+            towers: their folder, if there are any.
+            sent_epoch: up to which the curve is known to be logged.
+        """
+        if self.context.rows and not run.has_inputs:
+            self.store.log_inputs(run.run_id, self.context)
+        tags = content.tags_over(run.tags)
+        if towers and self.store.upload_files(
+            run.run_id, sorted(towers.glob("*.keras")), TOWERS_FOLDER
+        ):
             tags[TOWERS] = TOWERS_FOLDER
-        sent = 0 if run.has_gaps else run.sent_epoch
+        # What a run came from is said once, by the process that made it.
+        known = {n: v for n, v in tags.items() if n in run.tags and is_provenance(n)}
         self.store.log(
             run.run_id,
             params={k: v for k, v in content.params.items() if k not in run.params},
-            metrics=[*_after(content.curve, sent), *content.finals],
-            tags={k: v for k, v in tags.items() if _is_news(k, v, run.tags)},
+            metrics=[*(m for m in content.curve if m.step > sent_epoch), *content.finals],
+            tags={n: v for n, v in tags.items() if n not in known and run.tags.get(n) != v},
         )
         # A parent that is made again starts after the trials it is made of have ended.
         ended_ms = max(content.ended_ms or 0, run.started_ms)
         self.store.close(run.run_id, content.status, ended_ms)
 
-    def _ensure_inputs(self, run: Held) -> None:
-        if self.context.rows and not run.has_inputs:
-            self.store.log_inputs(run.run_id, self.context)
-            run.has_inputs = True
+
+class Live:
+    """The run of a trial that trains here, and the epochs that MLflow is still to be sent."""
+
+    def __init__(self, run: StoredRun) -> None:
+        self.run_id = run.run_id
+        self.sent_at_s = -math.inf
+        self._waiting: list[CurvePoint] = []
+        self._last = self._sent = 0
+        self._has_gaps = False
+
+    @property
+    def sent_epoch(self) -> int:
+        """Up to which the curve is logged, without a gap."""
+        return 0 if self._has_gaps else self._sent
+
+    def take(self, point: CurvePoint) -> None:
+        """Keep an epoch until it is sent."""
+        self._has_gaps |= point.epoch != self._last + 1
+        self._last = point.epoch
+        self._waiting.append(point)
+
+    def send(self, store: "Store") -> None:
+        """Send the epochs that wait, in one request; they wait on if it fails."""
+        store.log(self.run_id, metrics=curve_measurements(self._waiting))
+        self._sent = self._waiting[-1].epoch
+        self.sent_at_s = time.monotonic()
+        self._waiting.clear()
 
 
-def _is_news(name: str, value: str, stored: Mapping[str, str]) -> bool:
-    """Whether a tag is to be written: what a run came from is said once, by whoever made it."""
-    return name not in stored if is_provenance(name) else stored.get(name) != value
+def _has_files(folder: Path | None, files: Iterable[str], towers: Path | None) -> bool:
+    """Whether the artifacts are there; those on a server are believed to be."""
+    wanted = [Path(TOWERS_FOLDER, path.name) for path in towers.glob("*.keras")] if towers else []
+    return folder is None or all((folder / name).is_file() for name in [*map(Path, files), *wanted])
 
 
-def _after(curve: Iterable[Measurement], epoch: int) -> list[Measurement]:
-    return [measurement for measurement in curve if measurement.step > epoch]
+def _equal(stored: float | None, value: float) -> bool:
+    return stored is not None and math.isclose(stored, value, rel_tol=1e-9)
+
+
+# --- all trials of a study -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """What a reconciliation did, as trial numbers.
+
+    Attributes:
+        made: MLflow lacked the run.
+        closed: the run was left RUNNING.
+        completed: the run was closed and lacked something.
+        removed: there was a second run of the trial (now in MLflow's trash).
+        lacking: MLflow lacks something of them, or it is not known whether it does.
+        reached: False when MLflow could not be reached, or broke off.
+    """
+
+    made: tuple[int, ...] = ()
+    closed: tuple[int, ...] = ()
+    completed: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
+    lacking: tuple[int, ...] = ()
+    reached: bool = True
+
+    @property
+    def nothing(self) -> bool:
+        """Whether MLflow was found complete."""
+        return self == Reconciled()
+
+
+@dataclass
+class Reconciliation:
+    """A comparison of all trials with the runs MLflow has of them, in portions if need be.
+
+    Attributes:
+        content_of: the content of a trial's run.
+        towers_of: the saved towers of a trial, by number, if there are any.
+        run_ids: takes the run of every trial that has one, by trial number.
+        ranks: takes the tags that say the places of trials, by number.
+        settled: numbers of the trials that MLflow is known to hold.
+    """
+
+    content_of: Callable[[TrialRecord], RunContent]
+    towers_of: Callable[[int], Path | None]
+    run_ids: dict[int, str]
+    ranks: dict[int, str]
+    settled: set[int] = field(default_factory=set)
+    _done: dict[str, list[int]] = field(default_factory=dict)
+    _unclaimed: dict[int, list[StoredRun]] | None = None
+    _has_just_searched: bool = True
+    _batch: list[tuple[TrialRecord, RunContent]] = field(default_factory=list)
+
+    @property
+    def result(self) -> Reconciled:
+        """What was done so far."""
+
+        def numbers(how: str) -> tuple[int, ...]:
+            return tuple(sorted(self._done.get(how, ())))
+
+        return Reconciled(
+            made=numbers("made"),
+            closed=numbers("closed"),
+            completed=numbers("completed"),
+            removed=numbers("removed"),
+        )
+
+    def run(self, writer: Writer, trials: Sequence[TrialRecord], until: float) -> bool:
+        """Make, close and complete what needs it; trials under way are left alone.
+
+        The runs that MLflow has are searched first, and again after a failure: thousands take
+        seconds. What other processes make later on is noticed run by run.
+
+        Args:
+            writer: of the study, while no other process makes runs that are missing.
+            trials: all of the study.
+            until: by the monotonic clock; stop then, between two trials.
+
+        Returns:
+            Whether it came to the end.
+        """
+        self._has_just_searched = self._unclaimed is None
+        unclaimed = self._search(writer) if self._unclaimed is None else self._unclaimed
+        self._unclaimed, self._batch = None, []  # searched again unless this one succeeds
+        is_through = self._settle_all(writer, trials, unclaimed, until)
+        self._unclaimed = unclaimed
+        return is_through
+
+    def _search(self, writer: Writer) -> dict[int, list[StoredRun]]:
+        found: dict[int, list[StoredRun]] = {}
+        self.ranks.clear()
+        of_trials = {STUDY: writer.context.key, KIND: "trial"}
+        for run in writer.store.find_runs(writer.experiment_id, of_trials):
+            found.setdefault(int(run.tags[TRIAL]), []).append(run)
+            if RANK in run.tags:
+                self.ranks[int(run.tags[TRIAL])] = run.tags[RANK]
+        return found
+
+    def _settle_all(
+        self,
+        writer: Writer,
+        trials: Sequence[TrialRecord],
+        unclaimed: dict[int, list[StoredRun]],
+        until: float,
+    ) -> bool:
+        for trial in trials:
+            if trial.state == "waiting" or trial.number in self.settled:
+                continue
+            if time.monotonic() >= until:
+                self._make_batch(writer)
+                return False
+            self._settle(writer, trial, unclaimed.setdefault(trial.number, []))
+        self._make_batch(writer)
+        # Runs left RUNNING by an earlier study of the same name. One whose trial has not ended
+        # may be that of a process which began it a moment ago.
+        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
+        for number in ended & unclaimed.keys():
+            for run in unclaimed[number]:
+                if run.status == "RUNNING":
+                    writer.store.close(run.run_id, "KILLED", None)
+                    self._note("closed", number)
+        return True
+
+    def _settle(self, writer: Writer, trial: TrialRecord, runs: list[StoredRun]) -> None:
+        """Bring one trial to an end, or into the batch; its runs are taken from the list."""
+        content = self.content_of(trial)
+        claimed = runs_of(content, runs)
+        runs[:] = [run for run in runs if run not in claimed]
+        for duplicate in claimed[1:]:
+            writer.store.delete(duplicate.run_id)
+            self._note("removed", trial.number)
+        if claimed:
+            self.run_ids[trial.number] = claimed[0].run_id
+        if trial.state == "running":
+            return
+        towers = None if writer.store.refuses_artifacts else self.towers_of(trial.number)
+        if claimed or towers or not writer.store.takes_many:
+            found = claimed if claimed or self._has_just_searched else writer.find(content)
+            self._ensure(writer, trial, content, found, towers)
+            return
+        self._batch.append((trial, content))
+        if len(self._batch) >= BATCH:
+            self._make_batch(writer)
+
+    def _make_batch(self, writer: Writer) -> None:
+        contents = [content for _, content in self._batch]
+        made = writer.store.create_trials(writer.experiment_id, contents) if contents else {}
+        for trial, content in self._batch:
+            if run_id := made.get(content.tags[TRIAL]):
+                self.run_ids[trial.number] = run_id
+                self._note("made", trial.number)
+                self.settled.add(trial.number)
+            else:  # another process was faster, or an earlier study has a run of that number
+                self._ensure(writer, trial, content, writer.find(content))
+        self._batch = []
+
+    def _ensure(
+        self,
+        writer: Writer,
+        trial: TrialRecord,
+        content: RunContent,
+        found: Sequence[StoredRun],
+        towers: Path | None = None,
+    ) -> None:
+        self.run_ids[trial.number], how = writer.ensure(
+            content, found[0] if found else None, towers
+        )
+        self.settled.add(trial.number)
+        if how:
+            self._note(how, trial.number)
+
+    def _note(self, how: str, number: int) -> None:
+        self._done.setdefault(how, []).append(number)

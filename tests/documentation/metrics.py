@@ -29,7 +29,7 @@ from search.tracking.content import (
     study_content,
     trial_content,
 )
-from search.tracking.model_content import NOT_PROMOTED, PROMOTED, tags_of
+from search.tracking.models import NOT_PROMOTED, PROMOTED, tags_of
 from search.tracking.names import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
 from tests.documentation.markdown import code, table
 from tests.tiny_recommender import MOVIES, USERS
@@ -223,23 +223,20 @@ def sample_runs() -> Mapping[str, RunContent]:
     """A run of every kind in which everything is set, by kind."""
     trials = [_trial(), replace(_trial(), number=1, state="failed", out_of_memory=True)]
     pruned = replace(_trial(), state="pruned", pruned_at_epoch=5)
-    contents = [
-        trial_content(trial, CONTEXT, parent_run_id="parent", user="user")
-        for trial in (*trials, pruned)
-    ]
+    contents = [trial_content(trial, CONTEXT, "parent") for trial in (*trials, pruned)]
     merged = replace(
         contents[0],
         tags={name: text for each in contents for name, text in each.tags.items()}
         | {TOWERS: TOWERS_FOLDER, RANK: ranks_of(trials)[0]},
     )
-    retrained = retrain_content(_retrained(), CONTEXT, user="user")
+    retrained = retrain_content(_retrained(), CONTEXT)
     retrained = replace(retrained, tags={**retrained.tags, TOWERS: TOWERS_FOLDER})
     return {
-        "study": study_content(CONTEXT, trials, state="complete", user="user", best_run_id="best"),
+        "study": study_content(CONTEXT, trials, state="complete", best_run_id="best"),
         "trial": merged,
-        "reference": reference_content(_reference(), CONTEXT, user="user"),
+        "reference": reference_content(_reference(), CONTEXT),
         "retrain": retrained,
-        "confirmation": confirmation_content(_confirmed(), CONTEXT, user="user"),
+        "confirmation": confirmation_content(_confirmed(), CONTEXT),
     }
 
 

@@ -9,14 +9,14 @@ from tests.unit.search.tracking.support import CONTEXT
 
 
 def test_the_parent_never_carries_what_may_change_as_a_parameter() -> None:
-    one = study_content(CONTEXT, user="me")
-    more = study_content(replace(CONTEXT, trials=100), [trial(0)], state="complete", user="me")
+    one = study_content(CONTEXT)
+    more = study_content(replace(CONTEXT, trials=100), [trial(0)], state="complete")
     assert one.params == more.params
 
 
 def test_the_notes_say_what_a_run_is() -> None:
     def note(record: TrialRecord) -> str:
-        content = trial_content(record, CONTEXT, parent_run_id="p", user="me")
+        content = trial_content(record, CONTEXT, "p")
         return content.tags["mlflow.note.content"]
 
     assert "Best validation top-100 accuracy 0.2355, at epoch 10." in note(trial(0))

@@ -142,7 +142,7 @@ def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
     server.hang()
     assert seconds(lambda: tracker.hear(TrialFinished(trial(0), towers))) < 8
     with pytest.raises(Exception, match="time"):
-        store.upload_towers(run_id, towers, "towers")
+        store.upload_files(run_id, sorted(towers.iterdir()), "towers")
     assert seconds(lambda: tracker.reconcile([trial(0)], lambda _: towers)) < 8
     server.resume()
     assert tracker.reconcile([trial(0)], lambda _: towers) == Reconciled(closed=(0,))

@@ -115,8 +115,8 @@ def test_a_folder_of_a_server_elsewhere_is_not_made_here(
     )
     tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
     store = Store(tracker._connection.destination, warnings)
-    monkeypatch.setattr(Store, "is_server", True)
-    assert not store.upload(tracker.parent_run_id, {"a": b"b"})
+    monkeypatch.setattr(Store, "takes_many", False)
+    assert not store.upload(tracker.parent_run_id, "a", b"b")
     assert warnings[-1].count(f"{root} is a folder of the server, not of this machine") == 1
 
 

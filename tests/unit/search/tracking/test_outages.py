@@ -174,10 +174,10 @@ def test_what_mlflow_is_not_known_to_hold_is_named_when_it_cannot_be_reached(
 
 def test_a_search_does_not_ask_again_at_its_start_what_just_failed(tracked: Tracked) -> None:
     tracked.circuit.fail(ConnectionRefusedError("down"))  # the check before
-    done = tracked.tracker.reconcile([trial(0)], no_towers, even_if_open=False)
-    assert done == Reconciled(lacking=(0,), reached=False)
+    tracked.tracker.reconcile_later([trial(0)], no_towers)
+    assert not tracked.tracker.work_off()
     assert tracked.reader.experiment is None  # not asked, though it would have answered
-    assert tracked.tracker.reconcile([trial(0)], no_towers) == Reconciled(made=(0,))
+    assert tracked.tracker.conclude([trial(0)], no_towers) == Reconciled(made=(0,))
 
 
 def test_a_reconciliation_ends_between_two_trials_when_its_time_is_over(tracked: Tracked) -> None:
