@@ -33,12 +33,7 @@ _NEW = ".new-"
 
 @dataclass(frozen=True)
 class Entry:
-    """What is kept under one fingerprint.
-
-    Attributes:
-        arrays: by name.
-        notes: plain values beside them, for people and programs; not part of what is verified.
-    """
+    """What is kept under one fingerprint: arrays, and notes in JSON, which are not verified."""
 
     arrays: Mapping[str, npt.NDArray[Any]]
     notes: Mapping[str, Any]
@@ -93,9 +88,9 @@ def read_or_make(
 
     Args:
         folder: the cache folder.
-        fingerprint: the name of the entry: a digest of all that decides what it is.
+        fingerprint: a digest of all that decides what the entry is.
         make: makes the entry; called under the lock of the folder.
-        announce: told in one line which it was, and why an entry must be made.
+        announce: called with which it was, and why an entry must be made.
         usual: the folder that ``folder`` stands in for, as it cannot be written to; it may hold
             the entry, prepared by another user.
 
@@ -175,8 +170,8 @@ def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
         DataError: the folder cannot be written to.
     """
     try:
-        for left_by_a_dead_process in prepared.glob(f"{_NEW}*"):
-            left_by_a_dead_process.unlink()
+        for left_by_a_killed_process in prepared.glob(f"{_NEW}*"):
+            left_by_a_killed_process.unlink()
         with _replacing(prepared / f"{fingerprint}.npz") as file:
             np.savez(file, allow_pickle=False, **entry.arrays)
             size, digest = _size_and_digest(file)
@@ -210,11 +205,8 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 def sole_writer(folder: Path, announce: Announce) -> Iterator[None]:
     """Holds the lock of a cache folder, waiting for another process that holds it.
 
-    The operating system releases the lock of a process that dies.
-
-    Args:
-        folder: the cache folder.
-        announce: told, at first and every ``REPORT_SECONDS``, while another process is at work.
+    The operating system releases the lock of a process that dies. Waiting is announced at first
+    and every ``REPORT_SECONDS``.
 
     Raises:
         DataError: the folder cannot be written to.

@@ -40,8 +40,8 @@ class Dataset:
         name: as TensorFlow Datasets names it, without the table.
         users: a row a user; row 0 is reserved and all zeros.
         movies: a row a movie; row 0 has an empty title and no genre.
-        user_ids: int32 ``[user rows]``, the published id of each user; 0 for the reserved row.
-        movie_ids: int32 ``[movie rows]``, the published id of each movie; the first is 0.
+        user_ids: the published id of each row; 0 for row 0.
+        movie_ids: the same.
         interactions: every rating, by the rows of the tables.
         tutorial_order: int ``[n]``, the tutorial's one shuffle of the interactions, which are then
             in the order in which TFDS yields them; None where they are shuffled themselves.
@@ -69,11 +69,7 @@ class Dataset:
 class TrainingData:
     """All that a trial may see: there is no way from here to the test rows.
 
-    Attributes:
-        users: a row a user.
-        movies: a row a movie; the candidates.
-        train: the rows to train on.
-        validation: the rows to select by; None where nothing is selected any more.
+    All movies are candidates; ``validation`` is None where nothing is selected any more.
     """
 
     users: FeatureTable
@@ -165,7 +161,7 @@ def load_dataset(
             directory; for ``movielens/100k`` also the extracted folder or its parent. It is
             verified, and nothing else is tried.
         cache_dir: where prepared data is kept; :func:`default_cache_dir` if not given.
-        announce: told in one line what is done and where the data came from.
+        announce: called with what is done and where the data came from.
         release: what was published under that name; the known one if not given.
 
     Raises:
@@ -194,15 +190,7 @@ def load_dataset(
 
 
 def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Dataset | None:
-    """Loads the data set if it lies prepared in the cache; writes nothing, fetches nothing.
-
-    Args:
-        config: names the data set.
-        cache_dir: where prepared data is kept; :func:`default_cache_dir` if not given.
-
-    Returns:
-        The data set, or None where :func:`load_dataset` would have to prepare it.
-    """
+    """Loads the data set if it lies prepared in the cache, else None; fetches nothing."""
     release = release_named(config.dataset)
     fingerprint = fingerprint_of(release, release.identity)
     for folder in (cache_dir,) if cache_dir else (user_cache_dir(), temporary_folder()):
@@ -213,7 +201,7 @@ def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Datas
 
 
 def _source_of(entry: Entry) -> str:
-    """In words; what is no word of ours is not repeated."""
+    """In words, if the note is fit to be shown."""
     source = str(entry.notes.get("source", ""))
     return source if source.isprintable() and source else "an unknown source"
 

@@ -2,18 +2,17 @@
 
 What is learned (bins, vocabularies) is learned from the rows that the release names, in their
 order: for MovieLens 100K as in the tutorial, from every rating. What is computed is computed
-once a user and once a movie, however many ratings there are. Everything runs in ``tf.data`` on
-the CPU, whatever backend Keras uses; it is imported when something is computed.
+once a user and once a movie. Everything runs in ``tf.data`` on the CPU, whatever backend Keras
+uses; it is imported when something is computed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.data.numbering import Numbering
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, FloatArray, IntArray
 from deeprec.errors import DataError
 from deeprec.sources.movielens import RawTables
@@ -43,6 +42,51 @@ def recipe_of(release: Release) -> Mapping[str, Any]:
     return {**release.user_recipe, **MOVIE_RECIPE, "user_rating": rescaled}
 
 
+@dataclass(frozen=True)
+class Numbering:
+    """The row that each published id is given: 1, 2, 3, ... in ascending order of the ids.
+
+    Attributes:
+        ids: int32 ``[rows + 1]``, the published id of each row; the reserved row 0 has id 0.
+    """
+
+    ids: IntArray
+
+    @classmethod
+    def of(cls, what: str, ids: IntArray) -> Self:
+        """Numbers the ids that occur; ``what`` they name is for the error.
+
+        Raises:
+            DataError: an id is not positive.
+        """
+        distinct = np.unique(ids)
+        if len(distinct) and distinct[0] < 1:
+            raise DataError(f"ids of {what}s must be positive but got {distinct[0]}")
+        return cls(np.concatenate([[0], distinct]).astype(np.int32))
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, row 0 included."""
+        return len(self.ids)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every id is its own row."""
+        return bool(self.ids[-1] == self.rows - 1)
+
+    def rows_of(self, what: str, ids: IntArray) -> IntArray:
+        """The rows of the given ids; ``what`` they name is for the error.
+
+        Raises:
+            DataError: an id has no row.
+        """
+        rows = np.searchsorted(self.ids, ids).astype(np.int32)
+        known = (self.ids[np.minimum(rows, self.rows - 1)] == ids) & (ids > 0)
+        if not known.all():
+            raise DataError(f"{what} {ids[~known][0]} is rated but not in the table of {what}s")
+        return rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureSet:
     """All features of a data set.
@@ -60,7 +104,7 @@ class FeatureSet:
     movies: FeatureTable
     user_numbers: Numbering
     movie_numbers: Numbering
-    encodings: Sequence[Mapping[str, Any]] = ()
+    encodings: Sequence[Mapping[str, Any]]
 
 
 def build_features(tables: RawTables, release: Release) -> FeatureSet:
@@ -74,13 +118,14 @@ def build_features(tables: RawTables, release: Release) -> FeatureSet:
             have one id.
     """
     users = Numbering.of("user", tables.user_id)
-    movies = Numbering.of("movie", np.array([movie.id for movie in tables.movies], np.int32))
+    ids = np.array([movie.id for movie in tables.movies], np.int32)
+    movies = Numbering.of("movie", ids)
     if movies.rows != len(tables.movies) + 1:
         raise DataError("ids of movies must be distinct but are not")
     user_table, encodings = _user_table(tables, release, users)
     return FeatureSet(
         users=user_table,
-        movies=_movie_table(tables, movies),
+        movies=_movie_table(tables, movies.rows, movies.rows_of("movie", ids)),
         user_numbers=users,
         movie_numbers=movies,
         encodings=encodings,
@@ -96,10 +141,10 @@ def rescaled(stars: FloatArray, release: Release) -> FloatArray:
 def _user_table(
     tables: RawTables, release: Release, users: Numbering
 ) -> tuple[FeatureTable, list[dict[str, Any]]]:
-    ids = Feature(name="user_id", kind="id", vocabulary_size=users.rows)
+    features = [Feature(name="user_id", kind="id", vocabulary_size=users.rows)]
     columns = {"user_id": np.arange(users.rows, dtype=np.int32)}
     if not release.user_recipe:
-        return FeatureTable(FeatureSchema((ids,)), columns), []
+        return FeatureTable(FeatureSchema(tuple(features)), columns), []
     rows = users.rows_of("user", tables.user_id)
     by_user = {
         name: one_row_each(name, rows, values)[1:] for name, values in tables.user_columns.items()
@@ -107,12 +152,13 @@ def _user_table(
     space = _feature_space(release)
     _adapt(space, tables.user_columns if release.learned_from == "rating" else by_user, release)
     computed = _transform(space, by_user, rows=users.rows - 1)
-    for name in release.user_recipe:
+    encodings = _encodings(space, release, by_user)
+    for encoding, (name, recipe) in zip(encodings, release.user_recipe.items(), strict=True):
         with_reserved_row = np.concatenate([[0], computed[name][:, 0]])
         columns[name] = with_reserved_row.astype(np.int32)
-    features = [_user_feature(name, recipe, space) for name, recipe in release.user_recipe.items()]
-    table = FeatureTable(FeatureSchema((ids, *features)), columns)
-    return table, _encodings(space, release, by_user)
+        size = recipe["buckets"] if recipe["kind"] == "cross" else len(_one_of_each(encoding))
+        features.append(Feature(name=name, kind=recipe["kind"], vocabulary_size=size))
+    return FeatureTable(FeatureSchema(tuple(features)), columns), encodings
 
 
 def _feature_space(release: Release) -> Any:
@@ -130,10 +176,8 @@ def _feature_space(release: Release) -> Any:
                     num_oov_indices=recipe["oov"], output_mode="int"
                 )
             case "cross":
-                crossed = tuple(name.split(CROSS))
-                crosses.append(
-                    space.cross(crossed, crossing_dim=recipe["buckets"], output_mode="int")
-                )
+                of, buckets = tuple(name.split(CROSS)), recipe["buckets"]
+                crosses.append(space.cross(of, crossing_dim=buckets, output_mode="int"))
     return space(features=features, crosses=crosses, output_mode="dict")
 
 
@@ -142,17 +186,6 @@ def _adapt(space: Any, columns: Mapping[str, npt.NDArray[Any]], release: Release
     batch = next(filter(None, batches), ADAPT_BATCH)
     data = import_tensorflow().data.Dataset
     space.adapt(data.from_tensor_slices(dict(columns)).batch(batch))
-
-
-def _user_feature(name: str, recipe: Mapping[str, Any], space: Any) -> Feature:
-    match recipe["kind"]:
-        case "discretized":
-            size = len(space.preprocessors[name].bin_boundaries) + 1
-        case "categorical":
-            size = int(space.preprocessors[name].vocabulary_size())
-        case _:
-            size = space.crossers[name].num_bins
-    return Feature(name=name, kind=recipe["kind"], vocabulary_size=size)
 
 
 def _encodings(
@@ -186,11 +219,8 @@ def _cross_table(
     first, second = _one_of_each(one), _one_of_each(other)
     pairs = len(first) * len(second)
     columns = {column: np.repeat(values[:1], pairs) for column, values in by_user.items()}
-    for feature, values in (
-        (one, np.repeat(first, len(second))),
-        (other, np.tile(second, len(first))),
-    ):
-        columns[feature["name"]] = values.astype(by_user[feature["name"]].dtype)
+    columns[one["name"]] = np.repeat(first, len(second)).astype(by_user[one["name"]].dtype)
+    columns[other["name"]] = np.tile(second, len(first)).astype(by_user[other["name"]].dtype)
     hashed = _transform(space, columns, rows=pairs)[name][:, 0]
     return hashed.reshape(len(first), len(second)).astype(int).tolist()
 
@@ -214,7 +244,7 @@ def one_row_each(name: str, rows: IntArray, values: npt.NDArray[Any]) -> npt.NDA
 
     Args:
         name: what it is, for the error.
-        rows: int ``[n]``, the user of each rating, from 1.
+        rows: ``[n]``, the user of each rating, from 1.
         values: ``[n]``, what each rating says.
 
     Returns:
@@ -231,19 +261,18 @@ def one_row_each(name: str, rows: IntArray, values: npt.NDArray[Any]) -> npt.NDA
     return column
 
 
-def _movie_table(tables: RawTables, movies: Numbering) -> FeatureTable:
-    rows = movies.rows_of("movie", np.array([movie.id for movie in tables.movies], np.int32))
+def _movie_table(tables: RawTables, count: int, rows: IntArray) -> FeatureTable:
+    """The features of the movies, each in its row."""
     tokens, vocabulary_size = _title_tokens([movie.title for movie in tables.movies])
-    titles = np.zeros((movies.rows, TITLE_LENGTH), dtype=np.int32)
+    titles = np.zeros((count, TITLE_LENGTH), np.int32)
     titles[rows] = tokens
-    genres = np.zeros(
-        (movies.rows, max([1, *(len(movie.genres) for movie in tables.movies)])), np.int32
-    )
+    most = max([1, *(len(movie.genres) for movie in tables.movies)])
+    genres = np.zeros((count, most), np.int32)
     for row, movie in zip(rows, tables.movies, strict=True):
-        genres[row, : len(movie.genres)] = np.array(movie.genres, dtype=np.int32) + 1
+        genres[row, : len(movie.genres)] = np.array(movie.genres, np.int32) + 1
     schema = FeatureSchema(
         (
-            Feature(name="movie_id", kind="id", vocabulary_size=movies.rows),
+            Feature(name="movie_id", kind="id", vocabulary_size=count),
             Feature(
                 name="movie_title",
                 kind="text",
@@ -254,12 +283,12 @@ def _movie_table(tables: RawTables, movies: Numbering) -> FeatureTable:
                 name="movie_genres",
                 kind="tags",
                 vocabulary_size=len(tables.genre_names) + 1,
-                length=genres.shape[1],
+                length=most,
             ),
         )
     )
-    columns = {"movie_id": np.arange(movies.rows, dtype=np.int32)}
-    return FeatureTable(schema, {**columns, "movie_title": titles, "movie_genres": genres})
+    ids = np.arange(count, dtype=np.int32)
+    return FeatureTable(schema, {"movie_id": ids, "movie_title": titles, "movie_genres": genres})
 
 
 def _title_tokens(titles: list[str]) -> tuple[npt.NDArray[np.int64], int]:

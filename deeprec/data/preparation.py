@@ -1,12 +1,13 @@
 """From the raw tables to the prepared arrays: what is computed, and what decides the result.
 
 The prepared form is a cache entry: arrays by name, one of which, ``about``, is the rest as JSON.
-Only this module writes it and only :mod:`deeprec.data.dataset` reads it.
+:mod:`deeprec.data.dataset` reads it.
 """
 
 import hashlib
 import importlib.metadata
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy.typing as npt
 
 from deeprec.data import features
 from deeprec.data.cache import Entry
-from deeprec.data.numbering import Numbering
 from deeprec.sources.movielens import RawTables
 from deeprec.sources.quiet_tensorflow import import_tensorflow
 from deeprec.sources.releases import Release
@@ -44,14 +44,11 @@ def fingerprint_of(release: Release, identity: str) -> str:
 
 def library_versions() -> dict[str, str]:
     """The versions of the libraries that compute the features, without importing them."""
-    return {name: _version(name) for name in LIBRARIES}
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+    versions = dict.fromkeys(LIBRARIES, "not installed")
+    for name in LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def seconds_of(release: Release) -> float:
@@ -62,10 +59,7 @@ def seconds_of(release: Release) -> float:
 def prepare(release: Release, tables: RawTables, source: str) -> Entry:
     """Computes the prepared arrays; takes about 40 bytes a rating beside the raw tables.
 
-    Args:
-        release: the data set.
-        tables: its raw tables.
-        source: in words, where they came from.
+    ``source`` says in words where these came from.
 
     Returns:
         Arrays ``users.FEATURE``, ``movies.FEATURE``, ``interactions.COLUMN`` and ``about``;
@@ -74,12 +68,13 @@ def prepare(release: Release, tables: RawTables, source: str) -> Entry:
         beside them, so that equal data has equal arrays.
     """
     computed = features.build_features(tables, release)
+    titles = {movie.id: movie.title for movie in tables.movies}
     about = {
         "name": release.name,
         "users": computed.users.schema.to_config(),
         "movies": computed.movies.schema.to_config(),
         "encodings": list(computed.encodings),
-        "titles": _titles(tables, computed.movie_numbers),
+        "titles": ["", *(titles[movie] for movie in computed.movie_numbers.ids[1:].tolist())],
     }
     arrays: dict[str, npt.NDArray[Any]] = {
         **{f"users.{name}": column for name, column in computed.users.columns.items()},
@@ -91,11 +86,6 @@ def prepare(release: Release, tables: RawTables, source: str) -> Entry:
         if not numbers.is_identity:
             arrays[f"{name}_ids"] = numbers.ids
     return Entry(arrays, {"source": source, "libraries": library_versions()})
-
-
-def _titles(tables: RawTables, movies: Numbering) -> list[str]:
-    titles = {movie.id: movie.title for movie in tables.movies}
-    return ["", *(titles[int(movie)] for movie in movies.ids[1:])]
 
 
 def _interactions(

@@ -1,6 +1,6 @@
 """From what people say of themselves to the integer features of a user: no TensorFlow, no data set.
 
-Bins, vocabularies and hashes are learned and computed when the data set is prepared, see
+Bins, vocabularies and hashes are learned when the data set is prepared, see
 :mod:`deeprec.data.features`; here they are looked up, for users who are in no table.
 """
 
@@ -11,7 +11,6 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from deeprec.data.encodings import check_encodings
 from deeprec.errors import RequestError, printable
 
 Question = Literal["age", "gender", "occupation"]
@@ -101,8 +100,7 @@ class ProfileEncoder:
         Raises:
             ValueError: they are none.
         """
-        labels = {"user_gender": len(GENDERS), "user_occupation_label": len(OCCUPATIONS)}
-        check_encodings(config, QUESTIONS, labels)
+        _check_encodings(config)
         return cls(tuple(config))
 
     @property
@@ -138,11 +136,7 @@ class ProfileEncoder:
         return features
 
     def contradicted(self, profile: Profile, features: Mapping[str, int]) -> list[Question]:
-        """The answers that are not those of a known user.
-
-        Args:
-            profile: need not be complete.
-            features: of the user, by name.
+        """The answers that are not those of a known user with these features.
 
         Raises:
             RequestError: an answer is none that the data set knows.
@@ -197,11 +191,50 @@ def _checked_age(age: float) -> float:
 
 
 def _position(encoding: Mapping[str, Any], value: int) -> int:
-    """Where the vocabulary has a value.
-
-    Raises:
-        RequestError: no user of the data set has it.
-    """
+    """Where the vocabulary has a value."""
     if value not in encoding["values"]:
         raise RequestError(f"no user of the data set has {encoding['name']} {value}")
     return int(encoding["values"].index(value))
+
+
+def _check_encodings(encodings: Sequence[Any]) -> None:
+    """Checks plain values that were read from a file."""
+    labels = {"user_gender": len(GENDERS), "user_occupation_label": len(OCCUPATIONS)}
+    sizes: dict[str, int] = {}
+    for encoding in encodings:
+        if not isinstance(encoding, Mapping) or not isinstance(encoding.get("name"), str):
+            raise ValueError("an encoding must be an object with a name")
+        name, kind = encoding["name"], encoding.get("kind")
+        if name in sizes or (kind != "cross" and name not in QUESTIONS):
+            raise ValueError(f"there can be no encoding of {name!r}")
+        if kind == "cross":
+            sizes[name] = _size_of_cross(encoding, sizes)
+        elif kind == "discretized":
+            sizes[name] = len(_numbers(encoding, "boundaries", math.inf)) + 1
+        elif kind == "categorical":
+            sizes[name] = len(_numbers(encoding, "values", labels.get(name, math.inf)))
+        else:
+            raise ValueError(f"the kind of {name!r} must be categorical, discretized or cross")
+
+
+def _size_of_cross(encoding: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
+    of, table = encoding.get("of"), encoding.get("table")
+    if not isinstance(of, list) or len(of) != 2 or not all(str(name) in sizes for name in of):
+        raise ValueError(f"{encoding['name']!r} must be of two features before it")
+    rows, columns = (sizes[str(name)] for name in of)
+    if not isinstance(table, list) or len(table) != rows:
+        raise ValueError(f"the table of {encoding['name']!r} must have {rows} rows")
+    if any(len(_numbers({"row": row}, "row", math.inf)) != columns for row in table):
+        raise ValueError(f"the table of {encoding['name']!r} must have {columns} columns")
+    return 1 + max(max(row) for row in table)
+
+
+def _numbers(encoding: Mapping[str, Any], key: str, bound: float) -> list[float]:
+    numbers = encoding.get(key)
+    if (
+        not isinstance(numbers, list)
+        or not numbers
+        or not all(type(number) in (int, float) and 0 <= number < bound for number in numbers)
+    ):
+        raise ValueError(f"{key} must be numbers from 0 to less than {bound:g}")
+    return numbers

@@ -1,4 +1,4 @@
-"""Arrays in a file that somebody else may have made: no pickles, no more than the file holds."""
+"""Arrays in a file of unknown origin: no pickles, no more than the file holds."""
 
 import zipfile
 from pathlib import Path
@@ -28,12 +28,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def check_arrays(arrays: dict[str, npt.NDArray[Any]], users: int, movies: int) -> None:
-    """Checks that the arrays of a recommender fit its users and movies.
-
-    Args:
-        arrays: by name.
-        users: rows of the user table.
-        movies: titles, one a row of the movie table.
+    """Checks that the arrays of a recommender fit so many rows of users and movies.
 
     Raises:
         DataError: one is of another type or shape, or leads to rows that there are not.
@@ -54,12 +49,12 @@ def check_arrays(arrays: dict[str, npt.NDArray[Any]], users: int, movies: int) -
                 f"the array {name!r} must be {np.dtype(kind)} of shape {shape} but is "
                 f"{found.dtype} of shape {found.shape}"
             )
-    _check_rows("history.starts", arrays["history.starts"], arrays["history.movies"].size)
-    _check_rows("history.movies", arrays["history.movies"], movies - 1)
-
-
-def _check_rows(name: str, rows: npt.NDArray[Any], last: int) -> None:
-    if rows.size and not 0 <= rows.min() <= rows.max() <= last:
-        raise DataError(
-            f"the array {name!r} must lie in 0 to {last} but has {rows.min()} to {rows.max()}"
-        )
+    for name, last in {
+        "history.starts": arrays["history.movies"].size,
+        "history.movies": movies - 1,
+    }.items():
+        rows = arrays[name]
+        if rows.size and not 0 <= rows.min() <= rows.max() <= last:
+            raise DataError(
+                f"the array {name!r} must lie in 0 to {last} but has {rows.min()} to {rows.max()}"
+            )

@@ -5,7 +5,7 @@ neither knows MovieLens.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -20,14 +20,9 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One integer feature of a user or a movie.
+    """One integer feature of a user or a movie, with values in ``[0, vocabulary_size)``.
 
-    Attributes:
-        name: the name of the column.
-        kind: what the integers stand for. ``text`` and ``tags`` have several values a row,
-            padded with 0; every other kind has one.
-        vocabulary_size: values are in ``[0, vocabulary_size)``; the rows of the embedding.
-        length: values a row; 1 unless the kind is ``text`` or ``tags``.
+    ``length`` is the values a row: ``text`` and ``tags`` have several, padded with 0.
     """
 
     name: str
@@ -81,15 +76,7 @@ class FeatureSchema:
 
     def to_config(self) -> list[dict[str, Any]]:
         """The schema as plain values, for a Keras config or a JSON file."""
-        return [
-            {
-                "name": feature.name,
-                "kind": feature.kind,
-                "vocabulary_size": feature.vocabulary_size,
-                "length": feature.length,
-            }
-            for feature in self.features
-        ]
+        return [asdict(feature) for feature in self.features]
 
     @classmethod
     def from_config(cls, config: list[dict[str, Any]]) -> Self:
@@ -134,7 +121,7 @@ class FeatureTable:
         return len(self.columns[self.schema.id_feature.name])
 
     def take(self, ids: IntArray) -> dict[str, IntArray]:
-        """The features of the given ids: ``[batch]`` or ``[batch, length]`` arrays by name."""
+        """The features of the given ids, ``[batch]`` or ``[batch, length]``, by name."""
         return {name: column[ids] for name, column in self.columns.items()}
 
 
@@ -159,7 +146,7 @@ class Interactions:
     timestamp: npt.NDArray[np.uint32]
 
     def __post_init__(self) -> None:
-        shapes = {self.user_id.shape, self.movie_id.shape, self.rating.shape, self.timestamp.shape}
+        shapes = {column.shape for column in vars(self).values()}
         if len(shapes) != 1 or self.user_id.ndim != 1:
             raise ValueError(f"columns must be one-dimensional and equally long but got {shapes}")
 
@@ -168,20 +155,13 @@ class Interactions:
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer | np.bool_]) -> Self:
         """The given rows, in the given order; or those where a mask is true."""
-        return type(self)(
-            user_id=self.user_id[rows],
-            movie_id=self.movie_id[rows],
-            rating=self.rating[rows],
-            timestamp=self.timestamp[rows],
-        )
+        return type(self)(**{name: column[rows] for name, column in vars(self).items()})
 
     def followed_by(self, other: Self) -> Self:
         """These rows, then the other's."""
+        columns = vars(other)
         return type(self)(
-            user_id=np.concatenate([self.user_id, other.user_id]),
-            movie_id=np.concatenate([self.movie_id, other.movie_id]),
-            rating=np.concatenate([self.rating, other.rating]),
-            timestamp=np.concatenate([self.timestamp, other.timestamp]),
+            **{name: np.concatenate([own, columns[name]]) for name, own in vars(self).items()}
         )
 
     @property

@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 """Beside the files: the SHA-256 of each, by name."""
 
 LARGEST_MANIFEST = 1 << 20
-"""Bytes; a larger manifest is not read."""
+"""Bytes."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -30,9 +30,7 @@ def is_plain_name(name: str) -> bool:
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Writes a folder whole, or not at all; what was there before is replaced.
 
-    Args:
-        folder: the folder to be.
-        fill: writes the files into the folder that it is given.
+    ``fill`` writes the files into the folder that it is given.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
@@ -55,7 +53,13 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
     digests = _read_manifest(folder)
     if missing := [name for name in names if name not in digests]:
         raise _not_whole(folder, f"{MANIFEST} lacks {', '.join(missing)}")
-    damaged = [name for name in names if digests[name] != _checked_digest(folder, name)]
+    damaged = []
+    for name in names:
+        try:
+            if digests[name] != _digest(folder / name):
+                damaged.append(name)
+        except OSError as error:
+            raise _not_whole(folder, f"{name}: {error.strerror or error}") from error
     if damaged:
         raise DataError(
             f"{folder} is damaged: {', '.join(damaged)} differs from {MANIFEST}; make it again, "
@@ -65,13 +69,9 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
 
 @contextmanager
 def parsed(folder: Path) -> Iterator[None]:
-    """Turns whatever a parser says of the files in a folder into one line for people.
+    """Turns every error of a parser of the files in a folder into a :class:`DataError`.
 
-    A manifest proves that files are as they were written, not by whom: what they hold may still
-    be anything.
-
-    Raises:
-        DataError: the files could not be parsed.
+    A manifest proves that files are as they were written, not by whom.
     """
     try:
         yield
@@ -102,13 +102,6 @@ def _read_manifest(folder: Path) -> dict[str, str]:
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
             raise _not_whole(folder, f"{MANIFEST} must give {name} a SHA-256")
     return content
-
-
-def _checked_digest(folder: Path, name: str) -> str:
-    try:
-        return _digest(folder / name)
-    except OSError as error:
-        raise _not_whole(folder, f"{name}: {error.strerror or error}") from error
 
 
 def _digest(path: Path) -> str:
