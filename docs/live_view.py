@@ -15,7 +15,8 @@ import optuna
 from rich.console import Console
 
 from search.display.search_view import SearchView
-from search.display.tally import Tally
+from search.display.tally import SearchTally
+from search.records.events import EpochFinished
 from search.records.trials import TrialRecord
 from search.storage.trials import records
 
@@ -24,10 +25,10 @@ COLUMNS, ROWS = 92, 24
 EPOCHS, WORKERS = 30, 2
 
 
-def at_that_moment(trials: list[TrialRecord]) -> Tally:
+def at_that_moment(trials: list[TrialRecord]) -> SearchTally:
     """The tally of a search for these trials; its clock shows what they took."""
     seconds = [0.0]
-    tally = Tally(len(trials), EPOCHS, [], workers=WORKERS, clock=lambda: seconds[0])
+    tally = SearchTally(len(trials), EPOCHS, [], workers=WORKERS, clock=lambda: seconds[0])
     for trial in trials[:-WORKERS]:
         seconds[0] += (trial.train_seconds or 0.0) / WORKERS
         tally.finish(trial)
@@ -35,7 +36,7 @@ def at_that_moment(trials: list[TrialRecord]) -> Tally:
         tally.start(trial)
         seconds[0] += 1
         for point in trial.curve[: max(len(trial.curve) * 2 // 3, 1)]:
-            tally.advance(trial.number, point)
+            tally.hear(EpochFinished(trial.number, point))
     return tally
 
 

@@ -21,10 +21,9 @@ from search.confirmation.in_words import (
     validation_table,
     verdict,
 )
-from search.confirmation.progress import ConfirmationProgress, plan_of
 from search.confirmation.references import measured_references
 from search.confirmation.trainings import Confirming
-from search.display.confirmation_view import TrainingTally
+from search.display.confirmation_view import ConfirmationProgress
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
 from search.records.results import TEST_METRIC, ConfirmationRecord
@@ -109,8 +108,8 @@ def _confirmed(
 ) -> tuple[Confirming, Validated, Tested]:
     """All contenders, and the reference, are validated before the best stable one is tested."""
     everybody = [*contenders, reference_contender(session.spec)]
-    tally = TrainingTally(plan_of(everybody, seeds))
-    progress = ConfirmationProgress(session.screen, tally, name=session.spec.name)
+    epochs = {each.name: each.training.epochs for each in everybody}
+    progress = ConfirmationProgress(session.screen, epochs, seeds, name=session.spec.name)
     confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
     set_libraries_aside()
     with progress.shown():

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial
 
 from search.commands.sync import agree_after
 from search.confirmation.references import are_measured, measured_references
-from search.display.progress import make_progress
+from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
-from search.display.tally import Tally
+from search.display.tally import SearchTally
 from search.execution.background import Background
 from search.execution.loop import TrialLoop, lost
 from search.execution.objective import Objective, set_libraries_aside
@@ -137,8 +137,9 @@ def _run_trials(
     spec = session.spec
     _announce_resumption(session, study, stale)
     tracker.reconcile_later(records(study), session.towers_of)
-    tally = Tally(spec.study.trials, spec.training.epochs, records(study), workers=session.workers)
-    progress = make_progress(session.screen, tally, name=spec.name, places=session.places)
+    budget, epochs = spec.study.trials, spec.training.epochs
+    tally = SearchTally(budget, epochs, records(study), workers=session.workers)
+    progress = SearchProgress(session.screen, tally, name=spec.name, places=session.places)
 
     def show_others(trials: Sequence[FrozenTrial]) -> None:
         progress.look(map(record_of, trials))

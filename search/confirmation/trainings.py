@@ -20,7 +20,7 @@ from deeprec.training.device_data import DeviceData
 from deeprec.training.train import chance_accuracy, train_new
 from deeprec.training.validation import evaluate_model
 from search.confirmation.contenders import Contender
-from search.confirmation.progress import ConfirmationProgress
+from search.display.confirmation_view import ConfirmationProgress
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
 from search.records.results import TEST_METRIC, RetrainRecord
@@ -48,7 +48,7 @@ class Confirming:
     Args:
         session: the study and its data.
         ledger: where results are kept.
-        progress: told of every training.
+        progress: hears of every training.
         stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
     """
 
@@ -83,7 +83,7 @@ class Confirming:
             result = {**result, COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
             self._ledger.keep(name, result)
         accuracy = validated_accuracy(result)
-        self._progress.finished(contender, accuracy, is_test=False)
+        self._progress.finished(contender.name, accuracy, is_test=False)
         return accuracy
 
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
@@ -102,7 +102,7 @@ class Confirming:
         if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:
             record = replace(record, collapsed=self._no_better(record.metrics[TEST_METRIC]))
         accuracy = None if record.collapsed else record.metrics[TEST_METRIC]
-        self._progress.finished(contender, accuracy, is_test=True)
+        self._progress.finished(contender.name, accuracy, is_test=True)
         return record, self._towers(contender) if number == 0 and not record.collapsed else None
 
     @property
@@ -119,7 +119,7 @@ class Confirming:
         found = find_towers(folder, _folder_name(contender))
         if found is None:
             purpose = "training and validation rows, as its towers were lost"
-            self._progress.started(contender, 0, purpose)
+            self._progress.started(contender.name, 0, purpose)
             config = self._config(contender, 0)
             self._keep(contender, self._trained(contender, config, self._all_but_test, []))
             self._progress.made_again()
@@ -130,7 +130,7 @@ class Confirming:
         Recommender.of(model, self._session.dataset, self._session.splits.before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
-        self._progress.started(contender, number, "training rows, validated")
+        self._progress.started(contender.name, number, "training rows, validated")
         started_ms = _now_ms()
         config = self._config(contender, number)
         found: dict[str, Any] = {}
@@ -146,7 +146,7 @@ class Confirming:
         return {"seed": config.seed, SECONDS: (_now_ms() - started_ms) / 1000, **found}
 
     def _tested(self, contender: Contender, number: int) -> Result:
-        self._progress.started(contender, number, "training and validation rows, tested once")
+        self._progress.started(contender.name, number, "training and validation rows, tested once")
         started_ms = _now_ms()
         config, curve = self._config(contender, number), list[CurvePoint]()
         metrics, collapsed = {}, None

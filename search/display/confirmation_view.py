@@ -1,162 +1,101 @@
-"""A running confirmation in a terminal: the trainings, the one that runs, the means so far."""
+"""A running confirmation: a live view in a terminal, a line a training elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
 from rich.text import Text
 
 from search.analysis.noise import Sample
 from search.display.parts import (
     Column,
-    add_row,
-    fitting,
+    LiveTable,
+    one_line,
     overall,
     short_clock,
     sparkline,
-    table_of,
     time_left,
 )
-from search.records.trials import OBJECTIVE_METRIC
+from search.display.tally import Clock, ConfirmationTally, RunningSeed
+from search.display.terminal import Screen
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What a confirmation trains.
-
-    Attributes:
-        epochs: of each contender, by its name, in the order in which they are trained.
-        seeds: how often each of them is trained, and the winner once more for its tests.
-    """
-
-    epochs: Mapping[str, int]
-    seeds: int
-
-    @property
-    def trainings(self) -> int:
-        """How many trainings there are, the tests included."""
-        return (len(self.epochs) + 1) * self.seeds
-
-
-@dataclass
-class Training:
-    """The training that runs.
-
-    Attributes:
-        name: of the contender.
-        seed: its number, from 0.
-        purpose: what it is for, in words.
-        epochs: how many it takes.
-        epoch: the last that was trained.
-        losses: of the epochs' training rows, so far.
-        accuracies: on validation rows, where there are any.
-        began: on the clock of the tally.
-    """
-
-    name: str
-    seed: int
-    purpose: str
-    epochs: int
-    began: float
-    epoch: int = 0
-    losses: list[float] = field(default_factory=list)
-    accuracies: list[float] = field(default_factory=list)
-
-    def advance(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Notes one more epoch."""
-        self.epoch = epoch
-        if "train_loss" in metrics:
-            self.losses.append(metrics["train_loss"])
-        if OBJECTIVE_METRIC in metrics:
-            self.accuracies.append(metrics[OBJECTIVE_METRIC])
-
-
-class TrainingTally:
-    """Takes in the trainings of a confirmation, and tells how it stands.
-
-    Args:
-        plan: what is trained.
-        clock: seconds from any origin.
-
-    Attributes:
-        done: trainings whose results are known, those that were known before included.
-        current: the training that runs; None between two.
-        validated: accuracies of each contender so far, by name, a seed each; None if it collapsed.
-        tested: the accuracies of the winner's tests so far.
-    """
-
-    def __init__(self, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.plan = plan
-        self.done = 0
-        self.current: Training | None = None
-        self.validated: dict[str, list[float | None]] = {name: [] for name in plan.epochs}
-        self.tested: list[float | None] = []
-        self._clock = clock
-        self._seconds = 0.0
-        self._epochs = 0
-
-    def start(self, name: str, seed: int, purpose: str, epochs: int) -> None:
-        """Notes that a training begins."""
-        self.current = Training(name, seed, purpose, epochs, self._clock())
-
-    def advance(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Notes one more epoch of the current training."""
-        if self.current is not None:
-            self.current.advance(epoch, metrics)
-
-    def finish(self, name: str, accuracy: float | None, *, is_test: bool) -> float | None:
-        """Notes a result, None if it collapsed; one that nothing was trained for was known before.
-
-        Returns:
-            The seconds that it took; None where it was known.
-        """
-        self.done += 1
-        (self.tested if is_test else self.validated.setdefault(name, [])).append(accuracy)
-        if self.current is None:
-            return None
-        seconds = self.seconds
-        self._seconds += seconds
-        self._epochs += self.current.epochs
-        self.current = None
-        return seconds
-
-    @property
-    def seconds(self) -> float:
-        """How long the current training has run."""
-        return 0.0 if self.current is None else self._clock() - self.current.began
-
-    @property
-    def means(self) -> dict[str, Sample]:
-        """Mean and deviation of each contender that has a result."""
-        return {name: Sample.of(values) for name, values in self.validated.items() if values}
-
-    def seconds_left(self) -> float | None:
-        """Time left at the pace of the epochs of this run; None before its first training."""
-        if self._epochs == 0:
-            return None
-        left: float = sum(
-            epochs * (self.plan.seeds - len(self.validated[name]))
-            for name, epochs in self.plan.epochs.items()
-        )
-        left += self._epochs_of_a_test() * (self.plan.seeds - len(self.tested))
-        return max(left * self._seconds / self._epochs - self.seconds, 0.0)
-
-    def _epochs_of_a_test(self) -> float:
-        """Those of whoever is ahead, since the winner is tested."""
-        means = self.means
-        ahead = max(means, key=lambda name: means[name].mean, default=None)
-        return 0 if ahead is None else self.plan.epochs.get(ahead, 0)
-
-
+LEAST_ROWS = 9
+CURVE = 12
 _COLUMNS = (
     Column(name="contender", width=31, rank=0, right=False),
     Column(name="epochs", width=6, rank=3),
     Column(name="seeds", width=7, rank=1),
     Column(name="mean accuracy", width=15, rank=2, right=False),
 )
-LEAST_ROWS = 9
-CURVE = 12
+
+
+class ConfirmationProgress:
+    """Hears of every training, in this order: begun, its epochs, its result.
+
+    Of a result that was kept, it hears the result alone.
+
+    Args:
+        screen: where to show it.
+        epochs: of each contender, by its name, in the order in which they are trained.
+        seeds: how often each is trained, and the winner once more for its tests.
+        name: of the study.
+        clock: for tests.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        epochs: Mapping[str, int],
+        seeds: int,
+        *,
+        name: str,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._screen = screen
+        self._tally = ConfirmationTally(epochs, seeds, clock=clock)
+        self._view = ConfirmationView(self._tally, name=name)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Entered for as long as there are trainings."""
+        with self._screen.showing(self._view):
+            yield
+
+    def started(self, name: str, seed: int, purpose: str) -> None:
+        """A contender's training with its seed of that number, from 0, begins.
+
+        ``purpose`` says the rows it is trained on, and what for.
+        """
+        self._tally.start(name, seed, purpose)
+
+    def advanced(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """One more epoch is trained."""
+        if self._tally.current is not None:
+            self._tally.current.advance(epoch, metrics)
+
+    def finished(self, name: str, accuracy: float | None, *, is_test: bool) -> None:
+        """A contender's top-100 accuracy is known and kept; None if the training collapsed."""
+        training, seconds = self._tally.current, self._tally.seconds
+        self._tally.finish(name, accuracy, is_test=is_test)
+        if training is not None:
+            result = "collapsed" if accuracy is None else f"accuracy {accuracy:.4f}"
+            self._say(training, f": {result}  {seconds:.1f} s")
+
+    def made_again(self) -> None:
+        """A training is over that gives no new result, but towers that were lost."""
+        training, self._tally.current = self._tally.current, None
+        if training is not None:
+            self._say(training)
+
+    def _say(self, training: RunningSeed, result: str = "") -> None:
+        """One line a training, where no view shows it."""
+        if not self._screen.is_live:
+            self._screen.announce(
+                f"training {training.name} with seed {training.seed + 1} for {training.epochs} "
+                f"epochs: {training.purpose}{result}"
+            )
 
 
 class ConfirmationView:
@@ -167,66 +106,52 @@ class ConfirmationView:
         name: of the study.
     """
 
-    def __init__(self, tally: TrainingTally, *, name: str) -> None:
+    def __init__(self, tally: ConfirmationTally, *, name: str) -> None:
         self._tally = tally
         self._name = name
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, height = options.max_width, options.size.height
-        tally = self._tally
+        tally, width, height = self._tally, options.max_width, options.size.height
         left = time_left(tally.seconds_left())
-        yield overall(self._name, "trainings", tally.done, tally.plan.trainings, left, width)
+        yield overall(self._name, "trainings", tally.done, tally.target, left, width)
         current = tally.current
-        yield _cut(
-            Text(_what(current, tally.plan.seeds) if current else "between two trainings"), width
-        )
-        yield _cut(self._epoch(current, ascii_only=options.ascii_only), width)
+        if current is None:
+            yield from (one_line("between two trainings", width), Text(""))
+        else:
+            seed = f"seed {current.seed + 1} of {tally.seeds}"
+            yield one_line(f"{current.name}, {seed}: {current.purpose}", width)
+            words = self._epoch(current, ascii_only=options.ascii_only)
+            yield one_line(words, width, "" if current.epoch else "dim")
         if height >= LEAST_ROWS:
             yield ""
-            yield from self._means(width, height - 6)
+            yield self._means(width, height - 6)
 
-    def _epoch(self, current: Training | None, *, ascii_only: bool) -> Text:
-        if current is None:
-            return Text("")
+    def _epoch(self, current: RunningSeed, *, ascii_only: bool) -> str:
+        seconds = short_clock(self._tally.seconds)
         if current.epoch == 0:
-            return Text(f"compiles  {short_clock(self._tally.seconds)}", style="dim")
-        parts = [f"epoch {current.epoch}/{current.epochs}", short_clock(self._tally.seconds)]
+            return f"compiles  {seconds}"
+        parts = [f"epoch {current.epoch}/{current.epochs}", seconds]
         if current.losses:
             curve = sparkline(current.losses, CURVE, ascii_only=ascii_only)
             parts.append(f"train loss {current.losses[-1]:.4f}  {curve}")
         if current.accuracies:
             parts.append(f"accuracy {current.accuracies[-1]:.4f}")
-        return Text("  ".join(parts))
+        return "  ".join(parts)
 
-    def _means(self, width: int, most: int) -> RenderResult:
+    def _means(self, width: int, most: int) -> Table:
         """A row for each contender, the best on average in green; then the tests."""
-        tally = self._tally
-        columns = fitting(_COLUMNS, width)
-        table = table_of(columns)
-        add_row(table, columns, {each.name: each.name for each in columns}, style="bold")
-        means = tally.means
-        ahead = max(means, key=lambda name: means[name].mean, default=None)
-        for name, epochs in list(tally.plan.epochs.items())[:most]:
-            cells = {
-                "contender": name,
-                "epochs": str(epochs),
-                **self._so_far(tally.validated[name]),
-            }
-            add_row(table, columns, cells, style="green" if name == ahead else "")
+        tally, ahead = self._tally, self._tally.ahead
+        table = LiveTable(_COLUMNS, width)
+        table.head()
+        for name, epochs in list(tally.epochs.items())[:most]:
+            cells = {"contender": name, "epochs": str(epochs)}
+            cells |= self._so_far(tally.validated[name])
+            table.add(cells, style="green" if name == ahead else "")
         if tally.tested:
-            cells = {"contender": f"test of {ahead}", **self._so_far(tally.tested)}
-            add_row(table, columns, cells, style="green")
-        yield table
+            cells = {"contender": f"test of {ahead}"} | self._so_far(tally.tested)
+            table.add(cells, style="green")
+        return table.grid
 
     def _so_far(self, values: list[float | None]) -> dict[str, str]:
-        seeds = f"{len(values)}/{self._tally.plan.seeds}"
+        seeds = f"{len(values)}/{self._tally.seeds}"
         return {"seeds": seeds, "mean accuracy": str(Sample.of(values)) if values else ""}
-
-
-def _what(current: Training, seeds: int) -> str:
-    return f"{current.name}, seed {current.seed + 1} of {seeds}: {current.purpose}"
-
-
-def _cut(text: Text, width: int) -> Text:
-    text.truncate(width, overflow="ellipsis")
-    return text

@@ -1,26 +1,29 @@
-"""Where commands print."""
+"""Where commands print: output that may fail, and what others print to it, caught line by line."""
 
 import errno
 import fcntl
 import io
 import os
-import selectors
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self, TextIO
 
-from rich.console import Console, ConsoleDimensions
-
-_READER_GONE = (errno.EPIPE, errno.EIO)
+_NO_READER = (errno.EPIPE, errno.EIO)
 """What a closed pipe says, and a closed terminal."""
+
+PIPE_BYTES = 1 << 20
+"""Room in the pipe: a library may write while it keeps Python, and so the reader, waiting."""
+
+PIECE_BYTES = 1 << 16
 
 
 class Output(io.FileIO):
     """A descriptor that is written to while that works; from then on it leads nowhere, silently.
 
-    The descriptor itself is led elsewhere, so that whoever else writes to it goes on, too.
+    The descriptor itself is led elsewhere, so that others who write to it go on, too.
 
     Args:
         descriptor: stays open when this is closed.
@@ -46,8 +49,8 @@ class Output(io.FileIO):
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether a reader that is still there has not got all of it."""
-        return self.lost is not None and self.lost.errno not in _READER_GONE
+        """Whether a reader that is still there has not received all of it."""
+        return self.lost is not None and self.lost.errno not in _NO_READER
 
 
 def text_to(output: Output, like: TextIO | None) -> TextIO:
@@ -68,10 +71,10 @@ def text_to(output: Output, like: TextIO | None) -> TextIO:
 
 
 def keep_writable() -> Output | None:
-    """Makes standard output and error ones that nothing ends by, and opens those that are closed.
+    """Makes standard output and error fail without an error, and opens those that are closed.
 
     Returns:
-        Standard output; None where a program that called this one has put its own in the place.
+        Standard output; None where the calling program has replaced it.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -87,73 +90,34 @@ def keep_writable() -> Output | None:
     return output
 
 
-PIPE_BYTES = 1 << 20
-"""Room in the pipe: a library may write while it keeps Python, and so the reader, waiting."""
-
-LEAVING_SECONDS = 2.0
-"""How long leaving waits for a process that goes on writing."""
-
-
-class Lines:
-    """Cuts a stream of bytes into lines of text, in whatever pieces it comes.
-
-    A progress bar draws over itself with carriage returns; what it showed last is the line.
-
-    Args:
-        tell: called with every line that is not empty, without its end.
-    """
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._unfinished = b""
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes."""
-        *whole, rest = (self._unfinished + data).split(b"\n")
-        for line in whole:
-            self._emit(line)
-        # What was drawn over is gone: a bar that runs for hours takes no memory.
-        head, mark, tail = rest.rpartition(b"\r")
-        shown = head.rpartition(b"\r")[2]
-        self._unfinished = shown + mark + tail
-
-    def end(self) -> None:
-        """Tells a last line that has no end."""
-        self._emit(self._unfinished)
-        self._unfinished = b""
-
-    def _emit(self, line: bytes) -> None:
-        states = [state for state in line.split(b"\r") if state.strip()]
-        if states:
-            self._tell(states[-1].decode(errors="replace").rstrip())
-
-
 class Capture:
     """Catches what is written to file descriptors, entered for as long as they are caught.
 
-    However it is left, they lead again where they led, and everything written was told.
+    However it is left, they lead again where they led, and everything written has been told.
 
     Args:
-        tell: called with every line, from a thread.
+        tell: called from a thread with every line that is not empty, without its end. A progress
+            bar draws over itself with carriage returns; what it showed last is the line.
         descriptors: those to catch.
     """
 
     def __init__(self, tell: Callable[[str], None], descriptors: Sequence[int] = (1, 2)) -> None:
-        self._lines = Lines(tell)
+        self._tell = tell
         self._descriptors = descriptors
         self._kept: dict[int, int] = {}
+        self._end = f"{secrets.token_hex()}\n".encode()
 
     def __enter__(self) -> Self:
         _flush()
-        self._reading, writing = os.pipe()
-        self._over_reading, self._over = os.pipe()
+        reading, self._writing = os.pipe()
         with suppress(OSError, AttributeError):  # a wish: not every system has it
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self._writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         for descriptor in self._descriptors:
             self._kept[descriptor] = os.dup(descriptor)
-            os.dup2(writing, descriptor)
-        os.close(writing)
-        self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
+            os.dup2(self._writing, descriptor)
+        self._thread = threading.Thread(
+            target=self._read, args=(reading,), name="capture", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -163,68 +127,25 @@ class Capture:
         for descriptor, kept in self._kept.items():
             os.dup2(kept, descriptor)
             os.close(kept)
-        os.close(self._over)
-        self._thread.join(LEAVING_SECONDS)
+        os.write(self._writing, b"\n" + self._end)  # other processes may hold the pipe open
+        self._thread.join()
+        os.close(self._writing)
 
-    def _read(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._reading, selectors.EVENT_READ)
-            selector.register(self._over_reading, selectors.EVENT_READ)
-            while self._take({key.fd for key, _ in selector.select()}):
-                pass
-        self._lines.end()
-        os.close(self._reading)
-        os.close(self._over_reading)
-
-    def _take(self, ready: set[int]) -> bool:
-        """Reads what there is; False once nothing is left of a capture that is over."""
-        if self._reading not in ready:
-            return False
-        data = os.read(self._reading, 1 << 16)
-        self._lines.feed(data)
-        return bool(data)
+    def _read(self, reading: int) -> None:
+        line = b""
+        with open(reading, "rb") as pipe:
+            while (piece := pipe.readline(PIECE_BYTES)) != self._end:
+                states = (line + piece).split(b"\r")
+                if piece.endswith(b"\n"):
+                    line = b""
+                    shown = [state for state in states if state.strip()]
+                    if shown:
+                        self._tell(shown[-1].decode(errors="replace").rstrip())
+                else:  # what was drawn over is dropped: a bar of hours takes no memory
+                    line = b"\r".join(states[-2:])
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or there is none
             stream.flush()
-
-
-PIPE_COLUMNS = 120
-
-
-def make_console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
-
-
-class TerminalConsole(Console):
-    """A terminal behind a descriptor of its own, when 1 and 2 lead elsewhere.
-
-    Rich asks the standard descriptors for the size; this one asks the terminal itself, whenever it
-    is asked, so that the size is known after the window was resized.
-
-    Args:
-        descriptor: leads to the terminal; stays open, whoever made it closes it.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        super().__init__(file=text_to(Output(descriptor), sys.stdout))
-
-    @property
-    def size(self) -> ConsoleDimensions:
-        """Columns and rows; the variables COLUMNS and LINES go before, as everywhere in Rich."""
-        if self.is_dumb_terminal:
-            return super().size
-        try:
-            columns, lines = os.get_terminal_size(self._descriptor)
-        except OSError:
-            return super().size
-        return ConsoleDimensions(self._width or columns or 80, self._height or lines or 25)
-
-    @size.setter
-    def size(self, new_size: tuple[int, int]) -> None:
-        self._width, self._height = new_size

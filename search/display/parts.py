@@ -1,4 +1,4 @@
-"""A curve in a few characters."""
+"""What live views are made of: durations, tables, bars, curves; all fit the width that there is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,15 @@ from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from search.records.trials import TrialRecord, rate_text
+
+GAP = 2
+"""Spaces between two columns."""
+
+LEAST_BAR, MOST_BAR = 8, 60
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.-~=+*#"
 
 
 def clock(seconds: float) -> str:
@@ -29,8 +38,22 @@ def time_left(seconds: float | None, *, is_measured: bool = True) -> str:
     return f"{'' if is_measured else 'about '}{clock(seconds)} left"
 
 
-GAP = 2
-"""Spaces between two columns."""
+def one_line(words: str, width: int, style: str = "") -> Text:
+    """Words, cut where the line ends."""
+    line = Text(words, style=style)
+    line.truncate(max(width, 1), overflow="ellipsis")
+    return line
+
+
+def configuration_cells(trial: TrialRecord) -> dict[str, str]:
+    """What a trial tries, in the short forms of a table."""
+    count = trial.derived.get("parameter_count")
+    return {
+        "layers": trial.layer_sizes,
+        "embed": str(trial.parameters.get("embedding_dimension", "")),
+        "rate": rate_text(trial.parameters.get("learning_rate")),
+        "weights": "" if count is None else f"{count:,}",
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,41 +73,46 @@ class Column:
     right: bool = True
 
 
-def fitting(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns that fit into so many characters, in their order."""
-    kept = list(columns)
-    while _width(kept) > width and any(column.rank for column in kept):
-        kept.remove(max(kept, key=lambda column: column.rank))
-    return kept
+class LiveTable:
+    """A table of the columns that fit.
 
+    Args:
+        columns: all that there may be, in their order.
+        width: of the terminal.
 
-def table_of(columns: Sequence[Column]) -> Table:
-    """An empty table of these columns, to which :func:`add_row` adds rows."""
-    table = Table.grid(padding=(0, GAP, 0, 0))
-    for column in columns:
-        table.add_column(
-            width=column.width,
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="right" if column.right else "left",
+    Attributes:
+        columns: those that fit, by their names.
+        grid: what is drawn.
+    """
+
+    def __init__(self, columns: Sequence[Column], width: int) -> None:
+        kept = list(columns)
+        while _width(kept) > width and any(column.rank for column in kept):
+            kept.remove(max(kept, key=lambda column: column.rank))
+        self.columns = {column.name: column for column in kept}
+        self.grid = Table.grid(padding=(0, GAP, 0, 0))
+        for column in kept:
+            self.grid.add_column(
+                width=column.width,
+                no_wrap=True,
+                overflow="ellipsis",
+                justify="right" if column.right else "left",
+            )
+
+    def add(self, cells: Mapping[str, str | Text], style: str = "") -> None:
+        """Adds a row, of those cells for which there is a column."""
+        shown = (cells.get(name, "") for name in self.columns)
+        self.grid.add_row(
+            *(Text(cell) if isinstance(cell, str) else cell for cell in shown), style=style
         )
-    return table
 
-
-def add_row(
-    table: Table, columns: Sequence[Column], cells: Mapping[str, str | Text], style: str = ""
-) -> None:
-    """Adds the cells for which there are columns."""
-    shown = (cells.get(column.name, "") for column in columns)
-    table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in shown), style=style)
+    def head(self, **instead: str) -> None:
+        """Adds the names of the columns, or other words instead of some."""
+        self.add({name: name for name in self.columns} | instead, style="bold")
 
 
 def _width(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns) + GAP * (len(columns) - 1)
-
-
-LEAST_BAR = 8
-MOST_BAR = 60
 
 
 def overall(name: str, what: str, done: int, target: int, left: str, width: int) -> RenderableType:
@@ -106,23 +134,14 @@ def overall(name: str, what: str, done: int, target: int, left: str, width: int)
     room = width - len(words) - GAP - (len(left) + GAP if left else 0)
     cells: list[RenderableType] = [Text(words, style="bold")]
     if room >= LEAST_BAR:
-        bar = ProgressBar(
-            total=max(target, 1),
-            completed=done,
-            width=min(room, MOST_BAR),
-            complete_style="cyan",
-        )
-        cells.append(bar)
+        bar_width = min(room, MOST_BAR)
+        cells.append(ProgressBar(max(target, 1), done, width=bar_width, complete_style="cyan"))
     if left:
         cells.append(Text(left))
     grid = Table.grid(padding=(0, GAP, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_row(*cells)
     return grid
-
-
-BARS = "▁▂▃▄▅▆▇█"
-ASCII_BARS = "_.-~=+*#"
 
 
 def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) -> str:

@@ -1,32 +1,85 @@
-"""What a running search looks like: from 20 to 200 columns, and with as many rows as there are."""
+"""A running search: a live view from 20 to 200 columns in a terminal, a line a trial elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from search.display.parts import (
     Column,
-    add_row,
+    LiveTable,
     clock,
-    fitting,
+    configuration_cells,
+    one_line,
     overall,
     short_clock,
     sparkline,
-    table_of,
     time_left,
 )
-from search.display.tally import Running, Slot, Tally
-from search.records.trials import OBJECTIVE_METRIC, TrialRecord, further_words, rate_text
+from search.display.tally import RunningTrial, SearchTally
+from search.display.terminal import Screen
+from search.records.events import TrialEvent, TrialFinished
+from search.records.trials import (
+    OBJECTIVE_METRIC,
+    TrialRecord,
+    further_words,
+    trial_line,
+)
 
-BEST = "green"
-QUIET = "dim"
+BEST, QUIET = "green", "dim"
 _IN_SHORT = {"pruned": "pruned", "diverged": "div.", "failed": "failed", "interrupted": "cut"}
+
+
+class SearchProgress:
+    """Shows a search; nothing where the command is quiet.
+
+    Args:
+        screen: where to show it.
+        tally: of the search.
+        name: of the study.
+        places: where things are written, by what they are; without secrets.
+    """
+
+    def __init__(
+        self, screen: Screen, tally: SearchTally, *, name: str, places: Mapping[str, str]
+    ) -> None:
+        self._screen = screen
+        self._tally = tally
+        self._view = SearchView(tally, name=name, places=places)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Entered for as long as the trials run."""
+        with self._screen.showing(self._view):
+            yield
+
+    def look(self, trials: Iterable[TrialRecord]) -> None:
+        """Counts what other processes finished, and what they run."""
+        self._tally.look(trials)
+
+    def hear(self, event: TrialEvent) -> None:
+        """Takes in what happens; a trial that ends has a line where no view shows its result."""
+        self._tally.hear(event)
+        if not isinstance(event, TrialFinished):
+            return
+        line = trial_line(event.trial)
+        if not self._screen.is_live:
+            self._screen.announce(f"{line}  [{self._so_far()}]")
+        elif not event.trial.is_finished:
+            self._screen.announce(line)
+
+    def _so_far(self) -> str:
+        best = self._tally.best
+        so_far = f"{self._tally.finished}/{self._tally.target}"
+        return so_far if best is None else f"{so_far}, best {best.value:.4f} (trial {best.number})"
 
 
 class SearchView:
     """Drawn anew, as often as it is shown, from the tally of a search.
+
+    Where there are few rows, what is least needed goes first: places, the latest, workers.
 
     Args:
         tally: of the search.
@@ -34,154 +87,125 @@ class SearchView:
         places: where things are written, by what they are.
     """
 
-    def __init__(self, tally: Tally, *, name: str, places: Mapping[str, str]) -> None:
+    def __init__(self, tally: SearchTally, *, name: str, places: Mapping[str, str]) -> None:
         self._tally = tally
         self._name = name
         self._places = places
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, height = options.max_width, options.size.height
-        columns = fitting(_columns(width), width)
-        rows = _Rows(columns, self._tally, ascii_only=options.ascii_only)
-        # What is least needed goes first where there are few rows: places, the latest, workers.
-        room = height - 1 - 2
-        if height >= 20:  # apart from the lines above
+        tally, width = self._tally, options.max_width
+        room = options.size.height - 1 - 2
+        if options.size.height >= 20:  # apart from the lines above
             yield ""
             room -= 1
-        places = self._where() if room >= 3 + self._tally.workers + 4 + len(self._places) else None
-        room -= len(self._places) + 1 if places else 0
-        finished, target = self._tally.finished, self._tally.target
-        yield overall(self._name, "trials", finished, target, self._left(), width)
-        yield _one_line(self._counts(), width)
-        yield from self._table(rows, room, width)
-        if places is not None:
-            yield ""
-            yield places
-
-    def _table(self, rows: "_Rows", room: int, width: int) -> RenderResult:
-        """Workers, the best, the latest: in no more than so many rows."""
-        best = self._tally.best
-        needed_by_best = 0 if best is None else 2 + bool(further_words(best))
+        has_places = room >= 3 + tally.workers + 4 + len(self._places)
+        room -= len(self._places) + 1 if has_places else 0
+        left = time_left(tally.seconds_left(), is_measured=tally.is_measured)
+        yield overall(self._name, "trials", tally.finished, tally.target, left, width)
+        yield one_line(self._counts(), width, QUIET)
         if room >= 4:
             yield ""
             room -= 1
-        rows.head("running")
-        slots = self._tally.slots
+        yield self._table(room, width, ascii_only=options.ascii_only)
+        if further := self._further():
+            yield one_line(f"best also: {further}", width, BEST)
+        if has_places:
+            yield ""
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(no_wrap=True)
+            grid.add_column(no_wrap=True, overflow="ellipsis")
+            for what, place in self._places.items():
+                grid.add_row(Text(what), Text(place), style=QUIET)
+            yield grid
+
+    def _counts(self) -> str:
+        tally = self._tally
+        words = [f"{tally.count(state)} {state}" for state in ("complete", "pruned", "failed")]
+        if cut := tally.count("interrupted"):
+            words.append(f"{cut} interrupted")
+        text = f"{', '.join(words)}; {len(tally.running)} running"
+        if elsewhere := tally.running_elsewhere:
+            text += f", {elsewhere} elsewhere"
+        return f"{text}; {clock(tally.seconds)} so far"
+
+    def _further(self) -> str:
+        best = self._tally.best
+        return "" if best is None else further_words(best)
+
+    def _table(self, room: int, width: int, *, ascii_only: bool) -> Table:
+        """Workers, the best, the latest: in no more than so many rows."""
+        tally, best, slots = self._tally, self._tally.best, self._tally.slots
+        rows = _Rows(width, tally, ascii_only=ascii_only)
+        needed_by_best = 0 if best is None else 2 + bool(self._further())
+        rows.table.head(trial="running")
         most = max(room - 1 - needed_by_best, 1)
         rows.workers(slots, most)
         room -= 1 + min(len(slots), most)
         if best is not None and room >= needed_by_best:
-            rows.best(best)
+            rows.ended("best", [best], BEST)
             room -= needed_by_best
-        latest = [trial for trial in self._tally.latest if trial is not best]
+        latest = [trial for trial in tally.latest if trial is not best]
         if latest and room >= 2 + 1:
-            rows.latest(latest[: min(room - 1, 15) if room > 12 else min(room - 1, 5)])
-        yield rows.table
-        if best is not None and needed_by_best == 3:
-            yield _one_line(Text(f"best also: {further_words(best)}", style=BEST), width)
-
-    def _left(self) -> str:
-        left = self._tally.time_left()
-        return (
-            time_left(None)
-            if left is None
-            else time_left(left.seconds, is_measured=left.is_measured)
-        )
-
-    def _counts(self) -> Text:
-        tally = self._tally
-        words = [
-            f"{tally.count('complete')} complete",
-            f"{tally.count('pruned')} pruned",
-            f"{tally.count('failed')} failed",
-        ]
-        if cut := tally.count("interrupted"):
-            words.append(f"{cut} interrupted")
-        text = ", ".join(words) + f"; {tally.running_here} running"
-        if elsewhere := tally.running_elsewhere:
-            text += f", {elsewhere} elsewhere"
-        return Text(f"{text}; {clock(tally.seconds)} so far", style=QUIET)
-
-    def _where(self) -> RenderableType:
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        for what, place in self._places.items():
-            grid.add_row(Text(what), Text(place), style=QUIET)
-        return grid
+            rows.ended("latest", latest[: min(room - 1, 15 if room > 12 else 5)], QUIET)
+        return rows.table.grid
 
 
 class _Rows:
     """The rows of the table: running trials, the best, those that ended last."""
 
-    def __init__(self, columns: Sequence[Column], tally: Tally, *, ascii_only: bool) -> None:
-        self.table = table_of(columns)
-        self._columns = columns
+    def __init__(self, width: int, tally: SearchTally, *, ascii_only: bool) -> None:
+        self.table = LiveTable(_columns(width), width)
         self._tally = tally
         self._ascii = ascii_only
-        self._curve = next((each.width for each in columns if each.name == "curve"), 0)
 
-    def head(self, name: str) -> None:
-        headers = {each.name: each.name for each in self._columns} | {"trial": name}
-        add_row(self.table, self._columns, headers, style="bold")
-
-    def workers(self, slots: Sequence[Slot], most: int) -> None:
+    def workers(self, slots: Sequence[RunningTrial | str], most: int) -> None:
         """A row for each worker; where there are more than rows, the last one says how many."""
         shown = slots if len(slots) <= most else slots[: most - 1]
+        running = len(self._tally.running) + self._tally.running_elsewhere
+        is_over = self._tally.finished + running >= self._tally.target
         for slot in shown:
-            if slot.running is None:
-                cells = {"trial": "-", "layers": self._idle(slot)}
-                add_row(self.table, self._columns, cells, style=QUIET)
+            if isinstance(slot, RunningTrial):
+                self.table.add(self._running(slot))
             else:
-                add_row(self.table, self._columns, self._running(slot.running))
+                words = "no trial is left" if is_over else slot
+                self.table.add({"trial": "-", "layers": words}, style=QUIET)
         if hidden := len(slots) - len(shown):
-            cells = {"trial": "...", "layers": f"and {hidden} more"}
-            add_row(self.table, self._columns, cells, style=QUIET)
+            self.table.add({"trial": "...", "layers": f"and {hidden} more"}, style=QUIET)
 
-    def best(self, trial: TrialRecord) -> None:
-        add_row(self.table, self._columns, {"trial": "best"}, style="bold")
-        add_row(self.table, self._columns, self._ended(trial), style=BEST)
-
-    def latest(self, trials: Sequence[TrialRecord]) -> None:
-        add_row(self.table, self._columns, {"trial": "latest"}, style="bold")
+    def ended(self, title: str, trials: Sequence[TrialRecord], style: str) -> None:
+        """A row for each trial, below a title."""
+        self.table.add({"trial": title}, style="bold")
         for trial in trials:
-            add_row(self.table, self._columns, self._ended(trial), style=QUIET)
+            self.table.add(self._ended(trial), style=style)
 
-    def _idle(self, slot: Slot) -> str:
-        tally = self._tally
-        if tally.finished + tally.running_here + tally.running_elsewhere >= tally.target:
-            return "no trial is left"
-        return "waits for a trial" if slot.had_one else "starts"
-
-    def _running(self, running: Running) -> dict[str, str | Text]:
+    def _running(self, running: RunningTrial) -> dict[str, str | Text]:
         accuracies = running.accuracies
         return {
             **_configured(running.trial),
-            "epoch": f"{running.epoch}/{self._tally.epochs}",
+            "epoch": f"{running.epoch}/{running.epochs}",
             "now": f"{accuracies[-1]:.4f}" if accuracies else "",
             "best": f"{max(accuracies):.4f}" if accuracies else "",
-            "curve": self._line(accuracies) if running.epoch else Text("compiles", style=QUIET),
-            "loss": "" if running.loss is None else _loss(running.loss),
+            "curve": self._curve(accuracies) if running.epoch else Text("compiles", style=QUIET),
+            "loss": _loss(running.losses),
             "time": short_clock(self._tally.seconds_of(running)),
         }
 
     def _ended(self, trial: TrialRecord) -> dict[str, str | Text]:
         points = [point.metrics for point in trial.curve]
-        accuracies = [each[OBJECTIVE_METRIC] for each in points if OBJECTIVE_METRIC in each]
-        losses = [each["train_loss"] for each in points if "train_loss" in each]
         epoch = trial.curve[-1].epoch if trial.curve else trial.best_epoch or 0
         return {
             **_configured(trial),
             "epoch": f"{epoch}/{self._tally.epochs}",
             "now": _IN_SHORT.get(trial.state, ""),
             "best": "" if trial.value is None else f"{trial.value:.4f}",
-            "curve": self._line(accuracies),
-            "loss": _loss(losses[-1]) if losses else "",
+            "curve": self._curve([p[OBJECTIVE_METRIC] for p in points if OBJECTIVE_METRIC in p]),
+            "loss": _loss([p["train_loss"] for p in points if "train_loss" in p]),
             "time": "" if trial.train_seconds is None else short_clock(trial.train_seconds),
         }
 
-    def _line(self, values: Sequence[float]) -> str:
-        return sparkline(values, self._curve, ascii_only=self._ascii)
+    def _curve(self, values: Sequence[float]) -> str:
+        column = self.table.columns.get("curve")
+        return sparkline(values, column.width if column else 0, ascii_only=self._ascii)
 
 
 def _columns(width: int) -> list[Column]:
@@ -202,23 +226,13 @@ def _columns(width: int) -> list[Column]:
     ]
 
 
-def _loss(loss: float) -> str:
-    """A loss in at most seven characters: one that explodes is shown as a power of ten."""
-    return f"{loss:.4f}" if loss < 10 else f"{loss:.1e}"
+def _loss(losses: Sequence[float]) -> str:
+    """The last loss in at most seven characters: a large one is shown as a power of ten."""
+    if not losses:
+        return ""
+    return f"{losses[-1]:.4f}" if losses[-1] < 10 else f"{losses[-1]:.1e}"
 
 
-def _configured(trial: TrialRecord) -> dict[str, str | Text]:
-    count = trial.derived.get("parameter_count")
-    return {
-        "trial": str(trial.number),
-        "layers": trial.layer_sizes,
-        "embed": str(trial.parameters.get("embedding_dimension", "")),
-        "rate": rate_text(trial.parameters.get("learning_rate")),
-        "weights": "" if count is None else f"{count:,}",
-        "from the study file": trial.reference or "",
-    }
-
-
-def _one_line(text: Text, width: int) -> Text:
-    text.truncate(width, overflow="ellipsis")
-    return text
+def _configured(trial: TrialRecord) -> dict[str, str]:
+    name = {"trial": str(trial.number), "from the study file": trial.reference or ""}
+    return name | configuration_cells(trial)

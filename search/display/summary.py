@@ -8,13 +8,14 @@ from rich.text import Text
 
 from search.analysis.verdict import Leader, verdict
 from search.config.next_commands import NextCommands
+from search.display.parts import configuration_cells
 from search.display.terminal import Screen
-from search.records.trials import TrialRecord, best_of, rate_text
+from search.records.trials import TrialRecord, ranked
 
 TOP = 5
 
 CAUTIONS = 2
-"""So many are shown, the first; the report has them all, and a screen has few lines."""
+"""So many are shown; the report has them all, and a screen has few lines."""
 
 
 def print_summary(
@@ -37,8 +38,8 @@ def print_summary(
         cautions: what to mind before the best is believed, a sentence each.
         leader: the trial that is best over several seeds; None before a confirmation.
     """
-    best = best_of(trials)
-    if best is not None:
+    has_best = bool(ranked(trials))
+    if has_best:
         screen.show("")
         screen.print(leaderboard(trials, references))
         if not cautions:  # with them there is no room on one screen
@@ -53,7 +54,7 @@ def print_summary(
     if not cautions:
         screen.show("")
     steps = {"report": commands.report, "compare": commands.compare, "search on": commands.more}
-    if best is not None:
+    if has_best:
         steps = {"re-train": commands.retrain} | steps
     for purpose, command in steps.items():
         screen.show(f"{purpose + ':':<10} {command}")
@@ -71,36 +72,18 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
-    ranked = sorted(
-        (trial for trial in trials if trial.state == "complete" and trial.value is not None),
-        key=lambda trial: (-(trial.value or 0.0), trial.number),
-    )
-    for trial in ranked[:TOP]:
-        table.add_row(*_row(trial), style="green" if trial is ranked[0] else None)
-    for trial in _baseline(ranked):
-        table.add_row(*_row(trial))
+    best = ranked(trials)
+    enqueued = [trial for trial in best if trial.reference][:1]
+    for trial in [*best[:TOP], *(each for each in enqueued if each not in best[:TOP])]:
+        table.add_row(*_row(trial), style="green" if trial is best[0] else None)
     for name, accuracy in references.items():
         table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
     return table
 
 
-def _baseline(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best of the enqueued configurations, unless it is among the top already."""
-    enqueued = [trial for trial in ranked if trial.reference]
-    return [trial for trial in enqueued[:1] if trial not in ranked[:TOP]]
-
-
 def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
-    parameter_count = trial.derived.get("parameter_count")
-    return (
-        _name(trial),
-        trial.layer_sizes,
-        str(trial.parameters.get("embedding_dimension", "")),
-        rate_text(trial.parameters.get("learning_rate")),
-        "" if parameter_count is None else f"{parameter_count:,}",
-        f"{trial.value:.4f}",
-        str(trial.best_epoch),
-    )
+    cells = configuration_cells(trial).values()
+    return _name(trial), *cells, f"{trial.value:.4f}", str(trial.best_epoch)
 
 
 def _name(trial: TrialRecord) -> Text:

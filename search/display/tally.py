@@ -1,77 +1,73 @@
-"""Counts and times the trials of a search: what every view of it shows."""
+"""Counts and times what trains: the trials of a search, the trainings of a confirmation."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
+from search.analysis.noise import Sample
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
-from search.records.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord, best_of
+from search.records.trials import OBJECTIVE_METRIC, TrialRecord, best_of
+
+Clock = Callable[[], float]
+"""Seconds from any origin."""
 
 
-class Running:
-    """How far a running trial is.
+@dataclass(kw_only=True)
+class Training:
+    """How far something is that trains.
 
     Attributes:
-        trial: as it was when it began.
+        epochs: how many it takes.
+        began: on the clock of its tally.
         epoch: the last one it has trained; 0 while it is built and compiled.
-        accuracies: validation top-100 accuracies so far, in order.
-        loss: of the last epoch's training; None before it.
+        losses: of the training rows, an epoch each.
+        accuracies: of the validation rows, where there are any.
     """
 
-    def __init__(self, trial: TrialRecord, began: float) -> None:
-        self.trial = trial
-        self.epoch = 0
-        self.accuracies: list[float] = []
-        self.loss: float | None = None
-        self._began = began
+    epochs: int
+    began: float
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
 
-    def advance(self, point: CurvePoint) -> None:
+    def advance(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Notes one more epoch."""
-        self.epoch = point.epoch
-        self.loss = point.metrics.get("train_loss", self.loss)
-        if OBJECTIVE_METRIC in point.metrics:
-            self.accuracies.append(point.metrics[OBJECTIVE_METRIC])
-
-    def seconds(self, now: float) -> float:
-        """How long it has run."""
-        return now - self._began
+        self.epoch = epoch
+        if "train_loss" in metrics:
+            self.losses.append(metrics["train_loss"])
+        if OBJECTIVE_METRIC in metrics:
+            self.accuracies.append(metrics[OBJECTIVE_METRIC])
 
 
-@dataclass(frozen=True)
-class Slot:
-    """What one worker of this command does.
+@dataclass(kw_only=True)
+class RunningTrial(Training):
+    """A trial that trains; ``trial`` is its record as it was when it began."""
 
-    Attributes:
-        running: its trial; None while it has none.
-        had_one: whether it has run one before.
-    """
-
-    running: Running | None
-    had_one: bool
+    trial: TrialRecord
 
 
-@dataclass(frozen=True)
-class TimeLeft:
-    """An estimate.
+@dataclass(kw_only=True)
+class RunningSeed(Training):
+    """A contender that trains with its seed of that number, from 0, for a purpose in words."""
 
-    Attributes:
-        seconds: until the search has its trials.
-        is_measured: at the pace of this run; otherwise from what trials took before it.
-    """
-
-    seconds: float
-    is_measured: bool
+    name: str
+    seed: int
+    purpose: str
 
 
-class Tally:
-    """Takes in what happens in a search, and tells how it stands.
+STARTS, WAITS = "starts", "waits for a trial"
+"""What a worker without a trial does, before its first one and after it."""
+
+
+class SearchTally:
+    """The trials of a search.
 
     Args:
         target: how many finished trials the search aims at.
         epochs: epochs of a whole trial.
         trials: the trials the study holds already.
         workers: how many processes of this command run trials.
-        clock: seconds from any origin.
+        clock: for tests.
     """
 
     def __init__(
@@ -81,20 +77,18 @@ class Tally:
         trials: Iterable[TrialRecord],
         *,
         workers: int = 1,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
         self.epochs = epochs
         self.workers = workers
         self._trials = {trial.number: trial for trial in trials}
-        self._slots: list[int | None] = [None] * workers
-        self._had_one = [False] * workers
-        self._running: dict[int, Running] = {}
-        self._running_anywhere = self._numbers_running(self.trials)
+        self._slots: list[RunningTrial | str] = [STARTS] * workers
+        self._running_anywhere = _running(self.trials)
         self._clock = clock
         self._started = self._last_finish = clock()
         self._finished_before = self.finished
-        self._seconds_before = [
+        self._took_before = [
             trial.train_seconds
             for trial in self.trials
             if trial.is_finished and trial.train_seconds
@@ -102,12 +96,12 @@ class Tally:
 
     @property
     def trials(self) -> list[TrialRecord]:
-        """All trials that are known of; a copy, as several threads note them."""
+        """All trials that are known; a copy, as several threads note them."""
         return list(self._trials.copy().values())
 
     @property
     def finished(self) -> int:
-        """Complete and pruned trials: those that count."""
+        """How many trials count."""
         return sum(trial.is_finished for trial in self.trials)
 
     @property
@@ -118,55 +112,56 @@ class Tally:
     @property
     def latest(self) -> list[TrialRecord]:
         """The trials that have ended, those that ended last first."""
-        ended = [trial for trial in self.trials if trial.state not in ("running", "waiting")]
+        numbers = self._ended()
+        ended = [trial for trial in self.trials if trial.number in numbers]
         return sorted(ended, key=lambda trial: (-(trial.ended_ms or 0), -trial.number))
 
     @property
-    def slots(self) -> list[Slot]:
-        """What each worker of this command does, always in the same order."""
-        running = self._running.copy()
-        return [
-            Slot(None if number is None else running.get(number), had_one)
-            for number, had_one in zip(list(self._slots), list(self._had_one), strict=False)
-        ]
+    def slots(self) -> list[RunningTrial | str]:
+        """What each worker of this command does, always in the same order: a trial, or words."""
+        return list(self._slots)
 
     @property
-    def running_here(self) -> int:
-        """How many trials the workers of this command run."""
-        return len(self._running)
+    def running(self) -> list[RunningTrial]:
+        """The trials that the workers of this command run."""
+        return [slot for slot in self.slots if isinstance(slot, RunningTrial)]
 
     @property
     def running_elsewhere(self) -> int:
         """How many trials other processes run, as far as that was seen."""
-        return len(self._running_anywhere - self._running.keys() - self._ended())
+        here = {running.trial.number for running in self.running}
+        return len(self._running_anywhere - here - self._ended())
 
     @property
     def seconds(self) -> float:
         """How long this run has gone on."""
         return self._clock() - self._started
 
-    def seconds_of(self, running: Running) -> float:
+    def seconds_of(self, running: RunningTrial) -> float:
         """How long a running trial has run."""
-        return running.seconds(self._clock())
+        return self._clock() - running.began
 
     def count(self, state: str) -> int:
         """Trials in that state."""
         return sum(trial.state == state for trial in self.trials)
 
-    def time_left(self) -> TimeLeft | None:
-        """Time left, pruned trials included; None where no trial has told how long one takes."""
+    @property
+    def is_measured(self) -> bool:
+        """Whether the time left follows from this run, not from what trials took before it."""
+        return self.finished > self._finished_before
+
+    def seconds_left(self) -> float | None:
+        """Time left, pruned trials included; None where no trial has shown how long one takes."""
         missing = max(self.target - self.finished, 0)
-        own = self.finished - self._finished_before
-        if own > 0:
-            pace = (self._last_finish - self._started) / own
-            since = self._clock() - self._last_finish
-            left = max(pace * missing - since, self._until_next() if missing else 0.0)
-            return TimeLeft(left, is_measured=True)
-        if not self._seconds_before:
+        if self.is_measured:
+            pace = (self._last_finish - self._started) / (self.finished - self._finished_before)
+            left = pace * missing - (self._clock() - self._last_finish)
+        elif self._took_before:
+            each = sum(self._took_before) / len(self._took_before)
+            left = each * missing / self.workers - self.seconds
+        else:
             return None
-        each = sum(self._seconds_before) / len(self._seconds_before)
-        left = each * missing / self.workers - self.seconds
-        return TimeLeft(max(left, self._until_next() if missing else 0.0), is_measured=False)
+        return max(left, self._until_next() if missing else 0.0)
 
     def hear(self, event: TrialEvent) -> None:
         """Notes what happens to a trial."""
@@ -174,61 +169,123 @@ class Tally:
             case TrialStarted(trial):
                 self.start(trial)
             case EpochFinished(number, point):
-                self.advance(number, point)
+                for running in self.running:
+                    if running.trial.number == number:
+                        running.advance(point.epoch, point.metrics)
             case TrialFinished(trial):
                 self.finish(trial)
 
     def start(self, trial: TrialRecord) -> None:
         """Notes a trial that runs now, at the first worker that has none."""
-        self._running[trial.number] = Running(trial, self._clock())
-        if None in self._slots:
-            place = self._slots.index(None)
-            self._slots[place] = trial.number
-        else:  # a worker that died, whose trial could not be closed yet
-            self._slots.append(trial.number)
-            self._had_one.append(False)
-
-    def advance(self, number: int, point: CurvePoint) -> None:
-        """Notes an epoch of a running trial."""
-        if number in self._running:
-            self._running[number].advance(point)
+        running = RunningTrial(trial=trial, epochs=self.epochs, began=self._clock())
+        for place, slot in enumerate(self._slots):
+            if isinstance(slot, str):
+                self._slots[place] = running
+                return
+        self._slots.append(running)  # of a worker that died, a trial could not be closed yet
 
     def finish(self, trial: TrialRecord) -> None:
         """Notes how a trial ended."""
         self._trials[trial.number] = trial
         if trial.is_finished:
             self._last_finish = self._clock()
-        self._running.pop(trial.number, None)
-        if trial.number in self._slots:
-            self._free(self._slots.index(trial.number))
+        for place, slot in enumerate(self._slots):
+            if isinstance(slot, RunningTrial) and slot.trial.number == trial.number:
+                self._slots[place : place + 1] = [WAITS] if len(self._slots) <= self.workers else []
+                return
 
     def look(self, trials: Iterable[TrialRecord]) -> None:
         """Notes how all trials stand, those of other processes included."""
-        seen = list(trials)
+        seen, known = list(trials), self._ended()
         for trial in seen:
-            if trial.is_finished and trial.number not in self._ended():
+            if trial.is_finished and trial.number not in known:
                 self._trials[trial.number] = trial
                 self._last_finish = self._clock()
-        self._running_anywhere = self._numbers_running(seen)
+        self._running_anywhere = _running(seen)
 
     def _until_next(self) -> float:
-        """Seconds until the first running trial has all of its epochs; 0 where nobody knows."""
-        now = self._clock()
-        running = [each for each in self._running.copy().values() if each.epoch]
+        """Seconds until the first running trial has all of its epochs; 0 where that is unknown."""
         return min(
-            (each.seconds(now) * (self.epochs / each.epoch - 1) for each in running), default=0.0
+            (
+                self.seconds_of(running) * (running.epochs / running.epoch - 1)
+                for running in self.running
+                if running.epoch
+            ),
+            default=0.0,
         )
-
-    def _free(self, place: int) -> None:
-        if len(self._slots) > self.workers:
-            del self._slots[place], self._had_one[place]
-        else:
-            self._slots[place] = None
-            self._had_one[place] = True
 
     def _ended(self) -> set[int]:
         return {trial.number for trial in self.trials if trial.state not in ("running", "waiting")}
 
-    @staticmethod
-    def _numbers_running(trials: Iterable[TrialRecord]) -> set[int]:
-        return {trial.number for trial in trials if trial.state == "running"}
+
+def _running(trials: Iterable[TrialRecord]) -> set[int]:
+    return {trial.number for trial in trials if trial.state == "running"}
+
+
+class ConfirmationTally:
+    """The trainings of a confirmation.
+
+    Args:
+        epochs: of each contender, by its name, in the order in which they are trained.
+        seeds: how often each of them is trained, and the winner once more for its tests.
+        clock: for tests.
+
+    Attributes:
+        done: trainings whose results are known, those that were known before included.
+        current: the training that runs; None between two.
+        validated: accuracies of each contender so far, by name, a seed each; None if it collapsed.
+        tested: the accuracies of the winner's tests so far.
+    """
+
+    def __init__(
+        self, epochs: Mapping[str, int], seeds: int, *, clock: Clock = time.monotonic
+    ) -> None:
+        self.epochs = epochs
+        self.seeds = seeds
+        self.target = (len(epochs) + 1) * seeds
+        self.done = 0
+        self.current: RunningSeed | None = None
+        self.validated: dict[str, list[float | None]] = {name: [] for name in epochs}
+        self.tested: list[float | None] = []
+        self._clock = clock
+        self._trained_seconds = 0.0
+        self._trained_epochs = 0
+
+    def start(self, name: str, seed: int, purpose: str) -> None:
+        """Notes that a training begins."""
+        self.current = RunningSeed(
+            name=name, seed=seed, purpose=purpose, epochs=self.epochs[name], began=self._clock()
+        )
+
+    def finish(self, name: str, accuracy: float | None, *, is_test: bool) -> None:
+        """Notes a result, None if it collapsed; one that nothing was trained for was known."""
+        self.done += 1
+        (self.tested if is_test else self.validated[name]).append(accuracy)
+        if self.current is not None:
+            self._trained_seconds += self.seconds
+            self._trained_epochs += self.current.epochs
+            self.current = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the current training has run."""
+        current = self.current  # another thread ends it
+        return 0.0 if current is None else self._clock() - current.began
+
+    @property
+    def ahead(self) -> str | None:
+        """The contender with the highest mean so far."""
+        means = {name: Sample.of(each).mean for name, each in self.validated.items() if each}
+        return max(means, key=lambda name: means[name], default=None)
+
+    def seconds_left(self) -> float | None:
+        """Time left at the pace of the epochs of this run; None before its first training."""
+        if self._trained_epochs == 0:
+            return None
+        epochs = sum(
+            each * (self.seeds - len(self.validated[name])) for name, each in self.epochs.items()
+        )
+        if self.ahead is not None:  # the winner is tested
+            epochs += self.epochs[self.ahead] * (self.seeds - len(self.tested))
+        pace = self._trained_seconds / self._trained_epochs
+        return max(epochs * pace - self.seconds, 0.0)

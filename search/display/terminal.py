@@ -8,80 +8,84 @@ In a pipe there are plain lines, and nothing is caught.
 import faulthandler
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Self
 
-from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderResult
-from rich.live import Live
-from rich.segment import Segment
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType, RenderResult
+from rich.control import Control
+from rich.segment import ControlType, Segment, SegmentLines
 from rich.text import Text
 
-from search.display.console import Capture, TerminalConsole, make_console
-from search.display.status import Status
+from search.display.console import Capture, Output, text_to
+from search.display.parts import one_line, short_clock
 
-REFRESHES_PER_SECOND = 8
+PIPE_COLUMNS = 120
+DRAWN_PER_SECOND = 8
+FRAMES, ASCII_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
+_SHOW_CURSOR = "\x1b[?25h\r\n"
+_ERASE = (ControlType.ERASE_IN_LINE, 2)
+_ERASE_ABOVE = ((ControlType.CURSOR_UP, 1), _ERASE)
 
 
-class LiveArea(Live):
-    """Rich's live display, for terminals whose window is resized while it runs.
-
-    A terminal that becomes narrower breaks the lines that are on it, and Rich, which counts the
-    lines that it drew, would leave the first of them standing. This one knows how long they are.
+class Status:
+    """A spinner, words and the seconds since they were said.
 
     Args:
-        console: a terminal.
-        content: asked for what to draw, each time.
+        clock: seconds from any origin.
     """
 
-    def __init__(self, console: Console, content: "Content") -> None:
-        self._content = content
-        self._drawn_width = console.width
-        super().__init__(
-            get_renderable=lambda: content,
-            console=console,
-            refresh_per_second=REFRESHES_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.say("starting")
 
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """Takes the lines for as many as they have become, before they are drawn over."""
-        with self._lock:
-            width = self.console.width
-            if width < self._drawn_width and self._live_render._shape is not None:
-                rows = rows_of(self._content.lengths, width)
-                self._live_render._shape = (width, rows)
-            self._drawn_width = width
-            return super().process_renderables(renderables)
-
-
-class Content:
-    """Something that can be drawn, and remembers how long its lines were.
-
-    Spaces at their ends are not drawn, since a terminal may count them or not when it breaks lines.
-    """
-
-    def __init__(self) -> None:
-        self.shown: RenderableType = ""
-        self.lengths: Sequence[int] = ()
+    def say(self, text: str) -> None:
+        """From now on something else is done."""
+        self._text = text
+        self._since = self._clock()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = [_stripped(line) for line in console.render_lines(self.shown, options, pad=False)]
-        lines = lines[: max(options.size.height - 1, 1)]
-        self.lengths = [Segment.get_line_length(line) for line in lines]
-        for number, line in enumerate(lines):
-            if number:
-                yield Segment.line()
-            yield from line
+        seconds = self._clock() - self._since
+        frames = ASCII_FRAMES if options.ascii_only else FRAMES
+        frame = frames[int(seconds * DRAWN_PER_SECOND) % len(frames)]
+        elapsed = f"  {short_clock(int(seconds))}" if seconds >= 1 else ""
+        words = one_line(self._text, options.max_width - len(frame) - 1 - len(elapsed))
+        yield Text.assemble((frame, "cyan"), " ", words, (elapsed, "dim"))
 
 
-def rows_of(lengths: Sequence[int], width: int) -> int:
-    """How many rows lines take in a terminal that is so many columns wide."""
-    return sum(max(-(-length // width), 1) for length in lengths)
+class Area:
+    """Drawn again and again in place, below what is printed.
+
+    A terminal that becomes narrower breaks the lines that are on it; they are erased all the same,
+    as their lengths are known. Spaces at their ends are not drawn, since a terminal may count them
+    or not when it breaks lines.
+
+    Attributes:
+        shown: what is drawn.
+    """
+
+    def __init__(self, shown: RenderableType) -> None:
+        self.shown = shown
+        self._lengths: list[int] = []
+
+    def erase(self, console: Console) -> None:
+        """Takes it away, so that the next line is printed where it began."""
+        rows = sum(max(-(-length // console.width), 1) for length in self._lengths)
+        if rows:
+            above = _ERASE_ABOVE * (rows - 1)
+            console.control(Control(ControlType.CARRIAGE_RETURN, _ERASE, *above))
+        self._lengths = []
+
+    def draw(self, console: Console) -> None:
+        """Draws it, in fewer rows than the terminal has."""
+        lines = [_stripped(line) for line in console.render_lines(self.shown, pad=False)]
+        lines = lines[: max(console.height - 1, 1)]
+        console.print(SegmentLines(lines[:-1], new_lines=True), SegmentLines(lines[-1:]), end="")
+        self._lengths = [Segment.get_line_length(line) for line in lines]
 
 
 def _stripped(line: list[Segment]) -> list[Segment]:
@@ -92,9 +96,6 @@ def _stripped(line: list[Segment]) -> list[Segment]:
     if kept:
         kept[-1] = Segment(kept[-1].text.rstrip(" "), kept[-1].style, kept[-1].control)
     return kept
-
-
-_SHOW_CURSOR = "\x1b[?25h\r\n"
 
 
 class Screen:
@@ -112,12 +113,11 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = make_console()
+        self.console = _plain_console()
         self.is_live = False
         self._status = Status()
-        self._content = Content()
+        self._area = Area(self._status)
         self._pending: str | None = None
-        self._views = 0
         self._lock = threading.RLock()
         self._exit = ExitStack()
         self._terminal = -1
@@ -137,27 +137,61 @@ class Screen:
     def _open(self, stack: ExitStack) -> None:
         self._terminal = os.dup(1)
         stack.callback(self._close)
-        self.console = TerminalConsole(self._terminal)
+        self.console = Console(file=text_to(Output(self._terminal), sys.stdout))
         caught = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
         stack.enter_context(Capture(self._print_caught, caught))
         stack.enter_context(_last_words(self._terminal))
         stack.enter_context(_tidy_when_terminated(self.abandon))
-        self._content.shown = self._status
-        live = LiveArea(self.console, self._content)
-        live.start(refresh=True)
-        stack.callback(self._stop_drawing, live)
-        self.is_live = True
-
-    def _stop_drawing(self, live: LiveArea) -> None:
-        """Between two lines: one printed meanwhile would draw the area again, and leave it."""
-        with self._lock:
-            live.stop()
+        stack.enter_context(self._drawing())
 
     def _close(self) -> None:
-        self.is_live = False
         self.console.file.flush()
-        self.console = make_console()
+        self.console = _plain_console()
         os.close(self._terminal)
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """A thread draws the area again, several times a second."""
+        is_over = threading.Event()
+
+        def draw() -> None:
+            while not is_over.wait(1 / DRAWN_PER_SECOND):
+                with self._above():
+                    pass
+
+        drawer = threading.Thread(target=draw, name="screen", daemon=True)
+        self.console.show_cursor(show=False)
+        self.is_live = True
+        with self._above():
+            pass
+        drawer.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            drawer.join()
+            with self._lock:
+                self.is_live = False
+                self._area.erase(self.console)
+                self.console.show_cursor()
+
+    @contextmanager
+    def _above(self) -> Iterator[None]:
+        """What is printed meanwhile stands above the area, and reaches the terminal with it."""
+        with self._lock, self.console:
+            if self.is_live:
+                self._follow_window()
+                self._area.erase(self.console)
+            yield
+            if self.is_live:
+                self._area.draw(self.console)
+
+    def _follow_window(self) -> None:
+        """Rich asks the standard descriptors for the size; they lead elsewhere now."""
+        if not {"COLUMNS", "LINES"} & os.environ.keys():
+            with suppress(OSError):  # it may be closed
+                columns, lines = os.get_terminal_size(self._terminal)
+                self.console.size = ConsoleDimensions(columns or 80, lines or 25)
 
     def doing(self, text: str) -> None:
         """Says what is done from now on; in a terminal alone, and only until the next thing is."""
@@ -171,7 +205,7 @@ class Screen:
             return
         with self._lock:
             self._settle()
-            if not self.is_live or self._views:
+            if not self.is_live or self._area.shown is not self._status:
                 self._print(line)
             else:  # once, as what is done now; it is printed when it is not any more
                 self._status.say(line)
@@ -192,7 +226,7 @@ class Screen:
         with self._lock:
             self._settle()
             if self.quiet:
-                _print(Console(stderr=True), line)
+                _print_line(Console(stderr=True), line)
             else:
                 self._print(line)
 
@@ -200,24 +234,22 @@ class Screen:
         """Prints a part of the result."""
         with self._lock:
             self._settle()
-            self.console.print(renderable)
+            with self._above():
+                self.console.print(renderable)
 
     @contextmanager
     def showing(self, view: RenderableType) -> Iterator[None]:
         """Shows a view in the place of the status line."""
         with self._lock:
             self._settle()
-            before, self._content.shown = self._content.shown, view
-            self._views += 1
+            self._area.shown = view
         try:
             yield
         finally:
-            with self._lock:
-                self._content.shown = before
-                self._views -= 1
+            self._area.shown = self._status
 
     def abandon(self) -> None:
-        """Leaves the terminal usable for whoever comes next, when there is time for no more."""
+        """Leaves the terminal usable for the shell, when there is time for no more."""
         if self.is_live:
             with suppress(OSError):  # it may be closed
                 os.write(self._terminal, _SHOW_CURSOR.encode())
@@ -230,15 +262,22 @@ class Screen:
                 self._print(line)
 
     def _print(self, line: str) -> None:
-        _print(self.console, line)
+        with self._above():
+            _print_line(self.console, line)
 
     def _print_caught(self, line: str) -> None:
-        """Prints what somebody else wrote: with its colors, without what moves the cursor."""
-        with self._lock:
+        """Prints what others wrote: with its colors, without what moves the cursor."""
+        with self._above():
             self.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
 
 
-def _print(console: Console, line: str) -> None:
+def _plain_console() -> Console:
+    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
+
+
+def _print_line(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -257,7 +296,7 @@ def _last_words(descriptor: int) -> Iterator[None]:
 
 @contextmanager
 def _tidy_when_terminated(tidy: Callable[[], None]) -> Iterator[None]:
-    """A process that SIGTERM ends, where nobody else listens to it, shows the cursor again."""
+    """A process that SIGTERM ends, where no other handler is set, shows the cursor again."""
     is_ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

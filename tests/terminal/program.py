@@ -10,9 +10,9 @@ import sys
 import time
 
 from search.config.next_commands import NextCommands
-from search.display.progress import Progress, make_progress
+from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
-from search.display.tally import Tally
+from search.display.tally import SearchTally
 from search.display.terminal import Screen
 from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.records.trials import TrialRecord, TrialState
@@ -35,9 +35,9 @@ LAYERS = ((32,), (64, 32), (128, 64, 32), (256, 256, 256, 32), (16, 16))
 def main() -> None:
     """Shows the view, stray lines and a warning; then, when told to, the summary."""
     seconds = [0.0]
-    tally = Tally(50, 30, [], workers=4, clock=lambda: seconds[0])
+    tally = SearchTally(50, 30, [], workers=4, clock=lambda: seconds[0])
     with Screen() as screen:
-        progress = make_progress(screen, tally, name="made-up", places=PLACES)
+        progress = SearchProgress(screen, tally, name="made-up", places=PLACES)
         with progress.shown():
             for number in range(20):
                 seconds[0] += 4
@@ -68,7 +68,7 @@ def _ended(number: int) -> TrialRecord:
     )
 
 
-def _run_three(progress: Progress) -> None:
+def _run_three(progress: SearchProgress) -> None:
     """Three of four workers train; the fourth has not started yet."""
     for number, epochs in ((20, 12), (21, 30), (22, 0)):
         progress.hear(TrialStarted(started(_ended(number))))

@@ -3,30 +3,30 @@
 import pytest
 from rich.cells import cell_len
 
-from search.confirmation.contenders import tutorial_contender
-from search.confirmation.progress import ConfirmationProgress, plan_of
-from search.display.confirmation_view import ConfirmationView, Plan, TrainingTally
+from search.display.confirmation_view import ConfirmationProgress, ConfirmationView
+from search.display.tally import ConfirmationTally
 from tests.unit.search.terminals import Clock, Pipe, drawn
 
 FIRST, SECOND = "trial 34 (64, 32)", "the tutorial's (32,)"
 
 
-def busy() -> TrainingTally:
+def busy() -> ConfirmationTally:
     """One of three seeds of the second contender is trained."""
     clock = Clock()
-    tally = TrainingTally(Plan({FIRST: 25, SECOND: 30}, seeds=3), clock=clock)
+    tally = ConfirmationTally({FIRST: 25, SECOND: 30}, 3, clock=clock)
     for accuracy in (0.33, 0.34, 0.35):
-        tally.start(FIRST, 0, "validated", 25)
+        tally.start(FIRST, 0, "validated")
         clock.seconds += 5
         tally.finish(FIRST, accuracy, is_test=False)
-    tally.start(SECOND, 0, "training rows, validated", 30)
+    tally.start(SECOND, 0, "training rows, validated")
+    assert tally.current is not None
     for epoch in range(1, 13):
-        tally.advance(epoch, {"train_loss": 0.05 + 1 / epoch})
+        tally.current.advance(epoch, {"train_loss": 0.05 + 1 / epoch})
     clock.seconds += 3
     return tally
 
 
-def lines(tally: TrainingTally, width: int = 80, height: int = 24) -> list[str]:
+def lines(tally: ConfirmationTally, width: int = 80, height: int = 24) -> list[str]:
     return drawn(ConfirmationView(tally, name="a"), width, height)
 
 
@@ -48,7 +48,7 @@ def test_tests_have_a_row_once_there_are_any() -> None:
     tally = busy()
     tally.finish(SECOND, 0.3, is_test=False)
     assert lines(tally)[1] == "between two trainings"
-    tally.start(FIRST, 0, "tested once", 25)
+    tally.start(FIRST, 0, "tested once")
     assert "compiles" in lines(tally)[2]
     tally.finish(FIRST, 0.32, is_test=True)
     assert lines(tally)[-1].split() == ["test", "of", *FIRST.split(), "1/3", "0.3200"]
@@ -64,20 +64,20 @@ def test_it_fits_any_terminal(width: int, height: int) -> None:
 
 def test_a_pipe_gets_one_line_a_training_with_its_result_and_seconds() -> None:
     pipe, clock = Pipe(width=20), Clock()
-    contender = tutorial_contender()
-    tally = TrainingTally(plan_of([contender], 2), clock=clock)
-    progress = ConfirmationProgress(pipe.screen, tally, name="a")
+    progress = ConfirmationProgress(pipe.screen, {SECOND: 30}, 2, name="a", clock=clock)
     with progress.shown():
-        progress.finished(contender, 0.31, is_test=False)  # was kept
-        progress.started(contender, 1, "training rows, validated")
+        progress.finished(SECOND, 0.31, is_test=False)  # was kept
+        progress.started(SECOND, 1, "training rows, validated")
         progress.advanced(1, {"train_loss": 0.1})
         clock.seconds += 4.5
-        progress.finished(contender, 0.32, is_test=False)
-        progress.started(contender, 0, "as its towers were lost")
+        progress.finished(SECOND, 0.32, is_test=False)
+        progress.started(SECOND, 0, "tested once")
+        progress.finished(SECOND, None, is_test=True)
+        progress.started(SECOND, 0, "as its towers were lost")
         progress.made_again()
-    start = "training the tutorial's (32,) with seed"
+    start = f"training {SECOND} with seed"
     assert pipe.lines == [
         f"{start} 2 for 30 epochs: training rows, validated: accuracy 0.3200  4.5 s",
+        f"{start} 1 for 30 epochs: tested once: collapsed  0.0 s",
         f"{start} 1 for 30 epochs: as its towers were lost",
     ]
-    assert tally.done == 2

@@ -1,15 +1,16 @@
-"""The live view of a search, in terminals of any size."""
+"""A search: its live view in terminals of any size, a line a trial in a pipe."""
 
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
-from search.display.search_view import SearchView
-from search.display.tally import Tally
+from search.display.search_view import SearchProgress, SearchView
+from search.display.tally import SearchTally
+from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.records.trials import CurvePoint, TrialRecord, TrialState
 from tests.unit.search.sample_records import curve, started, trial
-from tests.unit.search.terminals import Clock, drawn
+from tests.unit.search.terminals import Clock, Pipe, drawn
 
 PLACES = {"study": "studies/a.db", "towers": "studies/a/", "MLflow": "mlruns/mlflow.db"}
 
@@ -19,22 +20,22 @@ def configured(number: int, state: TrialState = "complete", **changes: Any) -> T
     return trial(number, state, **{"parameters": parameters, **changes})
 
 
-def busy(workers: int = 2, running: int = 2, **changes: Any) -> tuple[Tally, Clock]:
+def busy(workers: int = 2, running: int = 2, **changes: Any) -> SearchTally:
     """A search of 50 trials of 30 epochs, 42 s after its start."""
     clock = Clock()
     done = [configured(0), configured(1, "pruned", value=0.2), configured(2, "failed")]
-    tally = Tally(50, 30, done, workers=workers, clock=clock)
+    tally = SearchTally(50, 30, done, workers=workers, clock=clock)
     clock.seconds += 30
     tally.finish(configured(3, value=0.3412, best_epoch=25, ended_ms=1))
     for number in range(4, 4 + running):
         tally.start(started(configured(number, layers=(256, 256, 256, 128), **changes)))
     for point in curve(12):
-        tally.advance(4, point)
+        tally.hear(EpochFinished(4, point))
     clock.seconds += 12
-    return tally, clock
+    return tally
 
 
-def lines(tally: Tally, width: int = 80, height: int = 24, **options: Any) -> list[str]:
+def lines(tally: SearchTally, width: int = 80, height: int = 24, **options: Any) -> list[str]:
     return drawn(SearchView(tally, name="a", places=PLACES), width, height, **options)
 
 
@@ -44,14 +45,16 @@ def row(shown: list[str], first: str) -> list[str]:
 
 
 def test_the_first_lines_count_and_time() -> None:
-    shown = lines(busy()[0])
+    tally = busy()
+    tally.look([started(trial(number)) for number in (4, 5, 6)])
+    shown = lines(tally)
     assert shown[1].startswith("a   3 of 50 trials  ━")
     assert shown[1].endswith("  0:23:18 left")
-    assert shown[2] == "2 complete, 1 pruned, 1 failed; 2 running; 0:00:42 so far"
+    assert shown[2] == "2 complete, 1 pruned, 1 failed; 2 running, 1 elsewhere; 0:00:42 so far"
 
 
 def test_every_worker_has_a_row_for_its_trial() -> None:
-    shown = lines(busy()[0])
+    shown = lines(busy())
     assert row(shown, "running")[1:] == ["layers", "embed", "rate", "epoch", "now", "best", "curve"]
     layers = ["(256,", "256,", "256,", "128)"]
     assert row(shown, "4") == ["4", *layers, "32", "0.05", "12/30", "0.2355", "0.2355", "▁█"]
@@ -59,7 +62,7 @@ def test_every_worker_has_a_row_for_its_trial() -> None:
 
 
 def test_workers_without_a_trial_say_what_they_wait_for() -> None:
-    tally, _ = busy(workers=3, running=1)
+    tally = busy(workers=3, running=1)
     assert [" ".join(line.split()) for line in lines(tally)].count("- starts") == 2
     tally.finish(configured(4))
     assert "- waits for a trial" in [" ".join(line.split()) for line in lines(tally)]
@@ -67,14 +70,8 @@ def test_workers_without_a_trial_say_what_they_wait_for() -> None:
     assert [" ".join(line.split()) for line in lines(tally)].count("- no trial is left") == 3
 
 
-def test_trials_elsewhere_are_counted() -> None:
-    tally, _ = busy()
-    tally.look([started(trial(number)) for number in (4, 5, 6)])
-    assert "; 2 running, 1 elsewhere; " in lines(tally)[2]
-
-
 def test_the_best_and_the_latest_have_their_rows() -> None:
-    shown = lines(busy()[0])
+    shown = lines(busy())
     places = [
         shown.index(next(line for line in shown if line.strip() == name))
         for name in ("best", "latest")
@@ -86,14 +83,14 @@ def test_the_best_and_the_latest_have_their_rows() -> None:
 
 
 def test_parameters_without_a_column_are_shown_of_the_best() -> None:
-    tally, _ = busy()
+    tally = busy()
     parameters = {"embedding_dimension": 32, "learning_rate": 0.05, "temperature": 0.07}
     tally.finish(configured(9, value=0.5, parameters=parameters))
     assert "best also: temperature 0.07" in lines(tally)
 
 
 def test_places_stand_below() -> None:
-    assert lines(busy()[0])[-3:] == [
+    assert lines(busy())[-3:] == [
         "study   studies/a.db",
         "towers  studies/a/",
         "MLflow  mlruns/mlflow.db",
@@ -101,7 +98,7 @@ def test_places_stand_below() -> None:
 
 
 def test_an_empty_study_is_shown_without_a_best() -> None:
-    text = "\n".join(lines(Tally(50, 30, [])))
+    text = "\n".join(lines(SearchTally(50, 30, [])))
     assert " 0 of 50 trials" in text
     assert "-:--:-- left" in text
     assert "latest" not in text
@@ -109,11 +106,13 @@ def test_an_empty_study_is_shown_without_a_best() -> None:
 
 
 def test_an_estimate_from_earlier_trials_is_called_rough() -> None:
-    assert "  about 0:03:36 left" in lines(Tally(50, 30, [trial(0), trial(1)], clock=Clock()))[1]
+    assert (
+        "  about 0:03:36 left" in lines(SearchTally(50, 30, [trial(0), trial(1)], clock=Clock()))[1]
+    )
 
 
 def test_a_wide_terminal_shows_more() -> None:
-    shown = lines(busy(reference="wide one")[0], 200, 50)
+    shown = lines(busy(reference="wide one"), 200, 50)
     header = row(shown, "running")
     assert {"weights", "loss", "time"} <= set(header)
     assert row(shown, "4")[-5:] == ["0.0850", "12", "s", "wide", "one"]
@@ -121,13 +120,14 @@ def test_a_wide_terminal_shows_more() -> None:
 
 
 def test_a_loss_that_explodes_keeps_its_column() -> None:
-    tally, _ = busy()
-    tally.advance(5, CurvePoint(epoch=3, timestamp_ms=0, metrics={"train_loss": 16354.2}))
+    tally = busy()
+    point = CurvePoint(epoch=3, timestamp_ms=0, metrics={"train_loss": 16354.2})
+    tally.hear(EpochFinished(5, point))
     assert "1.6e+04" in row(lines(tally, 120), "5")
 
 
 def test_more_workers_than_rows_are_counted() -> None:
-    tally, _ = busy(workers=40, running=40)
+    tally = busy(workers=40, running=40)
     shown = lines(tally)
     rows = [line for line in shown if "(256, 256, 256, 128)" in line]
     [more] = [line for line in shown if line.split()[:1] == ["..."]]
@@ -136,27 +136,62 @@ def test_more_workers_than_rows_are_counted() -> None:
 
 
 @pytest.mark.parametrize("width", [8, 20, 40, 60, 79, 80, 100, 200])
-@pytest.mark.parametrize("height", [4, 8, 12, 24, 50])
 @pytest.mark.parametrize("workers", [1, 3, 40])
-def test_the_view_fits_any_terminal(width: int, height: int, workers: int) -> None:
-    tally, _ = busy(workers, workers, derived={"layer_sizes": "(256, 256, 256, 256, 128, 64)"})
-    shown = lines(tally, width, height)
-    assert max(cell_len(line) for line in shown) <= width
-    assert len(shown) < max(height, 6)
+def test_the_view_fits_any_terminal(width: int, workers: int) -> None:
+    tally = busy(workers, workers, derived={"layer_sizes": "(256, 256, 256, 256, 128, 64)"})
+    for height in (4, 8, 12, 24, 50):
+        shown = lines(tally, width, height)
+        assert max(cell_len(line) for line in shown) <= width
+        assert len(shown) < max(height, 6)
 
 
 def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
-    assert "curve" in row(lines(busy()[0], 80), "running")
-    assert row(lines(busy()[0], 61), "running") == [
-        "running",
-        "layers",
-        "embed",
-        "epoch",
-        "now",
-        "best",
-    ]
-    assert row(lines(busy()[0], 30), "running") == ["running", "epoch", "best"]
+    assert "curve" in row(lines(busy(), 80), "running")
+    narrow = ["running", "layers", "embed", "epoch", "now", "best"]
+    assert row(lines(busy(), 61), "running") == narrow
+    assert row(lines(busy(), 30), "running") == ["running", "epoch", "best"]
 
 
 def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
-    assert "\n".join(lines(busy()[0], utf8=False)).isascii()
+    assert "\n".join(lines(busy(), utf8=False)).isascii()
+
+
+# --- a line a trial ---------------------------------------------------------------------------
+
+
+def progress_of(pipe: Pipe, tally: SearchTally) -> SearchProgress:
+    return SearchProgress(pipe.screen, tally, name="a", places=PLACES)
+
+
+def test_a_pipe_gets_one_line_a_trial_however_long() -> None:
+    pipe = Pipe(width=30)
+    progress = progress_of(pipe, SearchTally(4, 10, [configured(0, value=0.31)]))
+    with progress.shown():
+        progress.hear(TrialStarted(started(trial(1))))
+        progress.hear(EpochFinished(1, curve(1)[0]))
+        progress.hear(TrialFinished(configured(1, value=0.33), None))
+        progress.hear(TrialFinished(configured(2, "pruned", value=0.2), None))
+        progress.hear(TrialFinished(configured(3, "failed"), None))
+    configuration = "layers (64, 32), embedding dimension 32, learning rate 0.05  4.5 s"
+    assert pipe.lines == [
+        "trial 1 complete: accuracy 0.3300 at epoch 10"
+        f"  {configuration}  [2/4, best 0.3300 (trial 1)]",
+        "trial 2 pruned: accuracy 0.2000 when pruned at epoch 10"
+        f"  {configuration}  [3/4, best 0.3300 (trial 1)]",
+        "trial 3 failed: train_loss is not finite at epoch 3"
+        f"  {configuration}  [3/4, best 0.3300 (trial 1)]",
+    ]
+
+
+def test_before_there_is_a_best_a_line_has_the_count_of_all_processes_alone() -> None:
+    pipe = Pipe()
+    progress = progress_of(pipe, SearchTally(4, 10, []))
+    progress.look([trial(0, "pruned"), trial(1, "pruned")])
+    progress.hear(TrialFinished(trial(2, "failed"), None))
+    assert pipe.lines[0].endswith("[2/4]")
+
+
+def test_quiet_shows_no_trial() -> None:
+    pipe = Pipe(quiet=True)
+    progress_of(pipe, SearchTally(4, 10, [])).hear(TrialFinished(trial(0), None))
+    assert pipe.lines == []

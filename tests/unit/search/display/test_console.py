@@ -1,4 +1,4 @@
-"""Output that cannot be written ends nothing, and what is for output alone says so."""
+"""Output that cannot be written ends nothing; what others write is caught line by line."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from search.config.workspace import PROJECT
-from search.display.console import Output, text_to
+from search.display.console import Capture, Output, text_to
 
 CLOSED = """
 import os, sys
@@ -71,7 +71,7 @@ def test_what_cannot_be_written_is_dropped(place: Callable[[], int], is_incomple
         stream.flush()
     assert output.lost is not None
     assert output.is_incomplete == is_incomplete
-    assert os.write(descriptor, b"by somebody else") == 16
+    assert os.write(descriptor, b"by others") == 9
     os.close(descriptor)
 
 
@@ -109,3 +109,70 @@ def test_only_a_command_that_is_for_its_output_fails_without_it(
     assert (done.returncode, done.stdout) == (exit_code, stdout), done.stderr
     assert done.stderr.startswith(stderr)
     assert bool(done.stderr) == bool(stderr)
+
+
+@pytest.fixture
+def descriptor(tmp_path: Path) -> int:
+    """One that leads to a file, in the place of 1 or 2."""
+    return os.open(tmp_path / "where it led", os.O_RDWR | os.O_CREAT)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"one\ntw", b"o\n\n  \nthree"], ["one", "two", "three"]),
+        ([b"10%\r50%\r100%\n"], ["100%"]),
+        ([b"10%\r", b"50%\r", b"100%\r", b"\n"], ["100%"]),
+        ([b"\r10%", b"\r100%"], ["100%"]),
+        ([b"windows\r\nlines\r\n"], ["windows", "lines"]),
+        ([b"50%\r", b"then words\n"], ["then words"]),
+        ([b"caf\xe9\n"], ["caf\ufffd"]),
+        ([b"caught\n"] * 5000, ["caught"] * 5000),
+        ([b" 10%\r" * 50_000, b"100%\r", b"\n"], ["100%"]),
+        ([b"x" * 100_000], ["x" * 100_000]),
+    ],
+)
+def test_lines_are_told_whole_and_a_progress_bar_as_it_was_at_last(
+    descriptor: int, pieces: list[bytes], lines: list[str]
+) -> None:
+    told: list[str] = []
+    with Capture(told.append, [descriptor]):
+        for piece in pieces:
+            os.write(descriptor, piece)
+    assert told == lines
+
+
+def test_the_descriptor_leads_back_after_an_error_too_and_none_is_left_open(
+    descriptor: int,
+) -> None:
+    told: list[str] = []
+
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def write_and_stop() -> None:
+        with Capture(told.append, [descriptor]):
+            os.write(descriptor, b"caught")
+            raise KeyboardInterrupt
+
+    before = count()
+    os.write(descriptor, b"before\n")
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
+    os.write(descriptor, b"after\n")
+    assert told == ["caught"]
+    assert os.pread(descriptor, 100, 0) == b"before\nafter\n"
+    assert count() == before
+
+
+def test_other_processes_are_caught_and_one_that_lives_on_delays_nothing(descriptor: int) -> None:
+    told: list[str] = []
+    with Capture(told.append, [descriptor]):
+        child = subprocess.Popen(
+            ["sh", "-c", "echo from a child; exec sleep 60"], stdout=descriptor
+        )
+        while not told:
+            pass
+    child.kill()
+    child.wait()
+    assert told == ["from a child"]

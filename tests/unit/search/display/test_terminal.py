@@ -1,5 +1,6 @@
 """What a command shows in a pipe, when quiet, and in a terminal that is made for the test."""
 
+import io
 import os
 import pty
 import signal
@@ -7,10 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from search.config.workspace import PROJECT
-from search.display.terminal import Screen
+from search.display.terminal import Area, Screen
 from tests.unit.search.terminals import Pipe
 
 PROGRAM = """
@@ -44,7 +46,7 @@ def in_terminal(then: str, **variables: str) -> tuple[int, str]:
     try:
         while piece := os.read(terminal, 4096):
             received += piece
-    except OSError:  # the last process that had it open is gone
+    except OSError:  # no process has it open any more
         pass
     os.close(terminal)
     return child.wait(), received.decode()
@@ -168,3 +170,36 @@ def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
     assert received.isascii()
     assert "thinking" in received
     assert "caf?" in received
+
+
+class Paper:
+    """A terminal whose output can be read, and which changes its width."""
+
+    def __init__(self, width: int, height: int = 24) -> None:
+        self._file = io.StringIO()
+        self.console = Console(
+            file=self._file, force_terminal=True, color_system=None, width=width, height=height
+        )
+
+    def drawn(self, area: Area) -> str:
+        area.draw(self.console)
+        return self._file.getvalue()
+
+    def rows_erased(self, area: Area) -> int:
+        """How many rows, seen by the codes that erase them."""
+        before = self._file.tell()
+        area.erase(self.console)
+        return self._file.getvalue()[before:].count("\x1b[2K")
+
+
+def test_an_area_is_erased_with_all_rows_that_its_lines_have_become() -> None:
+    paper, area = Paper(80), Area(Text(f"{'x' * 80}\n\n{'x' * 40}   \n{'x' * 41}"))
+    paper.drawn(area)
+    paper.console.width = 40
+    assert paper.rows_erased(area) == 2 + 1 + 1 + 2
+    assert paper.rows_erased(area) == 0, "it is erased once"
+
+
+def test_an_area_is_lower_than_the_terminal_and_leaves_spaces_out() -> None:
+    area = Area(Text("\n".join(f"{number}  " for number in range(30))))
+    assert Paper(80, height=5).drawn(area) == "0\n1\n2\n3"
