@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from search.analysis.instability import Bounds, bounds_of, instability
+from search.analysis.instability import instability
 from search.analysis.noise import Deviation, noise_of_draws
 from search.analysis.verdict import Leader
+from search.config.dimensions import Bounds
 from search.config.strategies import (
     CmaesOptions,
     MedianOptions,
@@ -41,7 +42,7 @@ def cautions(
     """
     return [
         *many_failures(trials),
-        *instability(trials, bounds_of(spec.space)),
+        *instability(trials, spec.space.bounds),
         *at_the_edge(trials, spec, leader),
         *within_noise(trials, spread, leader),
         *repetitions(trials),
@@ -61,7 +62,7 @@ def at_the_edge(
     if best is None:
         return []
     found: dict[tuple[str, float], str] = {}
-    for name, bounds in bounds_of(spec.space).items():
+    for name, bounds in spec.space.bounds.items():
         value = best.parameters.get(name)
         end = None if value is None else _end(float(value), bounds)
         if end is not None:

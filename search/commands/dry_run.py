@@ -7,7 +7,7 @@ from rich.text import Text
 
 from deeprec.data.dataset import Dataset, load_prepared
 from deeprec.model.towers import parameter_count
-from search.config.sections import RANKING_DIMENSIONS
+from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.runtime import cores_each
@@ -76,15 +76,10 @@ def _space(spec: StudySpec) -> Table:
     for header in ("dimension", "values"):
         table.add_column(header)
     space = spec.space
-    table.add_row("depth", f"{space.depth.low} to {space.depth.high}")
-    table.add_row("widths", f"{_listed(space.width.values)}, never widening toward the output")
-    table.add_row("embedding_dimension", _listed(space.embedding_dimension.values))
-    rates = space.learning_rate
-    table.add_row("learning_rate", f"{rates.low:g} to {rates.high:g}, logarithmic")
-    if space.normalize is not None:
-        table.add_row("normalize", " or ".join(str(choice).lower() for choice in space.normalize))
-    for name, values in space.ranking.items():
-        table.add_row(name, f"{values.low:g} to {values.high:g}, {RANKING_DIMENSIONS[name]}")
+    table.add_row("depth", DEPTH.shown(space.depth))
+    table.add_row("widths", f"{space.width}, never widening toward the output")
+    for each, values in space.varied:
+        table.add_row(each.name, each.shown(values))
     table.add_row("architectures", f"{space.architectures:,}")
     return table
 
@@ -97,8 +92,8 @@ def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
         table.add_row(
             str(number),
             str(configuration.layer_sizes),
-            str(configuration.embedding_dimension),
-            f"{configuration.learning_rate:.4g}",
+            str(configuration.values["embedding_dimension"]),
+            f"{configuration.values['learning_rate']:.4g}",
             "-" if dataset is None else f"{_parameters(dataset, configuration):,}",
             Text(origin),
         )
@@ -108,7 +103,3 @@ def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
 def _parameters(dataset: Dataset, configuration: Configuration) -> int:
     model = configuration.model_config()
     return sum(parameter_count(table.schema, model) for table in (dataset.users, dataset.movies))
-
-
-def _listed(values: tuple[int, ...]) -> str:
-    return ", ".join(map(str, values))

@@ -1,9 +1,7 @@
 """Training a logged run again, from what MLflow holds of it, and comparing the numbers."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -12,8 +10,7 @@ from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import rank_test_rows
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
-from search.config.sections import RANKING_DIMENSIONS
-from search.config.space import Configuration
+from search.config.space import Configuration, logged_configuration
 from search.config.study import StudySpec
 from search.execution.data import StudyData
 from search.execution.runtime import computed_on, library_versions
@@ -81,19 +78,8 @@ def configuration_of(run: LoggedRun) -> Configuration:
     Raises:
         InputError: a parameter is missing or is not what a run of ours has.
     """
-    params = run.params
     try:
-        ranking: dict[str, Any] = {
-            name: float(params[name]) for name in RANKING_DIMENSIONS if name in params
-        }
-        if "normalize" in params:
-            ranking["normalize"] = {"True": True, "False": False}[params["normalize"]]
-        return Configuration(
-            layer_sizes=tuple(map(int, re.findall(r"\d+", params["layer_sizes"]))),
-            embedding_dimension=int(params["embedding_dimension"]),
-            learning_rate=float(params["learning_rate"]),
-            **ranking,
-        )
+        return logged_configuration(run.params)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"run {run.run_id} cannot be reproduced: its parameters are not those of a trial "

@@ -14,18 +14,13 @@ parameter                  ``(128, 64, 32)`` has stands for
 ``learning_rate``          0.05                  itself
 ========================== ===================== ==========================
 
-The dimensions of the ranking losses (:data:`search.config.sections.RANKING_DIMENSIONS`) and
-``normalize`` stand for themselves; a study that does not vary one has no such parameter.
-
-Widths are integer exponents: a sampler sees their order, and every value is a power of two. A
-layer is at least as wide as the one after it, so the lower end of its range is that width.
-
-To add a number: an entry of ``RANKING_DIMENSIONS``, an optional field each of ``SpaceSection`` and
-``EnqueuedSection``, and a field of :class:`Configuration`.
+A layer is at least as wide as the one after it, so the lower end of its range is that width. The
+other dimensions are those of :data:`search.config.dimensions.DIMENSIONS` that the study varies.
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from itertools import combinations_with_replacement, product
 from typing import Any
 
@@ -39,10 +34,21 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
-from search.config.sections import RANKING_DIMENSIONS, LearningRateRange, SpaceSection, WidthRange
+from search.config.dimensions import (
+    DEPTH,
+    DIMENSIONS,
+    EXPONENT_SUFFIX,
+    WIDTH,
+    Choices,
+    Dimension,
+    PowersOfTwo,
+    width_names,
+)
+from search.config.sections import SpaceSection
 from search.config.study import StudySpec
 
-EXPONENT_SUFFIX = "_log2"
+OF_THE_MODEL = {each.name for each in fields(ModelConfig)}
+"""What of a configuration is the architecture; the rest is training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,41 +58,14 @@ class Configuration:
     layer_sizes: tuple[int, ...]
     """Widths of the dense layers, input to output."""
 
-    embedding_dimension: int
-    """Dimension of the embedding of every feature."""
-
-    learning_rate: float
-    """Learning rate of the optimizer."""
-
-    normalize: bool | None = None
-    """Whether final embeddings have length 1; None, here and below, is the default of
-    :mod:`deeprec.config`: the study does not vary it."""
-
-    temperature: float | None = None
-    """Scores are divided by it before a softmax."""
-
-    dropout: float | None = None
-    """Share of the final embeddings' elements that a step leaves out."""
-
-    l2: float | None = None
-    """Times the sum of squares of the weights."""
-
-    rating_power: float | None = None
-    """An interaction weighs its rating to this power."""
-
-    @property
-    def ranking(self) -> dict[str, Any]:
-        """What is set of the dimensions of the ranking losses, by name."""
-        values = {name: getattr(self, name) for name in RANKING_DIMENSIONS}
-        return {name: value for name, value in values.items() if value is not None}
+    values: Mapping[str, Any] = field(hash=False)
+    """Of the other dimensions that the study varies, by name; what it does not has the default of
+    :mod:`deeprec.config`."""
 
     def model_config(self) -> ModelConfig:
         """The architecture of both towers."""
-        return ModelConfig(
-            layer_sizes=self.layer_sizes,
-            embedding_dimension=self.embedding_dimension,
-            normalize=bool(self.normalize),
-        )
+        values = {name: value for name, value in self.values.items() if name in OF_THE_MODEL}
+        return ModelConfig(layer_sizes=self.layer_sizes, **values)
 
     def training_config(self, spec: StudySpec, seed: int) -> TrainingConfig:
         """How it is trained: what is its own, and what all trials of the study share.
@@ -95,12 +74,8 @@ class Configuration:
             spec: the study.
             seed: origin of what the training draws at random.
         """
-        return TrainingConfig(
-            **spec.training.model_dump(),
-            learning_rate=self.learning_rate,
-            seed=seed,
-            **self.ranking,
-        )
+        own = {name: value for name, value in self.values.items() if name not in OF_THE_MODEL}
+        return TrainingConfig(**{**spec.training.model_dump(), **own, "seed": seed})
 
 
 def data_config(spec: StudySpec) -> DataConfig:
@@ -111,52 +86,80 @@ def data_config(spec: StudySpec) -> DataConfig:
 def enqueued_configurations(spec: StudySpec) -> dict[str, Configuration]:
     """The configurations to try first, by name, in the order of the file."""
     return {
-        entry.name: Configuration(**entry.model_dump(exclude={"name"})) for entry in spec.enqueue
+        entry.name: Configuration(layer_sizes=entry.layer_sizes, values=entry.values)
+        for entry in spec.enqueue
     }
 
 
-def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
-    """The configuration of a trial: its sampler chooses, within the space."""
-    rates = space.learning_rate
-    depth = trial.suggest_int("depth", space.depth.low, space.depth.high)
-    layer_sizes = _suggest_layers(trial, depth, space.width)
-    embedding = trial.suggest_int("embedding_dimension_log2", *space.embedding_dimension.exponents)
+def logged_configuration(params: Mapping[str, str]) -> Configuration:
+    """The configuration whose readable parameters were logged as text.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one is not what a trial has.
+    """
     return Configuration(
-        layer_sizes=layer_sizes,
-        embedding_dimension=2**embedding,
-        learning_rate=trial.suggest_float("learning_rate", rates.low, rates.high, log=True),
-        normalize=_suggest_normalize(trial, space),
-        **{
-            name: trial.suggest_float(name, values.low, values.high, log=_is_log(name))
-            for name, values in space.ranking.items()
+        layer_sizes=tuple(map(int, re.findall(r"\d+", params["layer_sizes"]))),
+        values={
+            each.name: each.parse(params[each.name])
+            for each in DIMENSIONS
+            if each.name in params or each.default
         },
     )
 
 
-def _suggest_normalize(trial: BaseTrial, space: SpaceSection) -> bool | None:
-    if space.normalize is None:
-        return None
-    return bool(trial.suggest_categorical("normalize", space.normalize))
-
-
-def _is_log(name: str) -> bool:
-    return RANKING_DIMENSIONS[name] == "logarithmic"
-
-
-def _suggest_layers(trial: BaseTrial, depth: int, widths: WidthRange) -> tuple[int, ...]:
-    low, high = widths.exponents
+def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
+    """The configuration of a trial: its sampler chooses, within the space."""
+    distributions = common_distributions(space)
+    depth = _ask(trial, DEPTH.name, distributions[DEPTH.name])
+    low, high = space.width.exponents
     from_output = []
-    for name in _width_names(depth):
-        low = trial.suggest_int(name, low, high)  # the next layer is at least as wide
+    for name in width_names(depth):
+        low = trial.suggest_int(name + EXPONENT_SUFFIX, low, high)  # as wide as the next, at least
         from_output.append(2**low)
-    return tuple(reversed(from_output))
+    return Configuration(
+        layer_sizes=tuple(reversed(from_output)),
+        values={
+            each.name: each.kind.decode(_ask(trial, each.parameter, distributions[each.parameter]))
+            for each, _ in space.varied
+        },
+    )
 
 
-def _width_names(depth: int) -> Iterator[str]:
-    """The parameters of ``depth`` layers, from the output."""
-    yield f"output_width{EXPONENT_SUFFIX}"
-    for layer in range(1, depth):
-        yield f"hidden_width_{layer}{EXPONENT_SUFFIX}"
+def _ask(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case IntDistribution(low=low, high=high):
+            return trial.suggest_int(name, low, high)
+        case FloatDistribution(low=low, high=high, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+    raise TypeError(f"a trial cannot be asked for a {type(distribution).__name__}")
+
+
+def common_distributions(space: SpaceSection) -> dict[str, BaseDistribution]:
+    """The parameters that every trial has, with the ranges that :func:`suggest` gives them.
+
+    The hidden widths are not among them: not every trial has them, and their ranges depend on
+    the widths after them.
+    """
+    [output_width] = width_names(1)
+    return {
+        DEPTH.name: _distribution(DEPTH, space.depth),
+        output_width + EXPONENT_SUFFIX: _distribution(WIDTH, space.width),
+        **{each.parameter: _distribution(each, values) for each, values in space.varied},
+    }
+
+
+def _distribution(dimension: Dimension, values: Any) -> BaseDistribution:
+    if isinstance(values, Choices):
+        return CategoricalDistribution(values.root)
+    if isinstance(values, PowersOfTwo):
+        return IntDistribution(*values.exponents)
+    if dimension.kind.is_continuous:
+        is_logarithmic = dimension.scale == "logarithmic"
+        return FloatDistribution(values.low, values.high, log=is_logarithmic)
+    return IntDistribution(values.low, values.high)
 
 
 def parameters_of(configuration: Configuration) -> dict[str, int | float]:
@@ -166,21 +169,16 @@ def parameters_of(configuration: Configuration) -> dict[str, int | float]:
         ValueError: a width or the embedding dimension is not a power of two.
     """
     depth = len(configuration.layer_sizes)
-    widths = zip(_width_names(depth), reversed(configuration.layer_sizes), strict=True)
+    widths = zip(width_names(depth), reversed(configuration.layer_sizes), strict=True)
     return {
-        "depth": depth,
-        **{name: _exponent(width) for name, width in widths},
-        "embedding_dimension_log2": _exponent(configuration.embedding_dimension),
-        "learning_rate": configuration.learning_rate,
-        **({} if configuration.normalize is None else {"normalize": configuration.normalize}),
-        **configuration.ranking,
+        DEPTH.name: depth,
+        **{name + EXPONENT_SUFFIX: PowersOfTwo.encode(width) for name, width in widths},
+        **{
+            each.parameter: each.kind.encode(configuration.values[each.name])
+            for each in DIMENSIONS
+            if each.name in configuration.values
+        },
     }
-
-
-def _exponent(value: int) -> int:
-    if value < 1 or value.bit_count() != 1:
-        raise ValueError(f"a width or dimension must be a power of two but got {value}")
-    return value.bit_length() - 1
 
 
 def readable(parameters: Mapping[str, int | float]) -> dict[str, int | float]:
@@ -193,29 +191,8 @@ def readable(parameters: Mapping[str, int | float]) -> dict[str, int | float]:
 
 def _decoded(name: str, value: int | float) -> tuple[str, int | float]:
     if name.endswith(EXPONENT_SUFFIX):
-        return name.removesuffix(EXPONENT_SUFFIX), 2 ** int(value)
+        return name.removesuffix(EXPONENT_SUFFIX), PowersOfTwo.decode(value)
     return name, value
-
-
-def common_distributions(space: SpaceSection) -> dict[str, BaseDistribution]:
-    """The parameters that every trial has, with the ranges that :func:`suggest` gives them.
-
-    The hidden widths are not among them: not every trial has them, and their ranges depend on
-    the widths after them.
-    """
-    rates = space.learning_rate
-    choices = {} if space.normalize is None else {"normalize": space.normalize}
-    return {
-        "depth": IntDistribution(space.depth.low, space.depth.high),
-        "output_width_log2": IntDistribution(*space.width.exponents),
-        "embedding_dimension_log2": IntDistribution(*space.embedding_dimension.exponents),
-        "learning_rate": FloatDistribution(rates.low, rates.high, log=True),
-        **{name: CategoricalDistribution(values) for name, values in choices.items()},
-        **{
-            name: FloatDistribution(values.low, values.high, log=_is_log(name))
-            for name, values in space.ranking.items()
-        },
-    }
 
 
 def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[Configuration]:
@@ -228,17 +205,11 @@ def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[C
         learning_rates: how many, evenly spaced on the logarithmic scale from the lowest to the
             highest; 1 gives their geometric mean.
     """
-    grid = product(
-        _stacks(space),
-        space.embedding_dimension.values,
-        _rates(space.learning_rate, learning_rates),
-    )
-    fixed: dict[str, Any] = {name: values.low for name, values in space.ranking.items()}
-    if space.normalize is not None:
-        fixed["normalize"] = space.normalize[0]
+    names = [each.name for each, _ in space.varied]
+    grid = product(_stacks(space), *(_points(each, learning_rates) for _, each in space.varied))
     return [
-        Configuration(layer_sizes=stack, embedding_dimension=dimension, learning_rate=rate, **fixed)
-        for stack, dimension, rate in grid
+        Configuration(layer_sizes=stack, values=dict(zip(names, values, strict=True)))
+        for stack, *values in grid
     ]
 
 
@@ -248,11 +219,17 @@ def _stacks(space: SpaceSection) -> Iterator[tuple[int, ...]]:
             yield tuple(reversed(from_output))
 
 
-def _rates(rates: LearningRateRange, count: int) -> list[float]:
-    """Evenly spaced rates, each once: in a very narrow range several may be the same number."""
+def _points(values: Any, count: int) -> list[Any]:
+    """The values on a grid; of an open interval evenly spaced ones, each once."""
+    if isinstance(values, PowersOfTwo):
+        return list(values.values)
+    if isinstance(values, Choices):
+        return list(values.root)
+    if not values.is_open:
+        return [values.low]
     if count == 1:
-        spaced = np.sqrt([rates.low * rates.high])
+        spaced = np.sqrt([values.low * values.high])
     else:
-        spaced = np.geomspace(rates.low, rates.high, count)
-    within = np.clip(spaced, rates.low, rates.high)  # rounding may step over an end
-    return [float(rate) for rate in np.unique(within)]
+        spaced = np.geomspace(values.low, values.high, count)
+    within = np.clip(spaced, values.low, values.high)  # rounding may step over an end
+    return [float(value) for value in np.unique(within)]

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from search.config.sections import MAX_EPOCHS, MAX_TRIALS, Epochs, Section
+from search.config.dimensions import Section
+from search.config.sections import MAX_EPOCHS, MAX_TRIALS, Epochs
 
 WarmupEpochs = Annotated[int, Field(ge=0, le=MAX_EPOCHS)]
 StartupTrials = Annotated[int, Field(ge=0, le=MAX_TRIALS)]

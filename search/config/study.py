@@ -16,12 +16,12 @@ from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from search.config.dimensions import Section
 from search.config.problems import did_you_mean, sentences
 from search.config.sections import (
     SAFE_NAME,
     DataSection,
     EnqueuedSection,
-    Section,
     SpaceSection,
     StudySection,
     TrainingSection,
@@ -85,11 +85,12 @@ class StudySpec(Section):
 
     def _loss_problems(self) -> Iterator[str]:
         if self.training.loss == "rating":
-            for name in self.space.ranking:
-                yield (
-                    f"space.{name} must be left out where training.loss is 'rating': it belongs "
-                    "to the losses softmax and in_batch_softmax"
-                )
+            for each, _ in self.space.varied:
+                if each.only_ranking:
+                    yield (
+                        f"space.{each.name} must be left out where training.loss is 'rating': it "
+                        "belongs to the losses softmax and in_batch_softmax"
+                    )
 
     def _enqueue_problems(self) -> Iterator[str]:
         names: dict[str, int] = {}
@@ -135,6 +136,10 @@ class StudySpec(Section):
                 "learning rates (narrow the space or choose another sampler)"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as data: the classes of ranges have no place to be found in."""
+        return _restored, (self.model_dump(), self._text)
+
     @property
     def name(self) -> str:
         """The study's name, safe as the name of a file."""
@@ -165,6 +170,12 @@ class StudySpec(Section):
         """SHA-256 of :attr:`comparable`, in hexadecimal."""
         canonical = json.dumps(self.comparable, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def _restored(content: Content, text: str) -> StudySpec:
+    spec = StudySpec.model_validate(content)
+    spec._text = text
+    return spec
 
 
 def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:

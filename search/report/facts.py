@@ -10,11 +10,11 @@ import optuna
 from optuna.trial import TrialState
 
 from search.analysis.cautions import cautions
-from search.analysis.instability import Region, bounds_of, diverged_trials, unstable_region
+from search.analysis.instability import Region, diverged_trials, unstable_region
 from search.analysis.noise import Sample
 from search.analysis.verdict import Leader, verdict
+from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.next_commands import NextCommands
-from search.config.space import EXPONENT_SUFFIX
 from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import FINISHED_STATES, TrialRecord, best_of
@@ -190,7 +190,7 @@ class Facts:
     @property
     def region(self) -> Region | None:
         """The part of the space that is unstable; None where no limit tells it."""
-        return unstable_region(self.trials, bounds_of(self.spec.space))
+        return unstable_region(self.trials, self.spec.space.bounds)
 
     @property
     def enqueued_best(self) -> TrialRecord | None:

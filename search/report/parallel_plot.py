@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from search.analysis.instability import bounds_of, diverged_trials
+from search.analysis.instability import diverged_trials
 from search.records.trials import TrialRecord
 from search.report.facts import Facts
 from search.report.findings import TOP_SHARE, parallel_finding, parameter_count, top_trials
@@ -61,7 +61,7 @@ def parallel_plot(facts: Facts) -> Plot | None:
 
 def _axes(facts: Facts, trials: Sequence[TrialRecord]) -> list[Json]:
     """An axis for each parameter that every trial has and that varies, then their number."""
-    bounds = bounds_of(facts.spec.space)
+    bounds = facts.spec.space.bounds
     axes = []
     for name in bounds:
         values = [trial.parameters.get(name) for trial in trials]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from search.analysis.instability import Bounds, Region, bounds_of
+from search.analysis.instability import Region
+from search.config.dimensions import Bounds
 from search.records.trials import TrialRecord
 from search.report.facts import Facts
 from search.report.findings import (
@@ -84,7 +85,7 @@ def slice_plots(facts: Facts) -> list[tuple[str, Plot]]:
     upward, unstable = accuracy_window(facts.compared), facts.region
     trials = [*facts.compared, *facts.diverged]
     found = []
-    for name, bounds in bounds_of(facts.spec.space).items():
+    for name, bounds in facts.spec.space.bounds.items():
         having = [trial for trial in trials if name in trial.parameters]
         if bounds.low < bounds.high and len(having) >= LEAST_TRIALS:
             region = unstable if unstable and unstable.parameter == name else None

@@ -64,7 +64,7 @@ def fixed_configurations(count: int, seed: int = SEED) -> list[Configuration]:
     drawn: dict[tuple[Any, ...], Configuration] = {}
     while len(drawn) < count:
         configuration = _draw(space, rng)
-        architecture = (configuration.layer_sizes, configuration.embedding_dimension)
+        architecture = (configuration.layer_sizes, configuration.values["embedding_dimension"])
         drawn.setdefault(architecture, configuration)
     return list(drawn.values())
 
@@ -80,9 +80,11 @@ def _draw(space: SpaceSection, rng: np.random.Generator) -> Configuration:
     low, high = np.log10([space.learning_rate.low, space.learning_rate.high])
     return Configuration(
         layer_sizes=tuple(int(width) for width in widths),
-        embedding_dimension=int(rng.choice(space.embedding_dimension.values)),
-        # Four digits, so that a study file and its trial hold the same number.
-        learning_rate=float(f"{10 ** rng.uniform(low, high):.4g}"),
+        values={
+            "embedding_dimension": int(rng.choice(space.embedding_dimension.values)),
+            # Four digits, so that a study file and its trial hold the same number.
+            "learning_rate": float(f"{10 ** rng.uniform(low, high):.4g}"),
+        },
     )
 
 
@@ -123,8 +125,7 @@ def study_file(
             "[[enqueue]]",
             f'name = "configuration {number}"',
             f"layer_sizes = {list(configuration.layer_sizes)}",
-            f"embedding_dimension = {configuration.embedding_dimension}",
-            f"learning_rate = {configuration.learning_rate!r}",
+            *(f"{name} = {value!r}" for name, value in configuration.values.items()),
         ]
     return "\n".join(lines) + "\n"
 

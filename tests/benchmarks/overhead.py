@@ -68,7 +68,7 @@ def train_all(*, count: int, epochs: int) -> None:
             data.users, data.movies, configuration.model_config(), seed=seed
         )
         config = TrainingConfig(
-            learning_rate=configuration.learning_rate,
+            learning_rate=configuration.values["learning_rate"],
             epochs=epochs,
             validate_every=validate_every(epochs),
         )

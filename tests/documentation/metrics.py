@@ -13,6 +13,7 @@ from deeprec.evaluation.references import ReferenceName
 from deeprec.training.validation import Evaluation
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed
+from search.config.dimensions import DIMENSIONS, PowersOfTwo
 from search.config.space import Configuration, parameters_of, readable
 from search.confirmation.comparison import Confirmation
 from search.confirmation.contenders import Contender, tutorial_contender
@@ -112,13 +113,12 @@ PARAMS = {
     "depth": "dense layers of a tower",
     "output_width": "width of the last layer, the dimension of the final embedding",
     "hidden_width_N": "width of the Nth layer before it, counted from the output",
-    "embedding_dimension": "dimension of the embedding of every feature",
-    "learning_rate": "of the optimizer",
-    "normalize": "whether final embeddings have length 1; if the space varies it, like all below",
-    "temperature": "scores are divided by it before a softmax",
-    "dropout": "share of the final embeddings' elements that a step leaves out",
-    "l2": "times the sum of squares of the weights",
-    "rating_power": "an interaction weighs its rating to this power",
+    **{
+        each.name: each.meaning[:1].lower()
+        + each.meaning[1:]
+        + ("" if each.default else "; if the space varies it")
+        for each in DIMENSIONS
+    },
     "layer_sizes": "the widths as text, input to output",
     "parameter_count": "numbers that both towers learn",
     "epochs": "passes over the rows trained on",
@@ -247,13 +247,7 @@ def _ranking(split: str) -> dict[str, float]:
 def _configuration() -> Configuration:
     return Configuration(
         layer_sizes=(64, 32),
-        embedding_dimension=32,
-        learning_rate=0.1,
-        normalize=True,
-        temperature=0.1,
-        dropout=0.1,
-        l2=0.1,
-        rating_power=2.0,
+        values={each.name: 32 if each.kind is PowersOfTwo else 0.1 for each in DIMENSIONS},
     )
 
 

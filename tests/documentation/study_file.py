@@ -108,7 +108,9 @@ def _kind_and_bounds(key: Schema, schema: Schema) -> tuple[str, str]:
         if choice.get("type") != "null":
             return _kind_and_bounds(choice, schema)
     if "$ref" in key:
-        return _of_range(_model(key["$ref"]), schema)
+        definition = schema["$defs"][key["$ref"].rsplit("/", 1)[-1]]
+        is_range = "properties" in definition
+        return _of_range(definition) if is_range else _kind_and_bounds(definition, schema)
     if "const" in key or "enum" in key:
         values = key.get("enum", [key.get("const")])
         return "text", ", ".join(code(json.dumps(value)) for value in values)
@@ -118,8 +120,8 @@ def _kind_and_bounds(key: Schema, schema: Schema) -> tuple[str, str]:
     return KINDS[key["type"]], _bounds(key)
 
 
-def _of_range(model: type[BaseModel], schema: Schema) -> tuple[str, str]:
-    low = schema["$defs"][model.__name__]["properties"]["low"]
+def _of_range(definition: Schema) -> tuple[str, str]:
+    low = definition["properties"]["low"]
     kind = f"`{{ low, high }}` of {KINDS[low['type']]}s"
     return kind, f"{_bounds(low)}, low at most high"
 
@@ -146,11 +148,13 @@ def _number(value: float) -> str:
 
 
 def meaning(model: type[BaseModel], field: str) -> str:
-    """The docstring under a field.
+    """What a field says of itself, or the docstring under it.
 
     Raises:
         LookupError: there is none.
     """
+    if (described := model.model_fields[field].description) is not None:
+        return described
     for owner in model.__mro__:
         if field in inspect.get_annotations(owner) and field in _docstrings(owner):
             return _docstrings(owner)[field]

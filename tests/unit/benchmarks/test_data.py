@@ -13,7 +13,7 @@ def test_a_seed_gives_the_same_architectures_each_once() -> None:
     assert configurations == fixed_configurations(20)
     assert configurations != fixed_configurations(20, seed=2)
     assert configurations[:5] == fixed_configurations(5)
-    architectures = {(c.layer_sizes, c.embedding_dimension) for c in configurations}
+    architectures = {(c.layer_sizes, c.values["embedding_dimension"]) for c in configurations}
     assert len(architectures) == 20
 
 
@@ -40,13 +40,7 @@ def test_more_trials_than_configurations_can_be_asked_for(tmp_path: Path) -> Non
 def test_the_plain_harness_is_given_the_same_configuration() -> None:
     for configuration in fixed_configurations(20):
         ours = parameters_of(configuration)
-        plain = trial_parameters(
-            {
-                "layer_sizes": configuration.layer_sizes,
-                "embedding_dimension": configuration.embedding_dimension,
-                "learning_rate": configuration.learning_rate,
-            }
-        )
+        plain = trial_parameters({"layer_sizes": configuration.layer_sizes, **configuration.values})
         assert plain["depth"] == ours["depth"]
         assert plain["width_0_log2"] == max(
             exponent for name, exponent in ours.items() if "width" in name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
-from search.config.sections import EnqueuedSection, Range, SpaceSection
+from search.config.sections import EnqueuedSection, SpaceSection, StudySection
 from search.config.workspace import PROJECT
 from search.execution.signals import SIGNALS
 from tests.documentation import commands, exit_codes, metrics, study_file
@@ -50,12 +50,12 @@ def test_every_key_of_a_study_file_is_on_the_page(made: dict[str, str]) -> None:
 
 
 def test_a_key_without_a_docstring_is_refused() -> None:
-    class Undescribed(Range):
+    class Undescribed(StudySection):
         other: float
 
     with pytest.raises(LookupError, match="other has no docstring"):
         study_file.meaning(Undescribed, "other")
-    assert study_file.meaning(Undescribed, "low") == "The lowest value."
+    assert study_file.meaning(Undescribed, "seed").startswith("The origin of every random draw")
 
 
 def test_names_that_nobody_explains_or_logs_are_refused() -> None:

@@ -13,7 +13,6 @@ from search.analysis.cautions import (
     too_few_trials,
     within_noise,
 )
-from search.analysis.instability import bounds_of
 from search.analysis.noise import Deviation, Sample
 from search.analysis.verdict import Leader
 from search.config.study import StudySpec
@@ -78,12 +77,6 @@ def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
 def test_one_end_of_the_widths_is_named_once(spec: StudySpec) -> None:
     [line] = at_the_edge([with_values(output_width=256, hidden_width_1=256)], spec)
     assert line.count("(high)") == 1
-
-
-def test_bounds_are_those_of_the_powers_of_two_inside(tmp_path: Path) -> None:
-    text = FILE.replace("width = { low = 16, high = 256 }", "width = { low = 10, high = 300 }")
-    bounds = bounds_of(made_spec(tmp_path, text).space)["hidden_width_3"]
-    assert (bounds.low, bounds.high, bounds.key) == (16, 256, "space.width")
 
 
 def test_failures_are_counted_with_their_reason() -> None:

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from search.analysis.instability import (
-    Bounds,
-    bounds_of,
     diverged_trials,
     instability,
     unstable_region,
 )
+from search.config.dimensions import Bounds
 from search.records.trials import TrialRecord, TrialState
 from tests.unit.search.report.made import made_spec
 from tests.unit.search.sample_records import trial
@@ -19,7 +18,7 @@ from tests.unit.search.sample_records import trial
 
 @pytest.fixture
 def bounds(tmp_path: Path) -> dict[str, Bounds]:
-    return bounds_of(made_spec(tmp_path).space)
+    return made_spec(tmp_path).space.bounds
 
 
 def trials_with(*rates: tuple[float, TrialState], **others: Any) -> list[TrialRecord]:

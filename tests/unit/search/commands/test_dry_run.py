@@ -18,14 +18,15 @@ from search.config.study import StudySpec
 from search.tracking.destination import Destination
 from tests.unit.search.specs import small_spec
 
+VALUES = {"embedding_dimension": 4, "learning_rate": 0.05}
 REFERENCES = [
     (
         "reference (8,)",
-        Configuration(layer_sizes=(8,), embedding_dimension=4, learning_rate=0.05),
+        Configuration(layer_sizes=(8,), values=VALUES),
     ),
     (
         "reference (8, 4)",
-        Configuration(layer_sizes=(8, 4), embedding_dimension=4, learning_rate=0.05),
+        Configuration(layer_sizes=(8, 4), values=VALUES),
     ),
 ]
 GRID = ('name = "random"', 'name = "grid"\nlearning_rates = 1')
@@ -88,7 +89,7 @@ def test_the_files_configurations_come_first_and_then_the_samplers(tmp_path: Pat
     found = first_configurations(small_spec(tmp_path), 4)
     assert found[:2] == REFERENCES
     assert [origin for origin, _ in found[2:]] == ["random", "random"]
-    assert all(one.embedding_dimension == 4 for _, one in found)
+    assert all(one.values["embedding_dimension"] == 4 for _, one in found)
 
 
 def test_they_depend_on_the_seed_alone(tmp_path: Path) -> None:

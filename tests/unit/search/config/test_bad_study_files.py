@@ -216,7 +216,7 @@ BAD_FILES = {
     "enqueued with what is not searched": (
         entry() + "\ndropout = 0.5\nnormalize = true",
         [
-            "enqueue[0].normalize must be nothing (the space) but got true",
+            "enqueue[0].normalize must be left out (not in the space) but got true",
             "enqueue[0].dropout must be left out (not in the space) but got 0.5",
         ],
     ),

@@ -1,9 +1,11 @@
 """The search space: what a trial may suggest, and the way there and back."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from typing import Any
 
-import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,36 +13,25 @@ from optuna.distributions import IntDistribution
 from optuna.trial import FixedTrial
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
-from search.config.sections import (
-    RANKING_DIMENSIONS,
-    DataSection,
-    DepthRange,
-    DropoutRange,
-    EmbeddingRange,
-    EnqueuedSection,
-    LearningRateRange,
-    PenaltyRange,
-    RatingPowerRange,
-    SpaceSection,
-    StudySection,
-    TemperatureRange,
-    TrainingSection,
-    WidthRange,
-)
+from search.config.dimensions import DEPTH, DIMENSIONS, WIDTH
+from search.config.sections import SpaceSection
 from search.config.space import (
     Configuration,
     common_distributions,
     data_config,
     enqueued_configurations,
     enumerate_configurations,
+    logged_configuration,
     parameters_of,
     readable,
     suggest,
 )
-from search.config.study import StudySpec
+from search.config.workspace import PROJECT
+from tests.unit.search.study_files import SOFTMAX, entry, read
 
 TUTORIAL = SpaceSection()
-DEEPEST = Configuration(layer_sizes=(128, 64, 32), embedding_dimension=32, learning_rate=0.05)
+VALUES = {"embedding_dimension": 32, "learning_rate": 0.05}
+DEEPEST = Configuration(layer_sizes=(128, 64, 32), values=VALUES)
 
 
 class DrawnTrial(FixedTrial):
@@ -64,78 +55,67 @@ class DrawnTrial(FixedTrial):
         self._params[name] = self._draw(st.floats(low, high))
         return super().suggest_float(name, low, high, step=step, log=log)
 
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Any of the choices."""
+        self._params[name] = self._draw(st.sampled_from(list(choices)))
+        return super().suggest_categorical(name, choices)
 
-def bounds(highest: int) -> st.SearchStrategy[list[int]]:
-    return st.lists(st.integers(0, highest), min_size=2, max_size=2).map(sorted)
+
+def ranges(low: float, high: float, *, whole: bool) -> st.SearchStrategy[dict[str, float]]:
+    ends: st.SearchStrategy[float] = st.floats(low, high)
+    if whole:
+        ends = st.integers(int(low), int(high))
+    pairs = st.lists(ends, min_size=2, max_size=2).map(sorted)
+    return pairs.map(lambda pair: {"low": pair[0], "high": pair[1]})
+
+
+def powers(highest: int) -> st.SearchStrategy[dict[str, int]]:
+    found = ranges(0, highest, whole=True)
+    return found.map(lambda ends: {name: 2 ** int(end) for name, end in ends.items()})
 
 
 @st.composite
-def spaces(draw: st.DrawFn, *, deepest: int = 8, widest: int = 12) -> SpaceSection:
+def spaces(
+    draw: st.DrawFn, *, deepest: int = 8, widest: int = 12, further: bool = True
+) -> SpaceSection:
     """Any space that a study file may describe."""
-    depth, width, embedding = draw(bounds(deepest - 1)), draw(bounds(widest)), draw(bounds(10))
-    rates = sorted(draw(st.tuples(st.floats(1e-6, 100), st.floats(1e-6, 100))))
-    return SpaceSection(
-        depth=DepthRange(low=depth[0] + 1, high=depth[1] + 1),
-        width=WidthRange(low=2 ** width[0], high=2 ** width[1]),
-        embedding_dimension=EmbeddingRange(low=2 ** embedding[0], high=2 ** embedding[1]),
-        learning_rate=LearningRateRange(low=rates[0], high=rates[1]),
-    )
+    values: dict[str, Any] = {
+        "depth": draw(ranges(1, deepest, whole=True)),
+        "width": draw(powers(widest)),
+        "embedding_dimension": draw(powers(10)),
+        "learning_rate": draw(ranges(1e-6, 100, whole=False)),
+    }
+    if further:
+        values["normalize"] = draw(st.sampled_from([None, [True], [True, False]]))
+        for name, low in {"temperature": 1e-6, "dropout": 0, "l2": 1e-9, "rating_power": 1}.items():
+            values[name] = draw(st.none() | ranges(low, 0.99 if not low else 100, whole=False))
+    return SpaceSection.model_validate(values)
 
 
 # --- properties of every suggestion -----------------------------------------------------------
 
 
 @given(spaces(), st.data())
-def test_every_suggestion_lies_in_the_space(space: SpaceSection, data: st.DataObject) -> None:
-    configuration = suggest(DrawnTrial(data.draw), space)
-    assert space.depth.contains(len(configuration.layer_sizes))
-    assert set(configuration.layer_sizes) <= set(space.width.values)
-    assert configuration.embedding_dimension in space.embedding_dimension.values
-    assert space.learning_rate.contains(configuration.learning_rate)
-
-
-@given(spaces(), st.data())
-def test_layers_never_widen_toward_the_output(space: SpaceSection, data: st.DataObject) -> None:
-    layer_sizes = suggest(DrawnTrial(data.draw), space).layer_sizes
-    assert list(layer_sizes) == sorted(layer_sizes, reverse=True)
-
-
-@given(spaces(), st.data())
-def test_widths_and_dimensions_are_powers_of_two(space: SpaceSection, data: st.DataObject) -> None:
-    configuration = suggest(DrawnTrial(data.draw), space)
-    for value in (*configuration.layer_sizes, configuration.embedding_dimension):
-        assert math.log2(value).is_integer()
-
-
-@given(spaces(), st.data())
-def test_parameters_and_configurations_are_the_same_thing(
+def test_every_suggestion_lies_in_the_space_and_comes_back(
     space: SpaceSection, data: st.DataObject
 ) -> None:
     trial = DrawnTrial(data.draw)
     configuration = suggest(trial, space)
+    widths = configuration.layer_sizes
+    assert space.depth.contains(len(widths))
+    assert set(widths) <= set(space.width.values)
+    assert list(widths) == sorted(widths, reverse=True)
+    for each in DIMENSIONS:
+        assert not each.problem(getattr(space, each.name), configuration.values.get(each.name))
+
     assert parameters_of(configuration) == trial.params
-    assert suggest(FixedTrial(parameters_of(configuration)), space) == configuration
+    assert suggest(FixedTrial(trial.params), space) == configuration
+    shown = readable(trial.params)
+    assert shown.items() >= configuration.values.items()
+    assert tuple(shown[name] for name in list(shown)[len(widths) : 0 : -1]) == widths
+    logged = {name: str(value) for name, value in shown.items()} | {"layer_sizes": str(widths)}
+    assert logged_configuration(logged) == configuration
 
-
-@given(spaces(), st.data())
-def test_readable_parameters_are_the_configurations_own_numbers(
-    space: SpaceSection, data: st.DataObject
-) -> None:
-    configuration = suggest(DrawnTrial(data.draw), space)
-    shown = readable(parameters_of(configuration))
-    widths = [value for name, value in shown.items() if "width" in name]
-    assert tuple(reversed(widths)) == configuration.layer_sizes
-    assert shown["depth"] == len(configuration.layer_sizes)
-    assert shown["embedding_dimension"] == configuration.embedding_dimension
-    assert shown["learning_rate"] == configuration.learning_rate
-
-
-@given(spaces(), st.data())
-def test_common_distributions_are_those_of_a_suggestion(
-    space: SpaceSection, data: st.DataObject
-) -> None:
-    trial = DrawnTrial(data.draw)
-    suggest(trial, space)
     common = common_distributions(space)
     assert common.items() <= trial.distributions.items()
     assert all("hidden_width" in name for name in trial.distributions.keys() - common.keys())
@@ -144,26 +124,38 @@ def test_common_distributions_are_those_of_a_suggestion(
 # --- examples ---------------------------------------------------------------------------------
 
 
-def test_parameters_are_named_from_the_output() -> None:
-    assert parameters_of(DEEPEST) == {
-        "depth": 3,
-        "output_width_log2": 5,
-        "hidden_width_1_log2": 6,
-        "hidden_width_2_log2": 7,
-        "embedding_dimension_log2": 5,
-        "learning_rate": 0.05,
-    }
-
-
-def test_readable_parameters_are_decoded() -> None:
-    assert readable(parameters_of(DEEPEST)) == {
+def test_parameters_are_named_from_the_output_and_asked_for_in_an_order_that_stays() -> None:
+    # A sampler draws in this order: another one is another search.
+    parameters = parameters_of(DEEPEST)
+    assert list(parameters.items()) == [
+        ("depth", 3),
+        ("output_width_log2", 5),
+        ("hidden_width_1_log2", 6),
+        ("hidden_width_2_log2", 7),
+        ("embedding_dimension_log2", 5),
+        ("learning_rate", 0.05),
+    ]
+    assert readable(parameters) == {
         "depth": 3,
         "output_width": 32,
         "hidden_width_1": 64,
         "hidden_width_2": 128,
-        "embedding_dimension": 32,
-        "learning_rate": 0.05,
+        **VALUES,
     }
+    trial = FixedTrial(parameters)
+    suggest(trial, TUTORIAL)
+    assert list(trial.distributions) == list(parameters)
+    assert trial.distributions["hidden_width_2_log2"] == IntDistribution(6, 8)
+    assert [each.parameter for each in DIMENSIONS[2:]] == [
+        "normalize",
+        "temperature",
+        "dropout",
+        "l2",
+        "rating_power",
+    ]
+    space = SpaceSection(temperature={"low": 0.1, "high": 1}, dropout={"low": 0.1, "high": 0.2})
+    common = common_distributions(space)
+    assert [getattr(common[name], "log", None) for name in list(common)[3:]] == [True, True, False]
 
 
 def test_parameters_of_a_killed_trial_are_readable() -> None:
@@ -171,124 +163,154 @@ def test_parameters_of_a_killed_trial_are_readable() -> None:
     assert readable({"depth": 2, "output_width_log2": 4}) == {"depth": 2, "output_width": 16}
 
 
-def test_a_hidden_width_ranges_from_the_width_after_it() -> None:
-    trial = FixedTrial(parameters_of(DEEPEST))
-    suggest(trial, TUTORIAL)
-    assert trial.distributions["output_width_log2"] == IntDistribution(4, 8)
-    assert trial.distributions["hidden_width_1_log2"] == IntDistribution(5, 8)
-    assert trial.distributions["hidden_width_2_log2"] == IntDistribution(6, 8)
-
-
 @pytest.mark.parametrize("layer_sizes", [(48,), (64, 0), (-2,)])
 def test_only_powers_of_two_have_parameters(layer_sizes: tuple[int, ...]) -> None:
-    configuration = Configuration(
-        layer_sizes=layer_sizes, embedding_dimension=32, learning_rate=0.05
-    )
     with pytest.raises(ValueError, match="must be a power of two but got"):
-        parameters_of(configuration)
+        parameters_of(Configuration(layer_sizes=layer_sizes, values=VALUES))
 
 
 def test_a_configuration_becomes_what_the_recommender_takes() -> None:
-    spec = StudySpec(
-        study=StudySection(name="x"),
-        data=DataSection(split="temporal"),
-        training=TrainingSection(epochs=20, validate_every=4, batch_size=500),
-    )
+    spec = read("[data]\nsplit = 'temporal'\n[training]\nepochs = 20\nbatch_size = 500\n")
     assert DEEPEST.model_config() == ModelConfig(layer_sizes=(128, 64, 32), embedding_dimension=32)
     assert DEEPEST.training_config(spec, seed=7) == TrainingConfig(
-        learning_rate=0.05, epochs=20, validate_every=4, batch_size=500, seed=7
+        learning_rate=0.05, epochs=20, batch_size=500, seed=7
     )
     assert data_config(spec) == DataConfig(split="temporal")
 
-
-RANKING = SpaceSection(
-    depth=DepthRange(low=1, high=1),
-    normalize=(False, True),
-    temperature=TemperatureRange(low=0.1, high=1.0),
-    dropout=DropoutRange(low=0.0, high=0.5),
-    l2=PenaltyRange(low=1e-6, high=1e-3),
-    rating_power=RatingPowerRange(low=1.0, high=5.0),
-)
-
-
-def test_the_dimensions_of_ranking_are_sampled_where_the_space_has_them() -> None:
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    trial = study.ask()
-    configuration = suggest(trial, RANKING)
-    assert parameters_of(configuration) == trial.params
-    assert set(trial.params) >= {"normalize", *RANKING_DIMENSIONS}
-    logarithmic = {
-        name for name in RANKING_DIMENSIONS if getattr(trial.distributions[name], "log", False)
-    }
-    assert logarithmic == {"temperature", "l2"}
-    for name, distribution in common_distributions(RANKING).items():
-        assert trial.distributions[name] == distribution
-
-    plain = study.ask()
-    assert suggest(plain, SpaceSection()).ranking == {}
-    assert not set(plain.params) & {"normalize", *RANKING_DIMENSIONS}
-
-
-def test_a_ranking_configuration_becomes_what_the_recommender_takes() -> None:
-    configuration = Configuration(
-        layer_sizes=(32,),
-        embedding_dimension=16,
-        learning_rate=0.01,
-        normalize=True,
-        temperature=0.2,
-        dropout=0.3,
+    ranking = Configuration(
+        layer_sizes=(32,), values={**VALUES, "normalize": True, "temperature": 0.2, "dropout": 0.3}
     )
-    spec = StudySpec(
-        study=StudySection(name="x"),
-        training=TrainingSection(loss="softmax", optimizer="adam", batch_size=64),
+    assert ranking.model_config() == ModelConfig(
+        layer_sizes=(32,), embedding_dimension=32, normalize=True
     )
-    assert configuration.model_config() == ModelConfig(
-        layer_sizes=(32,), embedding_dimension=16, normalize=True
-    )
-    assert configuration.training_config(spec, seed=2) == TrainingConfig(
-        learning_rate=0.01,
-        loss="softmax",
-        optimizer="adam",
-        batch_size=64,
-        temperature=0.2,
-        dropout=0.3,
-        seed=2,
+    assert ranking.training_config(read(SOFTMAX), seed=2) == TrainingConfig(
+        learning_rate=0.05, loss="softmax", temperature=0.2, dropout=0.3, seed=2
     )
 
 
 def test_enqueued_configurations_keep_names_and_order() -> None:
-    entries = [("b", (64, 32)), ("a", (32,))]
-    spec = StudySpec(
-        study=StudySection(name="x"),
-        enqueue=tuple(
-            EnqueuedSection(name=name, layer_sizes=sizes, embedding_dimension=16, learning_rate=0.1)
-            for name, sizes in entries
-        ),
+    spec = read(entry(name="'b'") + entry(name="'a'", layers="[32]"))
+    assert list(enqueued_configurations(spec).items()) == [
+        ("b", Configuration(layer_sizes=(64, 32), values=VALUES)),
+        ("a", Configuration(layer_sizes=(32,), values=VALUES)),
+    ]
+
+
+# --- the bounds -------------------------------------------------------------------------------
+
+
+def test_bounds_are_those_of_what_can_be_tried() -> None:
+    space = SpaceSection(
+        width={"low": 10, "high": 300}, normalize=[True], dropout={"low": 0, "high": 0.5}
     )
-    configurations = enqueued_configurations(spec)
-    assert [(name, one.layer_sizes) for name, one in configurations.items()] == entries
-    assert {one.embedding_dimension for one in configurations.values()} == {16}
+    bounds = space.bounds
+    assert list(bounds) == [
+        "depth",
+        "output_width",
+        "hidden_width_1",
+        "hidden_width_2",
+        "hidden_width_3",
+        "embedding_dimension",
+        "learning_rate",
+        "dropout",
+    ]
+    width, rate = bounds["hidden_width_3"], bounds["learning_rate"]
+    assert (width.key, width.low, width.high, width.lowest) == ("space.width", 16, 256, 1)
+    assert (width.is_logarithmic, width.is_continuous) == (True, False)
+    assert (rate.is_logarithmic, rate.is_continuous, rate.lowest) == (True, True, None)
+    assert (bounds["dropout"].is_logarithmic, bounds["dropout"].lowest) == (False, 0)
+
+
+# --- one more dimension -----------------------------------------------------------------------
+
+INVENTED = """
+import dataclasses, pickle
+import optuna
+import deeprec.config
+from search.config import dimensions
+
+dimensions.DIMENSIONS += (dimensions.Dimension(
+    name="momentum", meaning="Share of the last step", default=None, at_least=0, at_most=0.9,
+),)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig(deeprec.config.TrainingConfig):
+    momentum: float = 0.0
+
+deeprec.config.TrainingConfig = TrainingConfig
+
+from search.config.space import (
+    enqueued_configurations, logged_configuration, parameters_of, readable, suggest)
+from search.config.study import spec_of_text
+
+def study(text):
+    return spec_of_text(text, name="x", source="x.toml")
+
+def refused(text):
+    try:
+        study(text)
+    except Exception as error:
+        return str(error)
+
+spec = study('''
+[space]
+momentum = { low = 0.1, high = 0.5 }
+[[enqueue]]
+name = "first"
+layer_sizes = [32]
+embedding_dimension = 32
+learning_rate = 0.05
+momentum = 0.3
+''')
+assert pickle.loads(pickle.dumps(spec)) == spec
+assert study("").space_hash != spec.space_hash
+assert spec.space.open_dimensions == ["momentum"]
+assert dimensions.DIMENSIONS[-1].shown(spec.space.momentum) == "0.1 to 0.5, linear"
+assert "momentum.high must be at most 0.9" in refused("[space]\\nmomentum = {low = 0, high = 1}")
+assert "must lie in 0.1 to 0.5" in refused(spec_text := '''
+[space]
+momentum = { low = 0.1, high = 0.5 }
+[[enqueue]]
+name = "first"
+layer_sizes = [32]
+embedding_dimension = 32
+learning_rate = 0.05
+''')
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+configuration = suggest(trial, spec.space)
+assert 0.1 <= trial.params["momentum"] <= 0.5
+assert parameters_of(configuration) == trial.params
+assert configuration.training_config(spec, 0).momentum == trial.params["momentum"]
+first = enqueued_configurations(spec)["first"]
+assert first.training_config(spec, 0).momentum == 0.3
+logged = {name: str(value) for name, value in readable(parameters_of(first)).items()}
+assert logged_configuration(logged | {"layer_sizes": "(32,)"}) == first
+assert (spec.space.bounds["momentum"].low, spec.space.bounds["momentum"].lowest) == (0.1, 0)
+"""
+
+
+def test_one_entry_and_one_field_are_a_new_dimension_everywhere() -> None:
+    subprocess.run([sys.executable, "-c", INVENTED], check=True, cwd=PROJECT)
+
+
+def test_every_dimension_is_a_field_of_the_recommender() -> None:
+    fields = {*ModelConfig.__dataclass_fields__, *TrainingConfig.__dataclass_fields__}
+    assert {each.name for each in DIMENSIONS} <= fields
+    assert [*SpaceSection.model_fields] == [each.name for each in (DEPTH, WIDTH, *DIMENSIONS)]
 
 
 # --- the grid ---------------------------------------------------------------------------------
 
 
-@given(spaces(deepest=3, widest=4), st.integers(1, 4))
+@given(spaces(deepest=3, widest=4, further=False), st.integers(1, 4))
 def test_the_grid_is_the_whole_space_once(space: SpaceSection, learning_rates: int) -> None:
     grid = enumerate_configurations(space, learning_rates)
-    assert len(set(grid)) == len(grid)
-    architectures = {(one.layer_sizes, one.embedding_dimension) for one in grid}
+    assert len({repr(each) for each in grid}) == len(grid)
+    architectures = {(one.layer_sizes, one.values["embedding_dimension"]) for one in grid}
     assert len(architectures) == space.architectures
     for configuration in grid:  # FixedTrial warns, which is an error here, if one is outside
         assert suggest(FixedTrial(parameters_of(configuration)), space) == configuration
-
-
-def test_a_range_too_narrow_for_its_learning_rates_repeats_none() -> None:
-    low = 1e-6
-    space = SpaceSection(learning_rate=LearningRateRange(low=low, high=math.nextafter(low, 1.0)))
-    assert len(rates_of(space, 3)) == 2
-    grid = enumerate_configurations(space, 3)
-    assert len(set(grid)) == len(grid)
 
 
 def test_the_grid_of_the_tutorials_space_is_counted_by_hand() -> None:
@@ -297,17 +319,22 @@ def test_the_grid_of_the_tutorials_space_is_counted_by_hand() -> None:
     assert len(enumerate_configurations(TUTORIAL, 5)) == stacks * 4 * 5
 
 
-def rates_of(space: SpaceSection, learning_rates: int) -> list[float]:
-    grid = enumerate_configurations(space, learning_rates)
-    return sorted({configuration.learning_rate for configuration in grid})
-
-
-def test_learning_rates_of_the_grid_are_evenly_spaced_on_the_logarithmic_scale() -> None:
-    space = SpaceSection(learning_rate=LearningRateRange(low=0.01, high=1.0))
-    assert rates_of(space, 3) == pytest.approx([0.01, 0.1, 1.0])
-    assert rates_of(space, 1) == pytest.approx([0.1])
-
-
-def test_a_fixed_learning_rate_is_one_point() -> None:
-    space = SpaceSection(learning_rate=LearningRateRange(low=0.05, high=0.05))
-    assert rates_of(space, 5) == [0.05]
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        pytest.param(0.01, 1.0, 3, [0.01, 0.1, 1.0], id="evenly spaced on a logarithmic scale"),
+        pytest.param(0.01, 1.0, 1, [0.1], id="the geometric mean"),
+        pytest.param(0.05, 0.05, 5, [0.05], id="a fixed one"),
+        pytest.param(
+            1e-6, math.nextafter(1e-6, 1), 3, [1e-6, math.nextafter(1e-6, 1)], id="too narrow"
+        ),
+    ],
+)
+def test_learning_rates_of_the_grid(
+    low: float, high: float, count: int, expected: list[float]
+) -> None:
+    space = SpaceSection(learning_rate={"low": low, "high": high}, dropout={"low": 0, "high": 0})
+    grid = enumerate_configurations(space, count)
+    assert sorted({one.values["learning_rate"] for one in grid}) == pytest.approx(expected)
+    assert len(grid) == space.architectures * len(expected)
+    assert {one.values["dropout"] for one in grid} == {0}

@@ -77,7 +77,7 @@ def add_trial(
 ) -> None:
     """Adds a trial whose accuracy rises to ``top`` at its last epoch, 0.1 s an epoch."""
     configuration = Configuration(
-        layer_sizes=layers, embedding_dimension=embedding, learning_rate=rate
+        layer_sizes=layers, values={"embedding_dimension": embedding, "learning_rate": rate}
     )
     width = optuna.distributions.IntDistribution(*spec.space.width.exponents)
     parameters = parameters_of(configuration)

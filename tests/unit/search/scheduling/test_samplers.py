@@ -12,23 +12,16 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
-from search.config.sections import (
-    DepthRange,
-    EmbeddingRange,
-    EnqueuedSection,
-    LearningRateRange,
-    SpaceSection,
-    StudySection,
-    WidthRange,
-)
+from search.config.sections import SpaceSection, StudySection
 from search.config.space import Configuration, enqueued_configurations, parameters_of, suggest
-from search.config.strategies import GridOptions, MedianOptions, NoPrunerOptions
+from search.config.strategies import MedianOptions
 from search.config.study import StudySpec, override
 from search.records.errors import InputError
 from search.scheduling.grid import ListSampler
 from search.scheduling.samplers import make_grid, make_pruner, make_sampler, sampler_of_next
 from search.scheduling.seeds import derive_seed
 from search.storage.trials import tried_by
+from tests.unit.search.study_files import entry, read
 
 HAS_CMAES = importlib.util.find_spec("cmaes") is not None
 needs_cmaes = pytest.mark.skipif(not HAS_CMAES, reason="needs the extra 'samplers'")
@@ -36,10 +29,7 @@ needs_cmaes = pytest.mark.skipif(not HAS_CMAES, reason="needs the extra 'sampler
 SAMPLERS = ["tpe", "random", "grid", pytest.param("cmaes", marks=needs_cmaes), "nsgaii"]
 PRUNERS = ["median", "hyperband", "successive_halving", "percentile", "patient", "none"]
 
-REFERENCE = EnqueuedSection(
-    name="tutorial (64, 32)", layer_sizes=(64, 32), embedding_dimension=32, learning_rate=0.05
-)
-TUTORIAL = StudySpec(study=StudySection(name="tutorial", seed=1), enqueue=(REFERENCE,))
+TUTORIAL = read("[study]\nname = 'tutorial'\nseed = 1\n" + entry())
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +48,7 @@ def accuracy(configuration: Configuration, epoch: int) -> float:
 
     A learning rate that is too high gets worse with every epoch, so that patience ends.
     """
-    distance = math.log10(configuration.learning_rate / 0.1)
+    distance = math.log10(configuration.values["learning_rate"] / 0.1)
     depth_penalty = 0.02 * abs(len(configuration.layer_sizes) - 2)
     overshoot = 0.02 * max(distance, 0) * epoch
     return 0.4 - 0.1 * abs(distance) - depth_penalty - overshoot - 1 / (10 + epoch)
@@ -124,11 +114,16 @@ STARTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialStat
 def test_twenty_trials_of_any_sampler_and_pruner(
     sampler: str, pruner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    search = Search(override(TUTORIAL, sampler=sampler, pruner=pruner)).run(20)
+    spec = override(TUTORIAL, sampler=sampler, pruner=pruner)
+    search = Search(spec).run(20)
     assert search.states[TrialState.COMPLETE] + search.states[TrialState.PRUNED] == 20
-    assert search.parameters[0] == parameters_of(enqueued_configurations(TUTORIAL)[REFERENCE.name])
+    [first] = enqueued_configurations(spec).values()
+    assert search.parameters[0] == parameters_of(first)
     assert (search.states[TrialState.PRUNED] > 0) == (pruner != "none")
     assert caplog.messages == []
+    if pruner in ("median", "hyperband"):  # a search that is cut in two is the uncut search
+        cut = Search(spec).run(13).run(7)
+        assert (cut.parameters, cut.states) == (search.parameters, search.states)
 
 
 @pytest.fixture(scope="module")
@@ -138,31 +133,14 @@ def database() -> RDBStorage:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_search_in_a_database_is_the_same(sampler: str, database: RDBStorage) -> None:
+def test_a_search_depends_on_its_seed_and_not_on_its_storage(
+    sampler: str, database: RDBStorage
+) -> None:
     study = StudySection(name=sampler, seed=1)
     spec = override(TUTORIAL.model_copy(update={"study": study}), sampler=sampler)
-    stored = Search(spec, database).run(13)
-    assert stored.parameters == Search(spec).run(13).parameters
-
-
-# --- determinism ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pruner", ["median", "hyperband"])
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_search_that_was_cut_in_two_is_the_uncut_search(sampler: str, pruner: str) -> None:
-    spec = override(TUTORIAL, sampler=sampler, pruner=pruner)
-    uncut = Search(spec).run(20)
-    cut = Search(spec).run(13).run(7)
-    assert cut.parameters == uncut.parameters
-    assert cut.states == uncut.states
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_another_seed_is_another_search(sampler: str) -> None:
-    spec = override(TUTORIAL, sampler=sampler)
-    one, other = Search(spec).run(10), Search(override(spec, seed=2)).run(10)
-    assert one.parameters[1:] != other.parameters[1:]
+    in_memory = Search(spec).run(13).parameters
+    assert Search(spec, database).run(13).parameters == in_memory
+    assert Search(override(spec, seed=2)).run(13).parameters[1:] != in_memory[1:]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", pytest.param("cmaes", marks=needs_cmaes), "nsgaii"])
@@ -197,8 +175,7 @@ def test_every_option_of_a_sampler_works_without_a_warning(options: dict[str, An
 def test_cmaes_goes_on_when_the_depths_of_the_first_trials_agree() -> None:
     # Optuna's own CMA-ES takes hidden_width_1 into its dimensions as long as all trials have the
     # same range for it, and draws at random for ever once one has not.
-    space = SpaceSection(depth=DepthRange(low=2, high=2))
-    spec = TUTORIAL.model_copy(update={"space": space})
+    spec = TUTORIAL.model_copy(update={"space": SpaceSection(depth={"low": 2, "high": 2})})
     search = Search(override(spec, sampler="cmaes", pruner="none")).run(40)
     generations = [trial.system_attrs.get("cma:generation") for trial in search.study.trials]
     assert generations[-1] is not None
@@ -221,79 +198,68 @@ def test_a_trial_is_not_pruned_before_its_warm_up() -> None:
 
 # --- the grid ---------------------------------------------------------------------------------
 
-SMALL = StudySpec(
-    study=StudySection(name="small"),
-    space=SpaceSection(
-        depth=DepthRange(low=1, high=2),
-        width=WidthRange(low=16, high=32),
-        embedding_dimension=EmbeddingRange(low=16, high=16),
-        learning_rate=LearningRateRange(low=0.01, high=0.1),
-    ),
-    sampler=GridOptions(learning_rates=2),
-    pruner=NoPrunerOptions(),
-)
-SMALL_SIZE = (2 + 3) * 2
+GRID = """
+[study]
+name = "small"
+[space]
+depth = { low = 1, high = 2 }
+width = { low = 16, high = 32 }
+embedding_dimension = { low = 16, high = 16 }
+learning_rate = { low = 0.01, high = 0.1 }
+[pruner]
+name = "none"
+[sampler]
+name = "grid"
+learning_rates = 2
+"""
+SMALL = read(GRID)
+SIZE = (2 + 3) * 2
 
-ON_GRID = EnqueuedSection(
-    name="on the grid", layer_sizes=(32, 16), embedding_dimension=16, learning_rate=0.01
-)
-OFF_GRID = EnqueuedSection(
-    name="off the grid", layer_sizes=(32, 16), embedding_dimension=16, learning_rate=0.05
-)
+
+def enqueuing(rate: str) -> StudySpec:
+    """A grid that holds an enqueued configuration, if the rate is 0.01 or 0.1."""
+    return read(GRID + entry(layers="[32, 16]", embedding="16", rate=rate))
+
+
+def remaining(search: Search) -> int:
+    return make_grid(search.spec).remaining(search.study)
 
 
 def distinct(search: Search) -> set[frozenset[tuple[str, Any]]]:
     return {frozenset(parameters.items()) for parameters in search.parameters}
 
 
-def test_the_grid_is_tried_once_and_then_exhausted() -> None:
+def test_the_grid_is_tried_once_in_an_order_of_the_seed_and_then_exhausted() -> None:
     search = Search(SMALL)
-    remaining = []
-    for _ in range(SMALL_SIZE):
-        remaining.append(make_grid(SMALL).remaining(search.study))
+    left = []
+    for _ in range(SIZE):
+        left.append(remaining(search))
         search.run(1)
-    assert remaining == list(range(SMALL_SIZE, 0, -1))
-    assert make_grid(SMALL).remaining(search.study) == 0
-    assert len(distinct(search)) == SMALL_SIZE
-
-
-def test_a_trial_beyond_the_grid_says_so() -> None:
-    search = Search(SMALL).run(SMALL_SIZE)
+    assert left == list(range(SIZE, 0, -1))
+    assert remaining(search) == 0
+    assert len(distinct(search)) == SIZE
+    assert search.parameters != Search(override(SMALL, seed=5)).run(SIZE).parameters
+    assert search.parameters == Search(SMALL).run(4).run(SIZE - 4).parameters
     with pytest.raises(RuntimeError, match="the grid is exhausted: all of its 10 configurations"):
         search.run(1)
-
-
-def test_a_grid_that_is_resumed_goes_on_in_the_same_order() -> None:
-    cut = Search(SMALL).run(4).run(3)
-    assert cut.parameters == Search(SMALL).run(7).parameters
-
-
-def test_the_order_depends_on_the_seed_of_the_study_alone() -> None:
-    first = Search(SMALL).run(SMALL_SIZE).parameters
-    assert first != Search(override(SMALL, seed=5)).run(SMALL_SIZE).parameters
 
 
 def test_another_seed_halfway_repeats_nothing() -> None:
     search = Search(SMALL).run(5)
     search.spec = override(SMALL, seed=5)
-    search.run(SMALL_SIZE - 5)
-    assert len(distinct(search)) == SMALL_SIZE
+    assert len(distinct(search.run(SIZE - 5))) == SIZE
 
 
-def test_an_enqueued_configuration_on_the_grid_is_not_repeated() -> None:
-    spec = SMALL.model_copy(update={"enqueue": (ON_GRID,)})
-    search = Search(spec)
-    assert make_grid(spec).remaining(search.study) == SMALL_SIZE - 1  # it waits already
-    search.run(SMALL_SIZE)
-    assert len(distinct(search)) == SMALL_SIZE
-    assert make_grid(spec).remaining(search.study) == 0
-
-
-def test_an_enqueued_configuration_off_the_grid_takes_nothing_from_it() -> None:
-    spec = SMALL.model_copy(update={"enqueue": (OFF_GRID,)})
-    search = Search(spec).run(SMALL_SIZE + 1)
-    assert len(distinct(search)) == SMALL_SIZE + 1
-    assert search.parameters[0]["learning_rate"] == 0.05
+@pytest.mark.parametrize(("rate", "size"), [("0.01", SIZE), ("0.05", SIZE + 1)])
+def test_an_enqueued_configuration_is_not_repeated_and_takes_no_other_from_the_grid(
+    rate: str, size: int
+) -> None:
+    search = Search(enqueuing(rate))
+    assert remaining(search) == size - 1  # what is enqueued waits already
+    search.run(size)
+    assert search.parameters[0]["learning_rate"] == float(rate)
+    assert len(distinct(search)) == size
+    assert remaining(search) == 0
 
 
 def test_trials_that_run_side_by_side_choose_different_configurations() -> None:
@@ -301,9 +267,11 @@ def test_trials_that_run_side_by_side_choose_different_configurations() -> None:
     study = optuna.load_study(
         study_name=SMALL.name, storage=search.storage, sampler=make_sampler(SMALL, 0)
     )
-    trials = [study.ask() for _ in range(SMALL_SIZE)]  # none has suggested anything yet
-    assert make_grid(SMALL).remaining(study) == 0
-    assert len({suggest(trial, SMALL.space) for trial in trials}) == SMALL_SIZE
+    trials = [study.ask() for _ in range(SIZE)]  # none has suggested anything yet
+    assert remaining(search) == 0
+    suggested = [parameters_of(suggest(trial, SMALL.space)) for trial in trials]
+    assert suggested == [tried_by(trial) for trial in study.trials]
+    assert len(distinct(search)) == SIZE
 
 
 def test_a_failed_configuration_does_not_hold_up_the_others() -> None:
@@ -311,8 +279,7 @@ def test_a_failed_configuration_does_not_hold_up_the_others() -> None:
     failed = search.study.ask()
     suggest(failed, SMALL.space)
     search.study.tell(failed, state=TrialState.FAIL)
-    search.run(SMALL_SIZE - 2)
-    assert len(distinct(search)) == SMALL_SIZE
+    assert len(distinct(search.run(SIZE - 2))) == SIZE
 
 
 def test_what_was_left_of_a_killed_trial_is_completed() -> None:
@@ -320,15 +287,14 @@ def test_what_was_left_of_a_killed_trial_is_completed() -> None:
     search.study.enqueue_trial({"depth": 2, "output_width_log2": 4})
     search.run(1)
     assert search.parameters[0].items() >= {"depth": 2, "output_width_log2": 4}.items()
-    search.run(SMALL_SIZE - 1)
-    assert len(distinct(search)) == SMALL_SIZE
+    assert len(distinct(search.run(SIZE - 1))) == SIZE
     search.study.enqueue_trial({"depth": 2, "output_width_log2": 4})
     search.run(1)  # nothing new agrees with it: one is run again
-    assert search.states[TrialState.COMPLETE] == SMALL_SIZE + 1
+    assert search.states[TrialState.COMPLETE] == SIZE + 1
 
 
 def test_what_a_killed_trial_tried_is_known_before_it_suggested_anything() -> None:
-    search = Search(SMALL.model_copy(update={"enqueue": (OFF_GRID,)}))
+    search = Search(enqueuing("0.05"))
     study = optuna.load_study(
         study_name=SMALL.name, storage=search.storage, sampler=make_sampler(SMALL, 0)
     )
@@ -344,57 +310,62 @@ def test_only_a_grid_study_has_a_grid() -> None:
         make_grid(TUTORIAL)
 
 
+# --- several workers, and what was tried ------------------------------------------------------
+
+
+def searched(spec: StudySpec, trials: int, *, others_run: bool) -> optuna.Study:
+    study = optuna.create_study(direction="maximize")
+    for number in range(trials):
+        study.sampler = make_sampler(spec, derive_seed(1, number), others_run=others_run)
+        trial = study.ask()
+        study.tell(trial, accuracy(suggest(trial, spec.space), epoch=30))
+    return study
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_one_worker_draws_the_same_whether_or_not_there_may_be_others(sampler: str) -> None:
     """What is set for several workers changes nothing while no other trial runs."""
-
-    def drawn(*, others_run: bool) -> list[dict[str, Any]]:
-        spec = override(TUTORIAL, sampler=sampler)
-        study = optuna.create_study(direction="maximize")
-        for number in range(16):
-            study.sampler = make_sampler(spec, derive_seed(1, number), others_run=others_run)
-            trial = study.ask()
-            study.tell(trial, accuracy(suggest(trial, spec.space), epoch=30))
-        return [trial.params for trial in study.trials]
-
-    assert drawn(others_run=True) == drawn(others_run=False)
+    spec = override(TUTORIAL, sampler=sampler)
+    alone, beside = (searched(spec, 16, others_run=others_run) for others_run in (False, True))
+    assert [trial.params for trial in alone.trials] == [trial.params for trial in beside.trials]
 
 
 def test_several_workers_do_not_all_try_what_looks_best() -> None:
     """TPE, with many trials running at the best point, goes elsewhere than it would without."""
 
     def next_rate(*, others_run: bool) -> float:
-        study = optuna.create_study(direction="maximize")
-        for number in range(16):
-            study.sampler = make_sampler(TUTORIAL, derive_seed(1, number), others_run=others_run)
-            trial = study.ask()
-            study.tell(trial, accuracy(suggest(trial, TUTORIAL.space), epoch=30))
+        study = searched(TUTORIAL, 16, others_run=others_run)
         for _ in range(20):
             study.enqueue_trial(study.best_params)
             suggest(study.ask(), TUTORIAL.space)  # RUNNING from now on
         study.sampler = make_sampler(TUTORIAL, 7, others_run=others_run)
-        return suggest(study.ask(), TUTORIAL.space).learning_rate
+        trial = study.ask()
+        suggest(trial, TUTORIAL.space)
+        return float(trial.params["learning_rate"])
 
     assert next_rate(others_run=True) != next_rate(others_run=False)
+
+
+FINITE = """
+[space]
+depth = { low = 1, high = 1 }
+width = { low = 16, high = 64 }
+embedding_dimension = { low = 16, high = 32 }
+learning_rate = { low = 0.05, high = 0.05 }
+"""
 
 
 @pytest.mark.parametrize(
     "name", ["tpe", "random", pytest.param("cmaes", marks=needs_cmaes), "nsgaii"]
 )
 def test_of_a_finite_space_nothing_is_tried_twice_before_all_is_tried(name: str) -> None:
-    space = SpaceSection(
-        depth=DepthRange(low=1, high=1),
-        width=WidthRange(low=16, high=64),
-        embedding_dimension=EmbeddingRange(low=16, high=32),
-        learning_rate=LearningRateRange(low=0.05, high=0.05),
-    )
-    spec = override(TUTORIAL.model_copy(update={"space": space, "enqueue": ()}), sampler=name)
+    spec = override(read(FINITE), sampler=name)
     study = optuna.create_study(direction="maximize")
     for place in range(8):
         trials = study.get_trials(deepcopy=False)
         study.sampler = sampler_of_next(study, trials, spec, place, others_run=False)
         trial = study.ask()
-        study.tell(trial, accuracy(suggest(trial, space), epoch=30))
+        study.tell(trial, accuracy(suggest(trial, spec.space), epoch=30))
     tried = [frozenset(trial.params.items()) for trial in study.trials]
     assert len(set(tried[:6])) == 6, "three widths and two embedding dimensions"
     assert len(tried) == 8

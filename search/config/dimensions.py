@@ -1,0 +1,386 @@
+"""What a study may vary: every dimension of the search space, described once.
+
+From the description follow a dimension's keys in ``[space]`` and ``[[enqueue]]``, their checks and
+their documentation, its parameter in Optuna, how it is suggested and listed in a grid, its bounds,
+and how it is shown and read again. A new number of the training is one entry of
+:data:`DIMENSIONS`, and a field of its name in :class:`deeprec.config.TrainingConfig`.
+
+This module imports neither deeprec nor optuna, so that a file is checked before anything slow.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, model_validator
+
+Scale = Literal["linear", "logarithmic"]
+
+EXPONENT_SUFFIX = "_log2"
+
+
+class Section(BaseModel):
+    """A table of the study file: immutable, strictly typed, without unknown keys or NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Range(Section):
+    """An interval ``[low, high]``, both ends included; ``low == high`` fixes the value."""
+
+    VALUE: ClassVar[type] = float
+    SUFFIX: ClassVar[str] = ""
+    IN_SPACE: ClassVar[str] = ""
+    is_continuous: ClassVar[bool] = True
+
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(
+                f"must have low at most high but got low = {self.low} and high = {self.high}"
+            )
+        return self
+
+    def contains(self, value: float) -> bool:
+        """Whether the value is one of them."""
+        return self.low <= value <= self.high
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is more than one value."""
+        return self.ends[0] < self.ends[1]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return self.low, self.high
+
+    @property
+    def rule(self) -> str:
+        """What a value must do."""
+        return f"lie in {self.low} to {self.high}"
+
+    def __str__(self) -> str:
+        """Such as ``0.1 to 1``."""
+        return f"{self.low:g} to {self.high:g}"
+
+    @staticmethod
+    def encode(value: Any) -> Any:
+        """The value as a sampler has it."""
+        return value
+
+    @staticmethod
+    def decode(value: Any) -> Any:
+        """The value of what a sampler has."""
+        return value
+
+
+class WholeNumbers(Range):
+    """The whole numbers of an interval."""
+
+    VALUE = int
+    is_continuous = False
+
+    low: int
+    high: int
+
+
+class PowersOfTwo(WholeNumbers):
+    """The powers of two in an interval; a sampler has exponents, so that it sees their order."""
+
+    SUFFIX = EXPONENT_SUFFIX
+    IN_SPACE = ": the powers of two in the range"
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> Self:
+        lowest, highest = self.exponents
+        if lowest > highest:
+            raise ValueError(
+                f"must contain a power of two but got low = {self.low} and high = {self.high} "
+                f"(nearest: {2**highest} and {2**lowest})"
+            )
+        return self
+
+    @property
+    def exponents(self) -> tuple[int, int]:
+        """Base-2 logarithms of the smallest and the largest power of two in the interval."""
+        return (self.low - 1).bit_length(), self.high.bit_length() - 1
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The powers of two in the interval, ascending."""
+        lowest, highest = self.exponents
+        return tuple(2**exponent for exponent in range(lowest, highest + 1))
+
+    def contains(self, value: float) -> bool:
+        """Whether the value is one of them."""
+        return value in self.values
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return self.values[0], self.values[-1]
+
+    @property
+    def rule(self) -> str:
+        """What a value must do."""
+        return f"be one of {self}"
+
+    def __str__(self) -> str:
+        """Such as ``16, 32``."""
+        return ", ".join(map(str, self.values))
+
+    @staticmethod
+    def encode(value: int) -> int:
+        """The exponent; ValueError where there is none."""
+        if value < 1 or value.bit_count() != 1:
+            raise ValueError(f"a width or dimension must be a power of two but got {value}")
+        return value.bit_length() - 1
+
+    @staticmethod
+    def decode(value: float) -> int:
+        """The power."""
+        return 1 << int(value)
+
+
+class Choices(RootModel[tuple[bool, ...]]):
+    """Whether something is done: true, false, or both."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+    VALUE: ClassVar[type] = bool
+    SUFFIX: ClassVar[str] = ""
+    IN_SPACE: ClassVar[str] = ": the choices"
+    is_continuous: ClassVar[bool] = False
+    encode = decode = staticmethod(bool)
+
+    root: tuple[bool, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _check_each_once(self) -> Self:
+        if len(set(self.root)) < len(self.root):
+            raise ValueError(f"must name each choice once but got {list(self.root)}")
+        return self
+
+    def contains(self, value: bool) -> bool:
+        """Whether the value is one of them."""
+        return value in self.root
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is more than one value."""
+        return len(self.root) > 1
+
+    @property
+    def rule(self) -> str:
+        """What a value must do."""
+        return f"be {self}"
+
+    def __str__(self) -> str:
+        """Such as ``true or false``."""
+        return " or ".join(map(in_toml, self.root))
+
+
+Values = Range | Choices
+"""What ``[space]`` holds of a dimension."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Where the values of a parameter with an order may lie in a study."""
+
+    key: str
+    """The key of the study file, such as ``space.width``."""
+
+    low: float
+    """The smallest value a trial can have."""
+
+    high: float
+    """The largest."""
+
+    is_logarithmic: bool
+    """Whether people read it on a logarithmic scale."""
+
+    is_continuous: bool
+    """Whether it takes every value in between."""
+
+    lowest: float | None
+    """The smallest value that makes sense at all; None where there is no such value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """One thing that a study may vary."""
+
+    name: str
+    """The key in the study file, and the field of the recommender's configuration."""
+
+    meaning: str
+    """What a value is, for people."""
+
+    kind: type[Values] = Range
+    """What is given of it, and tried."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    """What a file may give."""
+
+    default: tuple[float, float] | None = None
+    """Lowest and highest value where a file says nothing; None, "not searched", is left out of
+    what makes trials comparable, so that the studies of before can still be resumed."""
+
+    scale: Scale = "linear"
+    """What a sampler and a picture divide evenly."""
+
+    only_ranking: bool = False
+    """Whether the loss ``rating`` has no such thing."""
+
+    @property
+    def parameter(self) -> str:
+        """What a sampler calls it."""
+        return self.name + self.kind.SUFFIX
+
+    def space_field(self) -> tuple[Any, Any]:
+        """Type and field of the key in ``[space]``."""
+        model: Any = self.kind
+        if issubclass(self.kind, Range):
+            end, name = (self.kind.VALUE, self._limited()), f"{self.name}_range"
+            model = create_model(name, __base__=self.kind, low=end, high=end)
+        is_sampled_so = self.kind.is_continuous and self.scale == "logarithmic"
+        scale = "; sampled on a logarithmic scale" if is_sampled_so else ""
+        description = f"{self.meaning}{self.kind.IN_SPACE}{scale}."
+        if self.default is None:
+            return model | None, Field(default=None, description=description)
+        default = model(low=self.default[0], high=self.default[1])
+        return model, Field(default=default, description=description)
+
+    def value_field(self) -> tuple[Any, Any]:
+        """Type and field of the key in ``[[enqueue]]``; left out where the space has none."""
+        if self.default is not None:
+            return self.kind.VALUE, self._limited(description=f"{self.meaning}.")
+        description = f"{self.meaning}; given where the space varies it."
+        return self.kind.VALUE | None, self._limited(default=None, description=description)
+
+    def _limited(self, **options: Any) -> Any:
+        return Field(ge=self.at_least, gt=self.above, le=self.at_most, **options)
+
+    def problem(self, values: Values | None, given: Any) -> str | None:
+        """Why the values of a space (None: it does not vary this) do not hold the given one."""
+        if values is None:
+            rule = None if given is None else "be left out (not in the space)"
+        else:
+            is_held = given is not None and values.contains(given)
+            rule = None if is_held else f"{values.rule} (the space)"
+        return rule and f"{self.name} must {rule} but got {in_toml(given)}"
+
+    def shown(self, values: Values) -> str:
+        """Such as ``0.1 to 1, logarithmic``."""
+        return f"{values}, {self.scale}" if self.kind.is_continuous else str(values)
+
+    def parse(self, text: str) -> Any:
+        """The value that ``str`` made the text of; ValueError where there is none."""
+        if self.kind.VALUE is not bool:
+            return self.kind.VALUE(text)
+        if text not in ("True", "False"):
+            raise ValueError(f"{self.name} must be True or False but got {text!r}")
+        return text == "True"
+
+    def bounds(self, values: Range) -> Bounds:
+        """Where values may lie that have an order."""
+        low, high = values.ends
+        return Bounds(
+            key=f"space.{self.name}",
+            low=low,
+            high=high,
+            is_logarithmic=self.scale == "logarithmic",
+            is_continuous=self.kind.is_continuous,
+            lowest=self.at_least,
+        )
+
+
+DEPTH = Dimension(
+    name="depth",
+    meaning="How many dense layers a tower has",
+    kind=WholeNumbers,
+    default=(1, 4),
+    at_least=1,
+    at_most=8,
+)
+WIDTH = Dimension(
+    name="width",
+    meaning="How wide a layer is, never widening toward the output",
+    kind=PowersOfTwo,
+    default=(16, 256),
+    at_least=1,
+    at_most=4096,
+    scale="logarithmic",
+)
+"""Together they are the layers of a tower, and the parameters of :func:`width_names`."""
+
+DIMENSIONS: tuple[Dimension, ...] = (
+    Dimension(
+        name="embedding_dimension",
+        meaning="Dimension of the embedding of every feature",
+        kind=PowersOfTwo,
+        default=(16, 128),
+        at_least=1,
+        at_most=1024,
+        scale="logarithmic",
+    ),
+    Dimension(
+        name="learning_rate",
+        meaning="Learning rate of the optimizer",
+        default=(0.005, 1.0),
+        above=0,
+        at_most=100,
+        scale="logarithmic",
+    ),
+    Dimension(
+        name="normalize",
+        meaning="Whether final embeddings have length 1, so that a score is a cosine",
+        kind=Choices,
+    ),
+    Dimension(
+        name="temperature",
+        meaning="Scores are divided by it before a softmax",
+        above=0,
+        at_most=1000,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
+    Dimension(
+        name="dropout",
+        meaning="Share of the final embeddings' elements that a training step leaves out",
+        at_least=0.0,
+        at_most=0.99,
+        only_ranking=True,
+    ),
+    Dimension(
+        name="l2",
+        meaning="Times the sum of squares of the weights",
+        above=0,
+        at_most=1000,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
+    Dimension(
+        name="rating_power",
+        meaning="An interaction weighs its rating (in 0..1) to this power in a softmax",
+        above=0,
+        at_most=100,
+        only_ranking=True,
+    ),
+)
+"""All but the layers, in the order in which a trial is asked for them."""
+
+
+def width_names(depth: int) -> list[str]:
+    """The names of the widths of ``depth`` layers, counted from the output."""
+    return ["output_width", *(f"hidden_width_{layer}" for layer in range(1, depth))]
+
+
+def in_toml(value: bool | float | None) -> str:
+    """A value as a study file has it."""
+    return "nothing" if value is None else str(value).lower()
