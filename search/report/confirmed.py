@@ -7,13 +7,9 @@ from search.analysis.noise import Deviation, Sample
 from search.analysis.verdict import Leader
 from search.config.study import StudySpec
 from search.confirmation.comparison import test_samples
-from search.confirmation.contenders import (
-    TUTORIAL,
-    reference_contender,
-    tutorial_contender,
-)
+from search.confirmation.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.records.results import TEST_METRIC, ConfirmationRecord, RetrainRecord
-from search.records.trials import TrialRecord, depth_of
+from search.records.trials import TrialRecord
 from search.storage.results import (
     SECONDS,
     Ledger,
@@ -33,47 +29,26 @@ class ContenderResult:
     """A configuration that was trained with several seeds on the training rows.
 
     Attributes:
+        name: for people, such as ``trial 12 (64, 32)``.
         trial: number of the trial; None for the study's reference configuration.
         layer_sizes: as text; empty where unknown.
         epochs: of each training.
         value_of_search: what the search saw; None for the reference.
         sample: validation top-100 accuracies, one a seed.
-        name: for people, such as ``trial 12 (64, 32)``.
     """
 
+    name: str
     trial: int | None
     layer_sizes: str
     epochs: int
     value_of_search: float | None
     sample: Sample
-    name: str
-
-    @property
-    def depth(self) -> int:
-        """The number of layers; 0 where it is unknown."""
-        return depth_of(self.layer_sizes)
-
-    @property
-    def is_unstable(self) -> bool:
-        """Whether a training collapsed."""
-        return not self.sample.is_stable
-
-    @property
-    def short_name(self) -> str:
-        """For axes, such as ``trial 12``."""
-        return "reference" if self.trial is None else f"trial {self.trial}"
 
 
 def contender_results(
     ledger: Ledger, trials: Sequence[TrialRecord], spec: StudySpec
 ) -> list[ContenderResult]:
-    """Every contender so far: stable trials, the highest mean first, unstable ones, the reference.
-
-    Args:
-        ledger: of the study.
-        trials: all of the study.
-        spec: its file.
-    """
+    """Every contender: stable trials, the highest mean first, unstable ones, the reference."""
     values: dict[tuple[str, int], dict[int, float | None]] = {}
     for key, result in kept_validations(ledger).items():
         of_one = values.setdefault((key.contender, key.epochs), {})
@@ -92,27 +67,22 @@ def _result(
     trials: Mapping[int, TrialRecord],
     spec: StudySpec,
 ) -> ContenderResult:
-    sample = Sample.of(_without_collapsed([values[seed] for seed in sorted(values)]))
-    if not key.startswith(TRIAL):
+    number = trial = None
+    if key.startswith(TRIAL):
+        number = int(key.removeprefix(TRIAL))
+        trial = trials.get(number)
+        layer_sizes = trial.layer_sizes if trial else ""
+        name = f"trial {number} {layer_sizes}".rstrip()
+    else:
         reference = tutorial_contender() if key == TUTORIAL else reference_contender(spec)
-        return ContenderResult(
-            trial=None,
-            layer_sizes=str(reference.model.layer_sizes),
-            epochs=epochs,
-            value_of_search=None,
-            sample=sample,
-            name=reference.name,
-        )
-    number = int(key.removeprefix(TRIAL))
-    trial = trials.get(number)
-    layer_sizes = trial.layer_sizes if trial else ""
+        name, layer_sizes = reference.name, str(reference.model.layer_sizes)
     return ContenderResult(
+        name=name,
         trial=number,
         layer_sizes=layer_sizes,
         epochs=epochs,
         value_of_search=trial.value if trial else None,
-        sample=sample,
-        name=f"trial {number} {layer_sizes}".rstrip(),
+        sample=Sample.of(_without_collapsed([values[seed] for seed in sorted(values)])),
     )
 
 
@@ -127,34 +97,24 @@ def leader_of(
     confirmations: Sequence[ConfirmationRecord],
     trials: Iterable[TrialRecord],
 ) -> Leader | None:
-    """The winner of a confirmation with the highest mean, stable ones first; None without any.
-
-    Args:
-        contenders: the highest mean first, see :func:`contender_results`.
-        confirmations: the last of every winner.
-        trials: all of the study.
-    """
+    """The winner of a confirmation with the highest mean, stable ones first; None without any."""
     winners = {each.trial for each in confirmations}
-    rivals = {each.trial: each for each in contenders if each.trial is not None}
-    won = sorted(
-        (each for number, each in rivals.items() if number in winners),
-        key=lambda each: each.is_unstable,
-    )
+    samples = {each.trial: each.sample for each in contenders if each.trial is not None}
     last = last_of(confirmations)
-    if not won or last is None:
+    stable_first = sorted(samples, key=lambda trial: not samples[trial].is_stable)
+    number = next((trial for trial in stable_first if trial in winners), None)
+    if number is None or last is None:
         return None
-    first = won[0]
-    assert first.trial is not None
     return Leader(
-        number=first.trial,
-        sample=first.sample,
-        others={number: each.sample for number, each in rivals.items() if each is not first},
+        number=number,
+        sample=samples[number],
+        others={other: sample for other, sample in samples.items() if other != number},
         newer=tuple(
             trial
             for trial in trials
             if trial.is_finished
             and (trial.ended_ms or 0) > last.confirmed_ms
-            and trial.number not in rivals
+            and trial.number not in samples
         ),
     )
 
@@ -169,19 +129,14 @@ class TestedTrial:
     """A trial whose model was tested.
 
     Attributes:
+        name: for people, such as ``trial 12 (64, 32)``.
         trial: its number.
-        layer_sizes: as text; empty where unknown.
         metrics: of the test rows over the seeds, by name; those that every seed has.
     """
 
+    name: str
     trial: int
-    layer_sizes: str
     metrics: Mapping[str, Sample]
-
-    @property
-    def name(self) -> str:
-        """For people, such as ``trial 12 (64, 32)``."""
-        return f"trial {self.trial} {self.layer_sizes}".rstrip()
 
 
 def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
@@ -191,8 +146,8 @@ def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
         by_trial.setdefault(record.trial, []).append(record)
     found = [
         TestedTrial(
+            name=f"trial {number} {several[0].layer_sizes}".rstrip(),
             trial=number,
-            layer_sizes=several[0].layer_sizes,
             metrics=test_samples(several),
         )
         for number, several in by_trial.items()
@@ -218,7 +173,7 @@ def typical_deviation(results: Iterable[ContenderResult]) -> Deviation | None:
     known = [
         (each.sample.deviation, len(each.sample.values) - 1)
         for each in results
-        if each.sample.deviation is not None and not each.is_unstable
+        if each.sample.deviation is not None and each.sample.is_stable
     ]
     freedom = sum(degrees for _, degrees in known)
     if not freedom:

@@ -1,7 +1,9 @@
 """Pictures of how the accuracy went: epoch by epoch in every trial, trial by trial in the study."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
 
 from search.records.trials import (
     FINISHED_STATES,
@@ -11,64 +13,81 @@ from search.records.trials import (
     by_depth,
     depth_of,
 )
+from search.report import drawing as draw
+from search.report.drawing import ACCURACY, FAIL, INK, MUTED, Json, Plot, in_state
 from search.report.facts import Facts
-from search.report.findings import curves_finding, history_finding
-from search.report.scatter import DIVERGED, scatter
-from search.report.style import (
-    ACCURACY,
-    FAIL,
-    INK,
-    MUTED,
-    Json,
-    Plot,
-    accuracy_range,
-    accuracy_window,
-    color_of,
-    depth_name,
-    hover,
-    layout,
-    rounded,
-    symbol_of,
-    whole_ticks,
-)
-
-FAINT = 0.38
 
 
 def curves_plot(facts: Facts) -> Plot | None:
-    """Accuracy by epoch of every finished trial, the best of each depth on top.
+    """Accuracy by epoch of every finished trial; None where no trial was validated.
 
-    All trials of one depth and state are one trace with gaps, however many there are.
-
-    Returns:
-        None where no trial was validated.
+    All trials of one depth and state are one trace with gaps, however many there are; the best
+    of each depth is on top.
     """
     finished = [trial for trial in facts.finished if _points(trial)]
     if not finished:
         return None
-    traces = [
-        *_every_curve(finished),
-        *_best_curves(finished),
-        *_end_marks(finished),
-        *_diverged_marks(facts.diverged),
-    ]
+    diverged = [trial for trial in facts.diverged if trial.curve]
+    pruned = in_state(finished, "pruned")
+    colors = [draw.color_of(depth_of(trial.layer_sizes)) for trial in pruned]
     last = max(trial.curve[-1].epoch for trial in facts.finished if trial.curve)
     reached = [value for trial in finished for _, value in _points(trial)]
-    drawn = layout(
-        "epoch",
-        ACCURACY,
-        height=480,
-        xaxis={"range": [0, 1.03 * last], **whole_ticks(0, last)},
-        yaxis={"range": accuracy_range([0.0, *reached])},
-    )
     return Plot(
         id="plot-curves",
         label="Line chart: validation accuracy by epoch of every finished trial",
-        caption=curves_finding(finished, [trial for trial in facts.diverged if trial.curve]),
-        data=traces,
-        layout=drawn,
-        height=480,
+        caption=_curves_finding(finished, diverged),
+        data=[
+            *_every_curve(finished),
+            *_best_curves(finished),
+            *draw.trial_points(
+                "pruned here",
+                pruned,
+                lambda trial: _points(trial)[-1][0],
+                lambda trial: _points(trial)[-1][1],
+                1.6,
+                {"symbol": "x-thin", "size": 8, "color": colors},
+                hovertemplate="%{text}<br>given up after epoch %{x}<extra></extra>",
+            ),
+            *draw.trial_points(  # at the last accuracy, or at the foot
+                "diverged here",
+                diverged,
+                lambda trial: trial.curve[-1].epoch,
+                lambda trial: _points(trial)[-1][1] if _points(trial) else 0.0,
+                1.8,
+                {"symbol": draw.DIVERGED, "size": 9, "color": FAIL},
+                hovertemplate="%{text}<br>in epoch %{x}<extra></extra>",
+            ),
+        ],
+        layout=draw.layout(
+            "epoch",
+            ACCURACY,
+            height=480,
+            xaxis={"range": [0, 1.03 * last], **draw.whole_ticks(0, last)},
+            yaxis={"range": draw.accuracy_range([0.0, *reached])},
+        ),
     )
+
+
+def _curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecord]) -> str:
+    """Which depth goes highest, and when the others were cut."""
+    best = sorted(best_by_depth(trials).items(), key=lambda item: -(item[1].value or 0.0))
+    reached = ", ".join(
+        f"{draw.depth_name(depth)} {trial.value:.4f} (trial {trial.number})"
+        for depth, trial in best
+    )
+    words = f"The best trial of each depth reaches: {reached}."
+    pruned = [trial.pruned_at_epoch for trial in trials if trial.pruned_at_epoch]
+    if pruned:
+        words += (
+            f" {draw.counted(len(pruned), 'trial')} {'was' if len(pruned) == 1 else 'were'} "
+            f"pruned, half of them by epoch {median(pruned):g}: dotted lines that end in a cross."
+        )
+    if diverged:
+        words += (
+            f" {draw.counted(len(diverged), 'trial')} diverged: red crosses, at the foot where "
+            "the training was never validated."
+        )
+    return words + " The thick line is the best trial of its depth."
 
 
 def _points(trial: TrialRecord) -> list[tuple[int, float]]:
@@ -80,175 +99,129 @@ def _points(trial: TrialRecord) -> list[tuple[int, float]]:
     ]
 
 
-def _every_curve(trials: Sequence[TrialRecord]) -> Iterable[Json]:
-    for depth, alike in by_depth(trials).items():
-        for state in FINISHED_STATES:
-            chosen = [trial for trial in alike if trial.state == state]
-            if chosen:
-                yield _grouped(chosen, depth, dotted=state != "complete")
+def _every_curve(trials: Sequence[TrialRecord]) -> list[Json]:
+    return [
+        _curves(
+            draw.depth_name(depth),
+            depth,
+            chosen,
+            lambda trial: f"trial {trial.number}",
+            mode="lines",
+            width=1.2,
+            showlegend=False,
+            opacity=0.38,
+        )
+        for depth, alike in by_depth(trials).items()
+        for state in FINISHED_STATES
+        if (chosen := in_state(alike, state))
+    ]
 
 
-def _grouped(trials: Sequence[TrialRecord], depth: int, *, dotted: bool) -> Json:
-    """Many curves as one trace; nothing is drawn over a gap."""
-    x: list[int | None] = []
-    y: list[float | None] = []
-    numbers: list[int | None] = []
-    for trial in trials:
-        points = _points(trial)
-        x += [*(epoch for epoch, _ in points), None]
-        y += [*(rounded(value) for _, value in points), None]
-        numbers += [*(trial.number for _ in points), None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": depth_name(depth),
-        "legendgroup": depth_name(depth),
-        "showlegend": False,
-        "x": x,
-        "y": y,
-        "customdata": numbers,
-        "opacity": FAINT,
-        "line": {"color": color_of(depth), "width": 1.2, "dash": "dot" if dotted else "solid"},
-        "hovertemplate": "trial %{customdata}<br>epoch %{x}: %{y:.4f}<extra></extra>",
-    }
+def _best_curves(trials: Sequence[TrialRecord]) -> list[Json]:
+    return [
+        _curves(
+            f"best of {draw.depth_name(depth)}",
+            depth,
+            [trial],
+            draw.hover,
+            mode="lines+markers",
+            width=3,
+            marker={"symbol": draw.symbol_of(depth), "size": 8, "color": draw.color_of(depth)},
+        )
+        for depth, trial in best_by_depth(trials).items()
+    ]
 
 
-def _end_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
-    """A cross where a pruned trial was given up."""
-    pruned = [trial for trial in trials if trial.state == "pruned"]
-    if not pruned:
-        return
-    ends = [_points(trial)[-1] for trial in pruned]
-    colors = [color_of(depth_of(trial.layer_sizes)) for trial in pruned]
-    yield {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "pruned here",
-        "x": [epoch for epoch, _ in ends],
-        "y": [rounded(value) for _, value in ends],
-        "text": [hover(trial) for trial in pruned],
-        "marker": {
-            "symbol": "x-thin",
-            "size": 8,
-            "line": {"width": 1.6, "color": colors},
-            "color": MUTED,
-        },
-        "hovertemplate": "%{text}<br>given up after epoch %{x}<extra></extra>",
-    }
-
-
-def _diverged_marks(trials: Sequence[TrialRecord]) -> Iterable[Json]:
-    """A red cross in the epoch in which a trial diverged, at its last accuracy, or at the foot."""
-    ended = [trial for trial in trials if trial.curve]
-    if ended:
-        yield {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "diverged here",
-            "x": [trial.curve[-1].epoch for trial in ended],
-            "y": [rounded(_points(trial)[-1][1]) if _points(trial) else 0.0 for trial in ended],
-            "text": [hover(trial) for trial in ended],
-            "cliponaxis": False,
-            "marker": {
-                "symbol": DIVERGED,
-                "size": 9,
-                "color": FAIL,
-                "line": {"width": 1.8, "color": FAIL},
-            },
-            "hovertemplate": "%{text}<br>in epoch %{x}<extra></extra>",
-        }
-
-
-def _best_curves(trials: Sequence[TrialRecord]) -> Iterable[Json]:
-    for depth, trial in best_by_depth(trials).items():
-        points = _points(trial)
-        yield {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": f"best of {depth_name(depth)}",
-            "legendgroup": depth_name(depth),
-            "x": [epoch for epoch, _ in points],
-            "y": [rounded(value) for _, value in points],
-            "text": [hover(trial)] * len(points),
-            "line": {
-                "color": color_of(depth),
-                "width": 3,
-                "dash": "solid" if trial.state == "complete" else "dot",
-            },
-            "marker": {"symbol": symbol_of(depth), "size": 8, "color": color_of(depth)},
-            "hovertemplate": "%{text}<br>epoch %{x}: %{y:.4f}<extra></extra>",
-        }
+def _curves(
+    name: str,
+    depth: int,
+    trials: Sequence[TrialRecord],
+    words_of: Callable[[TrialRecord], str],
+    width: float,
+    **more: Any,
+) -> Json:
+    """The curves of trials of one depth and state as one trace."""
+    points = [_points(trial) for trial in trials]
+    dash = "solid" if trials[0].state == "complete" else "dot"
+    return draw.trace(
+        name,
+        draw.with_gaps([epoch for epoch, _ in each] for each in points),
+        draw.with_gaps([value for _, value in each] for each in points),
+        text=draw.with_gaps(
+            [words_of(trial)] * len(each) for trial, each in zip(trials, points, strict=True)
+        ),
+        legendgroup=draw.depth_name(depth),
+        line={"color": draw.color_of(depth), "width": width, "dash": dash},
+        hovertemplate="%{text}<br>epoch %{x}: %{y:.4f}<extra></extra>",
+        **more,
+    )
 
 
 def history_plot(facts: Facts) -> Plot | None:
-    """The value of every trial in the order of their numbers, and the best so far.
-
-    Returns:
-        None where no trial has a value.
-    """
+    """The value of every trial in the order of their numbers; None where no trial has a value."""
     valued = facts.compared
     if not valued:
         return None
-    upward = accuracy_window(valued)
-    traces = [
-        *scatter([*valued, *facts.diverged], lambda trial: trial.number, floor=upward[0]),
-        *_failures(facts.trials, upward[0]),
-    ]
+    upward = draw.accuracy_window(valued)
     last = facts.trials[-1].number
     margin = 0.6 + 0.02 * last
+    failures = (("failed", "triangle-down", FAIL), ("interrupted", "line-ns", MUTED))
     return Plot(
         id="plot-history",
         label="Scatter chart: value of every trial by its number, with the best so far",
-        caption=history_finding(facts),
-        data=[_running_best(facts.trials), *traces],
-        layout=layout(
+        caption=_history_finding(facts),
+        data=[
+            _running_best(facts.trials),
+            *draw.scatter([*valued, *facts.diverged], lambda trial: trial.number, upward[0]),
+            *(
+                mark
+                for state, symbol, color in failures
+                for mark in draw.trial_points(
+                    state,
+                    in_state(facts.trials, state),
+                    lambda trial: trial.number,
+                    lambda _: upward[0],
+                    1.5,
+                    {"symbol": symbol, "size": 10, "color": color},
+                )
+            ),
+        ],
+        layout=draw.layout(
             "trial",
             ACCURACY,
-            xaxis={"range": [-margin, last + margin], **whole_ticks(0, last)},
+            xaxis={"range": [-margin, last + margin], **draw.whole_ticks(0, last)},
             yaxis={"range": upward},
         ),
     )
 
 
+def _history_finding(facts: Facts) -> str:
+    """When the best was found, and how long nothing better came."""
+    best = facts.best
+    if best is None:
+        return "No trial is complete, so there is no best one."
+    after = sum(trial.number > best.number and trial.is_finished for trial in facts.trials)
+    since = ", the last one: more trials may find better."
+    if after:
+        since = f"; {draw.counted(after, 'finished trial')} after it did not reach it."
+    return (
+        f"The highest single value, {best.value:.4f}, came with trial {best.number}{since} The "
+        "line is the best complete trial so far."
+    )
+
+
 def _running_best(trials: Sequence[TrialRecord]) -> Json:
-    best, x, y = -math.inf, [], []
-    for trial in trials:
-        if trial.state == "complete" and (trial.value or 0.0) > best:
-            best = trial.value or 0.0
-            x.append(trial.number)
-            y.append(rounded(best))
-    if x and x[-1] != trials[-1].number:
-        x.append(trials[-1].number)
-        y.append(y[-1])
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "best so far",
-        "x": x,
-        "y": y,
-        "line": {"shape": "hv", "color": INK, "width": 1.6},
-        "hovertemplate": "best so far: %{y:.4f}<extra></extra>",
-    }
-
-
-def _failures(trials: Sequence[TrialRecord], level: float) -> Iterable[Json]:
-    """Trials without a result, at the foot of the picture."""
-    for state, symbol in (("failed", "triangle-down"), ("interrupted", "line-ns")):
-        chosen = [trial for trial in trials if trial.state == state]
-        if chosen:
-            yield {
-                "type": "scatter",
-                "mode": "markers",
-                "name": state,
-                "x": [trial.number for trial in chosen],
-                "y": [rounded(level)] * len(chosen),
-                "text": [hover(trial) for trial in chosen],
-                "cliponaxis": False,
-                "marker": {
-                    "symbol": symbol,
-                    "size": 10,
-                    "color": FAIL if state == "failed" else MUTED,
-                    "line": {"width": 1.5, "color": FAIL if state == "failed" else MUTED},
-                },
-                "hovertemplate": "%{text}<extra></extra>",
-            }
+    steps: list[tuple[int, float]] = []
+    for trial in in_state(trials, "complete"):
+        if not steps or (trial.value or 0.0) > steps[-1][1]:
+            steps.append((trial.number, trial.value or 0.0))
+    if steps and steps[-1][0] != trials[-1].number:
+        steps.append((trials[-1].number, steps[-1][1]))
+    return draw.trace(
+        "best so far",
+        [number for number, _ in steps],
+        [value for _, value in steps],
+        mode="lines",
+        line={"shape": "hv", "color": INK, "width": 1.6},
+        hovertemplate="best so far: %{y:.4f}<extra></extra>",
+    )

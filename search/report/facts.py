@@ -17,7 +17,7 @@ from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.next_commands import NextCommands
 from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
-from search.records.trials import FINISHED_STATES, TrialRecord, best_of
+from search.records.trials import FINISHED_STATES, TrialRecord, best_of, ranked
 from search.report.confirmed import (
     ContenderResult,
     TestedTrial,
@@ -28,6 +28,7 @@ from search.report.confirmed import (
     tested_trials,
     typical_deviation,
 )
+from search.report.schema import CostPart
 from search.session.identity import described, end_of
 from search.storage.results import (
     Ledger,
@@ -39,102 +40,6 @@ from search.storage.results import (
 from search.storage.trials import records
 from search.tracking import StudyContext
 
-LEAST_TRIALS = 10
-"""Complete trials below which importances say more about chance than about parameters."""
-
-
-def importances_of(study: optuna.Study) -> dict[str, float] | None:
-    """Optuna's importances (PED-ANOVA) of the complete trials, the highest first.
-
-    Returns:
-        Shares that sum to 1 by the parameter's readable name; None where there are fewer complete
-        trials than :data:`LEAST_TRIALS`, or they do not differ.
-    """
-    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    if len(complete) < LEAST_TRIALS:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of widths that few trials have: their share is 0
-            found = optuna.importance.get_param_importances(study)
-    except (RuntimeError, ValueError):
-        return None
-    named = {name.removesuffix(EXPONENT_SUFFIX): float(share) for name, share in found.items()}
-    return named if sum(named.values()) > 0 else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """The time that a search took.
-
-    Attributes:
-        train_seconds: building, training and validating all trials, summed over processes.
-        wall_seconds: while at least one trial ran; pauses between searches are not counted.
-        trained_epochs: epochs of all trials.
-        saved_epochs: what pruned trials had left of a whole trial.
-        saved_seconds: what those would have taken, an estimate.
-        diverged_seconds: training the trials that diverged.
-        confirmation_seconds: all trainings of the confirmation; None where that is unknown.
-    """
-
-    train_seconds: float
-    wall_seconds: float
-    trained_epochs: int
-    saved_epochs: int
-    saved_seconds: float
-    diverged_seconds: float = 0.0
-    confirmation_seconds: float | None = None
-
-    @property
-    def saved_share(self) -> float | None:
-        """The share of the time that all trials would have taken unpruned, 0 to 1."""
-        whole = self.train_seconds + self.saved_seconds
-        return self.saved_seconds / whole if whole > 0 else None
-
-
-def cost_of(
-    trials: Sequence[TrialRecord], epochs: int, *, confirmation_seconds: float | None = None
-) -> Cost:
-    """The cost of all trials.
-
-    Saved seconds are, for each pruned trial, the epochs it did not run times its own seconds per
-    epoch: ``(epochs - run) * train_seconds / run``. Building and compiling are spread over the
-    epochs that ran, so the estimate is on the high side.
-
-    Args:
-        trials: all of a study.
-        epochs: of a trial that is not pruned.
-        confirmation_seconds: what was spent after the search; None where that is unknown.
-    """
-    pruned = [trial for trial in trials if trial.state == "pruned" and trial.curve]
-    return Cost(
-        train_seconds=sum(trial.train_seconds or 0.0 for trial in trials),
-        wall_seconds=_covered_ms(trials) / 1000,
-        trained_epochs=sum(len(trial.curve) for trial in trials),
-        saved_epochs=sum(epochs - len(trial.curve) for trial in pruned),
-        saved_seconds=sum(
-            (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
-            for trial in pruned
-        ),
-        diverged_seconds=sum(trial.train_seconds or 0.0 for trial in diverged_trials(trials)),
-        confirmation_seconds=confirmation_seconds,
-    )
-
-
-def _covered_ms(trials: Iterable[TrialRecord]) -> int:
-    """Milliseconds in which at least one trial that ended ran."""
-    spans = sorted(
-        (trial.started_ms, trial.ended_ms)
-        for trial in trials
-        if trial.started_ms is not None and trial.ended_ms is not None
-    )
-    covered, until = 0, 0
-    for start, end in spans:
-        covered += max(0, end - max(start, until))
-        until = max(until, end)
-    return covered
-
-
 State = Literal["complete", "interrupted", "failed", "running"]
 
 
@@ -143,19 +48,14 @@ class Facts:
     """A study as a report shows it.
 
     Attributes:
-        spec: the study file.
-        context: what is kept with the study: data, commit, versions.
         state: how it stands; ``running`` while a trial is under way, or was left so by a kill.
         trials: all, in the order of their numbers.
         references: what any model should beat, with the metrics that are known.
         contenders: configurations that were trained with several seeds.
-        confirmation: the last one; None where there is none yet.
+        confirmation: the last one.
         leader: the trial that is best over several seeds; None before a confirmation.
         tested: trials whose models were tested, the highest mean first.
         importances: share by parameter, the highest first; None where too little is known.
-        cost: of the search, and of its confirmation.
-        cautions: what to be careful about, in words.
-        verdict: what the search reached, in words.
         commands: what to do next.
         written_ms: when this was gathered, milliseconds since 1970.
     """
@@ -170,7 +70,7 @@ class Facts:
     leader: Leader | None
     tested: tuple[TestedTrial, ...]
     importances: Mapping[str, float] | None
-    cost: Cost
+    cost: CostPart
     cautions: tuple[str, ...]
     verdict: tuple[str, ...]
     commands: NextCommands
@@ -200,47 +100,35 @@ class Facts:
     @property
     def finished(self) -> list[TrialRecord]:
         """Finished trials: complete ones by value, pruned ones by value, then diverged ones."""
-        return sorted(
-            (trial for trial in self.trials if trial.is_finished),
-            key=lambda trial: (
-                FINISHED_STATES.index(trial.state),
-                -(trial.value or 0.0),
-                trial.number,
-            ),
-        )
+        finished = [trial for trial in self.trials if trial.is_finished]
+        by_value = sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))
+        return sorted(by_value, key=lambda trial: FINISHED_STATES.index(trial.state))
 
     @property
     def compared(self) -> list[TrialRecord]:
         """The complete and pruned trials with a value, the best last: those are drawn on top."""
         valued = [trial for trial in self.finished if trial.value is not None]
-        healthy = (trial for trial in valued if trial.state != "diverged")
-        return sorted(healthy, key=lambda trial: trial.value or 0.0)
+        return sorted(valued, key=lambda trial: trial.value or 0.0)
 
     @property
     def diverged(self) -> list[TrialRecord]:
-        """The trials whose training diverged."""
+        """The trials whose training diverged; they have no value."""
         return diverged_trials(self.trials)
 
 
 def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextCommands]) -> Facts:
-    """Everything a report shows; reads the study and writes nothing.
-
-    Args:
-        study: as it is stored.
-        spec: its file.
-        commands: what to do next, by the number of finished trials, see
-            :meth:`search.session.session.Session.commands`.
-    """
+    """Everything a report shows; ``commands`` tells what to do next, by the finished trials."""
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)
     contenders = contender_results(ledger, trials, spec)
     confirmations = kept_confirmations(ledger)
     leader = leader_of(contenders, confirmations, trials)
     context = described(study, spec)
+    is_running = any(trial.state == "running" for trial in trials)
     return Facts(
         spec=spec,
         context=context,
-        state=_state(study, trials, context.trials),
+        state="running" if is_running else end_of(study, trials, context.trials),
         trials=tuple(trials),
         references=tuple(references),
         contenders=tuple(contenders),
@@ -248,7 +136,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         leader=leader,
         tested=tuple(tested_trials(kept_tests(ledger))),
         importances=importances_of(study),
-        cost=cost_of(trials, spec.training.epochs, confirmation_seconds=seconds_spent(ledger)),
+        cost=cost_of(trials, spec.training.epochs, seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, typical_deviation(contenders), leader)),
         verdict=tuple(verdict(trials, validation_accuracies(references), leader)),
         commands=commands(sum(trial.is_finished for trial in trials)),
@@ -256,7 +144,95 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
     )
 
 
-def _state(study: optuna.Study, trials: list[TrialRecord], budget: int) -> State:
-    if any(trial.state == "running" for trial in trials):
-        return "running"
-    return end_of(study, trials, budget)
+LEAST_TRIALS = 10
+"""Complete trials below which importances say more about chance than about parameters."""
+
+
+def importances_of(study: optuna.Study) -> dict[str, float] | None:
+    """Optuna's importances (PED-ANOVA) of the complete trials, the highest first.
+
+    Returns:
+        Shares that sum to 1 by the parameter's readable name; None where there are fewer complete
+        trials than :data:`LEAST_TRIALS`, or they do not differ.
+    """
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(complete) < LEAST_TRIALS:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of widths that few trials have: their share is 0
+            found = optuna.importance.get_param_importances(study)
+    except (RuntimeError, ValueError):
+        return None
+    named = {name.removesuffix(EXPONENT_SUFFIX): float(share) for name, share in found.items()}
+    return named if sum(named.values()) > 0 else None
+
+
+def cost_of(
+    trials: Sequence[TrialRecord], epochs: int, confirmation_seconds: float | None = None
+) -> CostPart:
+    """The cost of all trials.
+
+    Saved seconds are, for each pruned trial, the epochs it did not run times its own seconds per
+    epoch: ``(epochs - run) * train_seconds / run``. Building and compiling are spread over the
+    epochs that ran, so the estimate is on the high side. ``epochs`` are those of a whole trial.
+    """
+    pruned = [trial for trial in trials if trial.state == "pruned" and trial.curve]
+    trained = sum(trial.train_seconds or 0.0 for trial in trials)
+    saved = sum(
+        (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
+        for trial in pruned
+    )
+    return CostPart(
+        train_seconds=trained,
+        wall_seconds=_covered_ms(trials) / 1000,
+        trained_epochs=sum(len(trial.curve) for trial in trials),
+        saved_epochs=sum(epochs - len(trial.curve) for trial in pruned),
+        saved_seconds=saved,
+        saved_share=saved / (trained + saved) if trained + saved > 0 else None,
+        diverged_seconds=sum(trial.train_seconds or 0.0 for trial in diverged_trials(trials)),
+        confirmation_seconds=confirmation_seconds,
+    )
+
+
+def _covered_ms(trials: Iterable[TrialRecord]) -> int:
+    """Milliseconds in which at least one trial that ended ran."""
+    spans = sorted(
+        (trial.started_ms, trial.ended_ms)
+        for trial in trials
+        if trial.started_ms is not None and trial.ended_ms is not None
+    )
+    covered, until = 0, 0
+    for start, end in spans:
+        covered += max(0, end - max(start, until))
+        until = max(until, end)
+    return covered
+
+
+def parameter_count(trial: TrialRecord) -> int | None:
+    """The parameters of both towers; None where that is not known."""
+    count = trial.derived.get("parameter_count")
+    return int(count) if count else None
+
+
+def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials that no other beats with as many parameters or fewer, small to large.
+
+    Of equals the earliest stays.
+    """
+    known = [trial for trial in ranked(trials) if parameter_count(trial)]
+    front: list[TrialRecord] = []
+    for trial in sorted(known, key=lambda trial: parameter_count(trial) or 0):
+        if not front or (trial.value or 0.0) > (front[-1].value or 0.0):
+            front.append(trial)
+    return front
+
+
+TOP_SHARE = 0.2
+"""The share of the complete trials that counts as the top."""
+
+
+def top_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The best fifth of the complete trials, best first; at least one if there is any."""
+    complete = ranked(trials)
+    return complete[: max(1, round(TOP_SHARE * len(complete)))]

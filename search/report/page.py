@@ -6,137 +6,45 @@ A content security policy lets the page run its own two scripts, by their hashes
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from itertools import chain
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
+from search.analysis.noise import Sample
 from search.analysis.verdict import ENDED
 from search.records.results import TEST_METRIC
 from search.records.trials import OBJECTIVE_METRIC
+from search.report import tables
 from search.report.curve_plots import curves_plot, history_plot
+from search.report.drawing import Plot, accuracy_window
 from search.report.facts import LEAST_TRIALS, Facts
 from search.report.parallel_plot import parallel_plot
 from search.report.result_plots import confirmation_plot
-from search.report.style import Plot, accuracy_window, duration, percent
-from search.report.tables import (
-    TOP,
-    confirmation_table,
-    leaderboard,
-    references_table,
-    results_of_test,
-)
 from search.report.trial_plots import importance_plot, size_plot, slice_plots
 
-POPULARITY = "popularity"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A key number.
-
-    Attributes:
-        name: what it is.
-        value: as text.
-        note: a few words on it.
-    """
-
-    name: str
-    value: str
-    note: str
-
-
-def hero(facts: Facts) -> list[Figure]:
-    """Those that are known of: what holds over seeds, its test, the best value, starts, cost."""
-    found = [_confirmed(facts), _test(facts), _best(facts), _enqueued(facts), _popularity(facts)]
-    return [*filter(None, found), _trials(facts), _time(facts)]
-
-
-def _confirmed(facts: Facts) -> Figure | None:
-    leader = facts.leader
-    if leader is None:
-        return None
-    seeds = _seeds(len(leader.sample.values))
-    name = "unstable" if leader.is_unstable else "confirmed best" if leader.others else "confirmed"
-    value = f"{leader.sample.mean:.4f}"
-    return Figure(name=name, value=value, note=f"validation, trial {leader.number}, {seeds}")
-
-
-def _best(facts: Facts) -> Figure | None:
-    best = facts.best
-    if best is None:
-        return None
-    name = "best of the search" if facts.leader is None else "highest single value"
-    note = f"validation, trial {best.number} {best.layer_sizes}".rstrip()
-    return Figure(name=name, value=f"{best.value:.4f}", note=f"{note}, one seed")
-
-
-def _test(facts: Facts) -> Figure | None:
-    tested = next(
-        (each for each in facts.tested if facts.leader and each.trial == facts.leader.number), None
-    )
-    if tested is None:
-        return None
-    sample = tested.metrics[TEST_METRIC]
-    note = f"{tested.name}, {_seeds(len(sample.values))}"
-    return Figure(name="test", value=f"{sample.mean:.4f}", note=note)
-
-
-def _seeds(count: int) -> str:
-    return f"mean of {count} seeds" if count > 1 else "one seed"
-
-
-def _enqueued(facts: Facts) -> Figure | None:
-    trial = facts.enqueued_best
-    if trial is None:
-        return None
-    note = f'"{trial.reference}" of the study file, validation, one seed'
-    return Figure(name="best starting point", value=f"{trial.value:.4f}", note=note)
-
-
-def _popularity(facts: Facts) -> Figure | None:
-    metrics = next((each.metrics for each in facts.references if each.name == POPULARITY), {})
-    if OBJECTIVE_METRIC not in metrics:
-        return None
-    value = metrics[OBJECTIVE_METRIC]
-    note = "needs no search, validation"
-    which, own = "best", facts.best.value if facts.best else None
-    if facts.leader is not None:
-        which, own = "confirmed one", facts.leader.sample.mean
-    if own is not None:
-        note = f"validation; the {which} is {'above' if own > value else 'not above'} it"
-    return Figure(name=POPULARITY, value=f"{value:.4f}", note=note)
-
-
-def _trials(facts: Facts) -> Figure:
-    states = [trial.state for trial in facts.trials]
-    named = (*ENDED, "running", "waiting")
-    parts = [f"{states.count(state)} {state}" for state in named if state in states]
-    finished = sum(trial.is_finished for trial in facts.trials)
-    return Figure(
-        name="finished trials",
-        value=f"{finished} of {facts.context.trials}",
-        note=", ".join(parts) or "none yet",
-    )
-
-
-def _time(facts: Facts) -> Figure:
-    share = facts.cost.saved_share
-    note = "while trials ran"
-    if facts.cost.saved_epochs and share is not None:
-        note = f"pruning saved about {share:.0%}"
-    return Figure(name="time", value=duration(facts.cost.wall_seconds), note=note)
+PICTURES: dict[str, Callable[[Facts], Plot | list[Plot] | None]] = {
+    "curves": curves_plot,
+    "history": history_plot,
+    "importances": importance_plot,
+    "parallel": parallel_plot,
+    "slices": slice_plots,
+    "size": size_plot,
+    "confirmation": confirmation_plot,
+}
+"""What is drawn in a section: one picture, several, or None where there is nothing to draw."""
 
 
 def page(facts: Facts) -> str:
     """The whole page, as HTML."""
     scripts = {"plotly": _plotly(), "own": _resource("page.js")}
-    policy = " ".join(f"'sha256-{_digest(text)}'" for text in scripts.values())
+    plots = {section: draw(facts) for section, draw in PICTURES.items()}
+    listed = [each if isinstance(each, list) else [each] for each in plots.values() if each]
     floor = accuracy_window(facts.compared)[0] if facts.compared else 0.0
     return (
         _environment()
@@ -151,39 +59,19 @@ def page(facts: Facts) -> str:
             confirmed_at=_moment(facts.confirmation.confirmed_ms) if facts.confirmation else None,
             floor=floor,
             below=sum((trial.value or 0.0) < floor for trial in facts.compared),
-            tables=_tables(facts),
-            top=TOP,
+            leaderboard=tables.leaderboard(facts),
+            references=tables.references_table(facts),
+            contenders=tables.confirmation_table(facts),
+            tests=tables.results_of_test(facts),
+            top=tables.TOP,
+            plots=plots,
+            contents=[plot.content for plot in chain.from_iterable(listed)],
             least_trials=LEAST_TRIALS,
-            **_plots(facts),
             css=Markup(_resource("page.css")),  # noqa: S704  # our own files
             scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704
-            policy=policy,
+            policy=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
         )
     )
-
-
-def _tables(facts: Facts) -> Mapping[str, Any]:
-    return {
-        "leaderboard": leaderboard(facts),
-        "references": references_table(facts),
-        "confirmation": confirmation_table(facts),
-        "tests": results_of_test(facts),
-    }
-
-
-def _plots(facts: Facts) -> Mapping[str, Any]:
-    """Every picture by its place, None where there is nothing to draw; and their content."""
-    single: dict[str, Plot | None] = {
-        "curves": curves_plot(facts),
-        "history": history_plot(facts),
-        "importances": importance_plot(facts),
-        "parallel": parallel_plot(facts),
-        "size": size_plot(facts),
-        "confirmation": confirmation_plot(facts),
-    }
-    slices = slice_plots(facts)
-    drawn = [*filter(None, single.values()), *(plot for _, plot in slices)]
-    return {"plots": single, "slices": slices, "contents": [plot.content for plot in drawn]}
 
 
 @cache
@@ -196,7 +84,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters |= {"duration": duration, "percent": percent}
+    environment.filters["duration"] = duration
     return environment
 
 
@@ -217,3 +105,84 @@ def _digest(script: str) -> str:
 
 def _moment(moment_ms: int) -> datetime:
     return datetime.fromtimestamp(moment_ms / 1000, UTC)
+
+
+def duration(seconds: float) -> str:
+    """Such as ``3 min 26 s``, ``2 h 5 min``, ``0.4 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+# --- key numbers ------------------------------------------------------------------------------
+
+
+class Figure(NamedTuple):
+    """A key number: what it is, its value as text, and a few words on it."""
+
+    name: str
+    value: str
+    note: str
+
+
+def hero(facts: Facts) -> list[Figure]:
+    """Those that are known of: what holds over seeds, its test, the best value, starts, cost."""
+    return [*_of_models(facts), *_of_popularity(facts), _trials(facts), _time(facts)]
+
+
+def _of_models(facts: Facts) -> Iterator[Figure]:
+    leader, best, enqueued = facts.leader, facts.best, facts.enqueued_best
+    if leader is not None:
+        held = "confirmed best" if leader.others else "confirmed"
+        note = f"validation, trial {leader.number}, {_seeds(leader.sample)}"
+        name = "unstable" if leader.is_unstable else held
+        yield Figure(name, f"{leader.sample.mean:.4f}", note)
+        for tested in facts.tested:
+            if tested.trial == leader.number:
+                sample = tested.metrics[TEST_METRIC]
+                yield Figure("test", f"{sample.mean:.4f}", f"{tested.name}, {_seeds(sample)}")
+    if best is not None:
+        name = "best of the search" if leader is None else "highest single value"
+        note = f"validation, trial {best.number} {best.layer_sizes}".rstrip()
+        yield Figure(name, f"{best.value:.4f}", f"{note}, one seed")
+    if enqueued is not None:
+        note = f'"{enqueued.reference}" of the study file, validation, one seed'
+        yield Figure("best starting point", f"{enqueued.value:.4f}", note)
+
+
+def _seeds(sample: Sample) -> str:
+    count = len(sample.values)
+    return f"mean of {count} seeds" if count > 1 else "one seed"
+
+
+def _of_popularity(facts: Facts) -> Iterator[Figure]:
+    which, own = "best", facts.best.value if facts.best else None
+    if facts.leader is not None:
+        which, own = "confirmed one", facts.leader.sample.mean
+    for each in facts.references:
+        value = each.metrics.get(OBJECTIVE_METRIC)
+        if each.name == "popularity" and value is not None:
+            note = "needs no search, validation"
+            if own is not None:
+                note = f"validation; the {which} is {'above' if own > value else 'not above'} it"
+            yield Figure("popularity", f"{value:.4f}", note)
+
+
+def _trials(facts: Facts) -> Figure:
+    states = [trial.state for trial in facts.trials]
+    named = (*ENDED, "running", "waiting")
+    parts = [f"{states.count(state)} {state}" for state in named if state in states]
+    finished = sum(trial.is_finished for trial in facts.trials)
+    value = f"{finished} of {facts.context.trials}"
+    return Figure("finished trials", value, ", ".join(parts) or "none yet")
+
+
+def _time(facts: Facts) -> Figure:
+    share = facts.cost.saved_share
+    note = "while trials ran"
+    if facts.cost.saved_epochs and share is not None:
+        note = f"pruning saved about {share:.0%}"
+    return Figure("time", duration(facts.cost.wall_seconds), note)

@@ -1,27 +1,18 @@
 """The picture of a confirmation: contenders over seeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from search.analysis.noise import Sample, beats
+from search.records.trials import depth_of
+from search.report import drawing as draw
 from search.report.confirmed import ContenderResult
+from search.report.drawing import ACCURACY, FAIL, INK, MUTED, NO_COLOR, Json, Plot
 from search.report.facts import Facts
-from search.report.findings import confirmation_finding
-from search.report.style import (
-    ACCURACY,
-    FAIL,
-    INK,
-    MUTED,
-    Json,
-    Plot,
-    accuracy_range,
-    color_of,
-    layout,
-    plain,
-    rounded,
-    symbol_of,
-)
 
 SEED_OFFSET = 0.22
 """How far above its mean a seed is drawn, in rows."""
+
+Rows = Sequence[ContenderResult]
 
 
 def confirmation_plot(facts: Facts) -> Plot | None:
@@ -32,117 +23,142 @@ def confirmation_plot(facts: Facts) -> Plot | None:
     if not facts.contenders:
         return None
     rows = list(reversed(facts.contenders))
-    height = 130 + 62 * len(rows)
-    across = accuracy_range(_shown(rows))
+    across = draw.accuracy_range(_shown(rows))
     names = {
         "tickvals": list(range(len(rows))),
-        "ticktext": [plain(each.short_name) for each in rows],
+        "ticktext": [_short_name(each) for each in rows],
         "range": [-0.6, len(rows) - 0.4],
-        "gridcolor": "rgba(0,0,0,0)",
+        "gridcolor": NO_COLOR,
         "ticks": "",
     }
+    height = 130 + 62 * len(rows)
     return Plot(
         id="plot-confirmation",
         label="Chart: validation accuracy of every contender over several seeds",
-        caption=confirmation_finding(facts),
+        caption=_finding(facts),
         data=[*_seeds(rows, across[0]), *_means(rows, across[0]), _seen(rows)],
-        layout=layout(ACCURACY, "", height=height, xaxis={"range": across}, yaxis=names),
-        height=height,
+        layout=draw.layout(ACCURACY, "", height=height, xaxis={"range": across}, yaxis=names),
     )
 
 
-def _shown(rows: Sequence[ContenderResult]) -> list[float]:
-    """The accuracies that the axis must hold: of all trainings that did not collapse."""
-    deviations = [(each.sample.mean, each.sample.deviation or 0.0) for each in rows]
-    return [
-        *(value for each in rows for value in each.sample.values),
-        *(
-            end
-            for mean, deviation in deviations
-            for end in (mean - deviation, mean + deviation)
-            if mean
-        ),
-        *(each.value_of_search for each in rows if each.value_of_search is not None),
-    ] or [0.0]
+def _short_name(contender: ContenderResult) -> str:
+    return "reference" if contender.trial is None else f"trial {contender.trial}"
 
 
-def _seeds(rows: Sequence[ContenderResult], floor: float) -> Iterable[Json]:
-    """The seeds as points; one triangle at the left edge for those of a row that collapsed."""
-    held = [
-        (value, row + SEED_OFFSET, f"{plain(each.name)}<br>one seed: {value:.4f}")
-        for row, each in enumerate(rows)
-        for value in each.sample.values
+def _finding(facts: Facts) -> str:
+    """Which contender leads over the seeds, and whether by more than noise."""
+    trials = [each for each in facts.contenders if each.trial is not None]
+    reference = next((each for each in facts.contenders if each.trial is None), None)
+    if not trials:
+        return "No trial was trained with several seeds yet."
+    stable = [each for each in trials if each.sample.is_stable]
+    first, *others = stable or trials
+    second = others[0] if stable and others else None
+    words = [f"{first.name} has the highest mean over its seeds, {first.sample}"]
+    words += [
+        f"it is {_against(first.sample, other.sample, other.name)}"
+        for other in (second, reference)
+        if other is not None
     ]
     collapsed = [
-        (
-            floor,
-            row + SEED_OFFSET,
-            f"{plain(each.name)}<br>{each.sample.collapsed} of {each.sample.seeds} trainings "
-            "collapsed",
-        )
-        for row, each in enumerate(rows)
-        if each.is_unstable
+        f"{each.name} is unstable: {_collapsed(each.sample)}."
+        for each in facts.contenders
+        if not each.sample.is_stable
     ]
-    yield _trace("one seed", held, {"size": 6, "color": MUTED, "opacity": 0.8})
-    if collapsed:
-        yield _trace("collapsed", collapsed, {"size": 11, "symbol": "triangle-left", "color": FAIL})
+    sentences = [f"{'; '.join(words)}.", *collapsed]
+    return (
+        f"{' '.join(each[0].upper() + each[1:] for each in sentences)} Small points are seeds, "
+        "bars one standard deviation around the mean; the open diamond is what the search saw, "
+        "the best of several validations."
+    )
 
 
-def _trace(name: str, points: Sequence[tuple[float, float, str]], marker: Json) -> Json:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [rounded(value) for value, _, _ in points],
-        "y": [place for _, place, _ in points],
-        "text": [words for _, _, words in points],
-        "cliponaxis": False,
-        "marker": marker,
-        "hovertemplate": "%{text}<extra></extra>",
-    }
+def _against(own: Sample, other: Sample, name: str) -> str:
+    """Where a mean lies, such as ``0.0123 above trial 5 (64, 32), by more than the noise``."""
+    difference = own.mean - other.mean
+    one, two, way = (own, other, "above") if difference >= 0 else (other, own, "below")
+    judged = {
+        True: "by more than the noise",
+        False: "within the noise",
+        None: "which one seed cannot tell from noise",
+    }[beats(one, two)]
+    return f"{abs(difference):.4f} {way} {name}, {judged}"
 
 
-def _means(rows: Sequence[ContenderResult], floor: float) -> list[Json]:
+def _collapsed(sample: Sample) -> str:
+    return f"{sample.collapsed} of {sample.seeds} trainings collapsed"
+
+
+def _shown(rows: Rows) -> list[float]:
+    """The accuracies that the axis must hold: of all trainings that did not collapse."""
+    found = [each.value_of_search for each in rows if each.value_of_search is not None]
+    for each in rows:
+        mean, deviation = each.sample.mean, each.sample.deviation or 0.0
+        found += each.sample.values
+        found += [mean - deviation, mean + deviation] if mean else []
+    return found or [0.0]
+
+
+def _seeds(rows: Rows, floor: float) -> list[Json]:
+    """The seeds as points; one triangle at the left edge for those of a row that collapsed."""
+    held, collapsed = [], []
+    for row, each in enumerate(rows):
+        name, place = draw.plain(each.name), row + SEED_OFFSET
+        held += [(value, place, f"{name}<br>one seed: {value:.4f}") for value in each.sample.values]
+        if not each.sample.is_stable:
+            collapsed.append((floor, place, f"{name}<br>{_collapsed(each.sample)}"))
+    at_edge = {"size": 11, "symbol": "triangle-left", "color": FAIL}
+    return [
+        _marks("one seed", held, {"size": 6, "color": MUTED, "opacity": 0.8}),
+        *([_marks("collapsed", collapsed, at_edge)] if collapsed else []),
+    ]
+
+
+def _marks(
+    name: str, points: Sequence[tuple[float, float, str]], marker: Json, **more: object
+) -> Json:
+    """Places across and upward, each with what is shown beside the pointer."""
+    return draw.trace(
+        name,
+        [draw.rounded(value) for value, _, _ in points],
+        [place for _, place, _ in points],
+        text=[words for _, _, words in points],
+        cliponaxis=False,
+        marker=marker,
+        **more,
+    )
+
+
+def _means(rows: Rows, floor: float) -> list[Json]:
     """A trace a contender: each has the color of its depth. One that collapsed has no mean."""
     traces = []
     for row, each in enumerate(rows):
-        if each.is_unstable:
-            continue
-        depth = each.depth
-        deviation = each.sample.deviation or 0.0
-        words = f"{plain(each.name)}<br>mean {each.sample}"
-        marker = {"size": 12, "symbol": symbol_of(depth), "color": color_of(depth)}
-        traces.append(
-            {
-                **_trace(each.short_name, [(each.sample.mean, row, words)], marker),
-                "showlegend": False,
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [rounded(min(deviation, 1 - each.sample.mean))],
-                    "arrayminus": [rounded(min(deviation, each.sample.mean - floor))],
-                    "color": color_of(depth),
-                    "thickness": 2,
-                    "width": 7,
-                },
-            }
-        )
+        depth, sample = depth_of(each.layer_sizes), each.sample
+        deviation, color = sample.deviation or 0.0, draw.color_of(depth)
+        bars = {
+            "type": "data",
+            "symmetric": False,
+            "array": [draw.rounded(min(deviation, 1 - sample.mean))],
+            "arrayminus": [draw.rounded(min(deviation, sample.mean - floor))],
+            "color": color,
+            "thickness": 2,
+            "width": 7,
+        }
+        point = (sample.mean, row, f"{draw.plain(each.name)}<br>mean {sample}")
+        marker = {"size": 12, "symbol": draw.symbol_of(depth), "color": color}
+        if sample.is_stable:
+            traces.append(
+                _marks(_short_name(each), [point], marker, showlegend=False, error_x=bars)
+            )
     return traces
 
 
-def _seen(rows: Sequence[ContenderResult]) -> Json:
+def _seen(rows: Rows) -> Json:
     """What the search saw of each trial."""
     seen = [
-        (each.value_of_search, row)
+        (value, row, f"the search saw {value:.4f}")
         for row, each in enumerate(rows)
-        if each.value_of_search is not None
+        if (value := each.value_of_search) is not None
     ]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "in the search",
-        "x": [rounded(value) for value, _ in seen],
-        "y": [row for _, row in seen],
-        "marker": {"size": 11, "symbol": "diamond-open", "color": INK, "line": {"width": 1.6}},
-        "hovertemplate": "the search saw %{x:.4f}<extra></extra>",
-    }
+    marker = {"size": 11, "symbol": "diamond-open", "color": INK, "line": {"width": 1.6}}
+    return _marks("in the search", seen, marker)

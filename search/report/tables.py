@@ -1,21 +1,19 @@
 """Facts as tables: columns, and cells with what is shown and what rows are sorted by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from search.analysis.noise import Sample
 from search.confirmation.in_words import TEST_COLUMNS
-from search.records.trials import OBJECTIVE_METRIC, TrialRecord
-from search.report.facts import Facts
-from search.report.findings import parameter_count
-from search.report.style import readable
+from search.records.trials import OBJECTIVE_METRIC, TrialRecord, metric_words, parameter_name
+from search.report.facts import Facts, parameter_count
 
 TOP = 20
 """Rows of the leaderboard that are shown at first."""
 
 NO_COLUMNS = ("depth", "output_width", "embedding_dimension", "learning_rate")
-"""Parameters that have a column of their own, or are told by the layers."""
+"""Parameters that have a column of their own, or follow from the widths."""
 
 Cell = tuple[str, float | str | None]
 """What is shown, and what rows are sorted by; None is last in either direction."""
@@ -42,32 +40,59 @@ class Table:
         }
 
 
+Value = float | str | Sample | None
+Column = tuple[str, str, Callable[[Any], Value]]
+"""Header, how its numbers are formatted (empty for text), and its value for an item."""
+
+
+def _table(items: Iterable[Any], columns: Sequence[Column]) -> Table:
+    """A row an item."""
+    rows = [[_cell(value_of(item), form) for _, form, value_of in columns] for item in items]
+    return Table(columns=[(name, bool(form)) for name, form, _ in columns], rows=rows)
+
+
+def _cell(value: Value, form: str) -> Cell:
+    if value is None:
+        return ("", None)
+    if isinstance(value, bool):
+        return ("yes" if value else "no", float(value))
+    if isinstance(value, Sample):
+        return (str(value), value.mean)
+    return (value, value) if isinstance(value, str) else (format(value, form), value)
+
+
 def leaderboard(facts: Facts) -> Table:
     """Every finished trial, complete ones first, the best on top, diverged ones last.
 
     What a narrow screen shows without scrolling comes first: which trial, and its value.
     """
     trials = facts.finished
-    others = varying(trials)
-    columns = [
-        ("rank", True),
-        ("trial", False),
-        ("value", True),
-        ("layers", False),
-        ("embedding", True),
-        ("learning rate", True),
-        *((readable(name), True) for name in others),
-        ("parameters", True),
-        ("best epoch", True),
-        ("seconds", True),
-        ("state", False),
-    ]
-    rows = [_trial_row(rank, trial, others) for rank, trial in enumerate(trials, start=1)]
-    return Table(columns=columns, rows=rows)
+    ranks = {trial.number: rank for rank, trial in enumerate(trials, start=1)}
+
+    def parameter(name: str) -> Callable[[TrialRecord], Value]:
+        return lambda trial: trial.parameters.get(name)
+
+    return _table(
+        trials,
+        [
+            ("rank", "d", lambda trial: ranks[trial.number]),
+            ("trial", "", _named),
+            ("value", ".4f", lambda trial: trial.value),
+            ("hidden widths", "", _hidden_widths),
+            ("output width", "d", parameter("output_width")),
+            ("embedding dimension", "d", parameter("embedding_dimension")),
+            ("learning rate", ".4g", parameter("learning_rate")),
+            *((parameter_name(name), ".4g", parameter(name)) for name in varying(trials)),
+            ("parameters", ",d", parameter_count),
+            ("best epoch", "d", lambda trial: trial.best_epoch),
+            ("seconds", ".1f", lambda trial: trial.train_seconds),
+            ("state", "", _state),
+        ],
+    )
 
 
 def varying(trials: Sequence[TrialRecord]) -> list[str]:
-    """The parameters beyond layers, embedding and learning rate that differ between trials."""
+    """The parameters beyond widths, embedding and learning rate that differ between trials."""
     names = dict.fromkeys(name for trial in trials for name in trial.parameters)
     return [
         name
@@ -78,25 +103,16 @@ def varying(trials: Sequence[TrialRecord]) -> list[str]:
     ]
 
 
-def _trial_row(rank: int, trial: TrialRecord, others: Sequence[str]) -> list[Cell]:
-    rate = trial.parameters.get("learning_rate")
-    name = f"{trial.number}"
-    if trial.reference:
-        name += f" {trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference}"
-    state = _state(trial)
-    return [
-        (str(rank), rank),
-        (name, trial.number),
-        _number(trial.value, ".4f"),
-        (trial.layer_sizes, trial.layer_sizes),
-        _number(trial.parameters.get("embedding_dimension"), "d"),
-        _number(rate, ".4g"),
-        *(_value(trial.parameters.get(other)) for other in others),
-        _number(parameter_count(trial), ",d"),
-        _number(trial.best_epoch, "d"),
-        _number(trial.train_seconds, ".1f"),
-        (state, state),
-    ]
+def _named(trial: TrialRecord) -> str:
+    """Its number, and what the study file calls it."""
+    reference = trial.reference or ""
+    return f"{trial.number} {reference.removesuffix(trial.layer_sizes) or reference}".strip()
+
+
+def _hidden_widths(trial: TrialRecord) -> str | None:
+    """From the input on, such as ``128, 64``; the output's has a column of its own."""
+    *hidden, _ = trial.layer_sizes.strip("(,)").split(", ")
+    return (", ".join(hidden) or "none") if trial.layer_sizes else None
 
 
 def _state(trial: TrialRecord) -> str:
@@ -108,89 +124,58 @@ def _state(trial: TrialRecord) -> str:
     return str(trial.state)
 
 
-def _number(value: float | None, form: str) -> Cell:
-    return ("", None) if value is None else (format(value, form), value)
-
-
-def _value(value: float | bool | None) -> Cell:
-    if isinstance(value, bool):
-        return ("yes" if value else "no", float(value))
-    return _number(value, ".4g")
+Measured = tuple[str, dict[str, Value]]
+"""A name, and metrics by theirs."""
 
 
 def references_table(facts: Facts) -> Table:
     """The references, and below them the trials that were tested and the best of the search."""
     known = {name for reference in facts.references for name in reference.metrics}
-    names = [name for name in _metric_order() if name in known]
-    columns = [("", False), *((metric_name(name), True) for name in names)]
-    rows = [*_reference_rows(facts, names), *_tested_rows(facts, names)]
-    best = facts.best
-    if best is not None:
-        own = {OBJECTIVE_METRIC: best.value}
-        cells = [_number(own.get(name), ".4f") for name in names]
+    order = [name.replace("test_", part) for part in ("val_", "test_") for name in TEST_COLUMNS]
+    rows = [*_references(facts), *_tested(facts)]
+    if facts.best is not None:
         which = "highest single value" if facts.leader else "the best of the search"
-        rows.append([(f"trial {best.number}, {which}", None), *cells])
-    return Table(columns=columns, rows=rows)
+        rows.append((f"trial {facts.best.number}, {which}", {OBJECTIVE_METRIC: facts.best.value}))
+    return _metrics_table(rows, [name for name in order if name in known])
 
 
 def results_of_test(facts: Facts) -> Table:
     """What was tested and the references on the test rows; without rows before any test."""
     known = {name for each in facts.tested for name in each.metrics}
     names = [name for name in TEST_COLUMNS if name in known]
-    columns = [("", False), *((metric_name(name), True) for name in names)]
-    rows = [*_tested_rows(facts, names), *_reference_rows(facts, names)] if names else []
-    return Table(columns=columns, rows=rows)
+    return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
 
 
-def _reference_rows(facts: Facts, names: Sequence[str]) -> list[list[Cell]]:
-    return [
-        [
-            (reference.title, None),
-            *(_number(reference.metrics.get(name), ".4f") for name in names),
-        ]
-        for reference in facts.references
-    ]
+def _metrics_table(rows: Iterable[Measured], names: Iterable[str]) -> Table:
+    def metric(name: str) -> Callable[[Measured], Value]:
+        return lambda row: row[1].get(name)
+
+    columns: list[Column] = [("", "", lambda row: row[0])]
+    return _table(rows, columns + [(metric_words(name), ".4f", metric(name)) for name in names])
 
 
-def _tested_rows(facts: Facts, names: Sequence[str]) -> list[list[Cell]]:
-    """A row a tested trial: its means and deviations over seeds, of validation and test rows."""
+def _references(facts: Facts) -> list[Measured]:
+    return [(reference.title, {**reference.metrics}) for reference in facts.references]
+
+
+def _tested(facts: Facts) -> list[Measured]:
+    """The tested trials: means and deviations over seeds, of validation and test rows."""
     validated = {each.trial: each.sample for each in facts.contenders}
-    rows: list[list[Cell]] = []
-    for each in facts.tested:
-        samples = dict(each.metrics)
-        if each.trial in validated:
-            samples[OBJECTIVE_METRIC] = validated[each.trial]
-        rows.append([(each.name, None), *(_sample(samples.get(name)) for name in names)])
-    return rows
-
-
-def _sample(sample: Sample | None) -> Cell:
-    return ("", None) if sample is None else (str(sample), sample.mean)
+    return [
+        (each.name, {OBJECTIVE_METRIC: validated.get(each.trial), **each.metrics})
+        for each in facts.tested
+    ]
 
 
 def confirmation_table(facts: Facts) -> Table:
     """Every contender: what the search saw, and the mean over the seeds."""
-    columns = [("", False), ("in the search", True), ("epochs", True)]
-    columns += [("seeds", True), ("mean over seeds", True)]
-    rows = [
+    return _table(
+        facts.contenders,
         [
-            (each.name, None),
-            _number(each.value_of_search, ".4f"),
-            _number(each.epochs, "d"),
-            _number(len(each.sample.values), "d"),
-            (str(each.sample), each.sample.mean),
-        ]
-        for each in facts.contenders
-    ]
-    return Table(columns=columns, rows=rows)
-
-
-def metric_name(name: str) -> str:
-    """A metric for people, such as ``test: top-100 accuracy, seen removed``."""
-    part, metric = name.split("_", 1)
-    where = {"val": "validation", "test": "test"}.get(part, part)
-    return f"{where}: {TEST_COLUMNS.get(f'test_{metric}', readable(metric))}".replace("\n", " ")
-
-
-def _metric_order() -> list[str]:
-    return [name.replace("test_", part) for part in ("val_", "test_") for name in TEST_COLUMNS]
+            ("", "", lambda each: each.name),
+            ("in the search", ".4f", lambda each: each.value_of_search),
+            ("epochs", "d", lambda each: each.epochs),
+            ("seeds", "d", lambda each: len(each.sample.values)),
+            ("mean over seeds", ".4f", lambda each: each.sample),
+        ],
+    )

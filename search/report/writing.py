@@ -1,46 +1,83 @@
-"""The report at the end of a search or a confirmation: written anew, and kept in MLflow."""
+"""A report written: the page as a file, kept in MLflow, and the JSON printed."""
 
 import os
 import sys
 import uuid
 import webbrowser
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args
 
 import optuna
 
+from search.analysis.noise import Sample
 from search.records.errors import InputError, is_disk_full
-from search.report.document import document
-from search.report.facts import Facts, gather
+from search.records.trials import TrialState
+from search.report import schema
+from search.report.facts import Facts, gather, parameter_count
 from search.report.page import page
 from search.session.session import Session
 from search.storage.study import close_study
 from search.tracking import Tracker
 
-FILE_NAME = "report.html"
-
 
 def report_path(study_folder: Path) -> Path:
-    """Where the report of a study lies.
-
-    Args:
-        study_folder: see :meth:`search.config.workspace.Workspace.towers`.
-    """
-    return study_folder / FILE_NAME
+    """Where the report of a study lies, by the folder of its towers."""
+    return study_folder / "report.html"
 
 
-def write_page(facts: Facts, path: Path) -> Path:
-    """Writes the report of a study as one HTML file; whole, or not at all.
+def report(
+    session: Session, *, output: Path | None, open_it: bool = False, as_json: bool = False
+) -> int:
+    """Writes the page, beside the study's towers unless ``output`` says where; the exit code.
 
-    Args:
-        facts: of the study.
-        path: where to; its folder is made, a file there is replaced.
-
-    Returns:
-        The path.
+    With ``as_json`` the JSON is printed and nothing else, and a page is written only if asked for.
 
     Raises:
-        OSError: it cannot be written.
+        InputError: there is no such study, or the report cannot be written.
     """
+    study = session.load_study()
+    try:
+        facts = gather(study, session.spec, session.commands)
+    finally:
+        close_study(study)
+    path = (output or report_path(session.towers_folder)).resolve()
+    if not as_json or output is not None or open_it:
+        try:
+            write_page(facts, path)
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise InputError(
+                f"--output must be a file that can be written but {path} cannot: {error.strerror}"
+            ) from None
+    if as_json:
+        sys.stdout.write(document(facts).model_dump_json(indent=2, ensure_ascii=True) + "\n")
+    else:
+        session.show(f"report: {path}")
+        session.show(f"open it in a browser: {path.as_uri()}")
+    if open_it and not webbrowser.open(path.as_uri()):
+        sys.stderr.write("warning: no browser could be opened; open the file in one\n")
+    return 0
+
+
+def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> Facts:
+    """Writes the page, and keeps it in MLflow; one that cannot be written costs a warning only."""
+    session.screen.doing("writing the report")
+    facts = gather(study, session.spec, session.commands)
+    path = report_path(session.towers_folder)
+    try:
+        write_page(facts, path)
+    except OSError as error:
+        session.warn(f"the report could not be written: {error.strerror}: {path}")
+    else:
+        tracker.log_report(path)
+    return facts
+
+
+def write_page(facts: Facts, path: Path) -> None:
+    """Writes the page whole or not at all; its folder is made, a file there is replaced."""
     text = page(facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")
@@ -52,77 +89,75 @@ def write_page(facts: Facts, path: Path) -> Path:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-    return path
 
 
-def report(
-    session: Session, *, output: Path | None, open_it: bool = False, as_json: bool = False
-) -> int:
-    """Writes the report, or prints it as JSON and nothing else.
-
-    Args:
-        session: the study.
-        output: where to; beside the study's towers when None.
-        open_it: whether a browser shall show it.
-        as_json: whether it is printed as JSON; a page is then written only where ``output`` says.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        InputError: there is no such study, or the report cannot be written.
-    """
-    facts = _facts(session)
-    path = output or report_path(session.towers_folder)
-    if not as_json or output is not None or open_it:
-        _write(facts, path)
-    if as_json:
-        sys.stdout.write(document(facts).model_dump_json(indent=2, ensure_ascii=True) + "\n")
-    else:
-        session.show(f"report: {path.resolve()}")
-        session.show(f"open it in a browser: {path.resolve().as_uri()}")
-    if open_it and not webbrowser.open(path.resolve().as_uri()):
-        sys.stderr.write("warning: no browser could be opened; open the file in one\n")
-    return 0
-
-
-def _facts(session: Session) -> Facts:
-    study = session.load_study()
-    try:
-        return gather(study, session.spec, session.commands)
-    finally:
-        close_study(study)
-
-
-def _write(facts: Facts, path: Path) -> None:
-    try:
-        write_page(facts, path)
-    except OSError as error:
-        if is_disk_full(error):
-            raise
-        raise InputError(
-            f"--output must be a file that can be written but {path} cannot: {error.strerror}"
-        ) from None
+def document(facts: Facts) -> schema.Report:
+    """The report as the objects of its JSON."""
+    context, best, leader = facts.context, facts.best, facts.leader
+    states = [trial.state for trial in facts.trials]
+    return schema.Report.of(
+        facts,
+        schema_version=schema.VERSION,
+        written_at=_iso(facts.written_ms),
+        study=schema.StudyPart.of(
+            context,
+            facts,
+            facts.spec.study,
+            wanted_trials=context.trials,
+            versions=dict(context.versions) or None,
+            data=schema.DataPart(
+                dataset=context.data_name,
+                split=context.split,
+                fingerprint=context.data_fingerprint or None,
+                source=context.data_source or None,
+                rows=dict(context.rows) or None,
+            ),
+        ),
+        trials={state: states.count(state) for state in get_args(TrialState)},
+        best=best and schema.BestPart.of(best, parameter_count=parameter_count(best)),
+        confirmed=leader and schema.ConfirmedPart.of(leader, **_sample(leader.sample)),
+        leaderboard=[
+            schema.TrialPart.of(trial, rank=rank, parameter_count=parameter_count(trial))
+            for rank, trial in enumerate(facts.finished, start=1)
+        ],
+        references=[schema.ReferencePart.of(each) for each in facts.references],
+        confirmation=_confirmation(facts),
+        test=_samples(facts.tests) or None,
+        tested=[
+            schema.TestedPart(trial=each.trial, metrics=_samples(each.metrics))
+            for each in facts.tested
+        ],
+        warnings=facts.cautions,
+    )
 
 
-def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> Facts:
-    """Writes the report of the study; one that cannot be written costs a warning and no more.
+def _confirmation(facts: Facts) -> schema.ConfirmationPart | None:
+    last = facts.confirmation
+    if last is None and not facts.contenders:
+        return None
+    return schema.ConfirmationPart(
+        winner=last.trial if last else None,
+        confirmed_at=_iso(last.confirmed_ms) if last else None,
+        contenders=[
+            schema.ContenderPart.of(each, **_sample(each.sample)) for each in facts.contenders
+        ],
+        verdict=list(last.lines) if last else [],
+        newer_trials=len(facts.leader.newer) if facts.leader else 0,
+    )
 
-    Args:
-        session: of the study.
-        study: as it is stored, with how it ended.
-        tracker: whose run of the study keeps the report, too.
 
-    Returns:
-        What the report shows.
-    """
-    session.screen.doing("writing the report")
-    facts = gather(study, session.spec, session.commands)
-    path = report_path(session.towers_folder)
-    try:
-        write_page(facts, path)
-    except OSError as error:
-        session.warn(f"the report could not be written: {error.strerror}: {path}")
-    else:
-        tracker.log_report(path)
-    return facts
+def _sample(sample: Sample) -> dict[str, Any]:
+    return {
+        "mean": sample.mean,
+        "standard_deviation": sample.deviation,
+        "values": sample.values,
+        "collapsed": sample.collapsed,
+    }
+
+
+def _samples(samples: Mapping[str, Sample]) -> dict[str, schema.SamplePart]:
+    return {name: schema.SamplePart(**_sample(each)) for name, each in samples.items()}
+
+
+def _iso(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -12,21 +12,13 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from search.storage.study import close_study
 from search.tracking import open_tracker
 from search.tracking.names import TRIALS, view_path
 from tests.benchmarks.fresh import MeasurementError
 from tests.benchmarks.results import Quantity, Result
 from tests.browser.chromium import chromium, find_chromium
 from tests.faults.servers import MlflowServer
-from tests.unit.search.report.made import (
-    fill,
-    keep_confirmation_of,
-    keep_references,
-    made_spec,
-    made_study,
-    write_report,
-)
+from tests.unit.search.report.made import Made
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT
 
@@ -52,13 +44,11 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
 
 
 def _of_the_report(folder: Path, browser: Browser, trials: int, repeats: int) -> list[Result]:
-    spec = made_spec(folder)
-    study = made_study(folder, spec)
-    fill(study, spec, trials)
-    keep_references(study)
-    keep_confirmation_of(study, 1, 2)
-    path = write_report(study, spec, folder / "report.html")
-    close_study(study)
+    with Made(folder) as made:
+        made.fill(trials)
+        made.keep_references()
+        made.keep_confirmation(1, 2)
+        path = made.write_report(folder / "report.html")
     size = Quantity(value=path.stat().st_size / 1e6, unit="MB")
     opened = {
         until: _seconds(browser, path.as_uri(), until, repeats) for until in (FIRST_PLOT, ALL_PLOTS)

@@ -1,4 +1,4 @@
-"""A browser for the pages of the project, and a real study for them to show."""
+"""A browser for the pages of the project, and a study for them to show."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from deeprec.data.dataset import Dataset
+from search.commands.sync import sync
+from search.config.workspace import Workspace
+from search.session.session import Session
 from tests.browser.chromium import Opened, chromium, find_chromium, watched_page
-from tests.data.conftest import dataset as dataset  # the data is fetched before the commands run
-from tests.flows.conftest import Folder
+from tests.unit.search.report.made import Made
 
 Open = Callable[..., Opened]
 
@@ -19,7 +20,7 @@ Open = Callable[..., Opened]
 def browser() -> Iterator[Browser]:
     """Chromium; skipped where there is none, unless REQUIRE_CHROMIUM is set.
 
-    It ends with the module: as long as it lives, nobody else in the process can have an event loop.
+    It ends with the module: as long as it lives, nothing else in the process has an event loop.
     """
     program = find_chromium()
     if program is None:
@@ -42,7 +43,6 @@ def open_page(browser: Browser) -> Iterator[Open]:
         dark: bool = False,
         touch: bool = False,
         script: str = "",
-        ready: str = "html[data-ready]",
     ) -> Opened:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
@@ -54,7 +54,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
             context.add_init_script(script)
         found = watched_page(context)
         found.page.goto(place if isinstance(place, str) else place.as_uri())
-        found.page.wait_for_selector(ready, state="attached", timeout=120_000)
+        found.page.wait_for_selector("html[data-ready]", state="attached", timeout=120_000)
         return found
 
     yield opened
@@ -63,13 +63,15 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="session")
-def confirmed(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Folder:
-    """A real study that was searched and confirmed, in a folder of its own."""
-    folder = Folder(tmp_path_factory.mktemp("confirmed"))
-    for command in (
-        ("search.run", "--trials", "6"),
-        ("search.retrain", "--top", "1", "--seeds", "2"),
-    ):
-        done = folder.run(command[0], "--study", "tiny", *command[1:])
-        assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A study of six trials, confirmed, without a training: in its database and in MLflow."""
+    workspace = Workspace(tmp_path_factory.mktemp("kept"))
+    workspace.studies.mkdir()
+    with Made(workspace.studies) as made:
+        for number in range(6):
+            made.add(top=0.3 + number / 100, rate=0.01 * (1 + number))
+        made.keep_references()
+        made.keep_confirmation(5, 4)
+    session = Session(spec=made.spec, study_argument="made", workspace=workspace)
+    assert sync(session) == 0
+    return session

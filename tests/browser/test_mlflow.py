@@ -1,40 +1,55 @@
-"""MLflow's own pages on a real study: what we log makes them useful without setting anything."""
+"""MLflow's own pages on a study: what we log makes them useful without setting anything."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
+import mlflow
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from search.records.trials import TrialRecord
+from search.report.writing import report_path
+from search.session.session import Session
 from search.tracking.names import TESTS, TRIALS, view_path
-from tests.browser.chromium import Opened
-from tests.browser.conftest import Open
+from tests.browser.chromium import watched_page
 from tests.faults.servers import MlflowServer
-from tests.flows.conftest import Folder
+from tests.unit.search.tracking.support import Reader
 
-pytestmark = [pytest.mark.browser, pytest.mark.data]
+pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 60_000
 NAMES = "[role=row] [col-id='attributes.`Run Name`'] a"
+ACCURACY = "best_val_top_100_accuracy"
+BEST = "trial 005 0.3500 (64, 32)"
+OF_MLFLOW = ("/mlflow/users/current", "ResizeObserver loop")
+"""MLflow's pages ask a server without accounts who the user is."""
+
+Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def server(confirmed: Folder) -> Iterator[MlflowServer]:
-    """MLflow's pages on what the study left."""
-    with MlflowServer(confirmed.path / "mlruns") as server:
-        yield server
+def runs(kept: Session) -> Reader:
+    return Reader(kept.destination.uri, "made")
 
 
-def experiment_id(confirmed: Folder) -> str:
-    return str(confirmed.client.get_experiment_by_name("tiny").experiment_id)  # type: ignore[union-attr]
+@pytest.fixture(scope="module")
+def open_page(browser: Browser, kept: Session) -> Iterator[Open]:
+    """Opens a path of the server and waits for an element; nothing outside may be asked for."""
+    with MlflowServer(kept.workspace.mlruns) as server:
+        context = browser.new_context(viewport={"width": 1600, "height": 900})  # one cache
+        pages = []
 
+        def opened(path: str, *, ready: str = NAMES) -> Page:
+            pages.append(watched_page(context))
+            pages[-1].page.goto(f"{server.uri}/{path}")
+            pages[-1].page.wait_for_selector(ready, state="attached", timeout=PATIENCE_MS)
+            return pages[-1].page
 
-def complete(confirmed: Folder) -> list[TrialRecord]:
-    """The complete trials, the best first."""
-    trials = [trial for trial in confirmed.trials if trial.state == "complete"]
-    return sorted(trials, key=lambda trial: (-(trial.value or 0.0), trial.number))
+        yield opened
+        for each in pages:
+            assert each.outside == []
+            said = [" ".join(error) for error in each.errors]
+            assert [line for line in said if not any(part in line for part in OF_MLFLOW)] == []
 
 
 def names_on(page: Page, count: int) -> list[str]:
@@ -45,99 +60,58 @@ def names_on(page: Page, count: int) -> list[str]:
     return [name for _, name in sorted(placed)]
 
 
-def check(opened: Opened) -> None:
-    """Nothing went outside; MLflow's pages ask a server without accounts who the user is."""
-    assert opened.outside == []
-    of_theirs = ("/mlflow/users/current", "ResizeObserver loop")
-    ours = [e for e in opened.errors if not any(part in " ".join(e) for part in of_theirs)]
-    assert ours == []
-
-
-def test_the_view_of_trials_ranks_them_by_their_value(
-    server: MlflowServer, confirmed: Folder, open_page: Open
+def test_the_view_of_trials_ranks_them_by_their_value_until_a_click_on_a_header(
+    runs: Reader, open_page: Open
 ) -> None:
-    path = view_path(TRIALS, experiment_id(confirmed))
-    opened = open_page(f"{server.uri}/{path}", width=1600, ready=NAMES)
-    shown = names_on(opened.page, len(confirmed.trials))
-    best = complete(confirmed)[0]
-    assert shown[0] == f"trial {best.number:03d} {best.value:.4f} {best.layer_sizes}"
-    headers = opened.page.locator("[role=columnheader]").all_inner_texts()
-    for name in ("best_val_top_100_accuracy", "deeprec.rank", "layer_sizes"):
+    page = open_page(view_path(TRIALS, runs.experiment.experiment_id))
+    assert names_on(page, 6)[0] == BEST
+    headers = page.locator("[role=columnheader]").all_inner_texts()
+    for name in (ACCURACY, "deeprec.rank", "layer_sizes"):
         assert any(name in header for header in headers)
-    check(opened)
+    header = page.locator(f"[role=columnheader][col-id='metrics.`{ACCURACY}`']")
+    header.get_by_text(ACCURACY).click()
+    top = page.locator("[row-index='0'] [col-id='attributes.`Run Name`'] a")
+    expect(top.first).not_to_have_text(BEST, timeout=PATIENCE_MS)
+    assert names_on(page, 6)[-1] == BEST
 
 
-def test_a_click_on_a_header_sorts(
-    server: MlflowServer, confirmed: Folder, open_page: Open
-) -> None:
-    path = view_path(TRIALS, experiment_id(confirmed))
-    opened = open_page(f"{server.uri}/{path}", width=1600, ready=NAMES)
-    best_first = names_on(opened.page, len(confirmed.trials))
-    header = "[role=columnheader][col-id='metrics.`best_val_top_100_accuracy`']"
-    opened.page.locator(header).get_by_text("best_val_top_100_accuracy").click()
-    top = opened.page.locator("[row-index='0'] [col-id='attributes.`Run Name`'] a")
-    expect(top.first).not_to_have_text(best_first[0], timeout=PATIENCE_MS)
-    assert names_on(opened.page, len(best_first))[-1] == best_first[0]
-
-
-def test_the_view_of_tests_holds_models_and_references(
-    server: MlflowServer, confirmed: Folder, open_page: Open
-) -> None:
-    path = view_path(TESTS, experiment_id(confirmed))
-    opened = open_page(f"{server.uri}/{path}", width=1600, ready=NAMES)
-    shown = names_on(opened.page, 6)
-    assert sum(name.endswith("(reference)") for name in shown) == 4
-    assert sum(name.startswith("test 0.") for name in shown) == 2
-    check(opened)
+def test_the_view_of_tests_holds_models_and_references(runs: Reader, open_page: Open) -> None:
+    shown = names_on(open_page(view_path(TESTS, runs.experiment.experiment_id)), 6)
+    assert sum(name.endswith("(reference)") for name in shown) == 3
+    assert sum(name.startswith("test 0.") for name in shown) == 3
 
 
 def test_the_experiment_opens_with_a_note_that_leads_to_the_views(
-    server: MlflowServer, confirmed: Folder, open_page: Open
+    runs: Reader, open_page: Open
 ) -> None:
-    opened = open_page(
-        f"{server.uri}/#/experiments/{experiment_id(confirmed)}/runs", width=1600, ready=NAMES
-    )
-    assert any(name.startswith("study tiny 0.") for name in names_on(opened.page, 8))
-    with (
-        opened.page.context.expect_page() as another
-    ):  # MLflow opens what a note links to beside it
-        opened.page.get_by_role("link", name=TRIALS.name).click()
-    best = complete(confirmed)[0]
-    expect(another.value.locator(NAMES).first).to_contain_text(
-        f"trial {best.number:03d}", timeout=PATIENCE_MS
-    )
-    check(opened)
+    page = open_page(f"#/experiments/{runs.experiment.experiment_id}/runs")
+    expect(page.locator(NAMES, has_text="study made 0.")).to_have_count(1, timeout=PATIENCE_MS)
+    with page.context.expect_page() as another:  # MLflow opens what a note links to beside it
+        page.get_by_role("link", name=TRIALS.name).click()
+    expect(another.value.locator(NAMES).first).to_have_text(BEST, timeout=PATIENCE_MS)
 
 
 def test_five_trials_are_compared_by_parameters_curves_and_parallel_lines(
-    server: MlflowServer, confirmed: Folder, open_page: Open
+    runs: Reader, open_page: Open
 ) -> None:
-    runs = confirmed.runs("trial")[:5]
-    ids = quote(json.dumps([run.info.run_id for run in runs]))
-    experiments = quote(json.dumps([experiment_id(confirmed)]))
-    opened = open_page(
-        f"{server.uri}/#/compare-runs?runs={ids}&experiments={experiments}",
-        width=1600,
-        ready=".js-plotly-plot .parcoords",
-    )
-    text = opened.page.inner_text("body")
-    for run in runs:
+    five = [runs.children[number] for number in range(5)]
+    ids = quote(json.dumps([run.info.run_id for run in five]))
+    experiments = quote(json.dumps([runs.experiment.experiment_id]))
+    path = f"#/compare-runs?runs={ids}&experiments={experiments}"
+    text = open_page(path, ready=".js-plotly-plot .parcoords").inner_text("body")
+    for run in five:
         assert run.info.run_name in text
         assert run.data.params["layer_sizes"] in text
-    for metric in ("best_val_top_100_accuracy", "val_top_100_accuracy", "train_loss"):
+    for metric in (ACCURACY, "val_top_100_accuracy", "train_loss"):
         assert metric in text
-    check(opened)
 
 
 def test_the_run_of_the_study_holds_the_report(
-    server: MlflowServer, confirmed: Folder, open_page: Open
+    kept: Session, runs: Reader, open_page: Open
 ) -> None:
-    (parent,) = confirmed.runs("study")
-    artifacts = f"{experiment_id(confirmed)}/runs/{parent.info.run_id}/artifacts"
-    opened = open_page(
-        f"{server.uri}/#/experiments/{artifacts}", width=1600, ready="text=report.html"
+    run = runs.parent.info
+    open_page(
+        f"#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts", ready="text=report.html"
     )
-    logged = confirmed.client.download_artifacts(parent.info.run_id, "report.html")
-    with open(logged, encoding="utf-8") as file:  # noqa: PTH123
-        assert file.read() == (confirmed.path / "studies/tiny/report.html").read_text("utf-8")
-    check(opened)
+    logged = mlflow.artifacts.load_text(f"{run.artifact_uri}/report.html")
+    assert logged == report_path(kept.towers_folder).read_text("utf-8")

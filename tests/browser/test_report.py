@@ -1,6 +1,5 @@
 """The report in a browser: drawn, sorted, dark, narrow, printed, and silent on the network."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -8,18 +7,10 @@ import pytest
 from optuna.trial import TrialState
 from playwright.sync_api import Page
 
-from search.storage.study import close_study
+from search.report.writing import report_path
+from search.session.session import Session
 from tests.browser.conftest import Open
-from tests.flows.conftest import Folder
-from tests.unit.search.report.made import (
-    add_trial,
-    fill,
-    keep_confirmation_of,
-    keep_references,
-    made_spec,
-    made_study,
-    write_report,
-)
+from tests.unit.search.report.made import Made
 
 pytestmark = pytest.mark.browser
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -31,28 +22,23 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of 500 trials with everything a study can have."""
     folder = tmp_path_factory.mktemp("large")
-    spec = made_spec(folder)
-    study = made_study(folder, spec)
-    fill(study, spec, 499)
-    add_trial(study, spec, reference=HOSTILE, top=0.4)
-    keep_references(study)
-    keep_confirmation_of(study, 1, 2)
-    yield write_report(study, spec, folder / "report.html")
-    close_study(study)
+    with Made(folder) as made:
+        made.fill(499)
+        made.add(reference=HOSTILE, top=0.4)
+        made.keep_references()
+        made.keep_confirmation(1, 2)
+        return made.write_report(folder / "report.html")
 
 
 def report_of(folder: Path, *states: TrialState) -> Path:
     """The report of a few trials that ended like this."""
-    spec = made_spec(folder)
-    study = made_study(folder, spec)
-    for state in states:
-        add_trial(study, spec, state=state, reason="train_loss is not finite")
-    path = write_report(study, spec, folder / "report.html")
-    close_study(study)
-    return path
+    with Made(folder) as made:
+        for state in states:
+            made.add(state=state, reason="train_loss is not finite")
+        return made.write_report(folder / "report.html")
 
 
 def column(page: Page, number: int) -> list[str]:
@@ -310,16 +296,12 @@ def test_small_studies_open_without_a_complaint(
     opened.check()
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_real_study_is_shown_as_its_search_left_it(
-    confirmed: Folder, open_page: Open, width: int
-) -> None:
-    opened = open_page(confirmed.path / "studies" / "tiny" / "report.html", width=width)
+def test_what_a_command_wrote_opens(kept: Session, open_page: Open, width: int) -> None:
+    opened = open_page(report_path(kept.towers_folder), width=width)
     page = opened.page
     assert page.locator("#trials tbody tr").count() == 6
-    best = max(trial.value or 0.0 for trial in confirmed.trials if trial.state == "complete")
-    assert f"{best:.4f}" in page.inner_text("main")
+    assert "0.3500" in page.inner_text("main")
     assert page.locator("#plot-confirmation svg.main-svg").count() > 0
     assert not overflows(page)
     opened.check()

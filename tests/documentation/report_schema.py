@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from search.report import document as schema
+from search.report import schema
 
 HEAD = """# The JSON of a report
 

@@ -6,20 +6,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.config.study import StudySpec
-from search.storage.study import close_study
-from tests.unit.search.report.made import made_spec, made_study
+from tests.unit.search.report.made import Made
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> StudySpec:
-    return made_spec(tmp_path)
-
-
-@pytest.fixture
-def study(tmp_path: Path, spec: StudySpec) -> Iterator[optuna.Study]:
-    study = made_study(tmp_path, spec)
-    yield study
-    close_study(study)
+def made(tmp_path: Path) -> Iterator[Made]:
+    with Made(tmp_path) as made:
+        yield made

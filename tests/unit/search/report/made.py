@@ -3,7 +3,7 @@
 import math
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna.trial import TrialState
@@ -14,7 +14,7 @@ from search.config.study import StudySpec, load_spec
 from search.report.facts import Facts, gather
 from search.report.writing import write_page
 from search.storage.results import Ledger
-from search.storage.study import open_study
+from search.storage.study import close_study, open_study
 from tests.unit.search.sample_records import START_MS
 
 COMMANDS = NextCommands(
@@ -57,50 +57,142 @@ def made_spec(folder: Path, text: str = FILE, name: str = "made") -> StudySpec:
     return load_spec(str(file), folders=[])
 
 
-def made_study(folder: Path, spec: StudySpec) -> optuna.Study:
-    """A new study in a database of its own, without trials."""
-    return open_study(f"sqlite:///{folder}/{spec.name}.db", spec, "f" * 64, "identity")
+class Made:
+    """A study in a database of its own, without trials at first; closed when it is left.
 
+    Args:
+        folder: of its file and its database.
+        text: of the study file.
+    """
 
-def add_trial(
-    study: optuna.Study,
-    spec: StudySpec,
-    *,
-    layers: tuple[int, ...] = (64, 32),
-    embedding: int = 32,
-    rate: float = 0.05,
-    top: float = 0.3,
-    epochs: int = 30,
-    state: TrialState = TrialState.COMPLETE,
-    seconds: float | None = None,
-    **attributes: Any,
-) -> None:
-    """Adds a trial whose accuracy rises to ``top`` at its last epoch, 0.1 s an epoch."""
-    configuration = Configuration(
-        layer_sizes=layers, values={"embedding_dimension": embedding, "learning_rate": rate}
-    )
-    width = optuna.distributions.IntDistribution(*spec.space.width.exponents)
-    parameters = parameters_of(configuration)
-    distributions = {name: common_distributions(spec.space).get(name, width) for name in parameters}
-    failed = state == TrialState.FAIL
-    study.add_trial(
-        optuna.trial.create_trial(
-            state=state,
-            value=None if failed else top,
-            params=parameters,
-            distributions=distributions,
-            user_attrs={
-                "curve": [] if failed else curve(epochs, top),
-                "derived": {
-                    "layer_sizes": str(layers),
-                    "parameter_count": 1000 * sum(layers) * embedding,
-                    "seed": 1,
-                },
-                "train_seconds": 0.1 * epochs if seconds is None else seconds,
-                **attributes,
-            },
+    def __init__(self, folder: Path, text: str = FILE) -> None:
+        self.spec = made_spec(folder, text)
+        self.study = open_study(f"sqlite:///{folder}/made.db", self.spec, "f" * 64, "identity")
+        self.ledger = Ledger(self.study)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        close_study(self.study)
+
+    @property
+    def facts(self) -> Facts:
+        """What a report knows about it."""
+        return gather(self.study, self.spec, lambda _finished: COMMANDS)
+
+    def write_report(self, path: Path) -> Path:
+        """The report as a page."""
+        write_page(self.facts, path)
+        return path
+
+    def add(
+        self,
+        *,
+        layers: tuple[int, ...] = (64, 32),
+        embedding: int = 32,
+        rate: float = 0.05,
+        top: float = 0.3,
+        epochs: int = 30,
+        state: TrialState = TrialState.COMPLETE,
+        **attributes: Any,
+    ) -> None:
+        """Adds a trial whose accuracy rises to ``top`` at its last epoch, 0.1 s an epoch."""
+        configuration = Configuration(
+            layer_sizes=layers, values={"embedding_dimension": embedding, "learning_rate": rate}
         )
-    )
+        width = optuna.distributions.IntDistribution(*self.spec.space.width.exponents)
+        parameters = parameters_of(configuration)
+        known = common_distributions(self.spec.space)
+        failed = state == TrialState.FAIL
+        derived = {
+            "layer_sizes": str(layers),
+            "parameter_count": 1000 * sum(layers) * embedding,
+            "seed": 1,
+        }
+        self.study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                value=None if failed else top,
+                params=parameters,
+                distributions={name: known.get(name, width) for name in parameters},
+                user_attrs={
+                    "curve": [] if failed else curve(epochs, top),
+                    "derived": derived,
+                    "train_seconds": 0.1 * epochs,
+                    **attributes,
+                },
+            )
+        )
+
+    def fill(self, count: int, seed: int = 0) -> None:
+        """Adds ``count`` trials drawn at random: a third of them pruned, a few failed."""
+        draw = random.Random(seed)
+        widths = self.spec.space.width.values
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        for number in range(count):
+            layers = sorted(draw.choices(widths, k=draw.randint(1, 4)), reverse=True)
+            [state] = draw.choices(states, weights=[60, 37, 3])
+            attributes: dict[str, Any] = {}
+            if state == TrialState.FAIL:
+                attributes["reason"] = "train_loss is not finite at epoch 3"
+            if number == 0:
+                attributes["reference"] = "tutorial (32,)"
+            self.add(
+                layers=tuple(layers),
+                embedding=draw.choice(self.spec.space.embedding_dimension.values),
+                rate=math.exp(draw.uniform(math.log(0.005), 0)),
+                top=round(draw.uniform(0.05, 0.36), 5),
+                epochs=draw.choice((10, 15, 20)) if state == TrialState.PRUNED else 30,
+                state=state,
+                **attributes,
+            )
+
+    def keep_references(self) -> None:
+        """References as a search measures them, and a re-training on test rows as well."""
+        for split, part in (("validation", "val"), ("test", "test")):
+            kept = {
+                name: {
+                    "parameters": {},
+                    "metrics": {
+                        f"{part}_top_100_accuracy": value,
+                        f"{part}_recall_at_10": value / 3,
+                    },
+                    "measured_ms": START_MS,
+                }
+                for name, value in (
+                    ("popularity", 0.4353),
+                    ("ease", 0.5103),
+                    ("ease_unseen", 0.4171),
+                )
+            }
+            self.ledger.keep(f"references:{split}", kept)
+
+    def keep_confirmation(self, number: int, other: int) -> None:
+        """A confirmation of two trials and the tutorial's model with three seeds, and its test."""
+        for key, first in (
+            (f"trial-{number:04d}", 0.33),
+            (f"trial-{other:04d}", 0.30),
+            ("tutorial", 0.28),
+        ):
+            for seed in range(3):
+                accuracy = round(first + seed / 100, 2)
+                kept = {"seed": seed, "seconds": 0.5, "val_top_100_accuracy": accuracy}
+                self.ledger.keep(f"validation:{key}:25:{seed}", kept)
+        for seed, value in enumerate((0.32, 0.33, 0.34)):
+            self.ledger.keep(f"test:trial-{number:04d}:25:{seed}", _test(number, seed, value))
+        self.ledger.keep(f"confirmation:{number}", confirmed(number, START_MS))
+
+
+def confirmed(number: int, moment_ms: int) -> dict[str, Any]:
+    """What a confirmation found, as the ledger holds it."""
+    return {
+        "trial": number,
+        "name": f"trial {number}",
+        "metrics": {},
+        "lines": ["It holds over its seeds."],
+        "confirmed_ms": moment_ms,
+    }
 
 
 def curve(epochs: int, top: float) -> list[list[Any]]:
@@ -114,72 +206,6 @@ def curve(epochs: int, top: float) -> list[list[Any]]:
             metrics["val_top_100_accuracy"] = top * rise
         points.append([epoch, START_MS + 100 * epoch, metrics])
     return points
-
-
-def fill(study: optuna.Study, spec: StudySpec, count: int, seed: int = 0) -> None:
-    """Adds ``count`` trials drawn at random: a third of them pruned, a few failed."""
-    draw = random.Random(seed)
-    widths = spec.space.width.values
-    for number in range(count):
-        layers = sorted(draw.choices(widths, k=draw.randint(1, 4)), reverse=True)
-        state = draw.choices(
-            [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], weights=[60, 37, 3]
-        )[0]
-        attributes: dict[str, Any] = {}
-        if state == TrialState.FAIL:
-            attributes["reason"] = "train_loss is not finite at epoch 3"
-        if number == 0:
-            attributes["reference"] = "tutorial (32,)"
-        add_trial(
-            study,
-            spec,
-            layers=tuple(layers),
-            embedding=draw.choice(spec.space.embedding_dimension.values),
-            rate=math.exp(draw.uniform(math.log(0.005), 0)),
-            top=round(draw.uniform(0.05, 0.36), 5),
-            epochs=draw.choice((10, 15, 20)) if state == TrialState.PRUNED else 30,
-            state=state,
-            **attributes,
-        )
-
-
-def keep_references(study: optuna.Study) -> None:
-    """References as a search measures them, and a re-training on test rows as well."""
-    ledger = Ledger(study)
-    for split in ("validation", "test"):
-        part = {"validation": "val", "test": "test"}[split]
-        kept = {
-            name: {
-                "parameters": {},
-                "metrics": {f"{part}_top_100_accuracy": value, f"{part}_recall_at_10": value / 3},
-                "measured_ms": START_MS,
-            }
-            for name, value in (("popularity", 0.4353), ("ease", 0.5103), ("ease_unseen", 0.4171))
-        }
-        ledger.keep(f"references:{split}", kept)
-
-
-def keep_confirmation_of(study: optuna.Study, number: int, other: int) -> None:
-    """A confirmation of two trials and the tutorial's model with three seeds, and its test."""
-    ledger = Ledger(study)
-    for key, values in (
-        (f"trial-{number:04d}", (0.33, 0.34, 0.35)),
-        (f"trial-{other:04d}", (0.30, 0.31, 0.32)),
-        ("tutorial", (0.28, 0.29, 0.30)),
-    ):
-        for seed, value in enumerate(values):
-            kept = {"seed": seed, "seconds": 0.5, "val_top_100_accuracy": value}
-            ledger.keep(f"validation:{key}:25:{seed}", kept)
-    for seed, value in enumerate((0.32, 0.33, 0.34)):
-        ledger.keep(f"test:trial-{number:04d}:25:{seed}", _test(number, seed, value))
-    record = {
-        "trial": number,
-        "name": f"trial {number}",
-        "metrics": {},
-        "lines": ["It holds over its seeds."],
-        "confirmed_ms": START_MS,
-    }
-    ledger.keep(f"confirmation:{number}", record)
 
 
 def _test(number: int, seed: int, value: float) -> dict[str, Any]:
@@ -200,13 +226,3 @@ def _test(number: int, seed: int, value: float) -> dict[str, Any]:
         "started_ms": START_MS,
         "ended_ms": START_MS + 1000,
     }
-
-
-def facts_of(study: optuna.Study, spec: StudySpec) -> Facts:
-    """What a report knows about it."""
-    return gather(study, spec, lambda _finished: COMMANDS)
-
-
-def write_report(study: optuna.Study, spec: StudySpec, path: Path) -> Path:
-    """The report of a study as a page."""
-    return write_page(gather(study, spec, lambda _finished: COMMANDS), path)
