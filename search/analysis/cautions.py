@@ -8,7 +8,7 @@ from search.analysis.instability import instability
 from search.analysis.noise import Deviation, noise_of_draws
 from search.analysis.verdict import Leader
 from search.config.dimensions import Bounds
-from search.config.strategies import (
+from search.config.sections import (
     CmaesOptions,
     MedianOptions,
     PatientOptions,

@@ -1,8 +1,12 @@
-"""Addresses on the command line, of a database or a server, checked before they are understood."""
+"""Addresses that a command line gives, checked before use, and commands to be copied."""
 
 import re
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import unquote
 
 from search.records.errors import InputError
@@ -136,3 +140,52 @@ def checked_storage(url: str | None) -> str | None:
             "postgresql+psycopg://user@host:5432/name, with a port from 1 to 65535"
         )
     return url
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextCommands:
+    """Commands to go on with, ready to be copied: with the interpreter and flags of this one."""
+
+    compare: str
+    """Shows the trials in MLflow."""
+
+    search: str
+    """Starts the search, or goes on with it; ``more`` goes on for more trials."""
+
+    more: str
+    retrain: str
+    sync: str
+    report: str
+    recommend: str
+    """Recommends to a user, by the champion."""
+
+    def recommend_by(self, model: str | Path | None) -> str:
+        """Recommends by a model that is not the champion; None is the champion."""
+        return " ".join(filter(None, [self.recommend, flag("--model", model)]))
+
+
+def call(module: str, *arguments: str) -> str:
+    """Runs a module by the interpreter that runs now; empty arguments are left out."""
+    return " ".join([script(_interpreter().name), "-m", module, *filter(None, arguments)])
+
+
+def script(name: str) -> str:
+    """A program beside the interpreter, as a shell in the working directory calls it."""
+    path, here = _interpreter().with_name(name), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def flag(name: str, value: object) -> str:
+    """A flag with its value, for a shell; nothing where the value is None.
+
+    A URL that holds a secret is replaced by the environment variable that stands for the flag.
+    """
+    if value is None:
+        return ""
+    if name in VARIABLES and holds_secret(str(value)):
+        return f'{name} "${VARIABLES[name]}"'
+    return f"{name} {shlex.quote(str(value))}"
+
+
+def _interpreter() -> Path:
+    return Path(sys.executable or "python")

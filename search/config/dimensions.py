@@ -9,7 +9,7 @@ This module imports neither deeprec nor optuna, so that a file is checked before
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, model_validator
 
@@ -186,27 +186,24 @@ Values = Range | Choices
 """What ``[space]`` holds of a dimension."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """Where the values of a parameter with an order may lie in a study."""
+class Bounds(NamedTuple):
+    """Where the values of a parameter with an order may lie in a study.
+
+    Attributes:
+        key: the key of the study file, such as ``space.width``.
+        low: the smallest value a trial can have.
+        high: the largest.
+        is_logarithmic: whether people read it on a logarithmic scale.
+        is_continuous: whether it takes every value in between.
+        lowest: the smallest value that makes sense at all; None where there is no such value.
+    """
 
     key: str
-    """The key of the study file, such as ``space.width``."""
-
     low: float
-    """The smallest value a trial can have."""
-
     high: float
-    """The largest."""
-
     is_logarithmic: bool
-    """Whether people read it on a logarithmic scale."""
-
     is_continuous: bool
-    """Whether it takes every value in between."""
-
     lowest: float | None
-    """The smallest value that makes sense at all; None where there is no such value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,14 +286,9 @@ class Dimension:
 
     def bounds(self, values: Range) -> Bounds:
         """Where values may lie that have an order."""
-        low, high = values.ends
+        is_logarithmic, is_continuous = self.scale == "logarithmic", self.kind.is_continuous
         return Bounds(
-            key=f"space.{self.name}",
-            low=low,
-            high=high,
-            is_logarithmic=self.scale == "logarithmic",
-            is_continuous=self.kind.is_continuous,
-            lowest=self.at_least,
+            f"space.{self.name}", *values.ends, is_logarithmic, is_continuous, self.at_least
         )
 
 

@@ -1,7 +1,7 @@
 """Turns what Pydantic finds wrong in a study file into sentences for people.
 
-Each sentence names the key as it stands in the file (``space.depth.low``), what it must be,
-what it was, and, for a misspelled name, what was probably meant.
+Each names the key (``space.depth.low``), what it must be, what it was, and, where a name is
+misspelled, what was probably meant.
 """
 
 import difflib
@@ -38,12 +38,7 @@ _RULES: Mapping[str, str] = {
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """What is wrong, one sentence an error, in the order of the file's sections.
-
-    Args:
-        error: what Pydantic raised when it validated ``root``.
-        root: the model of the whole file.
-    """
+    """What is wrong with a file that ``root`` is the model of, one sentence an error."""
     return [_sentence(detail, root) for detail in error.errors(include_url=False)]
 
 

@@ -1,25 +1,15 @@
 """Between the search space and a configuration: trial -> configuration -> trial parameters.
 
-The parameters of a trial have the same names whatever its depth, counted from the output, so
-that a sampler learns from trials of other depths and a table compares them:
-
-========================== ===================== ==========================
-parameter                  ``(128, 64, 32)`` has stands for
-========================== ===================== ==========================
-``depth``                  3                     the number of layers
-``output_width_log2``      5                     32, the last layer
-``hidden_width_1_log2``    6                     64, the layer before it
-``hidden_width_2_log2``    7                     128, the layer before that
-``embedding_dimension_log2`` 5                   32
-``learning_rate``          0.05                  itself
-========================== ===================== ==========================
-
-A layer is at least as wide as the one after it, so the lower end of its range is that width. The
-other dimensions are those of :data:`search.config.dimensions.DIMENSIONS` that the study varies.
+The parameters of a trial have the same names whatever its depth, counted from the output, so that
+a sampler learns from trials of other depths and a table compares them: ``(128, 64, 32)`` is
+``depth`` 3, ``output_width_log2`` 5 (the last layer), ``hidden_width_1_log2`` 6 and
+``hidden_width_2_log2`` 7. A layer is at least as wide as the one after it, so the lower end of its
+range is that width. The other dimensions are those of
+:data:`search.config.dimensions.DIMENSIONS` that the study varies.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import combinations_with_replacement, product
 from typing import Any
@@ -68,12 +58,7 @@ class Configuration:
         return ModelConfig(layer_sizes=self.layer_sizes, **values)
 
     def training_config(self, spec: StudySpec, seed: int) -> TrainingConfig:
-        """How it is trained: what is its own, and what all trials of the study share.
-
-        Args:
-            spec: the study.
-            seed: origin of what the training draws at random.
-        """
+        """How it is trained: what is its own, and what all trials of the study share."""
         own = {name: value for name, value in self.values.items() if name not in OF_THE_MODEL}
         return TrainingConfig(**{**spec.training.model_dump(), **own, "seed": seed})
 
@@ -186,13 +171,12 @@ def readable(parameters: Mapping[str, int | float]) -> dict[str, int | float]:
 
     Any part of the parameters will do: a trial that was killed may hold only some.
     """
-    return dict(_decoded(name, value) for name, value in parameters.items())
-
-
-def _decoded(name: str, value: int | float) -> tuple[str, int | float]:
-    if name.endswith(EXPONENT_SUFFIX):
-        return name.removesuffix(EXPONENT_SUFFIX), PowersOfTwo.decode(value)
-    return name, value
+    return {
+        name.removesuffix(EXPONENT_SUFFIX): (
+            PowersOfTwo.decode(value) if name.endswith(EXPONENT_SUFFIX) else value
+        )
+        for name, value in parameters.items()
+    }
 
 
 def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[Configuration]:
@@ -205,18 +189,17 @@ def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[C
         learning_rates: how many, evenly spaced on the logarithmic scale from the lowest to the
             highest; 1 gives their geometric mean.
     """
+    stacks = (
+        tuple(reversed(from_output))
+        for depth in range(space.depth.low, space.depth.high + 1)
+        for from_output in combinations_with_replacement(space.width.values, depth)
+    )
     names = [each.name for each, _ in space.varied]
-    grid = product(_stacks(space), *(_points(each, learning_rates) for _, each in space.varied))
+    grid = product(stacks, *(_points(each, learning_rates) for _, each in space.varied))
     return [
         Configuration(layer_sizes=stack, values=dict(zip(names, values, strict=True)))
         for stack, *values in grid
     ]
-
-
-def _stacks(space: SpaceSection) -> Iterator[tuple[int, ...]]:
-    for depth in range(space.depth.low, space.depth.high + 1):
-        for from_output in combinations_with_replacement(space.width.values, depth):
-            yield tuple(reversed(from_output))
 
 
 def _points(values: Any, count: int) -> list[Any]:

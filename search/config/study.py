@@ -1,9 +1,8 @@
 """The study file: found, read, checked as a whole, and hashed.
 
-``studies/NAME.toml`` describes a search: data, training, search space, sampler, pruner and the
-configurations to try first. :func:`load_spec` reads one, :func:`override` applies what the
-command line chose; both raise :class:`search.records.errors.InputError` that names everything wrong
-in one line. Neither deeprec nor optuna is imported, so this takes no noticeable time.
+``studies/NAME.toml`` describes a search. :func:`load_spec` reads one, :func:`override` applies what
+the command line chose; both raise an ``InputError`` that names everything wrong in one line.
+Neither deeprec nor optuna is imported, so this takes no noticeable time.
 """
 
 import hashlib
@@ -22,17 +21,15 @@ from search.config.sections import (
     SAFE_NAME,
     DataSection,
     EnqueuedSection,
-    SpaceSection,
-    StudySection,
-    TrainingSection,
-)
-from search.config.strategies import (
     GridOptions,
     MedianOptions,
     NoPrunerOptions,
     PrunerOptions,
     SamplerOptions,
+    SpaceSection,
+    StudySection,
     TpeOptions,
+    TrainingSection,
 )
 from search.records.errors import InputError
 from search.records.trials import OBJECTIVE_METRIC
@@ -67,18 +64,17 @@ class StudySpec(Section):
     def _accept_hyphens(cls, options: object) -> object:
         """``successive-halving``, as a command line spells it, is ``successive_halving``."""
         if isinstance(options, dict) and isinstance(options.get("name"), str):
-            return options | {"name": _normalized(options["name"])}
+            return options | {"name": options["name"].replace("-", "_")}
         return options
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        checks = (
-            self._loss_problems,
-            self._enqueue_problems,
-            self._pruner_problems,
-            self._sampler_problems,
-        )
-        problems = [problem for check in checks for problem in check()]
+        problems = [
+            *self._loss_problems(),
+            *self._enqueue_problems(),
+            *self._pruner_problems(),
+            *self._sampler_problems(),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -152,11 +148,7 @@ class StudySpec(Section):
 
     @property
     def comparable(self) -> Content:
-        """All that makes two trials comparable, as JSON values.
-
-        Sampler, pruner, budget, seed, description and enqueued configurations are left out:
-        they decide which trials are run, not what the result of a trial means.
-        """
+        """What the result of a trial means, as JSON values: not which trials are run."""
         sections = self.model_dump(
             mode="json", include={"data", "training", "space"}, exclude_none=True
         )
@@ -228,15 +220,12 @@ def override(
         InputError: a choice is unknown, out of bounds, or does not fit the rest of the study.
     """
     content = spec.model_dump()
-    if trials is not None:
-        content["study"]["trials"] = trials
-    if seed is not None:
-        content["study"]["seed"] = seed
-    if sampler is not None and _normalized(sampler) != spec.sampler.name:
-        content["sampler"] = {"name": sampler}
-    if pruner is not None and _normalized(pruner) != spec.pruner.name:
-        content["pruner"] = {"name": pruner}
-    return _checked(content, text=spec.text, source=f"study {spec.name}", flags=_FLAGS)
+    numbers = {"trials": trials, "seed": seed}
+    content["study"] |= {key: value for key, value in numbers.items() if value is not None}
+    for key, name in (("sampler", sampler), ("pruner", pruner)):
+        if name is not None and name.replace("-", "_") != content[key]["name"]:
+            content[key] = {"name": name}
+    return _checked(content, text=spec.text, source=f"study {spec.name}", in_flags=True)
 
 
 def overridden(spec: StudySpec) -> dict[str, Any]:
@@ -250,61 +239,38 @@ def overridden(spec: StudySpec) -> dict[str, Any]:
     return {name: value for name, (value, of_file) in chosen.items() if value != of_file}
 
 
-_FLAGS: Mapping[str, str] = {
-    "study.trials ": "--trials ",
-    "study.seed ": "--seed ",
-    "sampler.name ": "--sampler ",
-    "pruner.name ": "--pruner ",
-}
-"""How the command line calls what it can set."""
-
-
 def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """How two :attr:`StudySpec.comparable` differ, such as ``space.depth.high was 4, is 5``."""
-    before, after = _flat(stored), _flat(current)
-    return [
-        f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}"
+    before, after = dict(_flat(stored)), dict(_flat(current))
+    both = [
+        (key, before.get(key, "absent"), after.get(key, "absent"))
         for key in sorted(before.keys() | after.keys())
-        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
     ]
+    return [f"{key} was {was}, is {now}" for key, was, now in both if was != now]
 
 
-_ABSENT = object()
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in content.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            yield f"{prefix}{key}", value
 
 
-def _checked(
-    content: Content, *, text: str, source: str, flags: Mapping[str, str] | None = None
-) -> StudySpec:
+def _checked(content: Content, *, text: str, source: str, in_flags: bool = False) -> StudySpec:
+    """The study; what is wrong is named by its key, or by the flag that has set it."""
     try:
-        spec = StudySpec.model_validate(content)
+        return _restored(content, text)
     except ValidationError as error:
-        problems = [_in_flags(sentence, flags or {}) for sentence in sentences(error, StudySpec)]
-        if (more := len(problems) - SHOWN_PROBLEMS) > 0:
-            problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
-        raise InputError(f"{source}: {'; '.join(problems)}") from None
-    spec._text = text
-    return spec
+        problems = sentences(error, StudySpec)
+    if in_flags:
+        problems = [_FLAGS.sub(r"--\1\2", problem) for problem in problems]
+    if (more := len(problems) - SHOWN_PROBLEMS) > 0:
+        problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
+    raise InputError(f"{source}: {'; '.join(problems)}")
 
 
-def _in_flags(sentence: str, flags: Mapping[str, str]) -> str:
-    for key, flag in flags.items():
-        if sentence.startswith(key):
-            return sentence.replace(key, flag, 1)
-    return sentence
-
-
-def _normalized(name: str) -> str:
-    return name.replace("-", "_")
+_FLAGS = re.compile(r"^(?:study\.(trials|seed)|(sampler|pruner)\.name)(?= must)")
 
 
 def _find(study: str, folders: Sequence[Path]) -> Path:
@@ -358,17 +324,13 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _code(text: str) -> Iterator[str]:
-    """The lines of a file without its comments."""
-    return (line.partition("#")[0] for line in text.splitlines())
-
-
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
 
 
 def _parse(text: str, path: str) -> Content:
     try:
-        if any(line.partition("=")[0].count(".") > DEEPEST_KEY for line in _code(text)):
+        keys = (re.split("[#=]", line, maxsplit=1)[0] for line in text.splitlines())
+        if any(key.count(".") > DEEPEST_KEY for key in keys):
             raise RecursionError
         return tomllib.loads(text)
     except RecursionError:

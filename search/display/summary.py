@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.analysis.verdict import Leader, verdict
-from search.config.next_commands import NextCommands
+from search.config.addresses import NextCommands
 from search.display.parts import configuration_cells
 from search.display.terminal import Screen
 from search.records.trials import TrialRecord, ranked

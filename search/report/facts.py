@@ -13,8 +13,8 @@ from search.analysis.cautions import cautions
 from search.analysis.instability import Region, diverged_trials, unstable_region
 from search.analysis.noise import Sample
 from search.analysis.verdict import Leader, verdict
+from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
-from search.config.next_commands import NextCommands
 from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import FINISHED_STATES, TrialRecord, best_of, ranked

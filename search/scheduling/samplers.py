@@ -9,8 +9,8 @@ that is interrupted goes on as if it had not been.
 import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 from optuna import Study, create_study
 from optuna.distributions import BaseDistribution
@@ -18,7 +18,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
-    MedianPruner,
     NopPruner,
     PatientPruner,
     PercentilePruner,
@@ -33,14 +32,8 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from search.config.next_commands import call
-from search.config.space import (
-    common_distributions,
-    enumerate_configurations,
-    parameters_of,
-    suggest,
-)
-from search.config.strategies import (
+from search.config.addresses import call
+from search.config.sections import (
     CmaesOptions,
     GridOptions,
     HyperbandOptions,
@@ -52,6 +45,12 @@ from search.config.strategies import (
     RandomOptions,
     SuccessiveHalvingOptions,
     TpeOptions,
+)
+from search.config.space import (
+    common_distributions,
+    enumerate_configurations,
+    parameters_of,
+    suggest,
 )
 from search.config.study import StudySpec
 from search.records.errors import InputError
@@ -75,17 +74,32 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> Bas
     Raises:
         InputError: the sampler needs a package that is not installed.
     """
-    match spec.sampler:
-        case TpeOptions() as options:
-            return _tpe(options, seed, others_run=others_run)
-        case RandomOptions():
-            return RandomSampler(seed=seed)
-        case GridOptions():
-            return make_grid(spec)
-        case CmaesOptions() as options:
-            return _cmaes(options, spec, seed)
-        case NsgaiiOptions() as options:
-            return _nsgaii(options, seed)
+    with _experimental():
+        match spec.sampler:
+            case TpeOptions() as options:
+                return TPESampler(
+                    n_startup_trials=options.startup_trials,
+                    n_ei_candidates=options.ei_candidates,
+                    multivariate=options.multivariate,
+                    group=options.group,
+                    # Takes running trials for bad ones, so that workers do not all try the same.
+                    constant_liar=others_run,
+                    seed=seed,
+                )
+            case RandomOptions():
+                return RandomSampler(seed=seed)
+            case GridOptions():
+                return make_grid(spec)
+            case CmaesOptions() as options:
+                return _cmaes(options, spec, seed)
+            case NsgaiiOptions() as options:
+                return NSGAIISampler(
+                    population_size=options.population_size,
+                    mutation_prob=options.mutation_probability,
+                    crossover_prob=options.crossover_probability,
+                    swapping_prob=options.swapping_probability,
+                    seed=seed,
+                )
 
 
 def sampler_of_next(
@@ -150,17 +164,14 @@ def make_pruner(spec: StudySpec) -> BasePruner:
     """The pruner of the study. Its steps are epochs: ``trial.report(value, step=epoch)``."""
     match spec.pruner:
         case MedianOptions() as options:
-            return _median(options.startup_trials, options.warmup_epochs)
+            return _percentile(options, 50.0)
         case PercentileOptions() as options:
-            return PercentilePruner(
-                options.percentile,
-                n_startup_trials=options.startup_trials,
-                n_warmup_steps=options.warmup_epochs,
-                interval_steps=1,
-                n_min_trials=1,
-            )
+            return _percentile(options, options.percentile)
         case PatientOptions() as options:
-            return _patient(options)
+            with _experimental():
+                return PatientPruner(
+                    _percentile(options, 50.0), patience=options.patience, min_delta=0.0
+                )
         case SuccessiveHalvingOptions() as options:
             return SuccessiveHalvingPruner(
                 min_resource=options.min_epochs,
@@ -179,63 +190,39 @@ def make_pruner(spec: StudySpec) -> BasePruner:
             return NopPruner()
 
 
-def _tpe(options: TpeOptions, seed: int, *, others_run: bool) -> BaseSampler:
-    with _experimental():
-        return TPESampler(
-            n_startup_trials=options.startup_trials,
-            n_ei_candidates=options.ei_candidates,
-            multivariate=options.multivariate,
-            group=options.group,
-            # Takes running trials for bad ones, so that workers do not all try the same.
-            constant_liar=others_run,
-            seed=seed,
-        )
-
-
 def _cmaes(options: CmaesOptions, spec: StudySpec, seed: int) -> BaseSampler:
     if importlib.util.find_spec("cmaes") is None:
         raise InputError(
             "sampler 'cmaes' needs the package cmaes, which is not installed "
             f"({call('pip', 'install')} '.[samplers]', or choose another sampler)"
         )
-    with _experimental():
-        return CommonCmaEsSampler(
-            common_distributions(spec.space),
-            n_startup_trials=options.startup_trials,
-            popsize=options.population_size,
-            with_margin=options.margin,
-            consider_pruned_trials=options.use_pruned_trials,
-            seed=seed,
-        )
-
-
-def _nsgaii(options: NsgaiiOptions, seed: int) -> BaseSampler:
-    return NSGAIISampler(
-        population_size=options.population_size,
-        mutation_prob=options.mutation_probability,
-        crossover_prob=options.crossover_probability,
-        swapping_prob=options.swapping_probability,
+    return CommonCmaEsSampler(
+        common_distributions(spec.space),
+        n_startup_trials=options.startup_trials,
+        popsize=options.population_size,
+        with_margin=options.margin,
+        consider_pruned_trials=options.use_pruned_trials,
+        warn_independent_sampling=False,
+        use_separable_cma=False,
+        lr_adapt=False,
         seed=seed,
     )
 
 
-def _median(startup_trials: int, warmup_epochs: int) -> MedianPruner:
-    return MedianPruner(
-        n_startup_trials=startup_trials,
-        n_warmup_steps=warmup_epochs,
+def _percentile(
+    options: MedianOptions | PercentileOptions | PatientOptions, kept: float
+) -> BasePruner:
+    return PercentilePruner(
+        kept,
+        n_startup_trials=options.startup_trials,
+        n_warmup_steps=options.warmup_epochs,
         interval_steps=1,
         n_min_trials=1,
     )
 
 
-def _patient(options: PatientOptions) -> BasePruner:
-    wrapped = _median(options.startup_trials, options.warmup_epochs)
-    with _experimental():
-        return PatientPruner(wrapped, patience=options.patience, min_delta=0.0)
-
-
-def _experimental() -> AbstractContextManager[object]:
-    """Quiet about experimental options of Optuna: whoever wrote the study chose them."""
+def _experimental() -> Any:
+    """Quiet about experimental options of Optuna, which the study file has chosen."""
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
@@ -247,33 +234,13 @@ class CommonCmaEsSampler(CmaEsSampler):
     ever after, without a word.
     """
 
-    def __init__(
-        self,
-        common: dict[str, BaseDistribution],
-        *,
-        n_startup_trials: int,
-        popsize: int | None,
-        with_margin: bool,
-        consider_pruned_trials: bool,
-        seed: int,
-    ) -> None:
+    def __init__(self, common: dict[str, BaseDistribution], **options: Any) -> None:
         """Fix the dimensions: those of ``common`` that have more than one value."""
-        super().__init__(
-            n_startup_trials=n_startup_trials,
-            popsize=popsize,
-            with_margin=with_margin,
-            consider_pruned_trials=consider_pruned_trials,
-            warn_independent_sampling=False,
-            use_separable_cma=False,
-            lr_adapt=False,
-            seed=seed,
-        )
+        super().__init__(**options)
         self._varied = {name: range_ for name, range_ in common.items() if not range_.single()}
 
     def infer_relative_search_space(
-        self,
-        study: Study,
-        trial: FrozenTrial,
+        self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The common parameters, whatever was tried before."""
         return dict(self._varied)

@@ -11,7 +11,7 @@ import optuna
 from rich.console import Console
 
 from deeprec.data.dataset import Dataset, Splits
-from search.config.next_commands import NextCommands, call, flag
+from search.config.addresses import NextCommands, call, flag
 from search.config.study import StudySpec, overridden
 from search.config.workspace import Workspace
 from search.display.terminal import Screen

@@ -15,8 +15,7 @@ import sqlalchemy
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 
-from search.config.addresses import mask_query
-from search.config.next_commands import call, script
+from search.config.addresses import call, mask_query, script
 from search.records.errors import InputError, StorageLostError
 from search.storage.filesystems import refuse_network
 from search.storage.retry import Patience, PatientStorage, cause_of

@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from search.analysis.promotion import Confirmed, Decision, Evidence, decide
-from search.config.addresses import check_names
-from search.config.next_commands import call, flag
+from search.config.addresses import call, check_names, flag
 from search.records.errors import InputError
 from search.records.results import TEST_METRIC
 from search.tracking.destination import (

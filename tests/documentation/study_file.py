@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search.config import sections, strategies
+from search.config import sections
 from search.config.study import StudySpec
 from tests.documentation.markdown import code, prose, table
 
@@ -65,7 +65,7 @@ def _parts(section: str, schema: Schema, annotation: Any) -> Iterator[str]:
 
 def _model(reference: str) -> type[BaseModel]:
     name = reference.rsplit("/", 1)[-1]
-    found: type[BaseModel] = getattr(sections, name, None) or getattr(strategies, name)
+    found: type[BaseModel] = getattr(sections, name)
     return found
 
 

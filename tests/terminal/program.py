@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from search.config.next_commands import NextCommands
+from search.config.addresses import NextCommands
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally

@@ -6,7 +6,7 @@ import pytest
 
 from search.analysis.noise import Sample
 from search.analysis.verdict import Leader
-from search.config.next_commands import NextCommands
+from search.config.addresses import NextCommands
 from search.display.summary import leaderboard, print_summary
 from search.records.trials import TrialRecord
 from tests.unit.search.sample_records import trial

@@ -8,7 +8,7 @@ from typing import Any, Self
 import optuna
 from optuna.trial import TrialState
 
-from search.config.next_commands import NextCommands
+from search.config.addresses import NextCommands
 from search.config.space import Configuration, common_distributions, parameters_of
 from search.config.study import StudySpec, load_spec
 from search.report.facts import Facts, gather

@@ -12,9 +12,8 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
-from search.config.sections import SpaceSection, StudySection
+from search.config.sections import MedianOptions, SpaceSection, StudySection
 from search.config.space import Configuration, enqueued_configurations, parameters_of, suggest
-from search.config.strategies import MedianOptions
 from search.config.study import StudySpec, override
 from search.records.errors import InputError
 from search.scheduling.grid import ListSampler

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.next_commands import NextCommands, call, flag
+from search.config.addresses import NextCommands, call, flag
 from search.config.study import StudySpec, override
 from search.config.workspace import Workspace
 from search.records.errors import InputError
