@@ -142,15 +142,17 @@ def _rank(trial: TrialRecord) -> tuple[bool, float]:
     return trial.state == "complete", -math.inf if trial.value is None else trial.value
 
 
-SEEN_KEPT, SEEN_REMOVED = "seen kept", "seen removed"
+SEEN_KEPT, SEEN_REMOVED = "seen movies ranked too", "seen movies left out"
 """Whether the movies that a user rated in training stay candidates when a metric is computed."""
 
-_METRICS = {
+METRICS = {
     "top_100_accuracy": "top-100 accuracy",
     "top_100_accuracy_unseen": f"top-100 accuracy, {SEEN_REMOVED}",
     "recall_at_10": "recall@10",
     "ndcg_at_10": "nDCG@10",
 }
+"""What tables show of any model, in their order: metrics by name, with their words."""
+
 _OF_LAYERS = ("depth", "output_width")
 _IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
@@ -159,7 +161,7 @@ def metric_words(name: str) -> str:
     """A metric for people: ``test_recall_at_10`` is ``test: recall@10``."""
     part, _, metric = name.partition("_")
     where = {"val": "validation"}.get(part, part)
-    return f"{where}: {_METRICS.get(metric, parameter_name(metric))}"
+    return f"{where}: {METRICS.get(metric, parameter_name(metric))}"
 
 
 def parameter_name(name: str) -> str:

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.analysis.noise import Sample
-from search.confirmation.in_words import TEST_COLUMNS
-from search.records.trials import OBJECTIVE_METRIC, TrialRecord, metric_words, parameter_name
+from search.records.trials import (
+    METRICS,
+    OBJECTIVE_METRIC,
+    TrialRecord,
+    metric_words,
+    parameter_name,
+)
 from search.report.facts import Facts, parameter_count
 
 TOP = 20
@@ -131,7 +136,7 @@ Measured = tuple[str, dict[str, Value]]
 def references_table(facts: Facts) -> Table:
     """The references, and below them the trials that were tested and the best of the search."""
     known = {name for reference in facts.references for name in reference.metrics}
-    order = [name.replace("test_", part) for part in ("val_", "test_") for name in TEST_COLUMNS]
+    order = [f"{part}_{name}" for part in ("val", "test") for name in METRICS]
     rows = [*_references(facts), *_tested(facts)]
     if facts.best is not None:
         which = "highest single value" if facts.leader else "the best of the search"
@@ -142,7 +147,7 @@ def references_table(facts: Facts) -> Table:
 def results_of_test(facts: Facts) -> Table:
     """What was tested and the references on the test rows; without rows before any test."""
     known = {name for each in facts.tested for name in each.metrics}
-    names = [name for name in TEST_COLUMNS if name in known]
+    names = [f"test_{name}" for name in METRICS if f"test_{name}" in known]
     return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
 
 

@@ -68,12 +68,15 @@ ARTIFACTS = """## Artifacts
 METRICS = {
     "train_loss": "by epoch: the mean of the training loss over the rows, each before its step",
     "val_loss": "by validated epoch: the loss on the validation rows",
-    "val_top_100_accuracy": "by validated epoch: liked validation rows in the top 100, seen kept",
-    "val_top_100_accuracy_unseen": "the same, seen movies removed",
-    "val_recall_at_10": "mean over users: liked movies in the top 10, seen movies removed",
-    "val_ndcg_at_10": "mean over users: normalized gain of the top 10, seen removed, discounted by "
+    "val_top_100_accuracy": "by validated epoch: liked validation rows in the top 100, "
+    "seen movies ranked too",
+    "val_top_100_accuracy_unseen": "the same, seen movies left out",
+    "val_recall_at_10": "mean over users: liked movies in the top 10, seen movies left out",
+    "val_ndcg_at_10": "mean over users: normalized gain of the top 10, seen movies left out, "
+    "discounted by "
     "1 / log2(rank + 1)",
-    "val_coverage_at_10": "share of the catalog that is in the top 10 of any user, seen removed",
+    "val_coverage_at_10": "share of the catalog that is in the top 10 of any user, seen movies "
+    "left out",
     "val_top_20_share_at_10": "share of all these places that the 20 movies in most of them fill",
     "val_personalization_gain": "`val_top_100_accuracy` less what one list for all, by the mean of "
     "the users' scores, reaches; 0 where nothing is personal",
@@ -86,11 +89,11 @@ METRICS = {
     "trials_failed": "how many failed",
     "trials_interrupted": "how many were interrupted",
     "test_top_100_accuracy": "the same accuracy on the test rows",
-    "test_top_100_accuracy_unseen": "the same, seen movies removed",
-    "test_recall_at_10": "recall of the test rows, seen movies removed",
-    "test_ndcg_at_10": "nDCG of the test rows, seen movies removed",
-    "test_coverage_at_10": "coverage of the catalog by the top tens, seen movies removed",
-    "test_top_20_share_at_10": "share of the 20 movies in most top tens, seen movies removed",
+    "test_top_100_accuracy_unseen": "the same, seen movies left out",
+    "test_recall_at_10": "recall of the test rows, seen movies left out",
+    "test_ndcg_at_10": "nDCG of the test rows, seen movies left out",
+    "test_coverage_at_10": "coverage of the catalog by the top tens, seen movies left out",
+    "test_top_20_share_at_10": "share of the 20 movies in most top tens, seen movies left out",
     "test_personalization_gain": "the same gain on the test rows",
     "val_top_100_accuracy_mean": "the winner's mean over the seeds",
     "val_top_100_accuracy_std": "its standard deviation; not for a single seed",

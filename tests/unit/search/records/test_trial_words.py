@@ -56,7 +56,7 @@ def test_parameters_without_a_column_are_listed() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("test_top_100_accuracy_unseen", "test: top-100 accuracy, seen removed"),
+        ("test_top_100_accuracy_unseen", "test: top-100 accuracy, seen movies left out"),
         ("val_recall_at_10", "validation: recall@10"),
         ("val_coverage_at_10", "validation: coverage at 10"),
         ("train_loss", "train: loss"),
