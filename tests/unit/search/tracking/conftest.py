@@ -1,18 +1,28 @@
-"""An MLflow store of its own for every test."""
+"""An MLflow for every test: a database whose content is put back, and one server for all.
+
+Making a database takes MLflow seconds, and opening another one half of a second; so they share one.
+"""
 
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from search.tracking import Tracker, open_tracker
 from search.tracking.destination import prepare_environment
-from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings
+from tests.faults.servers import MlflowServer
+from tests.tiny_recommender import tiny_recommender
+from tests.unit.search.tracking.support import CONTEXT, Open, Reader, Warnings
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database without experiments; making one takes seconds, copying it does not."""
+    """An MLflow database without experiments."""
     prepare_environment()
     from mlflow import MlflowClient
 
@@ -21,12 +31,52 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """The folder of :func:`folder`, which is to stay where it is."""
+    shared = tmp_path_factory.mktemp("shared") / "mlruns"
+    shared.mkdir()
+    shutil.copy(empty_database, shared / "mlflow.db")
+    return shared
+
+
 @pytest.fixture
-def folder(tmp_path: Path, empty_database: Path) -> Path:
-    """A folder such as ``mlruns``, its database made."""
+def folder(shared: Path, empty_database: Path) -> Path:
+    """A folder such as ``mlruns``, its database made and empty; not to be moved or damaged."""
+    (shared / ".lock").unlink(missing_ok=True)
+    shutil.rmtree(shared / "artifacts", ignore_errors=True)
+    with (
+        closing(sqlite3.connect(empty_database)) as template,
+        closing(sqlite3.connect(shared / "mlflow.db")) as database,
+    ):
+        template.backup(database)
+    return shared
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, empty_database: Path) -> Path:
+    """The same for what moves or damages it."""
     folder = tmp_path / "mlruns"
     folder.mkdir()
     shutil.copy(empty_database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[MlflowServer]:
+    """A real server for all tests; each has a study of its own, and leaves it running."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with MlflowServer(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def recommender_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "any name"
+    tiny_recommender().save(folder)
     return folder
 
 
@@ -36,8 +86,18 @@ def warnings() -> Warnings:
 
 
 @pytest.fixture
-def tracker(folder: Path, warnings: Warnings) -> Tracker:
-    return open_tracker(None, CONTEXT, folder=folder, warn=warnings)
+def opened(folder: Path, warnings: Warnings) -> Open:
+    """Opens the study anew, as another process would; takes changes of its context."""
+
+    def open_it(**changes: Any) -> Tracker:
+        return open_tracker(None, replace(CONTEXT, **changes), folder=folder, warn=warnings)
+
+    return open_it
+
+
+@pytest.fixture
+def tracker(opened: Open) -> Tracker:
+    return opened()
 
 
 @pytest.fixture

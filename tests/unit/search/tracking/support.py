@@ -1,17 +1,22 @@
 """What the tests of tracking share: a study, and a reader of what MLflow holds of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.results import RetrainRecord
 from search.records.trials import TrialRecord
-from search.tracking import StudyContext, Tracker
+from search.tracking import Published, StudyContext, Tracker
 from tests.unit.search.sample_records import started
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
+
+Open = Callable[..., Tracker]
+"""Opens the study of a test; takes changes of its context."""
 
 CONTEXT = StudyContext(
     name="tutorial",
@@ -45,6 +50,27 @@ def confirmed(mean: float, data: str = CONTEXT.data_fingerprint) -> Confirmed:
     return Confirmed(mean=mean, deviation=0.002, seeds=3, data_fingerprint=data, split="random")
 
 
+def new_run(tracker: Tracker, seed: int) -> str:
+    """The run of a re-training, to which a model may belong."""
+    metrics = {"test_loss": 0.1}
+    made = tracker.log_retrain(
+        RetrainRecord(
+            trial=3, parameters={}, epochs=5, seed=seed, metrics=metrics, started_ms=1, ended_ms=2
+        ),
+        None,
+    )
+    assert made is not None
+    return made
+
+
+def published(
+    tracker: Tracker, run_id: str, folder: Path, mean: float = 0.3, *, choice: bool | None = None
+) -> Published:
+    made = tracker.publish(run_id, folder, confirmed(mean), EVIDENCE, choice=choice)
+    assert made is not None
+    return made
+
+
 def no_towers(_number: int) -> Path | None:
     return None
 
@@ -53,8 +79,17 @@ class Warnings(list[str]):
     """Collects what the tracker warns of."""
 
     def __call__(self, message: str) -> None:
-        """Keep a warning."""
         self.append(message)
+
+
+class Clock:
+    """A clock that is set by hand, in seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """The time it was set to."""
+        return self.now
 
 
 class Reader:
@@ -79,11 +114,15 @@ class Reader:
             )
         )
 
+    def run(self, kind: str) -> "Run":
+        """The only run of a kind."""
+        (run,) = self.runs(kind)
+        return run
+
     @property
     def parent(self) -> "Run":
         """The study's run; fails if there are several."""
-        (parent,) = self.runs("study")
-        return parent
+        return self.run("study")
 
     @property
     def children(self) -> "dict[int, Run]":
@@ -107,10 +146,20 @@ class Reader:
         return {info.path for info in self.client.list_artifacts(run.info.run_id, path)}
 
 
+def notes(run: "Run") -> str:
+    return str(run.data.tags["mlflow.note.content"])
+
+
 def run_live(tracker: Tracker, record: TrialRecord, towers: Path | None = None) -> TrialRecord:
     """What the search calls in the course of a trial."""
-    tracker.hear(TrialStarted(started(record)))
-    for point in record.curve:
-        tracker.hear(EpochFinished(record.number, point))
+    begin(tracker, record, len(record.curve))
     tracker.hear(TrialFinished(record, towers))
     return record
+
+
+def begin(tracker: Tracker, record: TrialRecord, epochs: int = 0) -> TrialRecord:
+    """The same up to the end of some epochs; returns the record as it is then."""
+    tracker.hear(TrialStarted(started(record)))
+    for point in record.curve[:epochs]:
+        tracker.hear(EpochFinished(record.number, point))
+    return started(record)

@@ -1,29 +1,34 @@
-"""Bad input: one line, before anything is written."""
+"""Where MLflow is: bad input in one line before anything is written, and folders that moved."""
 
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deeprec.recommender import Recommender
+from search.config.addresses import mask
 from search.records.errors import InputError
-from search.tracking import Tracker, open_tracker, read_run, resolve_uri
-from search.tracking.destination import check_database, check_writable, mask
-from tests.faults.servers import free_port
-from tests.unit.search.sample_records import trial
+from search.tracking import Tracker, open_tracker, published_folder, read_run, resolve_uri
+from search.tracking.destination import bring_along, check_database, check_writable, left_folders
+from tests.tiny_recommender import tiny_recommender
+from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     Reader,
     Warnings,
+    new_run,
     no_towers,
+    published,
     run_live,
 )
+
+# --- refused ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -42,131 +47,93 @@ from tests.unit.search.tracking.support import (
         ("ftp://host", "http:// or https://"),
     ],
 )
-def test_an_unusable_uri_is_refused_in_one_line(
-    uri: str, said: str, tmp_path: Path, warnings: Warnings
-) -> None:
-    folder = tmp_path / "mlruns"
+def test_an_unusable_uri_is_refused_in_one_line(uri: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="tracking URI must") as caught:
-        open_tracker(uri, CONTEXT, folder=folder, warn=warnings)
+        open_tracker(uri, CONTEXT, folder=tmp_path / "mlruns", warn=pytest.fail)
     message = str(caught.value)
     assert said in message
     assert "\n" not in message
     assert "secret" not in message
-    assert not folder.exists()
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path: Path, warnings: Warnings) -> None:
+def as_file(tmp_path: Path) -> None:
     (tmp_path / "mlruns").write_text("not a folder")
-    with pytest.raises(InputError, match=r"must be a folder, but .*mlruns is a file"):
-        open_tracker(None, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+
+
+def damaged(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(b"this is not a database at all" * 100)
+
+
+def of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").mkdir()
+    with closing(sqlite3.connect(tmp_path / "mlruns/mlflow.db")) as connection, connection:
+        connection.execute("CREATE TABLE studies (name TEXT)")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (as_file, r"must be a folder, but .*mlruns is a file"),
+        (damaged, r"mlflow\.db cannot be read .* move it away"),
+        (of_something_else, "a database of something else"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_left_as_it_is(
+    make: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    make(tmp_path)
+    before = files(tmp_path)
+    with pytest.raises(InputError, match=message):
+        open_tracker(None, CONTEXT, folder=tmp_path / "mlruns", warn=pytest.fail)
+    assert files(tmp_path) == before
 
 
 def test_a_folder_that_cannot_be_written_is_refused(
-    tmp_path: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(InputError, match="must be writable"):
-        open_tracker(None, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+        open_tracker(None, CONTEXT, folder=tmp_path / "mlruns", warn=pytest.fail)
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_damaged_database_is_refused(folder: Path, warnings: Warnings) -> None:
-    (folder / "mlflow.db").write_bytes(b"this is not a database at all" * 100)
-    with pytest.raises(InputError, match=r"mlflow\.db cannot be read .* move it away"):
-        open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-
-
-def test_a_database_of_something_else_is_refused_and_left_as_it_is(
-    tmp_path: Path, warnings: Warnings
+def test_a_database_that_is_only_read_need_not_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "study.db"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE studies (name TEXT)")
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="a database of something else"):
-        open_tracker(f"sqlite:///{path}", CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    assert path.read_bytes() == before
-
-
-def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(
-    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
-) -> None:
-    reader.client.delete_experiment(tracker.experiment_id)
-    with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1"):
-        open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-
-
-def test_an_experiment_that_was_renamed_is_found_by_the_study_it_holds(
-    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
-) -> None:
-    first = run_live(tracker, trial(0))
-    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
-    again = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    assert again.reconcile([first], no_towers).nothing
-    run_live(again, trial(1))
-    assert again.experiment_id == tracker.experiment_id
-    assert reader.experiment is None, "it was made a second time"
-    run_id = Reader(tracker.uri, "for the paper").children[1].info.run_id
-    assert read_run(None, run_id, folder=folder).study == CONTEXT.name
-    assert warnings == []
-
-
-def test_another_study_of_its_name_does_not_get_an_experiment_that_was_renamed(
-    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
-) -> None:
-    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
-    other = open_tracker(None, replace(CONTEXT, identity="2"), folder=folder, warn=warnings)
-    assert other.experiment_id == reader.experiment.experiment_id != tracker.experiment_id
-    again = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    assert again.experiment_id == tracker.experiment_id
-
-
-def test_an_experiment_that_was_renamed_and_deleted_is_not_made_again(
-    folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
-) -> None:
-    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
-    reader.client.delete_experiment(tracker.experiment_id)
-    with pytest.raises(InputError, match="'for the paper' was deleted; restore it with"):
-        open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    assert reader.experiment is None
-
-
-def test_a_database_elsewhere_keeps_its_artifacts_beside_it(
-    tmp_path: Path, empty_database: Path, warnings: Warnings
-) -> None:
-    path = tmp_path / "elsewhere" / "tracking.db"
-    path.parent.mkdir()
-    shutil.copy(empty_database, path)
-    tracker = open_tracker(f"sqlite:///{path}", CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    run_live(tracker, trial(0))
-    assert list((tmp_path / "elsewhere" / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
-
-
-def test_an_address_that_refuses_connections_is_named(tmp_path: Path, warnings: Warnings) -> None:
-    uri = f"http://me:secret@127.0.0.1:{free_port()}"
-    begun = time.monotonic()
-    with pytest.raises(InputError, match="cannot be reached") as caught:
-        open_tracker(uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    assert time.monotonic() - begun < 10
-    assert "secret" not in str(caught.value)
-    assert "***@127.0.0.1" in str(caught.value)
-
-
-def test_a_folder_may_have_spaces_and_letters_of_any_alphabet(
-    tmp_path: Path, empty_database: Path, warnings: Warnings
-) -> None:
-    folder = tmp_path / "two words Ünïcode"
-    folder.mkdir()
-    shutil.copy(empty_database, folder / "mlflow.db")
-    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    record = run_live(tracker, trial(0))
-    assert tracker.reconcile([record], no_towers).nothing
-    assert list((folder / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
+    path = tmp_path / "mlflow.db"
+    path.touch()
+    monkeypatch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
+    check_database(path, writes=False)
+    with pytest.raises(InputError, match="must be a file that can be read and written"):
+        check_database(path)
 
 
 def test_a_path_that_would_be_read_as_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be free of %"):
         resolve_uri(None, tmp_path / "100%")
+
+
+# --- understood -------------------------------------------------------------------------------
+
+
+def test_a_relative_database_is_found_from_any_folder(tmp_path: Path) -> None:
+    destination = resolve_uri("sqlite:///mlruns/mlflow.db", tmp_path)
+    assert destination.database == Path.cwd() / "mlruns" / "mlflow.db"
+    assert destination.uri == f"sqlite:///{Path.cwd()}/mlruns/mlflow.db"
+
+
+def test_a_database_elsewhere_of_any_name_keeps_its_artifacts_beside_it(
+    tmp_path: Path, empty_database: Path, warnings: Warnings
+) -> None:
+    path = tmp_path / "two words Ünïcode" / "tracking.db"
+    path.parent.mkdir()
+    shutil.copy(empty_database, path)
+    tracker = open_tracker(f"sqlite:///{path}", CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+    record = run_live(tracker, trial(0))
+    assert tracker.reconcile([record], no_towers).nothing
+    assert list((path.parent / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
 
 
 @pytest.mark.parametrize(
@@ -186,12 +153,6 @@ def test_a_path_that_would_be_read_as_something_else_is_refused(tmp_path: Path) 
 )
 def test_secrets_in_addresses_are_masked(text: str, masked: str) -> None:
     assert mask(text) == masked
-
-
-def test_a_relative_database_is_found_from_any_folder(tmp_path: Path) -> None:
-    destination = resolve_uri("sqlite:///mlruns/mlflow.db", tmp_path)
-    assert destination.database == Path.cwd() / "mlruns" / "mlflow.db"
-    assert destination.uri == f"sqlite:///{Path.cwd()}/mlruns/mlflow.db"
 
 
 HALF_WRITTEN = """
@@ -219,12 +180,100 @@ def test_what_a_killed_process_left_half_written_in_the_database_is_rolled_back(
     assert tables == [("experiments",)]
 
 
-def test_a_database_that_is_only_read_need_not_be_writable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# --- copied, moved or linked ------------------------------------------------------------------
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def champion_of(folder: Path, announce: Callable[[str], None] = lambda _line: None) -> None:
+    """Finds the champion of a folder, which recommends what it did."""
+    with published_folder(None, None, folder=folder, announce=announce) as found:
+        assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
+
+
+@pytest.fixture
+def towers(tmp_path: Path) -> Path:
+    return save_towers(tmp_path / "towers")
+
+
+@pytest.fixture
+def filled(own_folder: Path, recommender_folder: Path, towers: Path, warnings: Warnings) -> Path:
+    """A folder with a study, towers and a champion."""
+    tracker: Tracker = open_tracker(None, CONTEXT, folder=own_folder, warn=warnings)
+    run_live(tracker, trial(0), towers)
+    published(tracker, new_run(tracker, 7), recommender_folder)
+    return own_folder
+
+
+def test_a_copy_works_on_its_own(
+    filled: Path, towers: Path, tmp_path: Path, warnings: Warnings
 ) -> None:
-    path = tmp_path / "mlflow.db"
-    path.touch()
-    monkeypatch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
-    check_database(path, writes=False)
-    with pytest.raises(InputError, match="must be a file that can be read and written"):
-        check_database(path)
+    copy = tmp_path / "a cöpy" / "mlruns"
+    shutil.copytree(filled, copy)
+    before = files(filled)
+    said: list[str] = []
+    tracker = open_tracker(None, CONTEXT, folder=copy, warn=warnings, announce=said.append)
+    assert tracker.reconcile([trial(0)], lambda _: towers).nothing
+    run_live(tracker, trial(1, top=0.4), towers)
+    tracker.log_report(towers / "query_model.keras")
+    [line] = said
+    assert f"copied or moved here from {filled}" in line
+    assert "\n" not in line
+    for run in Reader(tracker.uri).children.values():
+        assert len(list((Path(copy, "artifacts")).glob(f"*/{run.info.run_id}/artifacts/*/*"))) == 2
+    champion_of(copy)
+    again = open_tracker(None, CONTEXT, folder=copy, warn=warnings, announce=said.append)
+    assert again.experiment_id == tracker.experiment_id
+    assert len(said) == 1
+    assert files(filled) == before
+    assert warnings == []
+
+
+def test_what_was_moved_is_found_also_where_it_cannot_be_written(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = Reader(f"sqlite:///{filled}/mlflow.db").children[0].info.run_id
+    place = filled.rename(tmp_path / "moved")
+    with monkeypatch.context() as read_only:
+        read_only.setattr("search.tracking.models.bring_along", lambda *_: None)
+        before = files(place)
+        champion_of(place)
+        assert files(place) == before
+    assert read_run(None, run_id, folder=place).spec_text == CONTEXT.spec_text
+    said: list[str] = []
+    for _ in range(2):
+        champion_of(place, said.append)
+    assert len(said) == 1
+    assert not filled.exists()
+
+
+def test_a_link_to_the_folder_is_the_folder(own_folder: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{own_folder}/mlflow.db"
+    Reader(uri).client.create_experiment("x", (own_folder / "artifacts" / "x").as_uri())
+    link = tmp_path / "link"
+    link.symlink_to(own_folder)
+    before = files(own_folder)
+    bring_along(link / "mlflow.db", pytest.fail)
+    assert files(own_folder) == before
+
+
+def test_artifacts_that_a_person_keeps_elsewhere_stay_there(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "big disk" / "artifacts"
+    elsewhere.mkdir(parents=True)
+    client = Reader(f"sqlite:///{folder}/mlflow.db").client
+    client.create_experiment("x", artifact_location=(elsewhere / "x").as_uri())
+    client.create_experiment("y", artifact_location="s3://bucket/artifacts/y")
+    assert left_folders(folder / "mlflow.db") == []
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
+def test_a_database_that_is_not_made_yet_has_moved_nowhere(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    database = tmp_path / "mlflow.db"
+    if content is not None:
+        database.write_bytes(content)
+    bring_along(database, pytest.fail)
+    assert list(tmp_path.iterdir()) == ([] if content is None else [database])

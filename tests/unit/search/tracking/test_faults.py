@@ -1,45 +1,40 @@
-"""Real servers that die and hang, databases that are locked: trials go on."""
+"""Servers that die, hang or are elsewhere, files that are refused, databases that are locked."""
 
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from search.records.errors import InputError
-from search.records.events import EpochFinished, TrialFinished, TrialStarted
-from search.tracking import Reconciled, Tracker, open_tracker
+from search.config.workspace import PROJECT
+from search.records.events import EpochFinished, TrialFinished
+from search.tracking import Reconciled, Tracker, open_tracker, resolve_uri
+from search.tracking.store import Store, explain, is_outage
 from tests.faults.servers import MlflowServer
-from tests.unit.search.sample_records import save_towers, started, trial
+from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
+    EVIDENCE,
+    Open,
     Reader,
     Warnings,
+    begin,
+    confirmed,
     no_towers,
     run_live,
 )
 
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[MlflowServer]:
-    with MlflowServer(folder) as server:
-        yield server
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A socket that accepts connections and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(16)
-        yield listener.getsockname()[1]
+# --- a real server ----------------------------------------------------------------------------
 
 
 def seconds(action: Callable[[], Any]) -> float:
@@ -48,27 +43,35 @@ def seconds(action: Callable[[], Any]) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.faults
-def test_an_address_that_never_answers_is_refused_within_ten_seconds(
-    silent_port: int, tmp_path: Path, warnings: Warnings
-) -> None:
-    uri = f"http://127.0.0.1:{silent_port}"
-    begun = time.monotonic()
-    with pytest.raises(InputError, match=f"{uri} does not answer"):
-        open_tracker(uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    assert time.monotonic() - begun < 10
+@pytest.fixture
+def of_server(
+    server: MlflowServer, tmp_path: Path, warnings: Warnings, request: pytest.FixtureRequest
+) -> tuple[Tracker, Reader]:
+    """A study of the test's own on the server that all share."""
+    name = request.node.name
+    context = replace(CONTEXT, name=name, identity=name)
+    tracker = open_tracker(server.uri, context, folder=tmp_path / "mlruns", warn=warnings)
+    return tracker, Reader(server.uri, name)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request is given up on after a second."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
 
 
 @pytest.mark.faults
 def test_a_server_holds_what_the_database_would(
-    server: MlflowServer, tmp_path: Path, warnings: Warnings, capfd: pytest.CaptureFixture[str]
+    of_server: tuple[Tracker, Reader],
+    tmp_path: Path,
+    warnings: Warnings,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+    tracker, reader = of_server
     towers = save_towers(tmp_path / "towers-of-0")
     trials = [run_live(tracker, trial(0), towers), run_live(tracker, trial(1, "pruned"))]
     assert tracker.reconcile(trials, lambda n: towers if n == 0 else None).nothing
     tracker.study_finished(trials, "complete")
-    reader = Reader(server.uri)
     assert reader.parent.info.status == "FINISHED"
     assert [reader.children[n].info.status for n in (0, 1)] == ["FINISHED", "KILLED"]
     assert len(reader.history(reader.children[0], "train_loss")) == 10
@@ -79,13 +82,71 @@ def test_a_server_holds_what_the_database_would(
 
 
 @pytest.mark.faults
-def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
-    server: MlflowServer, tmp_path: Path, warnings: Warnings
+def test_a_server_whose_artifacts_are_out_of_reach_holds_everything_else(
+    of_server: tuple[Tracker, Reader], tmp_path: Path, warnings: Warnings
 ) -> None:
-    tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
+    tracker, reader = of_server
+    reader.client.create_experiment(reader.name, artifact_location="s3://nobody/here")
+    trials = [run_live(tracker, trial(0), save_towers(tmp_path / "towers")), trial(1, "pruned")]
+    assert tracker.reconcile(trials, no_towers) == Reconciled(made=(1,))
+    assert tracker.study_finished(trials, "complete")
+    assert [reader.children[n].info.status for n in (0, 1)] == ["FINISHED", "KILLED"]
+    assert reader.parent.info.status == "FINISHED"
+    [line] = warnings
+    assert "s3://nobody/here" in line
+    assert "boto3" in line
+
+
+@pytest.mark.faults
+def test_a_hanging_server_holds_a_trial_up_for_seconds_only(
+    server: MlflowServer, of_server: tuple[Tracker, Reader], impatient: None, warnings: Warnings
+) -> None:
+    tracker, reader = of_server
+    server.hang()
+    assert seconds(lambda: run_live(tracker, trial(0))) < 10  # the first answer has 8 s
+    assert seconds(lambda: run_live(tracker, trial(1))) < 1
+    server.resume()
+    assert len(warnings) == 1
+    assert "does not answer" in warnings[0]
+    # The request that was given up on may have been carried out since: no trial has two runs.
+    trials = [trial(0), trial(1)]
+    assert tracker.reconcile(trials, no_towers).reached
+    assert tracker.reconcile(trials, no_towers).nothing
+    assert reader.children.keys() == {0, 1}
+
+
+@pytest.mark.faults
+def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
+    server: MlflowServer,
+    of_server: tuple[Tracker, Reader],
+    impatient: None,
+    tmp_path: Path,
+    warnings: Warnings,
+) -> None:
+    tracker, _ = of_server
+    begin(tracker, trial(0))
+    towers = save_towers(tmp_path / "towers-of-0")
+    for path in towers.iterdir():
+        path.write_bytes(bytes(30_000_000))  # more than any buffer on the way takes
+    store, run_id = tracker._connection.writer.store, tracker.parent_run_id
+    server.hang()
+    assert seconds(lambda: tracker.hear(TrialFinished(trial(0), towers))) < 8
+    with pytest.raises(Exception, match="time"):
+        store.upload_files(run_id, sorted(towers.iterdir()), "towers")
+    assert seconds(lambda: tracker.reconcile([trial(0)], lambda _: towers)) < 8
+    server.resume()
+    assert tracker.reconcile([trial(0)], lambda _: towers) == Reconciled(closed=(0,))
+    assert len(warnings) == 1
+
+
+@pytest.mark.faults
+def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
+    server: MlflowServer, of_server: tuple[Tracker, Reader], warnings: Warnings
+) -> None:
+    tracker, reader = of_server
     trials = [run_live(tracker, trial(0))]
     interrupted = trial(1)
-    tracker.hear(TrialStarted(started(interrupted)))
+    begin(tracker, interrupted)
     server.kill()
     for point in interrupted.curve:
         assert seconds(partial(tracker.hear, EpochFinished(1, point))) < 6
@@ -101,7 +162,6 @@ def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
     server.start()
     assert tracker.reconcile(trials, no_towers) == Reconciled(made=(2,), closed=(1,))
     tracker.study_finished(trials, "complete")
-    reader = Reader(server.uri)
     assert {n: run.info.status for n, run in reader.children.items()} == dict.fromkeys(
         range(3), "FINISHED"
     )
@@ -111,42 +171,7 @@ def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
     assert len(warnings) == 1
 
 
-@pytest.mark.faults
-def test_a_hanging_server_holds_a_trial_up_for_seconds_only(
-    server: MlflowServer, tmp_path: Path, warnings: Warnings
-) -> None:
-    tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    server.hang()
-    assert seconds(lambda: run_live(tracker, trial(0))) < 10  # the first answer has 8 s
-    assert seconds(lambda: run_live(tracker, trial(1))) < 1
-    server.resume()
-    assert len(warnings) == 1
-    assert "does not answer" in warnings[0]
-    # The request that was given up on may have been carried out since: no trial has two runs.
-    trials = [trial(0), trial(1)]
-    assert tracker.reconcile(trials, no_towers).reached
-    assert tracker.reconcile(trials, no_towers).nothing
-    assert Reader(server.uri).children.keys() == {0, 1}
-
-
-@pytest.mark.faults
-def test_a_server_that_hangs_while_it_is_sent_files_is_given_up_on(
-    server: MlflowServer, tmp_path: Path, warnings: Warnings
-) -> None:
-    tracker = open_tracker(server.uri, CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
-    tracker.hear(TrialStarted(started(trial(0))))
-    towers = save_towers(tmp_path / "towers-of-0")
-    for path in towers.iterdir():
-        path.write_bytes(bytes(30_000_000))  # more than any buffer on the way takes
-    store, run_id = tracker._connection.writer.store, tracker.parent_run_id
-    server.hang()
-    assert seconds(lambda: tracker.hear(TrialFinished(trial(0), towers))) < 8
-    with pytest.raises(Exception, match="time"):
-        store.upload_files(run_id, sorted(towers.iterdir()), "towers")
-    assert seconds(lambda: tracker.reconcile([trial(0)], lambda _: towers)) < 8
-    server.resume()
-    assert tracker.reconcile([trial(0)], lambda _: towers) == Reconciled(closed=(0,))
-    assert len(warnings) == 1
+# --- a database -------------------------------------------------------------------------------
 
 
 @pytest.mark.faults
@@ -174,7 +199,95 @@ print(open_tracker(None, CONTEXT, folder=Path(sys.argv[1]), warn=print).parent_r
 @pytest.mark.faults
 def test_processes_that_start_at_once_share_one_database_and_one_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CREATE, str(tmp_path / "mlruns")]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=PROJECT) for _ in range(2)]
     parents = {process.communicate(timeout=120)[0] for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(parents) == 1
+
+
+# --- files that are refused -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("location", ["s3://nobody/here", "file:///proc/nobody/here"])
+def test_parameters_and_metrics_are_tracked_and_one_line_says_what_is_not(
+    location: str, tracker: Tracker, reader: Reader, warnings: Warnings, tmp_path: Path
+) -> None:
+    reader.client.create_experiment(CONTEXT.name, artifact_location=location)
+    assert tracker.parent_run_id
+    [line] = warnings
+    assert line.startswith("MLflow takes no files from here (")
+    assert "\n" not in line
+    towers = save_towers(tmp_path / "towers")
+    trials = [run_live(tracker, trial(0), towers), trial(1)]
+    assert tracker.reconcile(trials, lambda _: towers) == Reconciled(made=(1,))
+    assert tracker.study_finished(trials, "complete")
+    tracker.log_report(towers / "query_model.keras")
+    assert reader.parent.info.status == "FINISHED"
+    for run in reader.children.values():
+        assert run.info.status == "FINISHED"
+        assert len(reader.history(run, "train_loss")) == 10
+        assert "deeprec.towers" not in run.data.tags
+    assert tracker.reconcile(trials, lambda _: towers).nothing
+    assert tracker.publish(reader.parent.info.run_id, towers, confirmed(0.3), EVIDENCE) is None
+    assert warnings == [line]
+    assert tracker.refuses_files
+
+
+def test_files_are_added_once_they_can_be(
+    tracker: Tracker,
+    reader: Reader,
+    opened: Open,
+    warnings: Warnings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    towers = save_towers(tmp_path / "towers")
+
+    def refuse(*_arguments: object) -> None:
+        raise ModuleNotFoundError("No module named 'boto3'")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("search.tracking.store.get_artifact_repository", refuse)
+        run_live(tracker, trial(0), towers)
+    assert len(warnings) == 1
+    assert opened().reconcile([trial(0)], lambda _: towers) == Reconciled(completed=(0,))
+    assert len(reader.artifacts(reader.children[0], "towers")) == 2
+    assert reader.artifacts(reader.parent) == {"study.toml"}
+    assert len(warnings) == 1
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_request_is_an_outage() -> None:
+    """As urllib3 and requests raise it: what broke is among the arguments alone."""
+    aborted = ProtocolError("Connection aborted.", RemoteDisconnected("Remote end closed"))
+    retried = MaxRetryError(None, "/", aborted)  # type: ignore[arg-type]
+    retried.__cause__ = aborted
+    error = requests.ConnectionError(retried)
+    assert is_outage(error)
+    said = explain(error, resolve_uri("http://127.0.0.1:5000", Path("mlruns")))
+    assert said == "http://127.0.0.1:5000 cannot be reached (the connection broke)"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionResetError("reset"), True),
+        (TimeoutError(), True),
+        (OSError(28, "No space left on device"), True),
+        (PermissionError(13, "Permission denied"), False),
+        (OSError(30, "Read-only file system"), False),
+        (ModuleNotFoundError("No module named 'boto3'"), False),
+    ],
+)
+def test_a_refusal_is_no_outage(error: Exception, expected: bool) -> None:
+    assert is_outage(error) is expected
+
+
+def test_a_folder_of_a_server_elsewhere_is_not_made_here(
+    tracker: Tracker, reader: Reader, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = "/nowhere/of/the/server"
+    reader.client.create_experiment(CONTEXT.name, artifact_location=f"{root}/7")
+    store = Store(tracker._connection.destination, warnings)
+    monkeypatch.setattr(Store, "takes_many", False)
+    assert not store.upload(tracker.parent_run_id, "a", b"b")
+    assert warnings[-1].count(f"{root} is a folder of the server, not of this machine") == 1

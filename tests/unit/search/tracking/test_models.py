@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,19 @@ import pytest
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Decision
 from search.records.errors import InputError
-from search.records.results import RetrainRecord
-from search.tracking import Published, Tracker, open_tracker, published_folder
+from search.tracking import Published, Tracker, published_folder
 from tests.tiny_recommender import tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT, EVIDENCE, Reader, Warnings, confirmed
-
-RETRAINED = RetrainRecord(
-    trial=3, parameters={}, epochs=5, seed=1, metrics={"test_loss": 0.1}, started_ms=1, ended_ms=2
+from tests.unit.search.tracking.support import (
+    CONTEXT,
+    EVIDENCE,
+    Reader,
+    Warnings,
+    confirmed,
+    new_run,
+    published,
 )
 
-
-@pytest.fixture(scope="module")
-def recommender_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made") / "any name"
-    tiny_recommender().save(folder)
-    return folder
+NAME = "deep-retrieval"
 
 
 @pytest.fixture
@@ -35,46 +32,41 @@ def run_id(tracker: Tracker) -> str:
     return new_run(tracker, seed=1)
 
 
-def new_run(tracker: Tracker, seed: int) -> str:
-    made = tracker.log_retrain(replace(RETRAINED, seed=seed), None)
-    assert made is not None
-    return made
+def model_of(reader: Reader, run_id: str) -> Any:
+    outputs = reader.client.get_run(run_id).outputs
+    assert outputs is not None
+    (output,) = outputs.model_outputs
+    return reader.client.get_logged_model(output.model_id)
 
 
-def published(
-    tracker: Tracker, run_id: str, folder: Path, mean: float = 0.3, **options: Any
-) -> Published:
-    made = tracker.publish(run_id, folder, confirmed(mean), EVIDENCE, **options)
-    assert made is not None
-    return made
+def files_of(reader: Reader, run_id: str) -> Path:
+    return Path(model_of(reader, run_id).artifact_location.removeprefix("file://"))
 
 
 # --- what MLflow holds ------------------------------------------------------------------------
 
 
-def test_a_registry_without_a_champion_says_so(tracker: Tracker) -> None:
-    assert tracker.models.champion() is None
-
-
-def test_the_first_model_becomes_the_champion(
-    tracker: Tracker, run_id: str, recommender_folder: Path, warnings: Warnings
+def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
+    tracker: Tracker,
+    reader: Reader,
+    run_id: str,
+    folder: Path,
+    recommender_folder: Path,
+    tmp_path: Path,
+    warnings: Warnings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = published(tracker, run_id, recommender_folder)
+    monkeypatch.chdir(tmp_path)  # where MLflow's global database would be made
+    assert tracker.models.champion() is None
+    made = published(tracker, run_id, recommender_folder, 0.25)
     assert made.decision == Decision(True, "there was no champion")
     champion = tracker.models.champion()
     assert champion is not None
-    assert champion.version == made.version
-    assert champion.run_id == run_id
-    assert champion.confirmed == confirmed(0.3)
-    assert warnings == []
-
-
-def test_a_version_carries_what_it_is_worth_and_why_it_was_promoted(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
-) -> None:
-    made = published(tracker, run_id, recommender_folder, 0.25)
-    found = reader.client.get_model_version("deep-retrieval", made.version)
-    assert found.tags == {
+    assert (champion.version, champion.run_id) == (made.version, run_id)
+    assert champion.confirmed == confirmed(0.25)
+    version = reader.client.get_model_version(NAME, made.version)
+    assert version.run_id == run_id
+    assert version.tags == {
         "test_top_100_accuracy": "0.2500 ± 0.0020",
         "deeprec.test_accuracy_mean": "0.25",
         "deeprec.test_accuracy_deviation": "0.002",
@@ -83,31 +75,40 @@ def test_a_version_carries_what_it_is_worth_and_why_it_was_promoted(
         "deeprec.split": "random",
         "deeprec.promoted_because": "there was no champion",
     }
-    assert found.run_id == run_id
+    model = model_of(reader, run_id)
+    assert (str(model.status), model.source_run_id) == ("READY", run_id)
+    for uri in (None, f"models:/{NAME}/1", f"models:/{model.model_id}"):
+        with published_folder(None, uri, folder=folder) as found:
+            assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
+    with pytest.raises(ZeroDivisionError), published_folder(None, None, folder=folder):
+        raise ZeroDivisionError  # what goes wrong with the files is not blamed on MLflow
+    assert list(tmp_path.iterdir()) == []
+    assert warnings == []
 
 
-def test_a_version_and_its_model_are_described_once_then_they_are_the_users(
+def test_a_run_is_published_once_and_its_descriptions_are_the_users(
     tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
 ) -> None:
     made = published(tracker, run_id, recommender_folder, 0.25)
-    name = "deep-retrieval"
-    found = reader.client.get_model_version(name, made.version)
+    found = reader.client.get_model_version(NAME, made.version)
     worth, note = str(found.description).split("\n\n")[:2]
     assert worth == (
         "**Top-100 accuracy 0.2500 ± 0.0020** on the test rows (3 trainings, random split)."
     )
     assert "trained again on the training and validation rows" in note
-    assert "`champion`" in str(reader.client.get_registered_model(name).description)
-    reader.client.update_registered_model(name, "ours")
-    reader.client.update_model_version(name, made.version, "the good one")
-    published(tracker, run_id, recommender_folder, 0.25)
+    assert "`champion`" in str(reader.client.get_registered_model(NAME).description)
+    reader.client.update_registered_model(NAME, "ours")
+    reader.client.update_model_version(NAME, made.version, "the good one")
+    again = published(tracker, run_id, recommender_folder, 0.25)
+    assert again.version == made.version == "1"
+    assert again.decision == Decision(True, "it is the champion")
     published(tracker, new_run(tracker, 2), recommender_folder, 0.26)
-    assert reader.client.get_registered_model(name).description == "ours"
-    assert reader.client.get_model_version(name, made.version).description == "the good one"
+    assert reader.client.get_registered_model(NAME).description == "ours"
+    assert reader.client.get_model_version(NAME, made.version).description == "the good one"
 
 
 def test_the_champion_changes_only_for_a_better_one(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+    tracker: Tracker, reader: Reader, recommender_folder: Path
 ) -> None:
     made = [
         published(tracker, new_run(tracker, seed), recommender_folder, mean)
@@ -118,7 +119,7 @@ def test_the_champion_changes_only_for_a_better_one(
     champion = tracker.models.champion()
     assert champion is not None
     assert champion.version == "3"
-    tags = reader.client.get_model_version("deep-retrieval", "2").tags
+    tags = reader.client.get_model_version(NAME, "2").tags
     assert "not better by more than the noise" in tags["deeprec.not_promoted_because"]
 
 
@@ -134,84 +135,25 @@ def test_the_user_decides_where_a_choice_is_given(
     assert champion.version == "2"
 
 
-def test_a_run_is_published_once_however_often_asked(
-    tracker: Tracker, run_id: str, recommender_folder: Path
-) -> None:
-    first = published(tracker, run_id, recommender_folder)
-    again = published(tracker, run_id, recommender_folder)
-    assert first.version == again.version == "1"
-    assert again.decision == Decision(True, "it is the champion")
-
-
-def test_a_champion_that_somebody_else_registered_is_not_comparable(
+def test_a_champion_that_another_program_registered_is_not_comparable(
     tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
 ) -> None:
     published(tracker, run_id, recommender_folder)
     for tag in ("test_accuracy_mean", "test_accuracy_deviation", "data_fingerprint"):
-        reader.client.delete_model_version_tag("deep-retrieval", "1", f"deeprec.{tag}")
+        reader.client.delete_model_version_tag(NAME, "1", f"deeprec.{tag}")
     made = published(tracker, new_run(tracker, 2), recommender_folder, 0.9)
     assert not made.decision.promote
     assert "not comparable: the champion was tested on other data" in made.decision.reason
 
 
-def test_a_run_shows_its_model(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+def test_mlflow_that_fails_costs_a_warning(
+    tracker: Tracker, recommender_folder: Path, warnings: Warnings
 ) -> None:
-    published(tracker, run_id, recommender_folder)
-    model = model_of(reader, run_id)
-    assert str(model.status) == "READY"
-    assert model.source_run_id == run_id
-
-
-def test_nothing_is_written_but_where_mlflow_is(
-    tracker: Tracker,
-    run_id: str,
-    recommender_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    elsewhere = tmp_path / "working directory"  # where MLflow's global database would be made
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    published(tracker, run_id, recommender_folder)
-    assert list(elsewhere.iterdir()) == []
+    assert tracker.publish("no such run", recommender_folder, confirmed(0.3), EVIDENCE) is None
+    assert len(warnings) == 1
 
 
 # --- its files --------------------------------------------------------------------------------
-
-
-def model_of(reader: Reader, run_id: str) -> Any:
-    outputs = reader.client.get_run(run_id).outputs
-    assert outputs is not None
-    (output,) = outputs.model_outputs
-    return reader.client.get_logged_model(output.model_id)
-
-
-def files_of(reader: Reader, run_id: str) -> Path:
-    return Path(model_of(reader, run_id).artifact_location.removeprefix("file://"))
-
-
-def test_nothing_is_pickled_and_requirements_are_pinned(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
-) -> None:
-    published(tracker, run_id, recommender_folder)
-    model = files_of(reader, run_id)
-    files = {path for path in model.rglob("*") if path.is_file()}
-    assert {path.suffix for path in files} == {
-        "",
-        ".json",
-        ".keras",
-        ".npz",
-        ".py",
-        ".txt",
-        ".yaml",
-    }
-    assert {path.name for path in files if not path.suffix} == {"MLmodel"}
-    requirements = (model / "requirements.txt").read_text().split()
-    assert all("==" in line for line in requirements)
-    assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "keras", "jax", "numpy"}
-    example = json.loads((model / "serving_input_example.json").read_text())
-    assert example == {"dataframe_split": {"columns": ["user_id", "k"], "data": [[1, 5]]}}
 
 
 ANYWHERE = """
@@ -228,11 +170,21 @@ assert not {"tensorflow", "optuna"} & set(sys.modules)
 """
 
 
-def test_it_runs_where_nothing_but_the_model_is(
+def test_it_runs_where_nothing_but_the_model_is_without_pickles(
     tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path, tmp_path: Path
 ) -> None:
     published(tracker, run_id, recommender_folder)
     model = files_of(reader, run_id).rename(tmp_path / "elsewhere")
+    files = {path for path in model.rglob("*") if path.is_file()}
+    suffixes = {"", ".json", ".keras", ".npz", ".py", ".txt", ".yaml"}
+    assert {path.suffix for path in files} == suffixes
+    assert {path.name for path in files if not path.suffix} == {"MLmodel"}
+    requirements = (model / "requirements.txt").read_text().split()
+    assert all("==" in line for line in requirements)
+    assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "keras", "jax", "numpy"}
+    example = json.loads((model / "serving_input_example.json").read_text())
+    assert example == {"dataframe_split": {"columns": ["user_id", "k"], "data": [[1, 5]]}}
+
     settings = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
@@ -259,22 +211,6 @@ def test_it_runs_where_nothing_but_the_model_is(
 
 
 # --- found again ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("how", ["alias", "version", "id"])
-def test_a_model_is_found_by_alias_version_and_id(
-    tracker: Tracker,
-    reader: Reader,
-    folder: Path,
-    run_id: str,
-    recommender_folder: Path,
-    how: str,
-) -> None:
-    published(tracker, run_id, recommender_folder)
-    model_id = f"models:/{model_of(reader, run_id).model_id}"
-    uri = {"alias": None, "version": "models:/deep-retrieval/1", "id": model_id}[how]
-    with published_folder(None, uri, folder=folder) as found:
-        assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
 
 
 def test_the_folder_of_a_confirmed_model_is_a_model(
@@ -320,19 +256,3 @@ def test_looking_for_a_model_makes_no_database(tmp_path: Path) -> None:
     ):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_goes_wrong_with_the_files_is_not_blamed_on_mlflow(
-    tracker: Tracker, folder: Path, run_id: str, recommender_folder: Path
-) -> None:
-    published(tracker, run_id, recommender_folder)
-    with pytest.raises(ZeroDivisionError), published_folder(None, None, folder=folder):
-        raise ZeroDivisionError
-
-
-def test_mlflow_that_fails_costs_a_warning(
-    folder: Path, recommender_folder: Path, warnings: Warnings
-) -> None:
-    tracker = open_tracker(None, CONTEXT, folder=folder, warn=warnings)
-    assert tracker.publish("no such run", recommender_folder, confirmed(0.3), EVIDENCE) is None
-    assert len(warnings) == 1

@@ -1,23 +1,30 @@
-"""MLflow that is not there for a while: what it misses is added as soon as it answers."""
+"""MLflow that is not there for a while, or slow: what it misses is added as soon as it answers."""
 
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from search.records.events import EpochFinished, TrialFinished, TrialStarted
+from search.records.events import EpochFinished, TrialFinished
 from search.tracking import Reconciled, Tracker, open_tracker, study_runs, tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
 from search.tracking.destination import locked, resolve_uri
 from search.tracking.writing import Writer
 from tests.unit.search.sample_records import save_towers, started, trial
-from tests.unit.search.tracking.support import CONTEXT, Reader, Warnings, no_towers, run_live
-from tests.unit.search.tracking.test_circuit import Clock
+from tests.unit.search.tracking.support import (
+    CONTEXT,
+    Clock,
+    Open,
+    Reader,
+    Warnings,
+    begin,
+    no_towers,
+    run_live,
+)
 
 
 class Outages(Connection):
@@ -33,7 +40,7 @@ class Outages(Connection):
         return super().writer
 
 
-class Tracked:
+class Tracked(Tracker):
     """A tracker whose connection can be cut, with a clock of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -42,8 +49,8 @@ class Tracked:
         self.announced: list[str] = []
         self.connection = Outages(resolve_uri(None, folder), CONTEXT, folder=folder)
         self.circuit = Circuit(self.warned, str, self.clock)
-        self.tracker = Tracker(self.connection, self.circuit, announce=self.announced.append)
-        self.reader = Reader(self.tracker.uri)
+        super().__init__(self.connection, self.circuit, announce=self.announced.append)
+        self.reader = Reader(self.uri)
 
     def cut(self) -> None:
         """MLflow fails from now on."""
@@ -54,23 +61,30 @@ class Tracked:
         self.connection.is_down = False
         self.clock.now += 10 * FIRST_PAUSE_S
 
+    def steps(self, number: int) -> list[int]:
+        """The epochs that MLflow holds of a trial."""
+        history = self.reader.history(self.reader.children[number], "train_loss")
+        return [step for step, _, _ in history]
+
 
 @pytest.fixture
 def tracked(folder: Path) -> Tracked:
     return Tracked(folder)
 
 
-def test_nothing_is_written_before_the_first_use(tracked: Tracked) -> None:
-    assert tracked.reader.experiment is None
-    run_live(tracked.tracker, trial(0))
-    assert tracked.reader.parent.info.run_id == tracked.tracker.parent_run_id
+def slowly(_number: int) -> None:
+    """Looks for towers, of which there are none."""
+    time.sleep(0.15)
 
 
-def test_a_first_use_that_failed_is_made_up_for(tracked: Tracked) -> None:
+def test_nothing_is_written_before_the_first_use_and_one_that_failed_is_made_up_for(
+    tracked: Tracked,
+) -> None:
     tracked.cut()
-    run_live(tracked.tracker, trial(0))
+    run_live(tracked, trial(0))
+    assert tracked.reader.experiment is None
     tracked.restore()
-    run_live(tracked.tracker, trial(1))
+    run_live(tracked, trial(1))
     assert tracked.reader.parent.info.status == "RUNNING"
     assert tracked.reader.children.keys() == {0, 1}
     assert len(tracked.warned) == 1
@@ -81,25 +95,24 @@ def test_what_ended_in_an_outage_is_added_with_the_first_event_after_it(
 ) -> None:
     monkeypatch.setattr(tracker, "CATCH_UP_S", math.inf)  # however slow the machine
     towers = save_towers(tmp_path / "towers-of-0")
-    tracked.tracker.hear(TrialStarted(started(trial(0))))
+    begin(tracked, trial(0))
     tracked.cut()
     for point in trial(0).curve:
-        tracked.tracker.hear(EpochFinished(0, point))
-    tracked.tracker.hear(TrialFinished(trial(0), towers))
-    run_live(tracked.tracker, trial(1, "pruned"))
+        tracked.hear(EpochFinished(0, point))
+    tracked.hear(TrialFinished(trial(0), towers))
+    run_live(tracked, trial(1, "pruned"))
     tracked.restore()
     assert tracked.announced == []
 
-    tracked.tracker.hear(TrialStarted(started(trial(2))))
+    begin(tracked, trial(2))
     assert tracked.announced == ["MLflow answers again; adding 2 trials that ended meanwhile"]
     children = tracked.reader.children
     assert [children[n].info.status for n in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
-    for number in (0, 1):
-        assert len(tracked.reader.history(children[number], "train_loss")) == 10
+    assert tracked.steps(0) == tracked.steps(1) == list(range(1, 11))
     assert len(tracked.reader.artifacts(children[0], "towers")) == 2
     assert tracked.reader.parent.data.tags["deeprec.best_trial"] == "0"
     trials = [trial(0), trial(1, "pruned")]
-    assert tracked.tracker.reconcile(trials, lambda n: None if n else towers).nothing
+    assert tracked.reconcile(trials, lambda n: None if n else towers).nothing
     assert len(tracked.warned) == 1
 
 
@@ -108,11 +121,11 @@ def test_what_was_missed_is_added_in_portions_between_live_events(
 ) -> None:
     monkeypatch.setattr(tracker, "CATCH_UP_S", 0.0)
     tracked.cut()
-    for number in range(3):
-        run_live(tracked.tracker, trial(number))
+    for number in range(2):
+        run_live(tracked, trial(number))
     tracked.restore()
-    for number, expected in ((3, {0, 3}), (4, {0, 1, 3, 4}), (5, {0, 1, 2, 3, 4, 5})):
-        tracked.tracker.hear(TrialStarted(started(trial(number))))
+    for number, expected in ((3, {0, 3}), (4, {0, 1, 3, 4})):
+        begin(tracked, trial(number))
         assert tracked.reader.children.keys() == expected
     assert len(tracked.announced) == 1
 
@@ -122,9 +135,9 @@ def test_a_worse_trial_that_is_added_late_does_not_become_the_best(
 ) -> None:
     towers = save_towers(tmp_path / "towers")
     tracked.cut()
-    run_live(tracked.tracker, trial(0, top=0.2), towers)
+    run_live(tracked, trial(0, top=0.2), towers)
     tracked.restore()
-    tracked.tracker.hear(TrialFinished(trial(1, top=0.3), towers))
+    tracked.hear(TrialFinished(trial(1, top=0.3), towers))
     assert tracked.reader.children.keys() == {0, 1}
     assert tracked.reader.parent.data.tags["deeprec.best_trial"] == "1"
 
@@ -132,133 +145,143 @@ def test_a_worse_trial_that_is_added_late_does_not_become_the_best(
 def test_a_trial_whose_start_was_missed_is_live_once_mlflow_answers(tracked: Tracked) -> None:
     record = trial(0)
     tracked.cut()
-    tracked.tracker.hear(TrialStarted(started(record)))
-    for point in record.curve[:7]:
-        tracked.tracker.hear(EpochFinished(0, point))
+    begin(tracked, record, 7)
     tracked.restore()
     for point in record.curve[7:]:
-        tracked.tracker.hear(EpochFinished(0, point))
-    run = tracked.reader.children[0]
-    assert run.info.status == "RUNNING"
-    assert [step for step, _, _ in tracked.reader.history(run, "train_loss")] == [8, 9, 10]
-    tracked.tracker.hear(TrialFinished(record, None))
-    run = tracked.reader.children[0]
-    assert run.info.status == "FINISHED"
-    assert len(tracked.reader.history(run, "train_loss")) == 10
+        tracked.hear(EpochFinished(0, point))
+    assert tracked.reader.children[0].info.status == "RUNNING"
+    assert tracked.steps(0) == [8, 9, 10]
+    tracked.hear(TrialFinished(record, None))
+    assert tracked.reader.children[0].info.status == "FINISHED"
+    assert tracked.steps(0) == list(range(1, 11))
 
 
 def test_epochs_that_were_dropped_on_the_way_are_in_the_curve_at_the_end(
     tracked: Tracked,
 ) -> None:
     record = trial(0)
-    tracked.tracker.hear(TrialStarted(started(record)))
-    for point in (*record.curve[:2], *record.curve[4:]):
-        tracked.tracker.hear(EpochFinished(0, point))
-    tracked.tracker.hear(TrialFinished(record, None))
-    history = tracked.reader.history(tracked.reader.children[0], "train_loss")
-    assert [step for step, _, _ in history] == list(range(1, 11))
+    begin(tracked, record, 2)
+    for point in record.curve[4:]:
+        tracked.hear(EpochFinished(0, point))
+    tracked.hear(TrialFinished(record, None))
+    assert tracked.steps(0) == list(range(1, 11))
 
 
 def test_what_mlflow_is_not_known_to_hold_is_named_when_it_cannot_be_reached(
     tracked: Tracked,
 ) -> None:
-    run_live(tracked.tracker, trial(0))
+    run_live(tracked, trial(0))
     tracked.cut()
-    run_live(tracked.tracker, trial(1))
+    run_live(tracked, trial(1))
     trials = [trial(0), trial(1), started(trial(2)), trial(3, "waiting")]
-    assert tracked.tracker.reconcile(trials, no_towers) == Reconciled(lacking=(1,), reached=False)
-    assert not tracked.tracker.study_finished([trial(0), trial(1)], "complete")
+    assert tracked.reconcile(trials, no_towers) == Reconciled(lacking=(1,), reached=False)
+    assert not tracked.study_finished([trial(0), trial(1)], "complete")
     tracked.restore()
-    assert tracked.tracker.reconcile(trials, no_towers) == Reconciled(made=(1,))
+    assert tracked.reconcile(trials, no_towers) == Reconciled(made=(1,))
 
 
 def test_a_search_does_not_ask_again_at_its_start_what_just_failed(tracked: Tracked) -> None:
     tracked.circuit.fail(ConnectionRefusedError("down"))  # the check before
-    tracked.tracker.reconcile_later([trial(0)], no_towers)
-    assert not tracked.tracker.work_off()
+    tracked.reconcile_later([trial(0)], no_towers)
+    assert not tracked.work_off()
     assert tracked.reader.experiment is None  # not asked, though it would have answered
-    assert tracked.tracker.conclude([trial(0)], no_towers) == Reconciled(made=(0,))
+    assert tracked.conclude([trial(0)], no_towers) == Reconciled(made=(0,))
 
 
 def test_a_reconciliation_ends_between_two_trials_when_its_time_is_over(tracked: Tracked) -> None:
-    def slowly(number: int) -> None:
-        time.sleep(0.5)
-
     trials = [trial(n) for n in range(8)]
-    assert tracked.tracker.experiment_id  # connected
-    done = tracked.tracker.reconcile(trials, slowly, within_s=2)
+    assert tracked.experiment_id  # connected
+    done = tracked.reconcile(trials, slowly, within_s=0.6)
     assert done.made + done.lacking == tuple(range(8))
     assert done.made
     assert done.lacking
     assert done.reached
     assert {run.info.status for run in tracked.reader.children.values()} == {"FINISHED"}
-    assert tracked.tracker.reconcile(trials, no_towers) == Reconciled(made=done.lacking)
-
-
-class CountedLock:
-    """The lock of a folder; counts how often it was held."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Hold it."""
-        with locked(self.folder):
-            self.count += 1
-            yield
+    assert tracked.reconcile(trials, no_towers) == Reconciled(made=done.lacking)
 
 
 def test_a_long_reconciliation_lets_other_processes_have_their_turn(
     folder: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = CountedLock(folder)
+    turns: list[int] = []
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        with locked(folder):
+            turns.append(1)
+            yield
+
     monkeypatch.setattr(study_runs, "PORTION_S", 0.2)
     tracked = open_tracker(None, CONTEXT, folder=folder, warn=warnings, lock=lock)
     assert tracked.experiment_id
-    assert lock.count == 1
-
-    def slowly(number: int) -> None:
-        time.sleep(0.15)
-
+    assert len(turns) == 1
     trials = [trial(n) for n in range(5)]
     assert tracked.reconcile(trials, slowly, within_s=None) == Reconciled(made=(0, 1, 2, 3, 4))
-    assert lock.count >= 3
+    assert len(turns) >= 3
     assert Reader(tracked.uri).children.keys() == set(range(5))
 
 
 def test_what_another_machine_wrote_with_other_libraries_is_whole(
-    tracked: Tracked, folder: Path, warnings: Warnings
+    tracked: Tracked, opened: Open
 ) -> None:
-    run_live(tracked.tracker, trial(0))
-    context = replace(CONTEXT, git_commit="beef", versions={"keras": "3.15.2", "jax": "0.10.2"})
-    other = open_tracker(None, context, folder=folder, warn=warnings)
+    run_live(tracked, trial(0))
+    other = opened(git_commit="beef", versions={"keras": "3.15.2", "jax": "0.10.2"})
     assert other.reconcile([trial(0)], no_towers).nothing
     other.hear(TrialFinished(trial(0), None))
     assert tracked.reader.children[0].data.tags["deeprec.version.keras"] == "3.15.1"
 
 
 def test_the_study_stays_open_while_another_process_runs_a_trial(tracked: Tracked) -> None:
-    first = run_live(tracked.tracker, trial(0))
-    assert tracked.tracker.study_finished([first, started(trial(1))], "interrupted")
+    first = run_live(tracked, trial(0))
+    assert tracked.study_finished([first, started(trial(1))], "interrupted")
     assert tracked.reader.parent.info.status == "RUNNING"
-    assert tracked.tracker.study_finished([first, trial(1)], "complete")
+    assert tracked.study_finished([first, trial(1)], "complete")
     assert tracked.reader.parent.info.status == "FINISHED"
 
 
 def test_the_run_of_a_study_is_completed_where_it_lacks_something(
     tracked: Tracked, tmp_path: Path
 ) -> None:
-    trials = [run_live(tracked.tracker, trial(0)), run_live(tracked.tracker, trial(1))]
-    assert tracked.tracker.study_completed(trials, "complete")
-    assert tracked.tracker.study_completed(trials, "complete"), "it lacks the report"
+    trials = [run_live(tracked, trial(0)), run_live(tracked, trial(1))]
+    assert tracked.study_completed(trials, "complete")
+    assert tracked.study_completed(trials, "complete"), "it lacks the report"
     report = tmp_path / "report.html"
     report.write_text("the report", encoding="utf-8")
-    tracked.tracker.log_report(report)
+    tracked.log_report(report)
     before = tracked.reader.parent.to_dictionary()
     assert before["info"]["status"] == "FINISHED"
-    assert tracked.tracker.study_completed(trials, "complete") is False
+    assert tracked.study_completed(trials, "complete") is False
     assert tracked.reader.parent.to_dictionary() == before
     tracked.cut()
-    assert tracked.tracker.study_completed(trials, "complete") is None
+    assert tracked.study_completed(trials, "complete") is None
+
+
+def test_what_is_left_for_later_is_announced_and_added_in_portions(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not tracked.work_off()
+    trials = [trial(0), trial(1), started(trial(2)), trial(3, "waiting")]
+    tracked.reconcile_later(trials, no_towers)
+    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    assert tracked.work_off()
+    assert tracked.announced == ["adding up to 2 trials to MLflow, beside the search"]
+    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    assert not tracked.work_off()
+    assert tracked.announced[1:] == ["MLflow holds all 2 trials that had ended"]
+    assert not tracked.work_off()
+    assert tracked.reader.children.keys() == {0, 1}
+
+
+def test_the_end_of_a_search_adds_what_was_left_for_later_and_what_came_since(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [trial(n) for n in range(3)]
+    tracked.reconcile_later(trials[:2], no_towers)
+    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    assert tracked.conclude(trials, no_towers, within_s=0.0) == Reconciled(lacking=(0, 1, 2))
+    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    assert tracked.conclude(trials, no_towers) == Reconciled(made=(2,))
+    assert tracked.reader.children.keys() == {0, 1, 2}
+    monkeypatch.delattr("mlflow.MlflowClient.search_runs")  # there is nothing to look for
+    assert tracked.conclude(trials, no_towers).nothing
+    assert tracked.warned == []
