@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from deeprec.data.dataset import default_cache_dir
-from deeprec.training.compilation import use_compilation_cache
+from deeprec.training.programs import use_compilation_cache
 from search.config.addresses import VARIABLES
 
 # Shared machines are slow at times: no example has a time limit. CI tries the same examples every

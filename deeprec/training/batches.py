@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
+from deeprec.data.tables import FeatureTable, IntArray, Interactions
 from deeprec.training.device_tables import smallest_type, stacked_places
 
 USER_SHUFFLE_SEED = 42
@@ -40,12 +40,8 @@ class Side(NamedTuple):
 class Batches(NamedTuple):
     """All batches of an epoch, stacked; a batch is one index of every leading axis.
 
-    Attributes:
-        users: the query side.
-        movies: the candidate side.
-        ratings: float32 ``[steps, batch]``, in 0..1.
-        sizes: int32 ``[steps]``, interactions of each batch; what follows them is padding, with
-            ratings of 0.
+    ``ratings`` are float32 ``[steps, batch]`` in 0..1; ``sizes`` int32 ``[steps]``: what follows so
+    many interactions is padding, with ratings of 0.
     """
 
     users: Side
@@ -57,16 +53,10 @@ class Batches(NamedTuple):
 def batched(
     interactions: Interactions, batch_size: int, users: FeatureTable, movies: FeatureTable
 ) -> Batches:
-    """Cuts the interactions, in their order, into batches on the default device.
+    """Cuts the interactions, in their order, into batches of so many each on the default device.
 
     At 20 million interactions memory counts: each part goes to the device as it is made, in the
     smallest type that holds it.
-
-    Args:
-        interactions: at least one.
-        batch_size: interactions of a batch; the last may have fewer.
-        users: features of the users.
-        movies: features of the movies.
 
     Raises:
         ValueError: there are no interactions.
@@ -79,7 +69,9 @@ def batched(
     return Batches(
         users=_side(interactions.user_id, batch_size, users),
         movies=_side(interactions.movie_id, batch_size, movies),
-        ratings=jax.device_put(_stacked(interactions.rating, steps, batch_size)),
+        ratings=jax.device_put(
+            np.pad(interactions.rating, (0, batch_size - sizes[-1])).reshape(steps, batch_size)
+        ),
         sizes=jax.device_put(sizes),
     )
 
@@ -87,15 +79,10 @@ def batched(
 def batched_by_user(
     interactions: Interactions, batch_size: int, users: FeatureTable, movies: FeatureTable
 ) -> Batches:
-    """Cuts the interactions into batches of some users each, on the default device.
+    """Cuts the interactions into batches of so many users each, on the default device.
 
-    The users are shuffled, always in the same way, so that the batches are about equally large.
-
-    Args:
-        interactions: at least one; those rated 0 are left out.
-        batch_size: users of a batch; the last may have fewer.
-        users: features of the users.
-        movies: features of the movies; every batch uses all of them.
+    Those rated 0 are left out. The users are shuffled, always in the same way, so that the batches
+    are about equally large. Every batch uses all movies.
 
     Raises:
         ValueError: there are no interactions rated above 0.
@@ -133,12 +120,6 @@ def _users_and_rows(user_id: IntArray, batch_size: int) -> tuple[list[IntArray],
     ends = np.cumsum(np.bincount(batch_of_user[inverse], minlength=steps))
     users = [distinct[batch_of_user == number] for number in range(steps)]
     return users, np.split(by_batch, ends[:-1])
-
-
-def _stacked(ratings: FloatArray, steps: int, batch_size: int) -> FloatArray:
-    padding = steps * batch_size - len(ratings)
-    whole = ratings if padding == 0 else np.pad(ratings, (0, padding))
-    return whole.reshape(steps, batch_size)
 
 
 def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:

@@ -11,17 +11,7 @@ from deeprec.training.validation import EvaluationRows
 
 
 class DeviceData:
-    """The tables, the batches and the validation rows of some training data, on the device.
-
-    Attributes:
-        source: the same in main memory.
-        users: features of every user.
-        movies: features of every movie; all are candidates.
-        validation: the rows to validate on, if any.
-
-    Args:
-        data: the same in main memory.
-    """
+    """The tables, the batches and the validation rows, if any, of some training data."""
 
     def __init__(self, data: TrainingData) -> None:
         self.users = rows_of(data.users)
@@ -51,10 +41,9 @@ class DeviceData:
         return float(np.maximum(np.mean(np.square(ratings)), np.finfo(np.float32).eps))
 
     def log_probabilities(self, batch_size: int) -> FloatArray:
-        """The logarithm of the chance of every movie to occur in a batch for the in-batch softmax.
+        """The logarithm of the chance of every movie to occur in a batch: float32 ``[movies]``.
 
-        Returns:
-            float32 ``[movies]``, below 0; ``inf`` for row 0, which pads batches.
+        It is for the in-batch softmax; ``inf`` for row 0, which pads batches.
         """
         rows = self._train_rows("in_batch_softmax")
         shares = np.bincount(rows.movie_id, minlength=self.source.movies.rows) / len(rows)

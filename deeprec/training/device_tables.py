@@ -26,7 +26,7 @@ class ValueList(NamedTuple):
         matrix: int ``[rows, length]``, padded with 0.
         places: int ``[n]``, where the values are in the flat matrix, ascending; just past its end
             where the list itself is padded.
-        counts: int32 ``[rows]``, how many values each row has.
+        counts: int32 ``[rows]``, values a row.
     """
 
     matrix: jax.Array
@@ -44,7 +44,7 @@ class ValueList(NamedTuple):
         return self.places // self.matrix.shape[-1]
 
     def take(self, ids: jax.Array, places: jax.Array) -> "ValueList":
-        """The list of some rows; their places are made beforehand by :func:`places_of`."""
+        """The list of some rows, with their places from :func:`places_of`."""
         return ValueList(take_rows(self.matrix, ids), places, take_rows(self.counts, ids))
 
 
@@ -65,13 +65,13 @@ class FeatureRows(NamedTuple):
     lists: Mapping[str, ValueList]
 
     def take(self, ids: jax.Array, places: Mapping[str, jax.Array]) -> "FeatureRows":
-        """The rows of the given ids, whose places were made by :func:`places_of`."""
-
-        def at_ids(columns: Mapping[str, jax.Array]) -> Mapping[str, jax.Array]:
-            return {name: take_rows(column, ids) for name, column in columns.items()}
-
+        """The rows of the given ids, with their places from :func:`places_of`."""
+        columns, shares = (
+            {name: take_rows(column, ids) for name, column in part.items()}
+            for part in (self.columns, self.shares)
+        )
         lists = {name: values.take(ids, places[name]) for name, values in self.lists.items()}
-        return FeatureRows(ids, at_ids(self.columns), at_ids(self.shares), lists)
+        return FeatureRows(ids, columns, shares, lists)
 
 
 def take_rows(table: jax.Array, ids: jax.Array) -> jax.Array:
@@ -100,22 +100,15 @@ def is_list(feature: Feature) -> bool:
 
 def rows_of(table: FeatureTable) -> FeatureRows:
     """All rows of a table, on the default device."""
-    features = table.schema.features
-    columns = {
-        feature.name: table.columns[feature.name]
-        for feature in features
-        if not feature.is_multivalued and feature.kind != "id"
-    }
-    shares = {
-        feature.name: _shares(table.columns[feature.name], feature.vocabulary_size)
-        for feature in features
-        if is_share(feature)
-    }
-    lists = {
-        feature.name: _value_list(table.columns[feature.name], feature)
-        for feature in features
-        if is_list(feature)
-    }
+    columns, shares, lists = {}, {}, {}
+    for feature in table.schema.features:
+        column = table.columns[feature.name]
+        if is_share(feature):
+            shares[feature.name] = _shares(column, feature.vocabulary_size)
+        elif is_list(feature):
+            lists[feature.name] = _value_list(column, feature)
+        elif feature.kind != "id":
+            columns[feature.name] = column
     ids = np.arange(table.rows, dtype=np.int32)
     return jax.device_put(FeatureRows(ids, columns, shares, lists))  # type: ignore[arg-type]
 
@@ -124,10 +117,6 @@ def stacked_places(
     table: FeatureTable, selections: Sequence[IntArray]
 ) -> Mapping[str, npt.NDArray[np.integer]]:
     """The places of the values of several selections of rows, each padded to the longest.
-
-    Args:
-        table: the features.
-        selections: for each the rows it takes.
 
     Returns:
         By feature that is a list: int ``[selections, longest]`` in main memory.

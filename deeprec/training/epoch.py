@@ -25,9 +25,7 @@ three rows for one it takes 14 % longer on a (32,) model, and 2 % less on a (128
 class TowerPlan(NamedTuple):
     """What an epoch's program knows of a tower, beside the shapes of its weights.
 
-    Attributes:
-        shape: which function of its weights it is.
-        updates_rows: whether a step updates only those rows of the id's table that it used.
+    With ``updates_rows`` a step updates only those rows of the id's table that it used.
     """
 
     shape: TowerShape
@@ -49,14 +47,7 @@ class TowerPlan(NamedTuple):
 
 
 class EpochPlan(NamedTuple):
-    """What an epoch's program is decided by, beside the shapes of its arguments.
-
-    Attributes:
-        loss: which.
-        optimizer: which.
-        towers: the query tower and the candidate tower.
-        averages: whether weights are averaged over the epochs.
-    """
+    """What an epoch's program is decided by, beside the shapes of its arguments."""
 
     loss: LossName
     optimizer: OptimizerName
@@ -65,18 +56,10 @@ class EpochPlan(NamedTuple):
 
 
 class Knobs(NamedTuple):
-    """The numbers of a training, so that changing one needs no new program: each ``[]``.
+    """The numbers of a training, see ``TrainingConfig``: changing one needs no new program.
 
-    Attributes:
-        rate: the learning rate.
-        temperature: scores are divided by it before a softmax.
-        dropout: share of the elements of final embeddings that a step leaves out.
-        l2: times the sum of squares of the weights that a step uses.
-        rating_power: weights of interactions are ratings to this power.
-        averaging: in the average of the weights each epoch weighs this share of the next.
-        seed: origin of what is drawn at random, uint32.
-        log_probabilities: float ``[candidates]``, of a candidate to occur in a batch; None but
-            for the loss that needs it.
+    Each is a scalar but for ``log_probabilities``, float ``[candidates]``, of a candidate to occur
+    in a batch; None but for the loss that needs it.
     """
 
     rate: jax.Array
@@ -92,11 +75,8 @@ class Knobs(NamedTuple):
 class TrainingState(NamedTuple):
     """All that changes in a training.
 
-    Attributes:
-        weights: of both towers.
-        slots: the optimizer's, for each weight.
-        steps: how many there were, int32 ``[]``.
-        averages: of the weights after the epochs; None where nothing is averaged.
+    ``slots`` are the optimizer's, for each weight; ``steps`` counts those done, int32 ``[]``;
+    ``averages`` are of the weights after the epochs, None where nothing is averaged.
     """
 
     weights: Weights
@@ -111,13 +91,7 @@ class TrainingState(NamedTuple):
 
     @classmethod
     def start(cls, weights: Weights, optimizer: Optimizer, *, averages: bool) -> Self:
-        """The given weights and a fresh optimizer.
-
-        Args:
-            weights: of both towers.
-            optimizer: which.
-            averages: whether weights are to be averaged over the epochs.
-        """
+        """The given weights and a fresh optimizer."""
 
         def of_tower(tower: TowerWeights) -> list[Slots]:
             return [
@@ -138,13 +112,6 @@ def run_epoch(
     batches: Batches,
 ) -> tuple[TrainingState, jax.Array]:
     """Trains on all batches, one after another.
-
-    Args:
-        plan: decides the program.
-        state: before the epoch.
-        knobs: the numbers of the training.
-        tables: all users and all movies.
-        batches: of the epoch.
 
     Returns:
         The state after the epoch, and the loss of every batch before its step, ``[steps]``.

@@ -73,12 +73,7 @@ def dot_products(queries: jax.Array, candidates: jax.Array) -> jax.Array:
 
 
 class TowerShape(NamedTuple):
-    """What decides a tower's function, beside the shapes of its weights.
-
-    Attributes:
-        schema: its features.
-        normalize: whether its embeddings have length 1.
-    """
+    """What decides a tower's function, beside the shapes of its weights."""
 
     schema: FeatureSchema
     normalize: bool
@@ -90,16 +85,9 @@ class TowerShape(NamedTuple):
 
 
 def embed(tower: TowerShape, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
-    """The final embeddings of some rows.
+    """The final embeddings of some rows, float ``[rows, dimension]``.
 
-    Args:
-        tower: which function of the weights.
-        weights: of the tower.
-        rows: features of the rows. Where ``rows.ids`` is None, the embeddings of the id feature
-            are those of the rows already, in their order.
-
-    Returns:
-        float ``[rows, dimension]``.
+    Where ``rows.ids`` is None, the table of the id feature holds those of the rows, in their order.
     """
     features = tower.schema.features
     count = len(features)
@@ -124,11 +112,7 @@ def _through_first_layer(
 ) -> jax.Array:
     """What the feature adds to the first layer's output, ``[rows, width]``.
 
-    Args:
-        feature: the feature.
-        embedding: its table, ``[vocabulary, embedding_dimension]``.
-        kernel: its part of the first layer's kernel, ``[embedding_dimension, width]``.
-        rows: the features of the rows.
+    ``embedding`` is its table, ``kernel`` its part ``[embedding_dimension, width]`` of the layer's.
     """
     if feature.kind == "id":
         own = embedding if rows.ids is None else take_rows(embedding, rows.ids)

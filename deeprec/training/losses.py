@@ -22,9 +22,6 @@ def rating_loss(scores: jax.Array, ratings: ArrayLike, count: ArrayLike) -> jax.
         scores: float ``[batch]``.
         ratings: float ``[batch]``, in 0..1.
         count: int ``[]``, at least 1.
-
-    Returns:
-        float ``[]``.
     """
     squared = jnp.square(scores - jnp.asarray(ratings))
     return jnp.sum(jnp.where(jnp.arange(len(scores)) < count, squared, 0.0)) / count
@@ -72,17 +69,8 @@ def in_batch_softmax_loss(
     interaction, the other movies of its user in the batch are no candidates: they are hits by
     accident, not misses.
 
-    Args:
-        scores: float ``[users, candidates]``, of the distinct users and movies of the batch,
-            divided by the temperature.
-        users: int ``[batch]``, the row of each interaction.
-        movies: int ``[batch]``, its column.
-        weights: float ``[batch]``, not negative; 0 is padding, or an interaction that is no hit.
-        log_probabilities: float ``[candidates]``, not above 0; what is no candidate (padding)
-            has ``inf``.
-
-    Returns:
-        float ``[]``; 0 where all weights are 0.
+    Arguments as of :func:`softmax_loss`, of the distinct users and movies of the batch;
+    ``log_probabilities`` are float ``[candidates]``, not above 0, and ``inf`` for padding.
     """
     corrected = jnp.where(jnp.isinf(log_probabilities), NEVER, scores - log_probabilities)
     hits = jnp.zeros(scores.shape, bool).at[users, movies].max(weights > 0)
@@ -92,12 +80,7 @@ def in_batch_softmax_loss(
 
 
 def surprises(scores: jax.Array, movies: jax.Array) -> jax.Array:
-    """``-log softmax(scores)[row, movie]`` of each row: float ``[rows]``.
-
-    Args:
-        scores: float ``[rows, candidates]``.
-        movies: int ``[rows]``, a column each.
-    """
+    """``-log softmax(scores)[row, movie]`` of scores ``[rows, candidates]``: float ``[rows]``."""
     own = jnp.take_along_axis(scores, movies[:, None], axis=-1)[:, 0]
     return jax.nn.logsumexp(scores, axis=-1) - own
 

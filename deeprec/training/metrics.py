@@ -15,12 +15,9 @@ SCORES_IN_A_BLOCK = 1 << 22
 
 
 class LikedRows(NamedTuple):
-    """The liked interactions (five stars), in blocks.
+    """The liked interactions (five stars), in blocks: each ``[blocks, rows]``, zeros in padding.
 
-    Attributes:
-        users: int32 ``[blocks, rows]``, which user of those evaluated; 0 in padding.
-        movies: int32 ``[blocks, rows]``, the movie's id; 0 in padding.
-        is_row: bool ``[blocks, rows]``, false in padding.
+    ``users`` says which user of those evaluated, ``movies`` the movie's id.
     """
 
     users: jax.Array
@@ -33,11 +30,7 @@ class LikedRows(NamedTuple):
     ) -> Self:
         """The liked ones of some interactions, in main memory.
 
-        Args:
-            users: ``[n]``, which user of those evaluated.
-            movies: ``[n]``, ids.
-            liked: ``[n]``.
-            candidates: how many there are; decides the size of a block.
+        The number of candidates decides the size of a block.
         """
         count = int(liked.sum())
         rows = min(max(SCORES_IN_A_BLOCK // candidates, 1), max(count, 1))
@@ -58,14 +51,7 @@ def top_k_accuracy(
     The tutorial's metric: ``keras.metrics.SparseTopKCategoricalAccuracy(k, from_sorted_ids=True)``
     on the retrieved ids of five-star rows.
 
-    Args:
-        score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.
-        liked: the interactions that count.
-        k: at least 1; all candidates are retrieved where there are no more than k.
-
-    Returns:
-        The accuracy, float ``[]`` in 0..1, 0 where nothing is liked; and whether all scores are
-        finite, bool ``[]``: if not, the accuracy means nothing.
+    Returns as :func:`means_over_liked`.
     """
     (accuracy,), finite = means_over_liked(
         score, liked, lambda scores, movies: (ranks(scores, movies) < k,)
@@ -85,12 +71,11 @@ def means_over_liked(
     Args:
         score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.
         liked: the interactions that count.
-        measure: maps scores ``[rows, candidates]`` and movie ids ``[rows]`` to numbers, each
-            ``[rows]``.
+        measure: maps scores and movie ids ``[rows]`` to numbers, each ``[rows]``.
 
     Returns:
         The mean of each, float ``[]``, 0 where nothing is liked; and whether all scores are
-        finite, bool ``[]``.
+        finite, bool ``[]``: if not, the means say nothing.
     """
 
     def add(so_far: jax.Array, block: LikedRows) -> tuple[jax.Array, jax.Array]:
@@ -113,9 +98,6 @@ def ranks(scores: Any, movie_ids: Any) -> Any:
     Args:
         scores: float ``[n, candidates]``, without NaN; what is no candidate has ``-inf``.
         movie_ids: int ``[n]``, the candidate asked about in each row.
-
-    Returns:
-        int ``[n]``: 0 for the best candidate; below k for those that are retrieved.
     """
     library = scores.__array_namespace__()
     asked = movie_ids[:, None]

@@ -29,13 +29,7 @@ rate and the number of the step, from 1; returns the new weight and slots."""
 
 
 class Optimizer(NamedTuple):
-    """An update rule.
-
-    Attributes:
-        update: the rule.
-        initial: the value that each slot starts with.
-        zero_changes_nothing: whether a gradient of zero leaves weight and slots as they are.
-    """
+    """An update rule, the value that each slot starts with, and what a gradient of zero does."""
 
     update: Update
     initial: tuple[float, ...]
@@ -83,20 +77,9 @@ def update_rows(
     rate: jax.Array,
     step: jax.Array,
 ) -> tuple[jax.Array, Slots]:
-    """Updates some rows of a table, by a rule that a gradient of zero changes nothing with.
+    """Updates the rows ``ids`` of a table, by a rule that a gradient of zero changes nothing with.
 
-    Args:
-        update: the rule.
-        table: float ``[rows, dimension]``.
-        slots: each of the shape of the table.
-        ids: int ``[n]``, the rows; one that stands there twice must have a gradient of zero in
-            all but one place, as padding has.
-        gradient: float ``[n, dimension]``, of those rows.
-        rate: the learning rate.
-        step: its number, from 1.
-
-    Returns:
-        The new table and slots.
+    An id that stands there twice must have a gradient of zero in all but one place, as padding has.
     """
     of_rows = tuple(take_rows(slot, ids) for slot in slots)
     rows, new = update(take_rows(table, ids), of_rows, gradient, rate, step)

@@ -1,18 +1,20 @@
-"""Compiled programs, kept for the next training of the same architecture.
+"""Compiled programs, kept for the next training of the same architecture, and on disk.
 
 ``jax.jit`` would keep every program of every architecture ever tried, and all that tracing it left
-behind. Here the most recently used ones stay, and nothing else: a search that meets an
-architecture again neither traces nor compiles it, and one that never does so does not grow.
+behind. Here the most recently used ones stay, and nothing else.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 
 MAX_PROGRAMS = 16
+
+MAX_BYTES_ON_DISK = 1 << 30
 
 QUICK_TO_COMPILE: Mapping[str, str | bool] = {
     "xla_backend_optimization_level": "1",
@@ -40,9 +42,6 @@ def compiled(
         static: decides, with the shapes and types of the arguments, what the program is.
         arguments: trees of arrays; their values do not matter.
         options: for XLA's compiler on a CPU; always the same ones for a function.
-
-    Returns:
-        The program: called with such arguments, it computes on the device what the function says.
     """
     leaves, structure = jax.tree.flatten(arguments)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
@@ -55,3 +54,28 @@ def compiled(
             _programs.popitem(last=False)
     _programs.move_to_end(key)
     return _programs[key]
+
+
+def use_compilation_cache(folder: Path) -> None:
+    """Keeps compiled programs in ``folder``, for this process and later ones.
+
+    Does nothing where JAX's own switch, ``JAX_ENABLE_COMPILATION_CACHE=false``, turns caching off.
+    A cached program is code that will run: the folder is made for its owner alone, and must be
+    trusted as the code itself is. The least recently used programs go when it exceeds 1 GiB.
+
+    Raises:
+        OSError: the folder cannot be made, or is another user's. Nothing is kept then.
+    """
+    if not jax.config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
+        return
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_compilation_cache_max_size": MAX_BYTES_ON_DISK,
+        # A model is a few large programs and dozens of tiny ones: keep the tiny ones as well.
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for name, value in settings.items():
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]

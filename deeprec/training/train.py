@@ -25,7 +25,7 @@ from deeprec.training.programs import compiled
 from deeprec.training.validation import Evaluator
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
-"""The one seam between training and whoever watches it: called as ``on_epoch(epoch, metrics)``.
+"""The one seam between training and what watches it: called as ``on_epoch(epoch, metrics)``.
 
 ``epoch`` counts from 1. ``metrics`` holds ``train_loss`` and, on validated epochs, ``val_loss`` and
 ``val_top_100_accuracy``. What it raises ends the training and reaches the caller of :func:`train`.
@@ -44,11 +44,8 @@ was above 1e11 times."""
 class TrainingResult:
     """What a training reached.
 
-    Attributes:
-        epochs: how many epochs were trained.
-        best_epoch: the validated epoch with the highest top-100 accuracy, the earliest of equals;
-            without validation rows the last epoch.
-        best_accuracy: that accuracy in 0..1; None without validation rows.
+    The best epoch is the validated one with the highest top-100 accuracy, the earliest of equals;
+    without validation rows the last, and its accuracy is None.
     """
 
     epochs: int
@@ -71,15 +68,13 @@ def train(
         config: how.
         on_epoch: called after every epoch.
 
-    Returns:
-        What was reached.
-
     Raises:
-        DivergedError: the training diverged, see above; the model keeps the weights it had
-            before. ``on_epoch`` was given the loss of that epoch where it is finite.
+        DivergedError: the training diverged; the model keeps the weights it had before.
+            ``on_epoch`` was given the loss of that epoch where it is finite.
     """
     trainer = _Trainer(model, data, config)
-    evaluator = _validator(model, data, config)
+    users, movies, rows = data.users, data.movies, data.validation
+    evaluator = Evaluator(model, users, movies, rows, split="val", config=config) if rows else None
     watch = _DivergenceWatch.of(model, data, config)
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
     for epoch in range(1, config.epochs + 1):
@@ -119,23 +114,15 @@ def train_new(
 
 
 def chance_accuracy(k: int, candidates: int) -> float:
-    """The top-k accuracy of candidates in random order, in 0..1.
-
-    Args:
-        k: how many are retrieved.
-        candidates: how many there are, row 0 of their table (padding) not counted.
-    """
+    """The top-k accuracy of candidates in random order, in 0..1; row 0 is no candidate."""
     return min(k / candidates, 1.0)
 
 
 @dataclass
 class _DivergenceWatch:
-    """Tells a training that diverges, from the metrics of its epochs.
+    """Recognizes a training that diverges, by the metrics of its epochs.
 
-    Attributes:
-        limit: the highest loss of a training that is healthy.
-        chance: the accuracy of a random order.
-        first_loss: the loss of the first epoch.
+    ``limit`` is the highest loss of a healthy training, ``chance`` the accuracy of a random order.
     """
 
     limit: float
@@ -175,18 +162,8 @@ class _DivergenceWatch:
         return None
 
 
-def _validator(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> Evaluator | None:
-    if data.validation is None:
-        return None
-    return Evaluator(model, data.users, data.movies, data.validation, split="val", config=config)
-
-
 class _Trainer:
-    """Trains one model on one set of rows, epoch by epoch.
-
-    Attributes:
-        state: after the last epoch; at first the model's weights and a fresh optimizer.
-    """
+    """Trains one model on one set of rows, epoch by epoch; ``state`` is after the last one."""
 
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
         batches = data.batches(config.loss, config.batch_size)
@@ -213,7 +190,9 @@ class _Trainer:
 
 
 def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
-    in_batch = config.loss == "in_batch_softmax"
+    log_probabilities = None
+    if config.loss == "in_batch_softmax":
+        log_probabilities = jnp.asarray(data.log_probabilities(config.batch_size))
     return Knobs(
         rate=jnp.float32(config.learning_rate),
         temperature=jnp.float32(config.temperature),
@@ -222,7 +201,5 @@ def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
         rating_power=jnp.float32(config.rating_power),
         averaging=jnp.float32(config.averaging),
         seed=jnp.uint32(config.seed),
-        log_probabilities=(
-            jnp.asarray(data.log_probabilities(config.batch_size)) if in_batch else None
-        ),
+        log_probabilities=log_probabilities,
     )

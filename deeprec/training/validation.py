@@ -5,7 +5,7 @@ rows over the catalogue are computed block by block, and never all exist at once
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, Self
 
 import jax
@@ -27,10 +27,9 @@ from deeprec.training.programs import QUICK_TO_COMPILE, compiled
 class Evaluation:
     """What a model reaches on some rows.
 
-    Attributes:
-        loss: for the rating loss the mean squared error over all rows; for a ranking loss the
-            mean cross-entropy of a softmax over all candidates, over the five-star rows.
-        top_100_accuracy: the share of five-star rows retrieved, in 0..1.
+    The loss is the mean squared error over all rows, or for a ranking loss the mean cross-entropy
+    of a softmax over all candidates, over the five-star rows; the accuracy is the share of
+    five-star rows retrieved, in 0..1.
     """
 
     loss: float
@@ -38,10 +37,7 @@ class Evaluation:
 
     def named(self, split: str) -> dict[str, float]:
         """The metrics under their names in tracking, such as ``val_loss`` for split ``val``."""
-        return {
-            f"{split}_loss": self.loss,
-            f"{split}_top_100_accuracy": self.top_100_accuracy,
-        }
+        return {f"{split}_{name}": value for name, value in asdict(self).items()}
 
 
 class EvaluationRows(NamedTuple):
@@ -65,13 +61,7 @@ class EvaluationRows(NamedTuple):
 
     @classmethod
     def of(cls, interactions: Interactions, users: FeatureTable, movies: FeatureTable) -> Self:
-        """Prepares interactions once, for many evaluations.
-
-        Args:
-            interactions: the rows.
-            users: features of every user.
-            movies: features of every movie; all are candidates.
-        """
+        """Prepares interactions once, for many evaluations; all movies are candidates."""
         distinct, inverse = np.unique(interactions.user_id, return_inverse=True)
         positions = inverse.astype(np.int32)
         places = places_of(users, distinct)
@@ -85,9 +75,9 @@ class Evaluator:
     """Evaluates weights of one architecture on some rows.
 
     Args:
-        model: tells the features of the towers and how many candidates are retrieved.
-        users: features of every user, on the device.
-        movies: features of every movie, on the device; all are candidates.
+        model: of this architecture.
+        users: on the device.
+        movies: on the device; all are candidates.
         rows: the interactions.
         split: what these rows are called in an error: ``val`` or ``test``.
         config: says which loss, at which temperature.

@@ -14,7 +14,7 @@ from deeprec.data.dataset import (
 )
 from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
-from deeprec.training.compilation import use_compilation_cache
+from deeprec.training.programs import use_compilation_cache
 from search.config.space import data_config
 from search.config.study import StudySpec
 from search.records.errors import InputError

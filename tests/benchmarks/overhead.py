@@ -12,8 +12,8 @@ from typing import Any
 from deeprec.config import TrainingConfig
 from deeprec.data.dataset import default_cache_dir
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.training.compilation import use_compilation_cache
 from deeprec.training.device_data import DeviceData
+from deeprec.training.programs import use_compilation_cache
 from deeprec.training.train import train
 from search.execution.objective import free_memory, set_libraries_aside
 from tests.benchmarks.data import fixed_configurations, training_data, validate_every

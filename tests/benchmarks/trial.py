@@ -10,8 +10,8 @@ import keras
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.training.compilation import use_compilation_cache
 from deeprec.training.device_data import DeviceData
+from deeprec.training.programs import use_compilation_cache
 from deeprec.training.train import train
 from tests.benchmarks.data import SEED, pipeline, training_data
 from tests.benchmarks.fresh import call

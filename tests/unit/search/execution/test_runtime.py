@@ -33,7 +33,7 @@ from search.execution.runtime import NEEDLESS, prepare_runtime, touch_device
 
 prepare_runtime(compilation_cache=sys.argv[2] == "on", announce=print)
 import jax, keras
-from deeprec.training.compilation import use_compilation_cache
+from deeprec.training.programs import use_compilation_cache
 
 print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon())
 print(jax.config.jax_enable_x64, jax.config.jax_disable_jit, jax.numpy.ones(1).dtype)
