@@ -4,34 +4,19 @@ from pathlib import Path
 
 
 class DataError(Exception):
-    """The data set cannot be had, or what was given for it is damaged.
-
-    The message is for people: what was given, what was tried, what to do next.
-    """
+    """The data set cannot be had, or what was given is damaged; the message is for people."""
 
 
 class RequestError(ValueError):
-    """A recommender cannot answer what it was asked.
-
-    The message is for people: what was given, and what is allowed.
-    """
+    """A recommender cannot answer what it was asked; the message is for people."""
 
 
 class DivergedError(ArithmeticError):
-    """A training diverged: its numbers, finite or not, mean nothing any more.
-
-    The message is for people: which number, in which epoch, and what it is measured against.
-    """
+    """A training diverged: its numbers mean nothing any more; the message is for people."""
 
 
 class NonFiniteError(DivergedError):
-    """A loss or a score was NaN or infinite.
-
-    Attributes:
-        metric: name of the quantity, such as ``train_loss``.
-        epoch: the epoch, counted from 1.
-        step: the step (batch) in the epoch, counted from 1; None where there are no steps.
-    """
+    """A loss or a score was NaN or infinite: which, in which epoch and step, counted from 1."""
 
     def __init__(self, metric: str, epoch: int, step: int | None = None) -> None:
         self.metric = metric
@@ -42,11 +27,9 @@ class NonFiniteError(DivergedError):
 
 
 def printable(text: object, limit: int = 300) -> str:
-    """What somebody gave, as part of a message: on one line, without what steers a terminal.
+    """Foreign text or an exception as part of a message, without what steers a terminal.
 
-    Args:
-        text: usually text or an exception; of several lines the first that is not empty.
-        limit: characters; what is longer is cut.
+    Of several lines it is the first that is not empty, cut at the limit.
     """
     line = next((line for line in str(text).splitlines() if line.strip()), "").strip()
     shown = line if len(line) <= limit else f"{line[:limit]}..."

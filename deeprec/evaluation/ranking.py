@@ -9,7 +9,7 @@ removes them, as a recommender that is used would.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,17 +52,15 @@ class RankingMetrics:
         top_100_accuracy_unseen: the same, seen movies removed.
         recall_at_10: the mean over users of the share of their liked movies that are among
             their 10 highest scores, seen movies removed.
-        ndcg_at_10: the mean over users of the normalized discounted cumulative gain of their 10
-            highest scores, seen movies removed. A liked movie gains 1, discounted by
-            ``1 / log2(rank + 1)`` from rank 1 on (Burges et al. 2005), and the best possible
-            order of as many liked movies as the user has gains 1 in all.
-        coverage_at_10: the share of the catalog that is among the 10 highest scores of any user,
-            seen movies removed. Like the next two over the users who like something.
+        ndcg_at_10: the mean over users of the normalized discounted cumulative gain of these 10:
+            a liked movie gains ``1 / log2(rank + 1)`` from rank 1 on (Burges et al. 2005), and the
+            best possible order of the user's liked movies gains 1 in all.
+        coverage_at_10: the share of the catalog that is among these 10 of any user who likes
+            something.
         top_20_share_at_10: the share of all these places that the 20 movies fill that are
             recommended most often; 1 where all users get the same.
         personalization_gain: ``top_100_accuracy`` less what it is where every user has the mean
-            of all users' scores, that is, of a two-tower model, their mean embedding. In -1..1;
-            0 where scores are the same for all.
+            of all users' scores. In -1..1; 0 where scores are the same for all.
     """
 
     top_100_accuracy: float
@@ -81,10 +79,7 @@ class RankingMetrics:
 def same_for_all(metrics: Mapping[str, float], split: str) -> str | None:
     """A sentence where a model recommends nearly the same to all users; None where it does not.
 
-    Args:
-        metrics: by their names in tracking, or their means over seeds. Those of version 0.1.0
-            lack what is needed, and nothing is said of them.
-        split: ``val`` or ``test``.
+    The metrics are by their names in tracking; those of version 0.1.0 lack what is needed.
     """
     gain = metrics.get(f"{split}_personalization_gain")
     share = metrics.get(f"{split}_top_20_share_at_10")
@@ -94,18 +89,6 @@ def same_for_all(metrics: Mapping[str, float], split: str) -> str | None:
         f"It recommends nearly the same to all users: {HEAD} movies fill {share:.0%} of all top "
         f"tens, and personal lists add {gain:+.4f} to the accuracy of one list for all."
     )
-
-
-class _Liked(NamedTuple):
-    """Liked rows, sorted by user.
-
-    Attributes:
-        users: int ``[n]``.
-        movies: int ``[n]``.
-    """
-
-    users: IntArray
-    movies: IntArray
 
 
 def rank_all(
@@ -131,17 +114,16 @@ def rank_all(
         ValueError: a score is not finite.
     """
     rows = evaluated[evaluated.liked]
-    order = np.argsort(rows.user_id, kind="stable")
-    liked = _Liked(rows.user_id[order], rows.movie_id[order])
-    kept, unseen = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+    liked = rows[np.argsort(rows.user_id, kind="stable")]
+    kept, unseen = np.empty(len(liked), np.int64), np.empty(len(liked), np.int64)
     seen, lists = _SeenMovies(train), _Lists(candidate_count)
-    for block in _blocks(liked.users, max(scores_in_a_block // candidate_count, 1)):
-        users, of_row = np.unique(liked.users[block], return_inverse=True)
+    for block in _blocks(liked.user_id, max(scores_in_a_block // candidate_count, 1)):
+        users, of_row = np.unique(liked.user_id[block], return_inverse=True)
         scores = np.asarray(score(users))
         if not np.isfinite(scores).all():
             raise ValueError("scores must be finite but got some that are not")
         lists.total += scores.sum(axis=0, dtype=np.float64)
-        movies = liked.movies[block]
+        movies = liked.movie_id[block]
         kept[block] = _ranks(scores, of_row, movies)
         scores = scores.copy()
         scores[seen.of(users)] = -np.inf
@@ -150,22 +132,16 @@ def rank_all(
     return RankingMetrics(
         top_100_accuracy=_mean(kept < k),
         top_100_accuracy_unseen=_mean(unseen < k),
-        recall_at_10=_recall(liked.users, unseen),
-        ndcg_at_10=_ndcg(liked.users, unseen),
+        recall_at_10=_recall(liked.user_id, unseen),
+        ndcg_at_10=_ndcg(liked.user_id, unseen),
         coverage_at_10=lists.coverage,
         top_20_share_at_10=lists.head_share,
-        personalization_gain=_mean(kept < k) - _mean(lists.mean_ranks[liked.movies] < k),
+        personalization_gain=_mean(kept < k) - _mean(lists.mean_ranks[liked.movie_id] < k),
     )
 
 
 def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTable) -> Score:
-    """Scores by the present weights of a model; the candidates are embedded once, here.
-
-    Args:
-        model: with any weights.
-        users: features of every user.
-        movies: features of every movie; all are candidates.
-    """
+    """Scores by the present weights of a model; the candidates, all movies, are embedded here."""
     weights, on_device = weights_of(model), rows_of(users)
     candidates = embed(TowerShape.of(model.candidate_model), weights.candidate, rows_of(movies))
     shape = TowerShape.of(model.query_model)
@@ -199,16 +175,13 @@ class _SeenMovies:
 
 
 class _Lists:
-    """What is recommended to all users together.
-
-    Attributes:
-        total: float64 ``[candidates]``, the sum of the users' scores.
-        places: int64 ``[candidates]``, how many top tens each movie is in.
-    """
+    """What is recommended to all users together."""
 
     def __init__(self, candidate_count: int) -> None:
         self.total = np.zeros(candidate_count)
+        """The sum of the users' scores."""
         self.places = np.zeros(candidate_count, np.int64)
+        """How many top tens each movie is in."""
 
     def add(self, scores: FloatArray) -> None:
         """Counts the top tens of some users; row 0 is no movie."""

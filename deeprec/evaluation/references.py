@@ -6,6 +6,7 @@ the penalty of EASE, is chosen on the validation rows, as it is for a model.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,13 +31,11 @@ MOST_MOVIES_FOR_EASE = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSettings:
-    """Which reference, and what was chosen for it.
+    """Which reference, and what was chosen for it: ``damping`` of a mean, ``penalty`` of EASE.
 
-    Attributes:
-        name: ``popularity``: the number of five-star ratings. ``damped_mean``: the mean rating,
-            drawn to the mean of all where there are few. ``ease``: EASE with the penalty that is
-            best where seen movies stay candidates; ``ease_unseen``: where they are removed.
-        parameters: ``damping`` of the damped mean, ``penalty`` of EASE.
+    ``popularity`` is the number of five-star ratings, ``damped_mean`` the mean rating, drawn to the
+    mean of all where there are few, ``ease`` EASE with the penalty that is best where seen movies
+    stay candidates, ``ease_unseen`` where they are removed.
     """
 
     name: ReferenceName
@@ -51,14 +50,10 @@ class ReferenceSettings:
 def choose_references(
     train: Interactions, validation: Interactions, user_count: int, candidate_count: int
 ) -> list[tuple[ReferenceSettings, RankingMetrics]]:
-    """The references for some data, what there is to choose chosen on the validation rows.
+    """The references fitted on ``train``, what there is to choose chosen on the validation rows.
 
-    Args:
-        train: the rows to fit on.
-        validation: the rows to choose on.
-        user_count: rows of the user table, row 0 included.
-        candidate_count: rows of the movie table, row 0 included. EASE is left out where there
-            are more than :data:`MOST_MOVIES_FOR_EASE`.
+    The counts are of table rows, row 0 included. EASE is left out where there are more candidates
+    than :data:`MOST_MOVIES_FOR_EASE`.
 
     Returns:
         Each with its metrics on the validation rows.
@@ -76,7 +71,7 @@ def choose_references(
 
     chosen = [
         measured(ReferenceSettings(name="popularity")),
-        _best(each("damped_mean", "damping", DAMPINGS), _seen_kept),
+        _best(each("damped_mean", "damping", DAMPINGS), _EASE_BY["ease"]),
     ]
     if candidate_count <= MOST_MOVIES_FOR_EASE:
         penalized = each("ease", "penalty", PENALTIES)
@@ -89,14 +84,7 @@ def choose_references(
 def fit_reference(
     settings: ReferenceSettings, train: Interactions, user_count: int, candidate_count: int
 ) -> Score:
-    """What the reference learns from some rows, as a function from users to scores.
-
-    Args:
-        settings: which reference.
-        train: the rows to learn from.
-        user_count: rows of the user table, row 0 included.
-        candidate_count: rows of the movie table, row 0 included.
-    """
+    """What the reference learns from some rows, as a function from users to scores."""
     if settings.name == "popularity":
         return _same_for_all(popularity_scores(train, candidate_count))
     if settings.name == "damped_mean":
@@ -106,27 +94,16 @@ def fit_reference(
 
 
 def popularity_scores(train: Interactions, candidate_count: int) -> FloatArray:
-    """Scores every movie by its number of five-star ratings in the training rows.
-
-    Returns:
-        float32 ``[candidate_count]``, the same for every user.
-    """
+    """The number of five-star ratings of every movie: float32 ``[candidate_count]``."""
     liked = np.bincount(train.movie_id[train.liked], minlength=candidate_count)
     return liked.astype(np.float32)
 
 
 def damped_mean_scores(train: Interactions, candidate_count: int, damping: float) -> FloatArray:
-    """Scores every movie by its mean rating, drawn to the mean of all where it has few.
+    """The mean rating of every movie, drawn to the mean of all where it has few ratings.
 
-    ``sum(rating - mean of all) / (count + damping)``, as in LensKit's bias model.
-
-    Args:
-        train: the rows to learn from.
-        candidate_count: rows of the movie table.
-        damping: as many ratings of the mean are added to each movie; above 0.
-
-    Returns:
-        float32 ``[candidate_count]``, the same for every user.
+    ``sum(rating - mean of all) / (count + damping)``, as in LensKit's bias model, with a damping
+    above 0: float32 ``[candidate_count]``.
     """
     above = train.rating - train.rating.mean()
     totals = np.bincount(train.movie_id, weights=above, minlength=candidate_count)
@@ -143,9 +120,6 @@ def ease_weights(rated: Any, penalty: float) -> FloatArray:
     Args:
         rated: ``X``, sparse float ``[users, movies]``: 1 where a user rated a movie high.
         penalty: above 0.
-
-    Returns:
-        float32 ``[movies, movies]``.
     """
     gram = (rated.T @ rated).toarray()
     gram[np.diag_indices_from(gram)] += penalty
@@ -183,16 +157,10 @@ def _same_for_all(scores: FloatArray) -> Score:
 _Measured = tuple[ReferenceSettings, RankingMetrics]
 _By = Callable[[RankingMetrics], float]
 
-
-def _seen_kept(metrics: RankingMetrics) -> float:
-    return metrics.top_100_accuracy
-
-
-def _seen_removed(metrics: RankingMetrics) -> float:
-    return metrics.top_100_accuracy_unseen
-
-
-_EASE_BY: Mapping[ReferenceName, _By] = {"ease": _seen_kept, "ease_unseen": _seen_removed}
+_EASE_BY: Mapping[ReferenceName, _By] = {
+    "ease": attrgetter("top_100_accuracy"),
+    "ease_unseen": attrgetter("top_100_accuracy_unseen"),
+}
 
 
 def _best(measured: Sequence[_Measured], by: _By) -> _Measured:

@@ -13,9 +13,6 @@ def rows_by_title(titles: Sequence[str]) -> list[IntArray]:
 
     MovieLens lists some movies under two ids; to people they are one. Movies without a title
     share none.
-
-    Args:
-        titles: by row of the movies.
     """
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, title in enumerate(titles):
@@ -27,8 +24,7 @@ def keep_one_of_each_title(scores: FloatArray, same: Sequence[IntArray]) -> None
     """Leaves of movies with one title the best alone, or none where one of them was removed.
 
     Args:
-        scores: float ``[users, movies]``, changed in place; ``-inf`` is what was removed, usually
-            because the user has seen it.
+        scores: float ``[users, movies]``, changed in place; ``-inf`` is what was removed.
         same: as :func:`rows_by_title` finds them.
     """
     users = np.arange(len(scores))

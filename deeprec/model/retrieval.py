@@ -30,12 +30,11 @@ class RetrievalModel(keras.Model):
         query_schema: features of a user.
         candidate_schema: features of a movie.
         candidate_count: rows of the movie table, the reserved row 0 included.
-        layer_sizes: widths of the dense layers of each tower, input to output.
-        embedding_dimension: dimension of the embedding of every feature.
+        layer_sizes: of each tower, as the other arguments, see :class:`deeprec.config.ModelConfig`.
+        embedding_dimension: of every feature.
         retrieval_k: candidates to retrieve for a user.
         normalize: whether final embeddings are scaled to length 1.
-        seed: origin of the initial weights; None draws one, as ``keras.utils.set_random_seed``
-            decides.
+        seed: origin of the initial weights; None draws one, as Keras's random seed decides.
     """
 
     def __init__(
@@ -55,21 +54,13 @@ class RetrievalModel(keras.Model):
         self.candidate_count = int(candidate_count)
         self.retrieval_k = int(retrieval_k)
         self.seed = seed
+        sizes = (layer_sizes, embedding_dimension)
         self.query_model = QueryModel(
-            query_schema,
-            layer_sizes,
-            embedding_dimension,
-            normalize=normalize,
-            seed=seed,
-            name="query_model",
+            query_schema, *sizes, normalize=normalize, seed=seed, name="query_model"
         )
+        next_seed = None if seed is None else seed + 1
         self.candidate_model = CandidateModel(
-            candidate_schema,
-            layer_sizes,
-            embedding_dimension,
-            normalize=normalize,
-            seed=None if seed is None else seed + 1,
-            name="candidate_model",
+            candidate_schema, *sizes, normalize=normalize, seed=next_seed, name="candidate_model"
         )
         self.candidate_features = {
             feature.name: self.add_weight(
@@ -135,12 +126,7 @@ class RetrievalModel(keras.Model):
         self.retrieval.update_candidates(self.candidate_model(features))
 
     def call(self, features: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
-        """Embeds a batch and, outside training, retrieves for it.
-
-        Args:
-            features: integers by feature name, ``[batch]`` or ``[batch, length]``: the users'
-                features and, for a score, the movies'.
-            training: whether this is a training step; then nothing is retrieved.
+        """Embeds a batch of users' features and, for a score, movies'; retrieves outside training.
 
         Returns:
             ``query_embeddings`` ``[batch, dimension]``; with movies given, ``candidate_embeddings``

@@ -20,12 +20,7 @@ _LARGEST_CONFIG = 1 << 20
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model as Keras does, without importing TensorFlow for it.
-
-    Args:
-        model: any Keras model.
-        path: ends in ``.keras``.
-    """
+    """Saves a model as Keras does, to a path that ends in ``.keras``, without TensorFlow."""
     with _without_tensorflow():
         model.save(path)
 
@@ -37,10 +32,10 @@ def load_model(path: Path) -> keras.Model:
 
 
 def load_model_of(kind: type[Kind], path: Path) -> Kind:
-    """Loads a model as :func:`load_model` does, of a file that anybody may have written.
+    """Loads a model as :func:`load_model` does, of a file of unknown origin.
 
     What the file says that it holds is looked at before Keras does, which would import and build
-    whatever class is named there, and unpack whatever is packed.
+    any class that is named there, and unpack what is packed.
 
     Raises:
         DataError: it is one of another kind, or packed.
@@ -69,8 +64,7 @@ def _registered_name_in(path: Path) -> str:
 def _without_tensorflow() -> Iterator[None]:
     """Lets Keras believe for a moment that TensorFlow is not installed, unless it was imported.
 
-    Keras asks of everything it serializes whether it is a TensorFlow object, and imports
-    TensorFlow (several seconds, hundreds of megabytes) to find out that it is not.
+    Keras would import it (seconds, hundreds of megabytes) to find out that nothing is of it.
     """
     tensorflow = module_utils.tensorflow
     if "tensorflow" in sys.modules or tensorflow._available is not None:

@@ -24,13 +24,8 @@ EMBEDDING_LIMIT = 0.05
 class MeanEmbedding(keras.layers.Layer):
     """The mean embedding of a padded list of values, such as the tokens of a title.
 
-    Args:
-        input_dim: values are in ``[0, input_dim)``; 0 is padding and counts for nothing.
-        output_dim: dimension of the embedding.
-        embeddings_initializer: initializer of the table.
-
-    Maps int ``[batch, length]`` to float ``[batch, output_dim]``; a row of padding alone gives
-    zeros (where Keras's masked average pooling would divide by zero).
+    Maps int ``[batch, length]``, padded with 0, to float ``[batch, output_dim]``. A row of padding
+    alone gives zeros (where Keras's masked average pooling would divide by zero).
     """
 
     def __init__(
@@ -76,10 +71,8 @@ class NumpyUniform(keras.initializers.Initializer):
     Keras's initializers draw with JAX, which compiles a program for every shape of every new
     model: two seconds a trial for a millisecond's work.
 
-    Args:
-        limit: weights lie in ``[-limit, limit)``; None for Glorot's ``sqrt(6 / (rows + columns))``
-            (Glorot and Bengio 2010), Keras's choice for dense layers.
-        seed: origin of the weights; None draws one, which ``keras.utils.set_random_seed`` decides.
+    Weights lie in ``[-limit, limit)``; a limit of None is Glorot's ``sqrt(6 / (rows + columns))``
+    (Glorot and Bengio 2010), Keras's choice for dense layers.
     """
 
     def __init__(self, limit: float | None = None, seed: int | None = None) -> None:
@@ -109,16 +102,15 @@ class NumpyZeros(keras.initializers.Initializer):
 class Tower(keras.Model):
     """Embeddings of a schema's features, concatenated, then a dense stack.
 
-    ReLU follows every dense layer but the last; the last has no activation, and its width is the
-    dimension of the final embedding.
+    ReLU follows every dense layer but the last, whose width is the dimension of the final
+    embedding.
 
     Args:
         schema: the features, in the order of concatenation.
         layer_sizes: widths of the dense layers, input to output.
         embedding_dimension: dimension of every feature's embedding.
         normalize: whether the final embeddings are scaled to length 1.
-        seed: origin of the initial weights; None draws one, as ``keras.utils.set_random_seed``
-            decides.
+        seed: origin of the initial weights; None draws one, as Keras's random seed decides.
     """
 
     def __init__(
@@ -171,14 +163,10 @@ class Tower(keras.Model):
         self.built = True
 
     def call(self, features: Mapping[str, Any]) -> Any:
-        """Embeds a batch.
+        """Embeds a batch of integers by feature name; names the schema lacks are ignored.
 
-        Args:
-            features: integers by feature name, ``[batch]`` or, where multivalued,
-                ``[batch, length]``. Names the schema lacks are ignored.
-
-        Returns:
-            float ``[batch, layer_sizes[-1]]``.
+        They are ``[batch]`` or ``[batch, length]``; the result is float
+        ``[batch, layer_sizes[-1]]``.
         """
         hidden = keras.ops.concatenate(
             [

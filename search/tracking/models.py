@@ -150,7 +150,7 @@ class Models:
 
         Args:
             run_id: of the run that it belongs to.
-            folder: a recommender's, see :class:`deeprec.recommender.recommender.Recommender`.
+            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
             confirmed: what it was found to be worth.
             evidence: what else the confirmation found.
             choice: decided by the user; None to compare it with the champion.

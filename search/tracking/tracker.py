@@ -320,7 +320,7 @@ class Tracker:
 
         Args:
             run_id: of the re-trained model, from :meth:`log_retrain`.
-            folder: a recommender's, see :class:`deeprec.recommender.recommender.Recommender`.
+            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
             confirmed: what it was found to be worth.
             evidence: what else the confirmation found.
             choice: whether it becomes the champion; None to compare it with the present one.

@@ -24,7 +24,14 @@ def joined(dataset: Dataset, rows: Interactions) -> dict[str, np.ndarray]:
     return {**dataset.users.take(rows.user_id), **dataset.movies.take(rows.movie_id)}
 
 
-@pytest.mark.parametrize("layer_sizes", [(32,), (64, 32), (128, 64, 32)])
+@pytest.mark.parametrize(
+    "layer_sizes",
+    [
+        (32,),
+        pytest.param((64, 32), marks=pytest.mark.slow),
+        pytest.param((128, 64, 32), marks=pytest.mark.slow),
+    ],
+)
 def test_fit_reaches_the_accuracy_of_the_tutorial(
     dataset: Dataset, splits: Splits, layer_sizes: tuple[int, ...]
 ) -> None:

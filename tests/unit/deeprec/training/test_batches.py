@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import IntArray, Interactions
 from deeprec.training.batches import Batches, Side, batched, batched_by_user
+from deeprec.training.device_data import DeviceData
 from deeprec.training.device_tables import rows_of
 from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
 
@@ -101,3 +103,11 @@ def test_batches_by_user_of_ratings_of_zero_alone_are_refused() -> None:
     worst = replace(interactions, rating=np.zeros(5, np.float32))
     with pytest.raises(ValueError, match="must not be empty"):
         batched_by_user(worst, 10, USERS, MOVIES)
+
+
+def test_the_batches_of_one_size_are_made_once(training_data: TrainingData) -> None:
+    data = DeviceData(training_data)
+    fifty = data.batches("rating", 50)
+    assert data.batches("rating", 50) is fifty
+    assert data.batches("rating", 20).ratings.shape == (12, 20)
+    assert data.batches("rating", 50).ratings.shape == (5, 50)

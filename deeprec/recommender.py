@@ -5,6 +5,7 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
+import zipfile
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,15 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.data.profiles import Profile, ProfileEncoder
-from deeprec.data.stored_arrays import check_arrays, read_arrays
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, write_folder
-from deeprec.errors import RequestError
+from deeprec.errors import DataError, RequestError
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_model_of, save_model
 from deeprec.model.towers import CandidateModel, QueryModel
-from deeprec.recommender.history import History
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
 
 if TYPE_CHECKING:
@@ -45,12 +44,9 @@ UNKNOWN_ROW = 0
 
 
 class Request(NamedTuple):
-    """What is asked for one user.
+    """What is asked for one user: a known one by the published id, or one who is described.
 
-    Attributes:
-        user_id: as published; None where there is none.
-        k: how many movies, at least 1; fewer are recommended where there are not so many left.
-        profile: describes an unknown user.
+    ``k`` movies are asked for, at least 1; fewer are recommended where fewer are left.
     """
 
     user_id: int | None = None
@@ -59,13 +55,7 @@ class Request(NamedTuple):
 
 
 class Recommended(NamedTuple):
-    """One movie for a user.
-
-    Attributes:
-        movie_id: as published.
-        title: with the year.
-        score: the dot product of both embeddings; higher is better.
-    """
+    """One movie for a user; the score is the dot product of both embeddings."""
 
     movie_id: int
     title: str
@@ -73,17 +63,42 @@ class Recommended(NamedTuple):
 
 
 class Liked(NamedTuple):
-    """One movie that a user rated highly.
-
-    Attributes:
-        movie_id: as published.
-        title: with the year.
-        stars: as the user gave them.
-    """
+    """One movie that a user rated highly."""
 
     movie_id: int
     title: str
     stars: float
+
+
+@dataclass(frozen=True)
+class History:
+    """The ratings of each user, highest first, and of equal ones the newest first.
+
+    Attributes:
+        starts: int64 ``[users + 1]``, where the ratings of each user start; the last is the end.
+        movies: int32 ``[n]``, rows of the movie table.
+        ratings: float32 ``[n]``, rescaled to 0..1.
+    """
+
+    starts: npt.NDArray[np.int64]
+    movies: IntArray
+    ratings: FloatArray
+
+    @classmethod
+    def of(cls, rows: Interactions, users: int) -> Self:
+        """The history in some interactions of so many users, row 0 included."""
+        order = np.lexsort((-rows.timestamp.astype(np.int64), -rows.rating, rows.user_id))
+        counts = np.bincount(rows.user_id, minlength=users)
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            rows.movie_id[order],
+            rows.rating[order],
+        )
+
+    def of_user(self, row: int) -> tuple[IntArray, FloatArray]:
+        """The movies that a user rated, and the ratings."""
+        own = slice(self.starts[row], self.starts[row + 1])
+        return self.movies[own], self.ratings[own]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +110,8 @@ class Recommender:
         query_model: the query tower.
         candidate_model: the candidate tower.
         users: the features of known users; row 0 is reserved.
-        user_ids: int32 ``[user rows]``, the published ids, ascending.
-        movie_ids: int32 ``[movie rows]``, the published ids; row 0 is no movie.
+        user_ids: int32, the published id of each row, ascending.
+        movie_ids: int32, the published id of each row; row 0 is no movie.
         titles: by row of the movies.
         candidates: float32 ``[movie rows, dimension]``, the embedding of each movie.
         history: what is known of the users; it is left out of what is recommended.
@@ -131,11 +146,8 @@ class Recommender:
     ) -> Self:
         """The recommender that two trained towers make.
 
-        Args:
-            query_model: trained on the data set.
-            candidate_model: trained with it.
-            dataset: its users and movies; of its interactions nothing is looked at.
-            rows: what is known of the users, usually all that the towers were trained on.
+        Of the data set only users and movies are looked at; ``rows`` is what is known of the
+        users, usually all that the towers were trained on.
         """
         from deeprec.sources.releases import release_named  # as above
 
@@ -166,7 +178,7 @@ class Recommender:
 
         Args:
             user_id: as published; None for an unknown user, who is described instead.
-            k: how many, at least 1; fewer where there are not so many left.
+            k: how many, at least 1; fewer where fewer are left.
             age: in years.
             gender: ``F`` or ``M``.
             occupation: one of those that the data set has.
@@ -205,10 +217,6 @@ class Recommender:
     def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
         """What a known user rated with four stars or more, best first, newest first, a title once.
 
-        Args:
-            user_id: as published.
-            k: at most so many; all of them when None.
-
         Raises:
             RequestError: the user is unknown.
         """
@@ -242,13 +250,12 @@ class Recommender:
     @classmethod
     def _parse(cls, folder: Path) -> Self:
         about = json.loads((folder / CATALOG_FILE).read_bytes())
-        arrays = read_arrays(folder / ARRAYS_FILE)
+        arrays = _read_arrays(folder / ARRAYS_FILE)
         query_model = load_model_of(QueryModel, folder / QUERY_FILE)
         columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
         users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
-        check_arrays(arrays, users.rows, len(titles))
+        _check_arrays(arrays, users.rows, len(titles))
         lowest, highest = about["stars"]
-        profiles = _profiles(about["encodings"], users)
         return cls(
             data_name=str(about["data_name"]),
             query_model=query_model,
@@ -259,7 +266,7 @@ class Recommender:
             titles=titles,
             candidates=arrays["candidates"],
             history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
-            profiles=profiles,
+            profiles=_profiles(about["encodings"], users),
             stars=(float(lowest), float(highest)),
         )
 
@@ -397,3 +404,45 @@ def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:
     rows = np.arange(movies.rows, dtype=np.int32)
     blocks = [movies.take(rows[start : start + BLOCK]) for start in range(0, movies.rows, BLOCK)]
     return np.concatenate([np.asarray(tower(block), np.float32) for block in blocks])
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file of unknown origin: no pickles, no more than it holds."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise DataError(
+            f"{path} must hold arrays that are not compressed but would unpack to "
+            f"{unpacked:,} bytes"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _check_arrays(arrays: dict[str, npt.NDArray[Any]], users: int, movies: int) -> None:
+    """Checks the types and shapes of the arrays, and that they lead to rows that there are."""
+    ratings = arrays["history.movies"].shape
+    dimension = arrays["candidates"].shape[-1:]
+    for name, kind, shape in (
+        ("user_ids", np.int32, (users,)),
+        ("movie_ids", np.int32, (movies,)),
+        ("candidates", np.float32, (movies, *dimension)),
+        ("history.starts", np.int64, (users + 1,)),
+        ("history.movies", np.int32, ratings),
+        ("history.ratings", np.float32, ratings),
+    ):
+        found = arrays[name]
+        if found.dtype != kind or found.shape != shape:
+            raise DataError(
+                f"the array {name!r} must be {np.dtype(kind)} of shape {shape} but is "
+                f"{found.dtype} of shape {found.shape}"
+            )
+    for name, last in {
+        "history.starts": arrays["history.movies"].size,
+        "history.movies": movies - 1,
+    }.items():
+        rows = arrays[name]
+        if rows.size and not 0 <= rows.min() <= rows.max() <= last:
+            raise DataError(
+                f"the array {name!r} must lie in 0 to {last} but has {rows.min()} to {rows.max()}"
+            )
