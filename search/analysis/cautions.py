@@ -16,7 +16,7 @@ from search.config.sections import (
     TpeOptions,
 )
 from search.config.study import StudySpec
-from search.records.trials import TrialRecord, best_of, ranked
+from search.records.trials import TrialRecord, best_of, parameter_name, ranked
 
 EDGE_SHARE = 0.05
 """A continuous value is at the edge within this share of its range, on its scale."""
@@ -61,13 +61,12 @@ def at_the_edge(
     best = _holding(trials, leader)
     if best is None:
         return []
-    found: dict[tuple[str, float], str] = {}
+    found: dict[tuple[str, str], str] = {}
     for name, bounds in spec.space.bounds.items():
         value = best.parameters.get(name)
-        end = None if value is None else _end(float(value), bounds)
-        if end is not None:
-            which = "high" if end == bounds.high else "low"
-            found.setdefault((bounds.key, end), f"{_readable(name)} = {value:.4g} ({which})")
+        end = "" if value is None else _end(float(value), bounds)
+        if end:
+            found.setdefault((bounds.key, end), f"{parameter_name(name)} = {value:.4g} ({end})")
     if not found:
         return []
     return [
@@ -76,23 +75,18 @@ def at_the_edge(
     ]
 
 
-def _end(value: float, bounds: Bounds) -> float | None:
-    """The end that a value lies at; None inside, where there is no choice, or nothing beyond."""
-    if bounds.low >= bounds.high:
-        return None
-    margin = EDGE_SHARE if bounds.is_continuous else 0.0
-    place = _place(value, bounds)
-    if place >= 1 - margin:
-        return bounds.high
-    return bounds.low if place <= margin and bounds.low != bounds.lowest else None
-
-
-def _place(value: float, bounds: Bounds) -> float:
-    """Where a value lies between the ends, 0 to 1, on the scale it is sampled on."""
+def _end(value: float, bounds: Bounds) -> str:
+    """The end that a value lies at; empty inside, where there is no choice, or nothing beyond."""
     low, high = bounds.low, bounds.high
+    if low >= high:
+        return ""
     if bounds.is_logarithmic and low > 0 and value > 0:
         low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
+    place = (value - low) / (high - low)
+    margin = EDGE_SHARE if bounds.is_continuous else 0.0
+    if place >= 1 - margin:
+        return "high"
+    return "low" if place <= margin and bounds.low != bounds.lowest else ""
 
 
 def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
@@ -121,36 +115,26 @@ def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
 def repetitions(trials: Sequence[TrialRecord]) -> list[str]:
     """How many trials tried what another had tried; each was another seed, and no other choice."""
     finished = [frozenset(trial.parameters.items()) for trial in trials if trial.is_finished]
-    configurations = len(set(finished))
-    repeated = len(finished) - configurations
-    if not repeated:
-        return []
-    return [
+    different = len(set(finished))
+    repeated = len(finished) - different
+    words = (
         f"{repeated} of {len(finished)} trials {'repeats' if repeated == 1 else 'repeat'} a "
-        f"configuration: {configurations} different ones were tried."
-    ]
+        f"configuration: {different} different ones were tried."
+    )
+    return [words] if repeated else []
 
 
-def too_few_trials(trials: Sequence[TrialRecord], spec: StudySpec) -> list[str]:
+def too_few_trials(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
     """That pruner or sampler had too few trials to decide by."""
-    return [*_pruner_waits(trials, spec), *_sampler_waits(trials, spec)]
-
-
-def _pruner_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
-    pruner = spec.pruner
-    if not isinstance(pruner, MedianOptions | PercentileOptions | PatientOptions):
-        return
     complete = sum(trial.state == "complete" for trial in trials)
-    if 0 < complete < pruner.startup_trials:
+    finished = sum(trial.is_finished for trial in trials)
+    pruner, sampler = spec.pruner, spec.sampler
+    has_startup = MedianOptions | PercentileOptions | PatientOptions
+    if isinstance(pruner, has_startup) and 0 < complete < pruner.startup_trials:
         yield (
             f"The pruner needs {pruner.startup_trials} complete trials before it decides and has "
             f"{complete}: no trial was given up yet."
         )
-
-
-def _sampler_waits(trials: Sequence[TrialRecord], spec: StudySpec) -> Iterator[str]:
-    sampler = spec.sampler
-    finished = sum(trial.is_finished for trial in trials)
     if isinstance(sampler, TpeOptions | CmaesOptions) and 0 < finished <= sampler.startup_trials:
         yield (
             f"The sampler {sampler.name!r} starts with {sampler.startup_trials} trials without a "
@@ -171,8 +155,14 @@ def within_noise(
     others = [trial for trial in ranked(trials) if trial is not best]
     if best is None or best.value is None or not others:
         return []
+    if spread is None and leader is None:
+        gap = best.value - (others[0].value or 0.0)
+        return [
+            f"Trial {best.number} is ahead of trial {others[0].number} by {gap:.4f}, each trained "
+            "with a single seed: that cannot be told from noise."
+        ]
     if spread is None:
-        return [] if leader else [_single_seed(best, others[0])]
+        return []
     apart = noise_of_draws(spread)
     confirmed = leader.others if leader else {}
     near = [
@@ -197,21 +187,9 @@ def _holding(trials: Sequence[TrialRecord], leader: Leader | None) -> TrialRecor
     return next((trial for trial in trials if trial.number == leader.number), None)
 
 
-def _single_seed(best: TrialRecord, second: TrialRecord) -> str:
-    gap = (best.value or 0.0) - (second.value or 0.0)
-    return (
-        f"Trial {best.number} is ahead of trial {second.number} by {gap:.4f}, each trained with a "
-        "single seed: that cannot be told from noise."
-    )
-
-
 def _numbered(numbers: Sequence[int], shown: int = 5) -> str:
     if len(numbers) == 1:
         return f"Trial {numbers[0]}"
     listed = ", ".join(map(str, numbers[:shown]))
     more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
     return f"Trials {listed}{more}"
-
-
-def _readable(name: str) -> str:
-    return name.replace("_", " ")

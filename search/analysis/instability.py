@@ -18,21 +18,18 @@ FIRST = "learning_rate"
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """One side of a limit of one parameter, where most of the diverged trials lie.
-
-    Attributes:
-        parameter: its name.
-        limit: a value that belongs to the region, in few digits.
-        is_above: whether the region is the limit and more; else the limit and less.
-        diverged: how many trials diverged inside.
-        others: how many finished trials inside did not.
-    """
+    """One side of a limit of one parameter, where most of the diverged trials lie."""
 
     parameter: str
     limit: float
+    """A value that belongs to the region, in few digits."""
+
     is_above: bool
+    """Whether the region is the limit and more; else the limit and less."""
+
     diverged: int
     others: int
+    """How many trials diverged inside, and how many finished ones did not."""
 
     @property
     def words(self) -> str:
@@ -49,23 +46,16 @@ def diverged_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
 def unstable_region(trials: Iterable[TrialRecord], bounds: Mapping[str, Bounds]) -> Region | None:
     """The limit of one parameter that tells the diverged trials best from the other finished ones.
 
-    Args:
-        trials: all of a study.
-        bounds: of every parameter with an order, by its name.
-
-    Returns:
-        None below two diverged trials, and where no limit has most of them on its side and few
-        others.
+    None below two diverged trials, and where no limit has most of them on its side and few others.
     """
     finished = [trial for trial in trials if trial.is_finished]
     diverged = diverged_trials(finished)
     if len(diverged) < 2:
         return None
-    names = sorted(bounds, key=lambda name: name != FIRST)
     found = [
         each
-        for name in names
-        for each in _limits(name, finished, bounds[name])
+        for name in _open(bounds)
+        for each in _limits(name, finished, is_continuous=bounds[name].is_continuous)
         if 2 * each.diverged > len(diverged)
     ]
     others = len(finished) - len(diverged)
@@ -78,12 +68,7 @@ def unstable_region(trials: Iterable[TrialRecord], bounds: Mapping[str, Bounds])
 
 
 def instability(trials: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> list[str]:
-    """How many trials diverged and where, in a sentence or two; nothing where none did.
-
-    Args:
-        trials: all of a study.
-        bounds: of every parameter with an order, by its name.
-    """
+    """How many trials diverged and where, in a sentence or two; nothing where none did."""
     diverged = diverged_trials(trials)
     if not diverged:
         return []
@@ -109,20 +94,23 @@ def _where(diverged: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> str
         [only] = diverged
         return f"trial {only.number} ({configuration_words(only)})"
     ranges = []
-    for name in sorted(bounds, key=lambda name: name != FIRST):
-        values = [trial.parameters.get(name) for trial in diverged]
-        known = [float(value) for value in values if value is not None]
-        if len(known) == len(diverged) and bounds[name].low < bounds[name].high:
+    for name in _open(bounds):
+        known = [trial.parameters[name] for trial in diverged if name in trial.parameters]
+        if len(known) == len(diverged):
             low, high = min(known), max(known)
             end = "" if low == high else f" to {high:.3g}"
             ranges.append(f"{parameter_name(name)} {low:.3g}{end}")
     return ", ".join(ranges)
 
 
-def _limits(name: str, finished: Sequence[TrialRecord], bounds: Bounds) -> Iterator[Region]:
+def _open(bounds: Mapping[str, Bounds]) -> list[str]:
+    """The parameters that have more than one value, the usual cause first."""
+    names = [name for name, each in bounds.items() if each.low < each.high]
+    return sorted(names, key=lambda name: name != FIRST)
+
+
+def _limits(name: str, finished: Sequence[TrialRecord], *, is_continuous: bool) -> Iterator[Region]:
     """Every region of a parameter that begins with a diverged trial, from either end inward."""
-    if bounds.low >= bounds.high:
-        return
     having = [trial for trial in finished if name in trial.parameters]
     for is_above in (True, False):
         ordered = sorted(having, key=lambda trial: trial.parameters[name], reverse=is_above)
@@ -137,7 +125,7 @@ def _limits(name: str, finished: Sequence[TrialRecord], bounds: Bounds) -> Itera
             if any(states):
                 yield Region(
                     parameter=name,
-                    limit=_in_few_digits(value, beyond) if bounds.is_continuous else value,
+                    limit=_in_few_digits(value, beyond) if is_continuous else value,
                     is_above=is_above,
                     diverged=diverged,
                     others=others,

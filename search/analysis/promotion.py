@@ -81,8 +81,8 @@ def decide(
     """
     found = _refused(new, evidence) or _compare(new, champion)
     if evidence.not_beaten:
-        also = f"{found.reason}; it does not beat {listed(evidence.not_beaten)}"
-        found = Decision(found.promote, f"{also}, which {_need(evidence.not_beaten)} no search")
+        also = f"it does not beat {without_search(evidence.not_beaten)}"
+        found = Decision(found.promote, f"{found.reason}; {also}")
     if choice is None or choice == found.promote:
         return found
     flag = "--promote" if choice else "--no-promote"
@@ -115,7 +115,12 @@ def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
 def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
     if champion is None:
         return Decision(True, "there was no champion")
-    if other := _other_test(new, champion):
+    test, tested = new.data_fingerprint, champion.data_fingerprint
+    if tested != test:
+        other = f"other data ({tested[:8]}, not {test[:8]})"
+        return Decision(False, f"not comparable: the champion was tested on {other}")
+    if champion.split != new.split:
+        other = f"another split ({champion.split}, not {new.split})"
         return Decision(False, f"not comparable: the champion was tested on {other}")
     both = f"mean test accuracy {new.mean:.4f} against the champion's {champion.mean:.4f}"
     noise = noise_of(new.spread, champion.spread)
@@ -126,18 +131,11 @@ def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
     return Decision(False, f"{both}: not better by more than the noise ({noise:.4f})")
 
 
-def _other_test(new: Confirmed, champion: Confirmed) -> str | None:
-    if new.data_fingerprint != champion.data_fingerprint:
-        return f"other data ({champion.data_fingerprint[:8]}, not {new.data_fingerprint[:8]})"
-    if new.split != champion.split:
-        return f"another split ({champion.split}, not {new.split})"
-    return None
-
-
 def listed(names: Sequence[str], word: str = "and") -> str:
     """Such as ``one, two and three``; empty for none."""
     return f" {word} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _need(names: Sequence[str]) -> str:
-    return "needs" if len(names) == 1 else "need"
+def without_search(names: Sequence[str]) -> str:
+    """Such as ``one and two, which need no search``."""
+    return f"{listed(names)}, which {'needs' if len(names) == 1 else 'need'} no search"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search.analysis.noise import Sample, beats
-from search.analysis.promotion import listed
+from search.analysis.promotion import listed, without_search
 from search.records.trials import TrialRecord, TrialState, best_of
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
@@ -39,12 +39,7 @@ def verdict(
     """What holds now, a sentence or two an item: counts, the best, and where it stands.
 
     A confirmation outweighs the search: its mean over seeds is named first, and is what is held
-    against the references.
-
-    Args:
-        trials: all of the study.
-        references: validation accuracies of what needs no search, by name; may be empty.
-        leader: who is best over several seeds; None before a confirmation.
+    against the references, which are validation accuracies of what needs no search, by name.
     """
     counts = _counts(trials)
     best = best_of(trials)
@@ -124,8 +119,7 @@ def _against_references(value: float, references: Mapping[str, float]) -> list[s
         return []
     not_beaten = [name for name, other in references.items() if other >= value]
     if not_beaten:
-        verb = "needs" if len(not_beaten) == 1 else "need"
-        return [f"It is NOT better than {listed(not_beaten)}, which {verb} no search."]
+        return [f"It is NOT better than {without_search(not_beaten)}."]
     return [f"It is better than every reference: {listed(list(references))}."]
 
 

@@ -41,11 +41,6 @@ def valued(number: int, value: float) -> TrialRecord:
     return trial(number, value=value)
 
 
-def test_inside_of_the_space_nothing_is_said(spec: StudySpec) -> None:
-    assert at_the_edge([with_values()], spec) == []
-    assert at_the_edge([], spec) == []
-
-
 @pytest.mark.parametrize(
     ("values", "named"),
     [
@@ -54,19 +49,23 @@ def test_inside_of_the_space_nothing_is_said(spec: StudySpec) -> None:
         ({"output_width": 16}, "output width = 16 (low)"),
         ({"learning_rate": 0.95}, "learning rate = 0.95 (high)"),
         ({"learning_rate": 0.0055}, "learning rate = 0.0055 (low)"),
+        ({"output_width": 256, "hidden_width_1": 256}, "output width = 256 (high)"),
+        pytest.param({}, "", id="inside"),
+        pytest.param({"depth": 1}, "", id="nothing is beyond"),
     ],
 )
-def test_a_value_at_an_end_is_named_with_its_bound(
+def test_a_value_at_an_end_is_named_once_with_its_bound(
     values: dict[str, float], named: str, spec: StudySpec
 ) -> None:
-    [line] = at_the_edge([with_values(**values)], spec)
-    assert named in line
-    assert line.count("(high)") + line.count("(low)") == 1
-    assert "trial, 7," in line
-
-
-def test_where_nothing_is_beyond_nothing_is_said(spec: StudySpec) -> None:
-    assert at_the_edge([with_values(depth=1)], spec) == []
+    said = at_the_edge([with_values(**values)], spec)
+    assert said == (
+        [
+            f"The best trial, 7, lies at the edge of the space: {named}; a better value may lie "
+            "beyond."
+        ]
+        if named
+        else []
+    )
 
 
 def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
@@ -74,21 +73,16 @@ def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
     assert at_the_edge([with_values()], fixed) == []
 
 
-def test_one_end_of_the_widths_is_named_once(spec: StudySpec) -> None:
-    [line] = at_the_edge([with_values(output_width=256, hidden_width_1=256)], spec)
-    assert line.count("(high)") == 1
-
-
-def test_failures_are_counted_with_their_reason() -> None:
+def test_many_failures_are_counted_with_their_reason_unless_they_were_made_good() -> None:
     failed = [trial(number, "failed") for number in range(2)]
     [line] = many_failures([*failed, *(trial(number) for number in range(2, 10))])
     assert line.startswith("2 of 10 trials failed, 2 of them with: train_loss is not finite")
-
-
-def test_few_failures_and_interruptions_are_no_matter() -> None:
-    trials = [trial(0, "failed"), *(trial(number) for number in range(1, 12))]
-    assert many_failures(trials) == []
+    assert many_failures([trial(0, "failed"), *map(trial, range(1, 12))]) == []
     assert many_failures([trial(0, "interrupted"), trial(1)]) == []
+    failed = [trial(0, "failed"), trial(1, "failed"), trial(2, "failed", retry_of=0)]
+    assert many_failures([*failed, trial(3, retry_of=0), trial(4, retry_of=1)]) == []
+    [line] = many_failures([*failed, trial(3, retry_of=0)])
+    assert line.startswith("1 of 2 trials failed")
 
 
 def test_repeated_configurations_are_counted() -> None:
@@ -97,22 +91,14 @@ def test_repeated_configurations_are_counted() -> None:
     assert repetitions(trials) == [
         "1 of 3 trials repeats a configuration: 2 different ones were tried."
     ]
-    assert repetitions([trial(0), trial(1)]) == []
-
-
-def test_failures_that_were_made_good_are_no_matter() -> None:
-    failed = [trial(0, "failed"), trial(1, "failed"), trial(2, "failed", retry_of=0)]
-    assert many_failures([*failed, trial(3, retry_of=0), trial(4, retry_of=1)]) == []
-    [line] = many_failures([*failed, trial(3, retry_of=0)])
-    assert line.startswith("1 of 2 trials failed")
+    assert repetitions(trials[1:]) == []
 
 
 def test_a_pruner_and_a_sampler_that_still_wait(spec: StudySpec) -> None:
     pruner, sampler = too_few_trials([trial(0), trial(1)], spec)
     assert "needs 5 complete trials before it decides and has 2" in pruner
     assert "'tpe' starts with 10 trials" in sampler
-    assert too_few_trials([trial(number) for number in range(11)], spec) == []
-    assert too_few_trials([], spec) == []
+    assert not [*too_few_trials([*map(trial, range(11))], spec), *too_few_trials([], spec)]
 
 
 def test_a_single_seed_cannot_tell_the_first_from_the_second() -> None:
@@ -130,19 +116,13 @@ def test_with_a_known_noise_the_near_trials_are_named() -> None:
     assert within_noise(trials, Deviation(0.001, 8)) == []
 
 
-def test_one_trial_is_ahead_of_nobody() -> None:
-    assert within_noise([valued(0, 0.3)], None) == []
-
-
-def test_an_empty_study_needs_no_caution(spec: StudySpec) -> None:
-    assert cautions([], spec) == []
-
-
-def test_what_diverged_is_among_the_cautions(spec: StudySpec) -> None:
+def test_what_diverged_is_among_the_cautions_and_an_empty_study_needs_none(
+    spec: StudySpec,
+) -> None:
     trials = [trial(number, "diverged" if number > 5 else "complete") for number in range(9)]
-    assert any(
-        line.startswith("3 of 9 trials diverged: all with") for line in cautions(trials, spec)
-    )
+    said = cautions(trials, spec)
+    assert any(line.startswith("3 of 9 trials diverged: all with") for line in said)
+    assert cautions([], spec) == within_noise([valued(0, 0.3)], None) == []
 
 
 def test_after_a_confirmation_the_confirmed_trial_is_spoken_of(spec: StudySpec) -> None:

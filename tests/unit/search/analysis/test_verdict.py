@@ -5,6 +5,7 @@ import pytest
 from search.analysis.noise import Sample
 from search.analysis.promotion import listed
 from search.analysis.verdict import Leader, verdict
+from search.records.trials import TrialState
 from tests.unit.search.sample_records import trial
 
 TUTORIAL = "tutorial (64, 32)"
@@ -25,20 +26,19 @@ def test_the_best_is_held_against_reference_and_popularity() -> None:
 
 @pytest.mark.parametrize("accuracy", [0.339, 0.45])
 def test_a_best_that_does_not_beat_a_reference_is_said_not_to(accuracy: float) -> None:
-    standing = verdict([trial(1, value=0.339)], {"popularity": 0.3, "EASE": accuracy})[1]
-    assert standing == "It is NOT better than EASE, which needs no search."
-
-
-def test_references_that_were_not_measured_are_not_spoken_of() -> None:
-    assert len(verdict([trial(1, value=0.339)], {})) == 1
+    best = [trial(1, value=0.339)]
+    assert verdict(best, {"popularity": 0.3, "EASE": accuracy})[1] == (
+        "It is NOT better than EASE, which needs no search."
+    )
+    assert verdict(best, {})[0].endswith("are in its top 100.")
+    assert len(verdict(best, {})) == 1
 
 
 def test_a_reference_may_be_the_best_itself() -> None:
     trials = [trial(0, value=0.34, reference=TUTORIAL), trial(1, value=0.33)]
-    assert "Trial 0 is the best: 34.0%" in verdict(trials, POPULARITY)[0]
-    assert verdict(trials, POPULARITY)[0].endswith(
-        '; the study file enqueues it as "tutorial (64, 32)".'
-    )
+    said = verdict(trials, POPULARITY)[0]
+    assert "Trial 0 is the best: 34.0%" in said
+    assert said.endswith('; the study file enqueues it as "tutorial (64, 32)".')
 
 
 def test_the_best_of_the_references_is_the_one_that_is_named() -> None:
@@ -51,39 +51,27 @@ def test_the_best_of_the_references_is_the_one_that_is_named() -> None:
     assert verdict(trials, POPULARITY)[0].endswith('enqueues, "wide", has 32.0%.')
 
 
-def test_without_a_reference_none_is_spoken_of() -> None:
-    assert verdict([trial(1, value=0.339)], POPULARITY)[0].endswith("are in its top 100.")
-
-
-def test_without_a_complete_trial_there_is_no_best() -> None:
-    trials = [trial(0, "pruned"), trial(1, "failed"), trial(2, "interrupted")]
-    assert verdict(trials, POPULARITY) == [
-        "3 trials: 0 complete, 1 pruned, 1 failed, 1 interrupted. "
-        "No trial is complete, so there is no best one."
-    ]
-
-
 @pytest.mark.parametrize(
-    ("count", "counted"),
-    [(0, "0 trials: 0 complete"), (1, "1 trial: 1 complete"), (2, "2 trials: 2 complete")],
+    ("states", "counted"),
+    [
+        ([], "0 trials: 0 complete, 0 pruned. No trial is complete, so there is no best one."),
+        (["complete"], "1 trial: 1 complete, 0 pruned. Trial 0 is the best"),
+        (["complete", "running", "waiting"], "1 trial: 1 complete, 0 pruned."),
+        (["complete", "diverged"], "2 trials: 1 complete, 0 pruned, 1 diverged."),
+        (
+            ["pruned", "failed", "interrupted"],
+            "3 trials: 0 complete, 1 pruned, 1 failed, 1 interrupted. No trial is complete, so",
+        ),
+    ],
 )
-def test_one_trial_is_one_trial(count: int, counted: str) -> None:
-    assert verdict([trial(number) for number in range(count)], POPULARITY)[0].startswith(counted)
-
-
-def test_trials_that_have_not_ended_are_not_counted() -> None:
-    trials = [trial(0), trial(1, "running"), trial(2, "waiting")]
-    assert verdict(trials, POPULARITY)[0].startswith("1 trial: 1 complete, 0 pruned.")
+def test_trials_that_have_ended_are_counted(states: list[TrialState], counted: str) -> None:
+    trials = [trial(number, state) for number, state in enumerate(states)]
+    assert verdict(trials, POPULARITY)[0].startswith(counted)
 
 
 def test_names_are_joined_as_in_a_sentence() -> None:
     assert listed(["ease"]) == "ease"
     assert listed(["popularity", "damped mean", "ease"]) == "popularity, damped mean and ease"
-
-
-def test_diverged_trials_are_counted_by_name() -> None:
-    said = verdict([trial(0), trial(1, "diverged")], {})[0]
-    assert said.startswith("2 trials: 1 complete, 0 pruned, 1 diverged.")
 
 
 # --- after a confirmation ---------------------------------------------------------------------

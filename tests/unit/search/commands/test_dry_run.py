@@ -20,14 +20,8 @@ from tests.unit.search.specs import small_spec
 
 VALUES = {"embedding_dimension": 4, "learning_rate": 0.05}
 REFERENCES = [
-    (
-        "reference (8,)",
-        Configuration(layer_sizes=(8,), values=VALUES),
-    ),
-    (
-        "reference (8, 4)",
-        Configuration(layer_sizes=(8, 4), values=VALUES),
-    ),
+    ("reference (8,)", Configuration(layer_sizes=(8,), values=VALUES)),
+    ("reference (8, 4)", Configuration(layer_sizes=(8, 4), values=VALUES)),
 ]
 GRID = ('name = "random"', 'name = "grid"\nlearning_rates = 1')
 
@@ -86,23 +80,14 @@ def prepared(
 
 
 def test_the_files_configurations_come_first_and_then_the_samplers(tmp_path: Path) -> None:
-    found = first_configurations(small_spec(tmp_path), 4)
-    assert found[:2] == REFERENCES
-    assert [origin for origin, _ in found[2:]] == ["random", "random"]
-    assert all(one.values["embedding_dimension"] == 4 for _, one in found)
-
-
-def test_they_depend_on_the_seed_alone(tmp_path: Path) -> None:
     first, again, other = (
-        first_configurations(small_spec(tmp_path, ("seed = 3", f"seed = {seed}")), 6)
+        first_configurations(small_spec(tmp_path, ("seed = 3", f"seed = {seed}")), 10)
         for seed in (3, 3, 4)
     )
+    assert first[:2] == REFERENCES
+    assert [origin for origin, _ in first[2:]] == ["random"] * 4, "the budget is six trials"
     assert first == again
     assert first[2:] != other[2:]
-
-
-def test_there_are_no_more_than_the_budget_allows(tmp_path: Path) -> None:
-    assert len(first_configurations(small_spec(tmp_path), 10)) == 6
 
 
 def test_there_are_no_more_than_the_grid_has(tmp_path: Path) -> None:
@@ -118,43 +103,32 @@ def test_there_are_no_more_than_the_grid_has(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unprepared")
 def test_space_budget_and_places_are_shown(tmp_path: Path) -> None:
-    text = shown(small_spec(tmp_path))
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[0] == "study small"
-    assert "depth 1 to 2" in lines
-    assert "widths 4, 8, never widening toward the output" in lines
-    assert "embedding_dimension 4" in lines
-    assert "learning_rate 0.01 to 0.1, logarithmic" in lines
-    assert "architectures 5" in lines
-    assert any(
-        line.startswith("6 trials of up to 4 epochs, sampler random, pruner none, seed 3")
-        for line in lines
+    text = shown(
+        small_spec(
+            tmp_path,
+            ("[study]", "[study]\ndescription = 'narrow [/b] towers [red]'"),
+            ('"reference (8,)"', '"[bold] [/x]"'),
+        )
     )
-    assert "towers: /home/[me]/studies/small" in lines
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[0] == "study small: narrow [/b] towers [red]"
+    budget = "6 trials of up to 4 epochs, sampler random, pruner none, seed 3; the first"
+    assert any(line.startswith(budget) for line in lines)
+    assert {
+        "depth 1 to 2",
+        "widths 4, 8, never widening toward the output",
+        "embedding_dimension 4",
+        "learning_rate 0.01 to 0.1, logarithmic",
+        "architectures 5",
+        "0 (8,) 4 0.05 - [bold] [/x]",
+        "parameter counts are known once the data set is prepared",
+        "study: postgresql+psycopg://me:***@host/studies",
+        "towers: /home/[me]/studies/small",
+    } <= set(lines)
     assert lines[-1] == "nothing was written"
-
-
-@pytest.mark.usefixtures("unprepared")
-def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    text = shown(small_spec(tmp_path))
-    assert "me:***@host/studies" in text
     assert "host:5000" in text
     assert "secret" not in text
-
-
-@pytest.mark.usefixtures("unprepared")
-def test_text_of_the_file_is_shown_as_it_is(tmp_path: Path) -> None:
-    described = ("[study]", "[study]\ndescription = 'narrow [/b] towers [red]'")
-    text = shown(small_spec(tmp_path, described, ('"reference (8,)"', '"[bold] [/x]"')))
-    assert "study small: narrow [/b] towers [red]\n" in text
-    assert "[bold] [/x]" in text
-
-
-@pytest.mark.usefixtures("unprepared")
-def test_parameters_are_not_guessed_while_the_data_is_not_prepared(tmp_path: Path) -> None:
-    text = shown(small_spec(tmp_path))
-    assert "parameter counts are known once the data set is prepared" in text
-    assert any(line.split()[:4] == ["0", "(8,)", "4", "0.05"] for line in text.splitlines())
+    assert "workers" not in text
 
 
 def test_parameters_are_those_of_the_model(tmp_path: Path, prepared: Dataset) -> None:
@@ -172,15 +146,18 @@ def test_parameters_are_those_of_the_model(tmp_path: Path, prepared: Dataset) ->
 
 
 @pytest.mark.usefixtures("unprepared")
-def test_narrow_terminals_show_it_too(tmp_path: Path) -> None:
-    assert "nothing was written" in shown(small_spec(tmp_path), width=20)
-
-
-@pytest.mark.usefixtures("unprepared")
-def test_workers_are_shown_with_their_cores_where_there_are_several(
+def test_every_dimension_and_several_workers_fit_a_narrow_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.execution.runtime.available_cores", lambda: 9)
-    spec = small_spec(tmp_path)
-    assert "4 workers with 2 cores each" in shown(spec, workers=4)
-    assert "workers" not in shown(spec)
+    spec = small_spec(
+        tmp_path,
+        ("[training]", "[training]\nloss = 'softmax'"),
+        ("[space]", "[space]\nnormalize = [true, false]\ndropout = { low = 0, high = 0.5 }"),
+        ("learning_rate = 0.05", "learning_rate = 0.05\nnormalize = true\ndropout = 0.1"),
+    )
+    text = shown(spec, workers=4)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert {"normalize true or false", "dropout 0 to 0.5, linear"} <= set(lines)
+    assert "4 workers with 2 cores each" in lines
+    assert "nothing was written" in shown(spec, width=20)

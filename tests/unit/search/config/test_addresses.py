@@ -1,4 +1,4 @@
-"""Addresses that are refused by their looks alone, and those that are not."""
+"""Addresses: refused by their looks alone, and secrets in them warned of."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,14 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config.addresses import LONGEST_ADDRESS, LONGEST_NAME, check_address, checked_storage
+from search.config.addresses import (
+    LONGEST_ADDRESS,
+    LONGEST_NAME,
+    check_address,
+    checked_storage,
+    exposed_secrets,
+    holds_secret,
+)
 from search.records.errors import InputError
 
 
@@ -83,3 +90,49 @@ def is_url(text: str) -> bool:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         return False
     return port is None or 1 <= port <= 65_535
+
+
+SECRET = "postgresql://me:secret@host/name"
+PLAIN = "postgresql://me@host/name"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        (SECRET, True),
+        ("postgresql://me:se/cret@host/name", True),
+        ("postgresql://me:se@cret@host/name", True),
+        ("postgresql://host/name?password=secret", True),
+        ("postgresql://host/name?sslmode=require&PASSWORD=secret", True),
+        ("postgresql://host/name?sslmode=require&user=me", False),
+        (PLAIN, False),
+        ("postgresql://me@host:5432/name", False),
+        ("sqlite:////a:b@c/name.db", False),
+        ("http://host:5000", False),
+        ("http://host:5000/me@home", False),
+        ("http://me:secret@host:5000", True),
+        ("https://token@host", True),
+        ("https://host/?access_token=secret", True),
+    ],
+)
+def test_what_is_a_secret(url: str, is_secret: bool) -> None:
+    assert holds_secret(url) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warned"),
+    [
+        ([f"--storage={SECRET}"], ["--storage; set DEEPREC_STORAGE instead"]),
+        (["--storage", PLAIN, "--storage", SECRET], ["--storage; set DEEPREC_STORAGE instead"]),
+        (["--tracking-uri", "https://token@host"], ["--tracking-uri; set MLFLOW_TRACKING_URI"]),
+        (["--storage", PLAIN, "--tracking-uri", "http://host:5000"], []),
+        (["--storage"], []),
+    ],
+)
+def test_secrets_that_others_can_read_are_warned_of(
+    arguments: list[str], warned: list[str]
+) -> None:
+    warnings = exposed_secrets(arguments)
+    for warning, expected in zip(warnings, warned, strict=True):
+        assert expected in warning
+        assert "secret@" not in warning

@@ -1,10 +1,16 @@
 """Bad study files: one line that names the key, what it must be and what it was."""
 
+import json
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config.study import StudySpec
+from search.config.study import LARGEST_FILE, StudySpec
+from search.config.workspace import PROJECT
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 
@@ -23,6 +29,10 @@ BAD_FILES = {
     "unknown key deep down": (
         "[space]\ndepth = { low = 1, hihg = 2, high = 3 }",
         ["unknown key space.depth.hihg: the keys of space.depth are low, high", "'high'"],
+    ),
+    "misspelled key that is required": (
+        "[space]\ndepth = { low = 1, hihg = 2 }",
+        ["space.depth.high is missing", "unknown key space.depth.hihg"],
     ),
     "unknown key of an entry": (
         entry() + "color = 1",
@@ -238,20 +248,132 @@ def test_everything_wrong_is_named_at_once() -> None:
         assert key in message
 
 
-def test_a_misspelled_key_does_not_count_as_given() -> None:
-    message = refusal("[space]\ndepth = { low = 1, hihg = 2 }")
-    assert "space.depth.high is missing" in message
-    assert "unknown key space.depth.hihg" in message
-
+# --- files that are changed at random ---------------------------------------------------------
 
 TOML_CHARACTERS = "[]{}=\"'\n\r #.,-_0123abdehnpstuy\x00é"
+TUTORIAL = (PROJECT / "studies" / "tutorial.toml").read_text(encoding="utf-8")
+Way = tuple[str | int, ...]
 
 
-@given(st.one_of(st.binary(max_size=60), st.text(TOML_CHARACTERS, max_size=60)))
-def test_no_file_gets_past_the_checks(content: str | bytes) -> None:
+class Literal(str):
+    """A value that TOML has and JSON has not, or not so."""
+
+
+def ways(value: Any, where: Way = ()) -> Iterator[Way]:
+    """The way to every value that is no table and no array."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from ways(inner, (*where, key))
+    else:
+        yield where
+
+
+LEAVES = list(ways(tomllib.loads(TUTORIAL)))
+NO_NUMBERS = ("name", "description", "dataset", "split", "multivariate", "group")
+NUMBERS = [where for where in LEAVES if where[-1] not in NO_NUMBERS]
+ENQUEUED = [where for where in LEAVES if where[0] == "enqueue"]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def toml(value: Any) -> str:
+    """A value as TOML has it, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, Literal):
+        return value
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(character):08x}" for character in value) + '"'
+    return json.dumps(value)
+
+
+def changed(where: Way, value: Any = None, key: str | int | None = None) -> str:
+    """The tutorial's study with another value somewhere, or under another key beside it.
+
+    Without a value what is there is left out.
+    """
+    content: Any = tomllib.loads(TUTORIAL)
+    inner = content
+    for step in where[:-1]:
+        inner = inner[step]
+    if value is None:
+        del inner[where[-1]]
+    else:
+        inner[where[-1] if key is None else key] = value
+    return "\n".join(f"{name} = {toml(part)}" for name, part in content.items())
+
+
+def test_the_changes_start_from_a_study_that_is_accepted() -> None:
+    assert read(changed(("study", "trials"), 50)).space_hash == read(TUTORIAL).space_hash
+
+
+CHANGED = st.one_of(
+    st.builds(
+        changed,
+        st.sampled_from(LEAVES),
+        st.sampled_from([{}, {"a": 1}, [], [[]], Literal("1979-05-27")]),
+    ),
+    st.builds(changed, st.sampled_from(NUMBERS), TEXTS | st.booleans()),
+    st.builds(
+        lambda where, sign, digits: changed(where, Literal(sign + "9" * digits)),
+        st.sampled_from(NUMBERS),
+        st.sampled_from("+-"),
+        st.integers(20, 6000),
+    ),
+    st.builds(
+        changed,
+        st.sampled_from(NUMBERS),
+        st.sampled_from([Literal(number) for number in ("nan", "inf", "-inf", "1e999")]),
+    ),
+    st.builds(
+        lambda where, key: changed(where, 1, f"x{key}"),
+        st.sampled_from([where for where in LEAVES if isinstance(where[-1], str)]),
+        TEXTS,
+    ),
+    st.builds(lambda where: changed(where[:3]), st.sampled_from(ENQUEUED)),
+    st.builds(
+        lambda at, byte: TUTORIAL.encode()[:at] + byte + TUTORIAL.encode()[at:],
+        st.integers(0, len(TUTORIAL)),
+        st.sampled_from([b"\0", b"\xff", b"\x1b"]),
+    ),
+)
+
+
+@given(CHANGED)
+def test_no_change_for_the_worse_gets_past_the_checks(content: str | bytes) -> None:
+    message = refusal(content)
+    assert "given.toml" in message
+    assert len(message) < 3000, "what was given is not repeated whole"
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.text(TOML_CHARACTERS, max_size=60),
+        st.integers(0, len(TUTORIAL)).map(lambda cut: TUTORIAL[:cut]),
+    )
+)
+def test_any_file_is_a_study_or_is_refused_in_one_line(content: str | bytes) -> None:
     try:
-        spec = read(content)
+        assert isinstance(read(content), StudySpec)
     except InputError as error:
         one_line(str(error))
-    else:
-        assert isinstance(spec, StudySpec)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "{a = " * 50_000,
+        "[" + ".".join("a" * 20_000) + "]",
+        ".".join("a" * 20_000) + " = 1",
+        "[[" + ".".join("a" * 20_000) + "]]",
+        "# " + "x" * LARGEST_FILE,
+        "a = '" + "x" * (LARGEST_FILE - 10) + "'",
+        "\n".join(f"a{n} = 1" for n in range(50_000)),
+    ],
+    ids=["arrays", "tables", "header", "key", "entry", "too large", "long text", "many keys"],
+)
+def test_a_file_that_is_deep_or_large_is_refused_at_once(text: str) -> None:
+    assert len(refusal(text)) < 3000
