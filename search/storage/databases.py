@@ -12,7 +12,6 @@ from urllib.parse import quote
 import optuna
 import optuna.storages
 import sqlalchemy
-from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 
 from search.config.addresses import call, mask_query, script
@@ -38,6 +37,8 @@ def check_schema(version: str | None, library: str | None, shown_url: str) -> No
     Raises:
         InputError: they are older or newer; says what to do.
     """
+    from alembic.script import ScriptDirectory  # here, for it takes a fifth of a second
+
     scripts = ScriptDirectory(str(_MIGRATIONS))
     if version in (None, scripts.get_current_head()):
         return
