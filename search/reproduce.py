@@ -55,18 +55,11 @@ def main(
         touch_device()
         screen.doing("loading Optuna and MLflow")
         from search.commands.reproduce import reproduce
-        from search.session.session import Session
+        from search.session.session import Flags, Session
 
         screen.doing(f"looking for study {spec.name}")
-        session = Session(
-            spec=spec,
-            study_argument=spec.name,
-            workspace=workspace,
-            tracking_uri=tracking_uri,
-            data_dir=data_dir,
-            screen=screen,
-        )
-        return reproduce(session, run)
+        flags = Flags(study=spec.name, tracking_uri=tracking_uri, data_dir=data_dir)
+        return reproduce(Session.of(flags, spec, workspace, screen), run)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,8 @@ def open_session(
     *,
     change: "Callable[[StudySpec], StudySpec]" = lambda spec: spec,
     compilation_cache: bool = True,
-    **options: Any,
+    adds_trials: bool = False,
+    **flags: Any,
 ) -> "Session":
     """The session of a study; what can be refused without Keras, JAX and Optuna is refused before.
 
@@ -145,7 +146,8 @@ def open_session(
         study: as the command line names it.
         change: what the command line has otherwise than the study file.
         compilation_cache: see :func:`~search.execution.runtime.prepare_runtime`.
-        options: of :class:`search.session.session.Session`.
+        adds_trials: see :meth:`search.session.session.Session.of`.
+        flags: others of :class:`search.session.session.Flags`.
 
     Raises:
         InputError: something given cannot be used.
@@ -160,12 +162,11 @@ def open_session(
     screen.doing("loading Keras and JAX")
     prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
     screen.doing("loading Optuna and MLflow")
-    from search.session.session import Session
+    from search.session.session import Flags, Session
 
     screen.doing(f"looking for study {spec.name}")
-    session = Session(
-        spec=spec, study_argument=study, workspace=workspace, screen=screen, **options
-    )
+    given = Flags(study=study, **flags)
+    session = Session.of(given, spec, workspace, screen, adds_trials=adds_trials)
     for warning in exposed_secrets(sys.argv):
-        session.warn(warning)
+        screen.warn(warning)
     return session

@@ -22,7 +22,7 @@ FIRST = 10
 
 def print_dry_run(session: Session) -> None:
     """Prints the space, the first configurations and what would be written where."""
-    console, spec = session.console, session.spec
+    console, spec = session.screen.console, session.spec
     dataset = load_prepared(data_config(spec))
     places = {
         "study": safe_url(session.storage_url),
@@ -41,10 +41,10 @@ def print_dry_run(session: Session) -> None:
     console.print(_configurations(spec, dataset))
     if dataset is None:
         console.print("parameter counts are known once the data set is prepared")
-    if session.workers > 1:
-        cores = cores_each(session.workers)
+    if session.flags.workers > 1:
+        workers, cores = session.flags.workers, cores_each(session.flags.workers)
         console.print(
-            f"{session.workers} workers with {cores} {'core' if cores == 1 else 'cores'} each",
+            f"{workers} workers with {cores} {'core' if cores == 1 else 'cores'} each",
             highlight=False,
         )
     for what, place in places.items():

@@ -52,23 +52,24 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     Raises:
         InputError: the run lacks what it takes.
     """
-    changed = run.changes(session.dataset.fingerprint, library_versions(), computed_on())
+    screen, data = session.screen, session.load_data()
+    changed = run.changes(data.dataset.fingerprint, library_versions(), computed_on())
     for change in changed:
-        session.warn(change)
-    session.announce(
+        screen.warn(change)
+    screen.announce(
         f"training {run.name} again: {run.epochs} epochs, seed {run.seed}, "
         + ("validated" if run.kind == "trial" else "tested")
     )
     try:
-        now = _measured(session.data, run, session.spec)
+        now = _measured(data, run, session.spec)
     except DivergedError as error:
-        session.warn(f"it does not come out again: {error}")
+        screen.warn(f"it does not come out again: {error}")
         return DIFFERENT
     compared = [
         Comparison(name, run.metrics[name], now[name]) for name in now if name in run.metrics
     ]
-    session.screen.print(_table(compared))
-    session.show(verdict(compared, changed, is_recorded=bool(run.computed_on)))
+    screen.print(_table(compared))
+    screen.show(verdict(compared, changed, is_recorded=bool(run.computed_on)))
     return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
 
 

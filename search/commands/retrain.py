@@ -7,30 +7,33 @@ from rich.text import Text
 
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed, Evidence
-from search.confirmation.comparison import Confirmation, Tested, Validated, ranked
-from search.confirmation.contenders import (
-    Contender,
-    chosen_trials,
-    contender_of,
-    reference_contender,
-)
-from search.confirmation.in_words import (
+from search.confirmation.comparison import (
+    Confirmation,
+    Tested,
+    Validated,
+    ranked,
     reference_name,
     results_table,
     unstable,
     validation_table,
     verdict,
 )
-from search.confirmation.references import measured_references
-from search.confirmation.trainings import Confirming
+from search.confirmation.contenders import (
+    Contender,
+    chosen_trials,
+    contender_of,
+    reference_contender,
+)
+from search.confirmation.measuring import Confirming, measured_references
 from search.display.confirmation_view import ConfirmationProgress
+from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
 from search.records.results import TEST_METRIC, ConfirmationRecord
 from search.report.writing import refresh_report
 from search.scheduling.locks import sole_holder
-from search.session.identity import identity_in, settle_identity
 from search.session.session import Session
+from search.session.tracked import check_tracking, tracker_of
 from search.storage.results import Ledger, keep_confirmation
 from search.storage.study import close_study, refuse_other_study
 from search.storage.trials import records
@@ -71,25 +74,27 @@ def retrain(
     session.screen.doing(f"opening study {session.spec.name}")
     study = session.load_study()
     chosen = chosen_trials(records(study), trial_number, top)
-    refuse_other_study(study, session.spec, session.dataset.fingerprint)
+    data = session.load_data()
+    refuse_other_study(study, session.spec, data.dataset.fingerprint)
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
-    circuit = session.check_tracking(consequence=GOES_ON)
-    settle_identity(study, session.storage_url, session.destination, session.announce)
-    tracker = session.open_tracker(session.context(identity_in(study)), circuit)
+    circuit = check_tracking(session, consequence=GOES_ON)
+    tracker = tracker_of(session, study, circuit, data)
     ledger = Ledger(study)
     with (
         sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
         StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
     ):
         try:
-            confirming, validated, tested = _confirmed(session, ledger, contenders, seeds, stop)
+            confirming, validated, tested = _confirmed(
+                session, data, ledger, contenders, seeds, stop
+            )
         except KeyboardInterrupt as interrupt:
-            session.show(f"stopped: {interrupt}; the same command goes on from here")
+            session.screen.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
         if tested:
-            confirmation = _concluded(session, tracker, ledger, validated, tested)
+            confirmation = _concluded(session, data, tracker, ledger, validated, tested)
             evidence = _evidence(confirmation, confirming.chance)
-            published = _publish(session, tracker, confirmation, evidence, promote)
+            published = _publish(session, data, tracker, confirmation, evidence, promote)
         refresh_report(session, study, tracker)
         close_study(study)
     if not tested:
@@ -101,21 +106,29 @@ def retrain(
 
 def _confirmed(
     session: Session,
+    data: StudyData,
     ledger: Ledger,
     contenders: Sequence[Contender],
     seeds: int,
     stop: StopRequest,
 ) -> tuple[Confirming, Validated, Tested]:
     """All contenders, and the reference, are validated before the best stable one is tested."""
-    everybody = [*contenders, reference_contender(session.spec)]
-    epochs = {each.name: each.training.epochs for each in everybody}
+    competitors = [*contenders, reference_contender(session.spec)]
+    epochs = {each.name: each.training.epochs for each in competitors}
     progress = ConfirmationProgress(session.screen, epochs, seeds, name=session.spec.name)
-    confirming = Confirming(session, ledger, progress, stop_reason=lambda: stop.reason)
+    confirming = Confirming(
+        data,
+        session.spec.study.seed,
+        ledger,
+        session.towers_folder,
+        progress,
+        stop_reason=lambda: stop.reason,
+    )
     set_libraries_aside()
     with progress.shown():
         validated = tuple(
             (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
-            for contender in everybody
+            for contender in competitors
         )
         winner, sample = ranked(validated)[0]
         tested = range(seeds if sample.is_stable else 0)
@@ -127,7 +140,7 @@ def _none_is_stable(session: Session, validated: Validated) -> int:
     session.screen.print(validation_table(validated))
     for line in unstable(validated):
         session.screen.print(Text(line))
-    session.warn(
+    session.screen.warn(
         "no contender is stable, so none was tested; confirm more with --top, or another one with "
         "--trial"
     )
@@ -149,10 +162,15 @@ def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
 
 
 def _concluded(
-    session: Session, tracker: Tracker, ledger: Ledger, validated: Validated, tested: Tested
+    session: Session,
+    data: StudyData,
+    tracker: Tracker,
+    ledger: Ledger,
+    validated: Validated,
+    tested: Tested,
 ) -> Confirmation:
     """What the confirmation found, beside the references; kept with the study, and tracked."""
-    references = measured_references(session, ledger, test=True)
+    references = measured_references(data, ledger, session.screen.announce, test=True)
     confirmation = Confirmation(
         validated=validated,
         tested=tested,
@@ -177,6 +195,7 @@ def _concluded(
 
 def _publish(
     session: Session,
+    data: StudyData,
     tracker: Tracker,
     confirmation: Confirmation,
     evidence: Evidence,
@@ -186,7 +205,7 @@ def _publish(
     record, folder = confirmation.tested[0]
     run_id = tracker.log_retrain(record, folder)
     if record.collapsed:
-        session.warn("no model is registered: the training of the first seed collapsed")
+        session.screen.warn("no model is registered: the training of the first seed collapsed")
     if run_id is None or folder is None:
         return None
     sample = confirmation.test[TEST_METRIC]
@@ -194,7 +213,7 @@ def _publish(
         mean=sample.mean,
         deviation=sample.deviation,
         seeds=len(sample.values),
-        data_fingerprint=session.dataset.fingerprint,
+        data_fingerprint=data.dataset.fingerprint,
         split=session.spec.data.split,
     )
     return tracker.publish(run_id, folder, worth, evidence, choice=promote)
@@ -210,12 +229,12 @@ def _show(session: Session, confirmation: Confirmation) -> None:
 def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:
     if published is not None:
         standing = "is the champion" if published.decision.promote else "is NOT the champion"
-        session.show(
+        session.screen.show(
             f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
         )
-    session.show("")
+    session.screen.show("")
     if confirmation.towers is not None:
-        session.show(f"model:     {confirmation.towers}")
+        session.screen.show(f"model:     {confirmation.towers}")
         model = published.for_flag if published is not None else confirmation.towers
-        session.show(f"recommend: {session.commands().recommend_by(model)}")
-    session.show(f"compare:   {session.commands().compare}")
+        session.screen.show(f"recommend: {session.commands().recommend_by(model)}")
+    session.screen.show(f"compare:   {session.commands().compare}")

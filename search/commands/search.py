@@ -1,4 +1,4 @@
-"""Conducts a search: opens the study, lets everybody look on, and sums up at the end."""
+"""Conducts a search: opens the study, runs the trials, shown and tracked, and sums up."""
 
 import os
 import time
@@ -10,11 +10,12 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.commands.sync import agree_after
-from search.confirmation.references import are_measured, measured_references
+from search.confirmation.measuring import are_measured, measured_references
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally
 from search.execution.background import Background
+from search.execution.data import StudyData
 from search.execution.loop import TrialLoop, lost
 from search.execution.objective import Objective, set_libraries_aside
 from search.execution.runtime import (
@@ -34,19 +35,19 @@ from search.scheduling.locks import within
 from search.scheduling.presence import attending
 from search.scheduling.samplers import make_pruner
 from search.scheduling.stale import Closed, close_stale, everybody_gone, gone
-from search.session.identity import identity_in, keep_description, settle_identity
 from search.session.session import Session
+from search.session.tracked import check_tracking, tracker_of
+from search.storage.databases import safe_url
 from search.storage.results import Ledger, validation_accuracies
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
 from search.tracking import Tracker
-from search.tracking.circuit import Circuit
 
 FAILED = 1
 
 CLAIM_SECONDS = 30.0
-"""How long a worker that was left over may hold its claim."""
+"""How long a worker of a search that ended may hold its claim."""
 
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
     "complete": "complete",
@@ -72,23 +73,24 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         InputError: the study, the data or MLflow cannot be used; nothing was written.
     """
     session.check_writable()
-    if session.workers > 1:
+    if session.flags.workers > 1:
         _prepare_for_workers(session)
     touch_device()
-    circuit = session.check_tracking()
-    fingerprint = session.dataset.fingerprint  # loaded before anything is written
+    circuit = check_tracking(session)
+    data = session.load_data()  # before anything is written
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     session.screen.doing(f"opening study {session.spec.name}")
     try:
-        with _opened(session, fingerprint) as (study, stale):
-            tracker = _tracker(session, study, circuit)
-            outcome, exit_code = _run_trials(session, study, stale, tracker, timeout_seconds)
+        with _opened(session, data.dataset.fingerprint) as (study, stale):
+            _announce_resumption(session, study, stale)
+            tracker = tracker_of(session, study, circuit, data, is_search=True)
+            outcome, exit_code = _run_trials(session, study, data, tracker, timeout_seconds)
             trials = records(study)
-            references = _references(session, study, tracker, outcome)
+            references = _references(session, study, data, tracker, outcome)
             facts = refresh_report(session, study, tracker)
             close_study(study)
     except StorageLostError as error:
-        session.show(f"stopped: {lost(error, None).reason}")
+        session.screen.show(f"stopped: {lost(error, None).reason}")
         return FAILED
     print_summary(
         session.screen,
@@ -101,26 +103,18 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
         budget = session.spec.study.trials
-        session.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
+        session.screen.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
     return FAILED if outcome.state == "failing" else exit_code
 
 
-def _tracker(session: Session, study: optuna.Study, circuit: Circuit) -> Tracker:
-    """The study in MLflow, under the identity it has; which whoever created it gave it."""
-    settle_identity(study, session.storage_url, session.destination, session.announce)
-    context = session.context(identity_in(study))
-    keep_description(study, context)
-    return session.open_tracker(context, circuit)
-
-
 def _references(
-    session: Session, study: optuna.Study, tracker: Tracker, outcome: Outcome
+    session: Session, study: optuna.Study, data: StudyData, tracker: Tracker, outcome: Outcome
 ) -> Mapping[str, float]:
     """Validation accuracies of the references; a search that was stopped does not wait for them."""
     ledger = Ledger(study)
     if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
         return {}
-    found = measured_references(session, ledger, test=False)
+    found = measured_references(data, ledger, session.screen.announce, test=False)
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
     return validation_accuracies(found)
@@ -129,59 +123,70 @@ def _references(
 def _run_trials(
     session: Session,
     study: optuna.Study,
-    stale: Sequence[Closed],
+    data: StudyData,
     tracker: Tracker,
     timeout_seconds: float | None,
 ) -> tuple[Outcome, int]:
-    """Searches with everybody looking on; MLflow agrees with the study before and after."""
-    spec = session.spec
-    _announce_resumption(session, study, stale)
+    """Searches, shown and tracked; MLflow agrees with the study before and after."""
+    spec, screen, workers = session.spec, session.screen, session.flags.workers
     tracker.reconcile_later(records(study), session.towers_of)
     budget, epochs = spec.study.trials, spec.training.epochs
-    tally = SearchTally(budget, epochs, records(study), workers=session.workers)
-    progress = SearchProgress(session.screen, tally, name=spec.name, places=session.places)
+    tally = SearchTally(budget, epochs, records(study), workers=workers)
+    progress = SearchProgress(screen, tally, name=spec.name, places=places_of(session))
 
     def show_others(trials: Sequence[FrozenTrial]) -> None:
         progress.look(map(record_of, trials))
 
     with (
-        Pool(worker_environment(session.workers, os.environ)) as pool,
+        Pool(worker_environment(workers, os.environ)) as pool,
         _stop_request(session, pool) as stop,
-        Pulse(study, grace_seconds=session.grace_seconds, on_look=show_others) as pulse,
+        Pulse(study, grace_seconds=session.flags.grace_seconds, on_look=show_others) as pulse,
     ):
         session.patience.stop_reason = lambda: stop.reason
         with (
-            Background(tracker.hear, session.warn, spare=tracker.work_off) as tracking,
+            Background(tracker.hear, screen.warn, spare=tracker.work_off) as tracking,
             progress.shown(),
         ):
             hooks = Hooks(
                 emit=to_all(tracking.hear, progress.hear),
-                warn=session.warn,
+                warn=screen.warn,
                 stop_reason=lambda: stop.reason,
             )
             deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-            if session.workers == 1:
-                outcome = _search_here(session, study, pulse, hooks, deadline)
+            if workers == 1:
+                loop = _loop(session, study, data, pulse, hooks)
+                outcome = loop.run(deadline=deadline)
             else:
-                outcome = _search_with_workers(session, study, pool, hooks, deadline)
-            session.screen.doing("telling MLflow what is left to tell")
-        session.screen.doing("comparing the study with MLflow")
+                supervisor = _supervisor(session, study, data, pool, hooks, deadline)
+                outcome = supervisor.run(workers)
+            screen.doing("telling MLflow what is left to tell")
+        screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
 
 
-def _search_here(
-    session: Session, study: optuna.Study, pulse: Pulse, hooks: Hooks, deadline: float | None
-) -> Outcome:
+def places_of(session: Session) -> Mapping[str, str]:
+    """Where everything is written, by what it is; short, and without secrets."""
+    here = f"{session.workspace.folder}/"
+    places = {
+        "study": safe_url(session.storage_url).replace(f"sqlite:///{here}", ""),
+        "towers": f"{session.towers_folder}/",
+        "MLflow": session.destination.shown.replace(f"sqlite:///{here}", ""),
+    }
+    return {what: place.removeprefix(here) for what, place in places.items()}
+
+
+def _loop(
+    session: Session, study: optuna.Study, data: StudyData, pulse: Pulse, hooks: Hooks
+) -> TrialLoop:
     """Runs the trials in this process."""
-    data = session.data.of_trials
 
     def make_objective() -> Objective:
-        objective = Objective(session.spec, data, session.towers_folder, hooks)
+        objective = Objective(session.spec, data.of_trials, session.towers_folder, hooks)
         set_libraries_aside()
         return objective
 
-    loop = TrialLoop(
+    return TrialLoop(
         study=study,
         spec=session.spec,
         towers_folder=session.towers_folder,
@@ -190,24 +195,28 @@ def _search_here(
         make_objective=make_objective,
         hooks=hooks,
     )
-    return loop.run(deadline=deadline)
 
 
-def _search_with_workers(
-    session: Session, study: optuna.Study, pool: Pool, hooks: Hooks, deadline: float | None
-) -> Outcome:
+def _supervisor(
+    session: Session,
+    study: optuna.Study,
+    data: StudyData,
+    pool: Pool,
+    hooks: Hooks,
+    deadline: float | None,
+) -> Supervisor:
     """Runs the trials in other processes, and looks after them."""
     assignment = Assignment(
         spec=session.spec,
         storage_url=session.storage_url,
         towers_folder=session.towers_folder,
-        data_dir=session.data_dir,
-        data_fingerprint=session.dataset.fingerprint,
-        grace_seconds=session.grace_seconds,
+        data_dir=session.flags.data_dir,
+        data_fingerprint=data.dataset.fingerprint,
+        grace_seconds=session.flags.grace_seconds,
         first_number=len(study.get_trials(deepcopy=False)),
         deadline=deadline,
     )
-    return Supervisor(study, assignment, pool, session.claim(), hooks).run(session.workers)
+    return Supervisor(study, assignment, pool, session.claim(), hooks)
 
 
 def _stop_request(session: Session, pool: Pool) -> StopRequest:
@@ -221,10 +230,10 @@ def _stop_request(session: Session, pool: Pool) -> StopRequest:
 
 
 def _prepare_for_workers(session: Session) -> None:
-    cores = available_cores()
-    if session.workers > cores:
-        session.warn(
-            f"{session.workers} workers share {cores} {'core' if cores == 1 else 'cores'}; "
+    cores, workers = available_cores(), session.flags.workers
+    if workers > cores:
+        session.screen.warn(
+            f"{workers} workers share {cores} {'core' if cores == 1 else 'cores'}; "
             "more workers than cores are seldom faster"
         )
     for name, value in shared_accelerator().items():  # before this process touches the GPU
@@ -233,10 +242,10 @@ def _prepare_for_workers(session: Session) -> None:
 
 @contextmanager
 def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
-    """The study, opened or created, and the trials that processes before this one left behind.
+    """The study, opened or created, and the stale trials that were closed.
 
-    Whoever is alone with an SQLite study closes them at once. Elsewhere they are closed by whoever
-    has seen no sign of life for the grace period.
+    A process that is alone with an SQLite study closes all at once. Elsewhere they are closed by
+    one that has seen no heartbeat for the grace period.
     """
     claim = session.claim()
     with ExitStack() as attended:
@@ -270,19 +279,19 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
     finished = sum(trial.is_finished for trial in trials)
     for closed in stale:
         if closed.is_given_up:
-            session.warn(closed.line)
+            session.screen.warn(closed.line)
         else:
-            session.announce(
+            session.screen.announce(
                 f"a killed process left trial {closed.number} unfinished; it runs again first"
             )
     running = sum(trial.state == "running" for trial in trials)
     if finished >= budget:
-        session.announce(
+        session.screen.announce(
             f"nothing is missing: study {session.spec.name} has {finished} finished trials of "
             f"{budget}; to search on, give a larger --trials"
         )
     elif trials:
         others = f", {running} under way elsewhere" if running else ""
-        session.announce(
+        session.screen.announce(
             f"going on with study {session.spec.name}: {finished} of {budget} trials{others}"
         )

@@ -18,8 +18,8 @@ import optuna
 from deeprec.sources.pace import Pace
 from search.records.trials import StudyState, TrialRecord
 from search.report.writing import refresh_report
-from search.session.identity import described, end_of, keep_end, settle_identity
 from search.session.session import Session
+from search.session.tracked import check_tracking, described, end_of, keep_end, tracker_of
 from search.storage.results import (
     Ledger,
     kept_confirmations,
@@ -49,7 +49,7 @@ def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: 
 
 def progress_of(session: Session, total: int) -> Callable[[int], None]:
     """Announces, not too often, how many of the trials are compared, for a reconciliation."""
-    pace = Pace(total, "trials are in MLflow", session.announce, then="")
+    pace = Pace(total, "trials are in MLflow", session.screen.announce, then="")
     return lambda count: pace(count) if count < total else None
 
 
@@ -60,7 +60,7 @@ def _warn_of(session: Session, done: Reconciled, *, is_closed: bool) -> None:
     lacks = "the end of the study" if not count else f"{count} trials" if count > 1 else "a trial"
     known = "MLflow lacks" if done.reached else "MLflow is not known to hold"
     when = "" if done.reached and is_closed else "once it answers, "
-    session.warn(f"{known} {lacks}; {when}add it with: {session.commands().sync}")
+    session.screen.warn(f"{known} {lacks}; {when}add it with: {session.commands().sync}")
 
 
 BROKE_OFF = 1
@@ -84,19 +84,17 @@ def sync(session: Session) -> int:
     session.screen.doing(f"opening study {session.spec.name}")
     study = session.load_study()
     try:
-        circuit = session.check_tracking(consequence=CONSEQUENCE)
+        circuit = check_tracking(session, consequence=CONSEQUENCE)
         if circuit.is_open:
             return BROKE_OFF
-        settle_identity(study, session.storage_url, session.destination, session.announce)
-        tracker = session.open_tracker(described(study, session.spec), circuit)
-        return _compare(session, study, tracker)
+        return _compare(session, study, tracker_of(session, study, circuit))
     finally:
         close_study(study)
 
 
 def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     trials = records(study)
-    session.announce(
+    session.screen.announce(
         f"comparing {_counted(len(trials), 'trial')} of study {session.spec.name} with MLflow at "
         f"{tracker.uri}"
     )
@@ -114,7 +112,7 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     if is_updated:
         refresh_report(session, study, tracker)
     for line in what_was_done(trials, of_trials, of_results, is_updated=is_updated):
-        session.show(line)
+        session.screen.show(line)
     return BROKE_OFF if tracker.refuses_files else 0
 
 

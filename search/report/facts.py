@@ -29,7 +29,7 @@ from search.report.confirmed import (
     typical_deviation,
 )
 from search.report.schema import CostPart
-from search.session.identity import described, end_of
+from search.session.tracked import described, end_of
 from search.storage.results import (
     Ledger,
     kept_confirmations,

@@ -55,8 +55,8 @@ def report(
     if as_json:
         sys.stdout.write(document(facts).model_dump_json(indent=2, ensure_ascii=True) + "\n")
     else:
-        session.show(f"report: {path}")
-        session.show(f"open it in a browser: {path.as_uri()}")
+        session.screen.show(f"report: {path}")
+        session.screen.show(f"open it in a browser: {path.as_uri()}")
     if open_it and not webbrowser.open(path.as_uri()):
         sys.stderr.write("warning: no browser could be opened; open the file in one\n")
     return 0
@@ -70,7 +70,7 @@ def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> F
     try:
         write_page(facts, path)
     except OSError as error:
-        session.warn(f"the report could not be written: {error.strerror}: {path}")
+        session.screen.warn(f"the report could not be written: {error.strerror}: {path}")
     else:
         tracker.log_report(path)
     return facts

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser
 
 from search.commands.sync import sync
 from search.config.workspace import Workspace
-from search.session.session import Session
+from search.display.terminal import Screen
+from search.session.session import Flags, Session
 from tests.browser.chromium import Opened, chromium, find_chromium, watched_page
 from tests.unit.search.report.made import Made
 
@@ -72,6 +73,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Session:
             made.add(top=0.3 + number / 100, rate=0.01 * (1 + number))
         made.keep_references()
         made.keep_confirmation(5, 4)
-    session = Session(spec=made.spec, study_argument="made", workspace=workspace)
+    session = Session.of(Flags(study="made"), made.spec, workspace, Screen())
     assert sync(session) == 0
     return session

@@ -1,11 +1,9 @@
 """``--dry-run``: what would be tried first, and what would be written where."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from deeprec.config import ModelConfig
 from deeprec.data.dataset import Dataset
@@ -15,8 +13,11 @@ from search.commands import dry_run
 from search.commands.dry_run import first_configurations, print_dry_run
 from search.config.space import Configuration
 from search.config.study import StudySpec
-from search.tracking.destination import Destination
+from search.config.workspace import Workspace
+from search.session.session import Flags, Session
+from search.storage.retry import Patience
 from tests.unit.search.specs import small_spec
+from tests.unit.search.terminals import Pipe
 
 VALUES = {"embedding_dimension": 4, "learning_rate": 0.05}
 REFERENCES = [
@@ -26,24 +27,22 @@ REFERENCES = [
 GRID = ('name = "random"', 'name = "grid"\nlearning_rates = 1')
 
 
-class FakeSession:
-    """As much of a session as a dry run looks at."""
-
-    def __init__(self, spec: StudySpec, *, width: int = 120, workers: int = 1) -> None:
-        self.spec = spec
-        self.console = Console(file=io.StringIO(), width=width)
-        self.storage_url = "postgresql+psycopg://me:secret@host/studies"
-        self.workers = workers
-        self.towers_folder = Path("/home/[me]/studies/small")
-        self.destination = Destination("http://me:secret@host:5000")
-
-
 def shown(spec: StudySpec, *, width: int = 120, workers: int = 1) -> str:
     """What a dry run prints."""
-    session = FakeSession(spec, width=width, workers=workers)
-    print_dry_run(session)  # type: ignore[arg-type]
-    assert isinstance(session.console.file, io.StringIO)
-    return session.console.file.getvalue()
+    pipe = Pipe(width)
+    flags = Flags(
+        study="small",
+        storage_url="postgresql+psycopg://me:secret@host/studies",
+        tracking_uri="http://me:secret@host:5000",
+        workers=workers,
+    )
+    workspace = Workspace(Path("/home/[me]"))
+    print_dry_run(
+        Session(
+            flags=flags, spec=spec, workspace=workspace, screen=pipe.screen, patience=Patience()
+        )
+    )
+    return pipe.text
 
 
 @pytest.fixture

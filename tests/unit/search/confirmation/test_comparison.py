@@ -7,10 +7,15 @@ import pytest
 from rich.console import Console
 
 from search.analysis.noise import Sample
-from search.confirmation.comparison import Confirmation, ranked
+from search.confirmation.comparison import (
+    Confirmation,
+    ranked,
+    results_table,
+    validation_table,
+    verdict,
+)
 from search.confirmation.comparison import test_samples as samples_of
 from search.confirmation.contenders import Contender, tutorial_contender
-from search.confirmation.in_words import results_table, validation_table, verdict
 from search.records.results import RetrainRecord
 from tests.unit.search.sample_records import trial
 

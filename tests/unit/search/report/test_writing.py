@@ -3,6 +3,7 @@
 import json
 import os
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from search.config.workspace import Workspace
+from search.display.terminal import Screen
 from search.records.errors import InputError
 from search.report.schema import Report
 from search.report.writing import document, report, report_path
-from search.session.session import Session
+from search.session.session import Flags, Session
 from tests.unit.search.report.made import Made
 
 
@@ -24,7 +26,7 @@ def session(tmp_path: Path) -> Session:
     workspace.studies.mkdir()
     with Made(workspace.studies) as made:
         made.add()
-    return Session(spec=made.spec, study_argument="made", workspace=workspace)
+    return Session.of(Flags(study="made"), made.spec, workspace, Screen())
 
 
 # --- the JSON ---------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def test_json_is_all_that_is_printed_and_nothing_is_written(
     session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of_study = session.spec.study.model_copy(update={"description": "Étude"})
-    session.spec = session.spec.model_copy(update={"study": of_study})
+    session = replace(session, spec=session.spec.model_copy(update={"study": of_study}))
     assert report(session, output=None, as_json=True) == 0
     printed = capsys.readouterr().out
     assert Report.model_validate(json.loads(printed)).study.description == "Étude"
@@ -160,7 +162,7 @@ def test_a_study_that_is_not_there_is_named_with_what_to_do(
     session: Session, tmp_path: Path
 ) -> None:
     elsewhere = Workspace(tmp_path / "other")
-    session = Session(spec=session.spec, study_argument="made", workspace=elsewhere)
+    session = Session.of(session.flags, session.spec, elsewhere, session.screen)
     with pytest.raises(InputError, match="there is no study 'made'.*search it first"):
         report(session, output=None)
 

@@ -3,42 +3,31 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from search.config.addresses import NextCommands, call, flag
 from search.config.study import StudySpec, override
 from search.config.workspace import Workspace
+from search.display.terminal import Screen
 from search.records.errors import InputError
-from search.scheduling.watch import GRACE_SECONDS
-from search.session.session import Session
+from search.session.session import Flags, Session
 from search.storage.databases import default_storage
+from search.storage.retry import Patience
 from search.storage.study import open_study
-from search.tracking import resolve_uri
 from tests.unit.search.specs import small_spec
 
 
-def commands(
-    spec: StudySpec,
-    folder: Path,
-    *,
-    storage: str | None = None,
-    tracking_uri: str | None = None,
-    data_dir: Path | None = None,
-    workers: int = 1,
-    grace: float = GRACE_SECONDS,
-    finished: int = 0,
-) -> NextCommands:
+def commands(spec: StudySpec, folder: Path, *, finished: int = 0, **flags: Any) -> NextCommands:
     """The commands that a session with these flags shows."""
-    session = Session.__new__(Session)  # as much of it as the commands are made of
-    session.spec = spec
-    session.data_dir, session.workers, session.grace_seconds = data_dir, workers, grace
-    session.study_argument = "my study.toml"
-    session.workspace = Workspace(folder)
-    session.storage_is_default = storage is None
-    session.storage_url = storage or "sqlite:///default.db"
-    session.tracking_uri = tracking_uri
-    session.destination = resolve_uri(tracking_uri, folder / "mlruns")
+    session = Session(
+        flags=Flags(study="my study.toml", **flags),
+        spec=spec,
+        workspace=Workspace(folder),
+        screen=Screen(),
+        patience=Patience(),
+    )
     return session.commands(finished)
 
 
@@ -58,7 +47,7 @@ def commands(
 def test_the_next_commands_name_variables_where_there_are_secrets(
     tmp_path: Path, storage: str | None, tracking_uri: str | None, flags: str
 ) -> None:
-    shown = commands(small_spec(tmp_path), tmp_path, storage=storage, tracking_uri=tracking_uri)
+    shown = commands(small_spec(tmp_path), tmp_path, storage_url=storage, tracking_uri=tracking_uri)
     assert "secret" not in f"{shown}"
     command, _, shown_flags = shown.retrain.partition(" --study 'my study.toml'")
     assert (command, shown_flags) == (call("search.retrain"), flags)
@@ -67,7 +56,9 @@ def test_the_next_commands_name_variables_where_there_are_secrets(
 
 def test_what_the_command_line_chose_is_chosen_again_where_it_counts(tmp_path: Path) -> None:
     spec = override(small_spec(tmp_path), seed=11, sampler="tpe", pruner="none", trials=4)
-    shown = commands(spec, tmp_path, data_dir=Path("my data"), workers=2, grace=7.5, finished=10)
+    shown = commands(
+        spec, tmp_path, data_dir=Path("my data"), workers=2, grace_seconds=7.5, finished=10
+    )
     study = "--study 'my study.toml'"
     assert shown.retrain == call("search.retrain", study, "--data-dir 'my data'")
     assert shown.report == call("search.report", study)
@@ -109,8 +100,9 @@ def test_only_what_adds_trials_needs_the_seed_of_the_study(tmp_path: Path) -> No
     spec = small_spec(tmp_path)
     url = default_storage(workspace.studies, spec.name)
     open_study(url, override(spec, seed=11), "f", "identity")
-    session = Session(spec=spec, study_argument="small", workspace=workspace)
+    flags, screen = Flags(study="small"), Screen()
+    session = Session.of(flags, spec, workspace, screen)
     assert (session.spec.study.seed, session.identity) == (11, "identity")
     assert "--seed 11" in session.commands().more
     with pytest.raises(InputError, match=r"seed was 11, is 3 \(give --seed 11\)"):
-        Session(spec=spec, study_argument="small", workspace=workspace, adds_trials=True)
+        Session.of(flags, spec, workspace, screen, adds_trials=True)

@@ -9,10 +9,9 @@ import pytest
 
 from search.config.study import StudySpec
 from search.records.trials import StudyState
-from search.session.identity import (
+from search.session.tracked import (
     described,
     end_of,
-    identity_in,
     keep_description,
     keep_end,
     settle_identity,
@@ -89,7 +88,7 @@ def settled(path: Path, uri: str | None) -> tuple[str, list[str]]:
         study.set_user_attr("identity", "0123abcd")
     said: list[str] = []
     settle_identity(study, url, resolve_uri(uri, path.parent), said.append)
-    return identity_in(study), said
+    return study.user_attrs["identity"], said
 
 
 def test_a_copy_gets_an_identity_of_its_own_on_a_server(tmp_path: Path) -> None:

@@ -1,30 +1,132 @@
-"""What MLflow shows of a study beyond its trials, kept with the study: MLflow can be made again.
+"""A study in MLflow: the tracker opened, and what is kept with the study so that it can be again.
 
-A search knows its data set; whoever makes MLflow agree with the study later need not have it.
+A search knows its data set; what makes MLflow agree with the study later need not have it.
 """
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from search.config.study import StudySpec
+from search.execution.data import StudyData
+from search.execution.runtime import git_commit, library_versions
 from search.records.trials import StudyState, TrialRecord
+from search.scheduling.locks import within
+from search.session.session import Session
 from search.storage.attributes import DATA_FINGERPRINT, DESCRIPTION, END, HOME, IDENTITY
 from search.storage.databases import parse_url, sqlite_path
 from search.storage.sqlite_files import value_of
-from search.tracking import StudyContext
+from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker
+from search.tracking.circuit import GOES_ON, Circuit
 from search.tracking.destination import Destination
 
 _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
 """What is kept of a context; the rest follows from the study and its file."""
 
+LOCK_SECONDS = 60.0
+"""How long another process may make runs in MLflow."""
 
-def identity_in(study: optuna.Study) -> str:
-    """What tells the study from others of its name; given by whoever created it."""
+
+def check_tracking(session: Session, *, consequence: str = GOES_ON) -> Circuit:
+    """Checks that MLflow can be used, without writing.
+
+    A study that exists goes on with a warning where the server does not answer.
+
+    Args:
+        session: of the study.
+        consequence: what it means that MLflow fails, as the end of the warning.
+
+    Returns:
+        What :func:`tracker_of` takes.
+
+    Raises:
+        InputError: MLflow cannot be used.
+    """
+    session.screen.doing("looking for MLflow")
+    return check_mlflow(
+        session.flags.tracking_uri,
+        session.spec.name,
+        folder=session.workspace.mlruns,
+        warn=session.screen.warn,
+        key=session.identity,
+        must_answer=not session.is_known,
+        consequence=consequence,
+    )
+
+
+def tracker_of(
+    session: Session,
+    study: optuna.Study,
+    circuit: Circuit,
+    data: StudyData | None = None,
+    *,
+    is_search: bool = False,
+) -> Tracker:
+    """The study in MLflow, under the identity it has; connected on the first use.
+
+    Args:
+        session: of the study.
+        study: as it is stored.
+        circuit: from :func:`check_tracking`.
+        data: of the study; without it, its runs say of the data what was kept with the study.
+        is_search: whether that is kept, as ``data`` and the file have it.
+    """
+    screen, destination = session.screen, session.destination
+    settle_identity(study, session.storage_url, destination, screen.announce)
+    context = described(study, session.spec) if data is None else _context(session, study, data)
+    if is_search:
+        keep_description(study, context)
+    return open_tracker(
+        session.flags.tracking_uri,
+        context,
+        folder=session.workspace.mlruns,
+        warn=screen.warn,
+        announce=screen.announce,
+        circuit=circuit,
+        lock=None if destination.database is not None else lambda: _locked(session),
+    )
+
+
+@contextmanager
+def _locked(session: Session) -> Iterator[None]:
+    """Held while runs are made on a server, where other machines might make the same."""
+    lock = session.lock("tracking")
+    if not lock.take(within(LOCK_SECONDS)):
+        raise TimeoutError(f"{lock.name} is not given up")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyContext:
+    """What the study's runs carry about it."""
+    spec, dataset, splits = session.spec, data.dataset, data.splits
+    return StudyContext(
+        name=spec.name,
+        spec_text=spec.text,
+        space_hash=spec.space_hash,
+        seed=spec.study.seed,
+        trials=spec.study.trials,
+        data_name=dataset.name,
+        data_fingerprint=dataset.fingerprint,
+        data_source=dataset.source,
+        split=spec.data.split,
+        rows={"train": len(splits.train), "validation": len(splits.validation)},
+        git_commit=git_commit(),
+        versions=library_versions(),
+        next_command=" ".join(filter(None, ["python -m search.retrain", *session.study_flags])),
+        identity=_identity(study),
+    )
+
+
+def _identity(study: optuna.Study) -> str:
+    """What tells the study from others of its name; given when it was created."""
     return str(study.user_attrs.get(IDENTITY, ""))
 
 
@@ -47,7 +149,7 @@ def settle_identity(
     if parsed.get_backend_name() != "sqlite":
         return
     here, before = sqlite_path(parsed), study.user_attrs.get(HOME)
-    is_copy = before is not None and _is_original(Path(before), here, identity_in(study))
+    is_copy = before is not None and _is_original(Path(before), here, _identity(study))
     if is_copy and destination.database is not None:
         return
     if is_copy:
@@ -109,7 +211,7 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
         data_name=spec.data.dataset,
         data_fingerprint=attributes.get(DATA_FINGERPRINT, ""),
         split=spec.data.split,
-        identity=identity_in(study),
+        identity=_identity(study),
         **(defaults | attributes.get(DESCRIPTION, {})),
     )
 

@@ -1,4 +1,4 @@
-"""Training contenders with several seeds: on validation to choose, on test to know.
+"""What a confirmation measures: contenders trained with several seeds, and the references.
 
 Everything computed here is kept in the study's ledger, so an interrupted confirmation goes on
 where it was, and one that is run again computes nothing and tests nothing twice.
@@ -9,11 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.errors import DivergedError
-from deeprec.evaluation.ranking import rank_test_rows
+from deeprec.evaluation.ranking import RankingMetrics, rank_all, rank_test_rows
+from deeprec.evaluation.references import (
+    ReferenceName,
+    ReferenceSettings,
+    choose_references,
+    fit_reference,
+)
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
@@ -21,18 +27,20 @@ from deeprec.training.train import chance_accuracy, train_new
 from deeprec.training.validation import evaluate_model
 from search.confirmation.contenders import Contender
 from search.display.confirmation_view import ConfirmationProgress
+from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.records.results import TEST_METRIC, RetrainRecord
+from search.records.results import TEST_METRIC, ReferenceRecord, RetrainRecord
 from search.records.trials import OBJECTIVE_METRIC, CurvePoint
 from search.scheduling.seeds import derive_seed
-from search.session.session import Session
 from search.storage.results import (
     COLLAPSED,
+    REFERENCES,
     SECONDS,
     Ledger,
     TrainingKey,
     confirmed_folder,
+    kept_references,
     retraining_of,
     validated_accuracy,
 )
@@ -46,22 +54,28 @@ class Confirming:
     """Trains contenders of one study.
 
     Args:
-        session: the study and its data.
+        data: of the study.
+        study_seed: which those of the trainings are derived from.
         ledger: where results are kept.
+        towers_folder: of the study.
         progress: hears of every training.
         stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
     """
 
     def __init__(
         self,
-        session: Session,
+        data: StudyData,
+        study_seed: int,
         ledger: Ledger,
+        towers_folder: Path,
         progress: ConfirmationProgress,
         *,
         stop_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._session = session
+        self._data = data
+        self._study_seed = study_seed
         self._ledger = ledger
+        self._towers_folder = towers_folder
         self._progress = progress
         self._stop_reason = stop_reason
 
@@ -108,14 +122,14 @@ class Confirming:
     @property
     def chance(self) -> float:
         """The accuracy of a random order, in 0..1."""
-        return chance_accuracy(ModelConfig().retrieval_k, self._session.dataset.movies.rows - 1)
+        return chance_accuracy(ModelConfig().retrieval_k, self._data.dataset.movies.rows - 1)
 
     def _no_better(self, accuracy: float) -> str:
         return f"accuracy {accuracy:.4f} is no better than chance ({self.chance:.4f})"
 
     def _towers(self, contender: Contender) -> Path:
         """The recommender of the first seed; one that was lost is trained again, not tested."""
-        folder = self._session.towers_folder
+        folder = self._towers_folder
         found = find_towers(folder, _folder_name(contender))
         if found is None:
             purpose = "training and validation rows, as its towers were lost"
@@ -126,8 +140,8 @@ class Confirming:
         return found or tower_folder(folder, _folder_name(contender))
 
     def _keep(self, contender: Contender, model: RetrievalModel) -> None:
-        place = tower_folder(self._session.towers_folder, _folder_name(contender))
-        Recommender.of(model, self._session.dataset, self._session.splits.before_test).save(place)
+        place = tower_folder(self._towers_folder, _folder_name(contender))
+        Recommender.of(model, self._data.dataset, self._data.splits.before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
         self._progress.started(contender.name, number, "training rows, validated")
@@ -136,7 +150,7 @@ class Confirming:
         found: dict[str, Any] = {}
         try:
             model = self._trained(contender, config, self._train_only, [])
-            dataset, rows = self._session.dataset, self._session.splits.validation
+            dataset, rows = self._data.dataset, self._data.splits.validation
             found = evaluate_model(
                 model, dataset.users, dataset.movies, rows, split="val", config=config
             ).named("val")
@@ -152,9 +166,7 @@ class Confirming:
         metrics, collapsed = {}, None
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
-            metrics = rank_test_rows(model, self._session.dataset, self._session.splits).named(
-                "test"
-            )
+            metrics = rank_test_rows(model, self._data.dataset, self._data.splits).named("test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -178,7 +190,7 @@ class Confirming:
         return asdict(record) | {"curve": curve_to_json(curve)}
 
     def _config(self, contender: Contender, number: int) -> TrainingConfig:
-        seed = derive_seed(self._session.spec.study.seed, "confirmation", number)
+        seed = derive_seed(self._study_seed, "confirmation", number)
         return replace(contender.training, seed=seed)
 
     def _trained(
@@ -205,11 +217,77 @@ class Confirming:
 
     @cached_property
     def _train_only(self) -> DeviceData:
-        return DeviceData(self._session.data.training(self._session.splits.train))
+        return DeviceData(self._data.training(self._data.splits.train))
 
     @cached_property
     def _all_but_test(self) -> DeviceData:
-        return DeviceData(self._session.data.training(self._session.splits.before_test))
+        return DeviceData(self._data.training(self._data.splits.before_test))
+
+
+def measured_references(
+    data: StudyData, ledger: Ledger, announce: Callable[[str], None], *, test: bool
+) -> list[ReferenceRecord]:
+    """The references of a study, by the metrics of its models.
+
+    What is chosen for them is chosen on the validation rows. They are fitted on the rows a model
+    learns from: the training rows for validation, those and the validation rows for the test.
+
+    Args:
+        data: of the study.
+        ledger: where results are kept.
+        announce: told in a line what is measured.
+        test: whether to look at the test rows as well.
+    """
+
+    def measure(split: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        announce(f"measuring the references on the {split} rows, once")
+        return measured()
+
+    validated = ledger.computed(
+        f"{REFERENCES}:validation",
+        lambda: measure("validation", lambda: _validated_references(data)),
+    )
+    if test:
+        ledger.computed(
+            f"{REFERENCES}:test",
+            lambda: measure("test", lambda: _tested_references(data, validated)),
+        )
+    return kept_references(ledger, test=test)
+
+
+def are_measured(ledger: Ledger) -> bool:
+    """Whether asking for the references on the validation rows takes no time."""
+    return ledger.get(f"{REFERENCES}:validation") is not None
+
+
+def _validated_references(data: StudyData) -> dict[str, Any]:
+    splits = data.splits
+    counts = (data.dataset.users.rows, data.dataset.movies.rows)
+    chosen = choose_references(splits.train, splits.validation, *counts)
+    return {settings.name: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
+
+
+def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
+    rows, test = data.splits.before_test, data.splits.test
+    users, movies = data.dataset.users.rows, data.dataset.movies.rows
+    results = {}
+    for name, of_one in validated.items():
+        settings = ReferenceSettings(
+            name=cast("ReferenceName", name), parameters=of_one["parameters"]
+        )
+        score = fit_reference(settings, rows, users, movies)
+        results[name] = _of_reference(settings, rank_all(score, rows, test, movies), "test")
+    return results
+
+
+def _of_reference(
+    settings: ReferenceSettings, metrics: RankingMetrics, split: str
+) -> dict[str, Any]:
+    return {
+        "parameters": dict(settings.parameters),
+        "metrics": metrics.named(split),
+        "measured_ms": _now_ms(),
+    }
 
 
 def _folder_name(contender: Contender) -> str:
