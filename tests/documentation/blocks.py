@@ -2,30 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from search.config.workspace import PROJECT
 
-SHELL = ("bash", "sh")
-
-TEXT = ("text", "yaml", "json")
-"""What is shown and not run."""
+KINDS = {"": "shell", "bash": "shell", "sh": "shell", "python": "python", "toml": "toml"}
+KINDS |= dict.fromkeys(("text", "yaml", "json"), "text")
 
 BOX_DRAWING = re.compile("[\u2500-\u257f]")
 """A block without a language that holds such a character is a picture."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block.
-
-    Attributes:
-        page: relative to the project.
-        line: of its fence, from 1.
-        language: what the fence says; empty where it says nothing.
-        text: without the fences.
-    """
+class Block(NamedTuple):
+    """A fenced block: its page, the line of its fence, the language that this says, its text."""
 
     page: str
     line: int
@@ -34,21 +24,15 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """``shell``, ``python``, ``toml`` or ``text``.
-
-        Raises:
-            ValueError: the fence names another language.
-        """
-        if self.language in SHELL or (not self.language and not BOX_DRAWING.search(self.text)):
-            return "shell"
-        if self.language in TEXT or not self.language:
-            return "text"
-        if self.language in ("python", "toml"):
-            return self.language
-        raise ValueError(
-            f"{self.page}:{self.line}: the language of a block must be one of "
-            f"{', '.join((*SHELL, 'python', 'toml', *TEXT))} but got {self.language!r}"
-        )
+        """``shell``, ``python``, ``toml`` or ``text``; a ValueError for another language."""
+        is_picture = not self.language and BOX_DRAWING.search(self.text)
+        kind = "text" if is_picture else KINDS.get(self.language)
+        if kind is None:
+            raise ValueError(
+                f"{self.page}:{self.line}: the language of a block must be one of "
+                f"{', '.join(filter(None, KINDS))} but got {self.language!r}"
+            )
+        return kind
 
     @property
     def commands(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -39,27 +38,22 @@ def modules() -> list[str]:
 
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join([INTRODUCTION, *(_section(name) for name in modules())])
+    return "\n".join([INTRODUCTION, *map(_section, modules())])
 
 
 def _section(name: str) -> str:
-    main = importlib.import_module(_module_of_main(name)).main
-    command = _command(main)
-    parameters = [parameter for parameter in command.params if parameter.name != "help"]
-    rows = [_row(parameter) for parameter in parameters]
-    headers = ("flag", "default", "meaning")
-    return f"## python -m {name}\n\n{_described(command.help or '')}\n\n{table(headers, rows)}\n"
-
-
-def _module_of_main(name: str) -> str:
-    package = PROJECT.joinpath(*name.split("."))
-    return f"{name}.__main__" if package.is_dir() else name
-
-
-def _command(main: Callable[..., Any]) -> Any:
+    is_package = PROJECT.joinpath(*name.split(".")).is_dir()
+    main = importlib.import_module(f"{name}.__main__" if is_package else name).main
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(main)
-    return typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    rows = [
+        (_flag(each), _default(each), _meaning(each))
+        for each in command.params
+        if each.name != "help"
+    ]
+    flags = table(("flag", "default", "meaning"), rows)
+    return f"## python -m {name}\n\n{_described(command.help or '')}\n\n{flags}\n"
 
 
 def _described(text: str) -> str:
@@ -69,10 +63,6 @@ def _described(text: str) -> str:
     lines = [line.strip() for line in examples.strip().splitlines()]
     shown = "\n".join(["```", *lines, "```"])
     return "\n\n".join([*paragraphs, shown] if lines else paragraphs)
-
-
-def _row(parameter: Any) -> tuple[str, str, str]:
-    return _flag(parameter), _default(parameter), _meaning(parameter)
 
 
 def _flag(parameter: Any) -> str:
@@ -98,10 +88,8 @@ def _default(parameter: Any) -> str:
 def _meaning(parameter: Any) -> str:
     sentences = [parameter.help or ""]
     low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
-    if low is not None and high is not None:
-        sentences.append(f"From {low:,} to {high:,}.")
-    elif low is not None:
-        sentences.append(f"At least {low:,}.")
+    if low is not None:
+        sentences.append(f"At least {low:,}." if high is None else f"From {low:,} to {high:,}.")
     if variable := VARIABLES.get(parameter.opts[0]):
         assert variable in sentences[0], f"the help of {parameter.opts[0]} names its variable"
     return " ".join(filter(None, sentences))

@@ -29,27 +29,15 @@ class Clone:
             "PATH": f"{path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a line of shell; what it exports holds for the lines after it."""
-        if found := re.fullmatch(r"export (\w+)=(\S*)", command):
+    def run(self, line: str, program: str = "bash") -> subprocess.CompletedProcess[str]:
+        """Runs a line of shell, or of Python; what it exports holds for the lines after it."""
+        if found := re.fullmatch(r"export (\w+)=(\S*)", line):
             self.variables[found[1]] = found[2]
         return subprocess.run(
-            ["bash", "-c", command],
+            [shutil.which(program, path=self.variables["PATH"]) or program, "-c", line],
             cwd=self.path,
             env=self.variables,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TOO_LONG_S,
-        )
-
-    def python(self, code: str) -> subprocess.CompletedProcess[str]:
-        """Runs Python."""
-        return subprocess.run(
-            [str(self.path / ".venv" / "bin" / "python"), "-c", code],
-            cwd=self.path,
-            env=self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -62,34 +50,26 @@ class Clone:
         return Clone(path, Path(self.variables["XDG_CACHE_HOME"]))
 
 
-def clone_into(path: Path, cache_home: Path) -> Clone:
-    """Copies the files that git knows, new ones that it does not ignore included."""
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory, small_cache_home: Path) -> Clone:
+    """A clone in which nothing has been done yet: the files that git knows or does not ignore."""
     listed = ["git", "-C", str(PROJECT), "ls-files", "-z", "--cached", "--others"]
     done = subprocess.run([*listed, "--exclude-standard"], capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip("the project is not a git checkout")
+    path = tmp_path_factory.mktemp("fresh")
     for name in filter(None, done.stdout.split("\0")):
         source, target = PROJECT / name, path / name
         if source.is_file() and not name.startswith(".venv"):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    _link_environment(path / ".venv")
-    return Clone(path, cache_home)
-
-
-def _link_environment(venv: Path) -> None:
-    """An environment that make takes for finished: nothing is installed into the real one."""
+    venv = path / ".venv"  # make takes it for finished: nothing is installed into the real one
     venv.mkdir()
     for entry in Path(sys.prefix).iterdir():
         if entry.name != ".installed":
             (venv / entry.name).symlink_to(entry)
     (venv / ".installed").touch()
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory, small_cache_home: Path) -> Clone:
-    """A clone in which nothing has been done yet."""
-    return clone_into(tmp_path_factory.mktemp("fresh"), small_cache_home)
+    return Clone(path, small_cache_home)
 
 
 @pytest.fixture(scope="session")
@@ -108,9 +88,4 @@ def confirmed(fresh: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def clone_for(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Clone]:
     """Makes a clone for a page, in the state that the page starts from."""
-
-    def make(state: str) -> Clone:
-        origin: Clone = request.getfixturevalue(state)
-        return origin.copy(tmp_path / "clone")
-
-    return make
+    return lambda state: request.getfixturevalue(state).copy(tmp_path / "clone")

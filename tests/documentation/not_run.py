@@ -1,62 +1,58 @@
 """The commands of the documentation that no test runs as they stand, each with the reason."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class NotRun:
-    """Commands that are not run.
-
-    Attributes:
-        pattern: a regular expression that matches the whole command.
-        reason: why not.
-        instead: the file of the tests that run what they do; empty where there is none.
-    """
+class NotRun(NamedTuple):
+    """Commands that match a whole pattern, why they are not run, and the tests that do the same."""
 
     pattern: str
     reason: str
     instead: str = ""
 
 
-SERVERS = r"(export (DEEPREC_STORAGE|MLFLOW_TRACKING_URI)=\S+:.*)"
+POSTGRES, TRACKING = "tests/faults/test_postgres.py", "tests/faults/test_tracking.py"
+SERVING, REPRODUCTION = "tests/flows/test_serving.py", "tests/flows/test_reproduction.py"
 
-NOT_RUN: Sequence[NotRun] = (
-    NotRun(
-        r"(FAULTS_TIMES=\d+ )?make (test|faults|bench|lint)",
-        "it would run this test, or for an hour; CI runs it",
-        "",
-    ),
-    NotRun(r"make lock", "resolves all packages at an index", ""),
-    NotRun(r"make setup", "installs packages from an index; every make target depends on it", ""),
-    NotRun(r"make ui", "serves until it is stopped", "tests/faults/servers.py"),
-    NotRun(r"make serve", "serves until it is stopped", "tests/flows/test_serving.py"),
-    NotRun(r"curl http://127\.0\.0\.1:5001/.*", "needs make serve", "tests/flows/test_serving.py"),
-    NotRun(r"(\S*python -m )?pip install .*", "installs packages from an index", ""),
-    NotRun(r"git clone .*", "needs a network", ""),
-    NotRun(r"cd \S+", "follows git clone", ""),
-    NotRun(SERVERS, "servers that are not there", "tests/faults/test_postgres.py"),
-    NotRun(
-        r"(exec )?python -m search\.run --study tutorial --trials 200 --workers 4",
-        "needs the servers named above it",
-        "tests/faults/test_postgres.py",
-    ),
-    NotRun(r"#SBATCH .*", "needs Slurm", "tests/faults/test_postgres.py"),
-    NotRun(r"for host in .*ssh .*", "needs other machines", "tests/faults/test_postgres.py"),
-    NotRun(
-        r"python -m search\.sync .*--tracking-uri http://.*",
-        "needs a server on that port",
-        "tests/faults/test_tracking.py",
-    ),
-    NotRun(
-        r"(\S*/)?python -m search\.reproduce ([0-9a-f]{32}|RUN_ID)",
-        "the run's id differs in every MLflow",
-        "tests/flows/test_reproduction.py",
-    ),
-    NotRun(r"(\S*/)?python -m search\.report .*--open.*", "opens a browser", ""),
-    NotRun(r"(FAULTS_TIMES=\d+ )?(\S*/)?pytest .*", "tests do not run tests", ""),
-    NotRun(r"\S*ruff .*|\S*mypy", "CI runs them", ""),
+NOT_RUN = tuple(
+    NotRun(*each)
+    for each in (
+        (r"(FAULTS_TIMES=\d+ )?make (test|faults|bench|lint)", "it would run this test; CI does"),
+        (r"make lock", "resolves all packages at an index"),
+        (r"make setup", "installs packages from an index; every make target depends on it"),
+        (r"make ui", "serves until it is stopped", "tests/faults/servers.py"),
+        (r"make serve", "serves until it is stopped", SERVING),
+        (r"curl http://127\.0\.0\.1:5001/.*", "needs make serve", SERVING),
+        (r"(\S*python -m )?pip install .*", "installs packages from an index"),
+        (r"git clone .*", "needs a network"),
+        (r"cd \S+", "follows git clone"),
+        (
+            r"(export (DEEPREC_STORAGE|MLFLOW_TRACKING_URI)=\S+:.*)",
+            "servers that are not there",
+            POSTGRES,
+        ),
+        (
+            r"(exec )?python -m search\.run --study tutorial --trials 200 --workers 4",
+            "needs the servers named above it",
+            POSTGRES,
+        ),
+        (r"#SBATCH .*", "needs Slurm", POSTGRES),
+        (r"for host in .*ssh .*", "needs other machines", POSTGRES),
+        (
+            r"python -m search\.sync .*--tracking-uri http://.*",
+            "needs a server on that port",
+            TRACKING,
+        ),
+        (
+            r"(\S*/)?python -m search\.reproduce ([0-9a-f]{32}|RUN_ID)",
+            "the run's id differs in every MLflow",
+            REPRODUCTION,
+        ),
+        (r"(\S*/)?python -m search\.report .*--open.*", "opens a browser"),
+        (r"(FAULTS_TIMES=\d+ )?(\S*/)?pytest .*", "tests do not run tests"),
+        (r"\S*ruff .*|\S*mypy", "CI runs them"),
+    )
 )
 
 

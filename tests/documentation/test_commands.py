@@ -5,9 +5,7 @@ reason in :mod:`tests.documentation.not_run`.
 """
 
 import re
-import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -18,31 +16,23 @@ from tests.documentation.not_run import reason_not_to_run
 
 pytestmark = pytest.mark.data
 
-STARTS_FROM: Mapping[str, str] = {
-    "docs/how-to/confirm.md": "confirmed",
-    "docs/how-to/read-the-report.md": "confirmed",
-    "docs/how-to/use-the-model.md": "confirmed",
-    "docs/reference/commands.md": "confirmed",
-}
-"""What has been done where a page begins, if anything: it says so itself in its first lines."""
-
-SLOW = (
-    "README.md",
+CONFIRMED = (
     "docs/how-to/confirm.md",
-    "docs/how-to/gpu.md",
     "docs/how-to/read-the-report.md",
-    "docs/how-to/resume.md",
     "docs/how-to/use-the-model.md",
     "docs/reference/commands.md",
 )
+"""Pages that begin where a study has been confirmed: they say so in their first lines."""
+
+SLOW = (*CONFIRMED, "README.md", "docs/how-to/gpu.md", "docs/how-to/resume.md")
 """Pages whose commands take long, as they search or confirm whole studies, or search often."""
 
 
-def is_run(block: Block) -> bool:
-    """Whether there is anything to do for a block."""
+def commands_of(block: Block) -> list[tuple[str, str]]:
+    """What is to be run of a block, each with its program."""
     if block.kind == "shell":
-        return any(reason_not_to_run(command) is None for command in block.commands)
-    return block.kind == "python"
+        return [(line, "bash") for line in block.commands if reason_not_to_run(line) is None]
+    return [(block.text, "python")] if block.kind == "python" else []
 
 
 def cases() -> list[object]:
@@ -50,7 +40,7 @@ def cases() -> list[object]:
     names = [
         path.relative_to(PROJECT).as_posix()
         for path in pages()
-        if any(map(is_run, blocks_of(path)))
+        if any(map(commands_of, blocks_of(path)))
     ]
     return [
         pytest.param(name, marks=pytest.mark.slow if name in SLOW else (), id=name)
@@ -60,30 +50,23 @@ def cases() -> list[object]:
 
 @pytest.mark.parametrize("page", cases())
 def test_commands_of_a_page_run(page: str, clone_for: Callable[[str], Clone]) -> None:
-    clone = clone_for(STARTS_FROM.get(page, "fresh"))
+    clone = clone_for("confirmed" if page in CONFIRMED else "fresh")
     for block in blocks_of(PROJECT / page):
-        if block.kind == "shell":
-            for command in block.commands:
-                if reason_not_to_run(command) is None:
-                    succeeds(block, command, clone.run(command))
-        elif block.kind == "python":
-            succeeds(block, block.text, clone.python(with_towers_that_exist(clone, block.text)))
-        elif block.file is not None:
+        if block.file is not None:
             (clone.path / block.file).write_text(block.text, encoding="utf-8")
-
-
-def succeeds(block: Block, what: str, done: subprocess.CompletedProcess[str]) -> None:
-    """Checks the exit code, and that no error was only printed."""
-    where = f"{block.page}:{block.line}: {what}\n{done.stdout}"
-    assert done.returncode == 0, where
-    assert "Traceback" not in done.stdout, where
+        for line, program in commands_of(block):
+            code = with_towers_that_exist(clone, line) if program == "python" else line
+            done = clone.run(code, program)
+            where = f"{page}:{block.line}: {line}\n{done.stdout}"
+            assert done.returncode == 0, where
+            assert "Traceback" not in done.stdout, where
 
 
 def with_towers_that_exist(clone: Clone, code: str) -> str:
     """The number of the best trial depends on the data: here is another one than on all of it."""
 
     def existing(found: re.Match[str]) -> str:
-        folders: list[Path] = sorted(clone.path.glob(f"{found[1]}/trial-*"))
+        folders = sorted(clone.path.glob(f"{found[1]}/trial-*"))
         assert folders, f"no towers in {found[1]}"
         return folders[-1].relative_to(clone.path).as_posix()
 

@@ -1,8 +1,11 @@
-"""Real commands on real data in a real terminal of 80x24."""
+"""Real commands on few real data in a real terminal of 80x24."""
+
+from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import dataset as dataset  # the data is fetched before
+from tests.data.conftest import dataset as dataset  # the small data is cut from it
+from tests.faults.conftest import small_cache_home as small_cache_home
 from tests.flows.conftest import Folder
 from tests.flows.conftest import folder as folder  # a study to be searched
 from tests.terminal.tmux import Tmux
@@ -10,6 +13,24 @@ from tests.terminal.tmux import Tmux
 pytestmark = [pytest.mark.terminal, pytest.mark.data]
 
 COLUMNS, ROWS = 80, 24
+EPOCHS = 30
+"""So that trials last long enough to be looked at; one in three is validated, which takes long."""
+
+
+@pytest.fixture
+def small(folder: Folder, small_cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A study of trials with few rows and many epochs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_cache_home))
+    text = folder.study_file.read_text(encoding="utf-8").replace("epochs = 4", f"epochs = {EPOCHS}")
+    for given, instead in (
+        ("validate_every = 1", "validate_every = 3"),
+        ("warmup_epochs = 1", "warmup_epochs = 3"),
+        ("high = 2 }", "high = 1 }"),
+    ):
+        assert given in text
+        text = text.replace(given, instead)
+    folder.study_file.write_text(text, encoding="utf-8")
+    return folder
 
 
 def start(tmux: Tmux, folder: Folder, module: str, *arguments: str) -> None:
@@ -18,25 +39,24 @@ def start(tmux: Tmux, folder: Folder, module: str, *arguments: str) -> None:
     tmux.start(command, COLUMNS, ROWS, folder=folder.path, PYTHONPATH=path)
 
 
-def make_long(folder: Folder) -> None:
-    """Trials that last long enough to be looked at."""
-    text = folder.study_file.read_text(encoding="utf-8")
-    folder.study_file.write_text(text.replace("epochs = 4", "epochs = 60"), encoding="utf-8")
+def is_measured(lines: list[str]) -> bool:
+    """Whether a trial shows its first accuracies."""
+    return any(f"/{EPOCHS}  0." in line for line in lines)
 
 
 def has_ended(lines: list[str]) -> bool:
     return any(line.startswith("[exit code ") for line in lines)
 
 
-def test_a_search_is_shown_from_its_first_moment_to_its_end(tmux: Tmux, folder: Folder) -> None:
-    make_long(folder)
-    start(tmux, folder, "search.run", "--trials", "3", "--workers", "2")
+def test_a_search_and_its_confirmation_are_shown_from_start_to_end(
+    tmux: Tmux, small: Folder
+) -> None:
+    start(tmux, small, "search.run", "--trials", "2", "--workers", "2")
     tmux.wait_for(lambda lines: any("loading" in line for line in lines))
-    shown = tmux.wait_for(lambda lines: any("/60  0." in line for line in lines))
-    assert sum(" of 3 trials" in line for line in shown) == 1
-    [header] = [number for number, line in enumerate(shown) if line.startswith("running  layers")]
-    workers = shown[header + 1 : header + 3]
-    assert all(line.split()[0] in ("0", "1", "2", "-") for line in workers)
+    shown = tmux.wait_for(is_measured)
+    assert sum(" of 2 trials" in line for line in shown) == 1
+    [header] = [n for n, line in enumerate(shown) if line.startswith("running  layers")]
+    assert all(line.split()[0] in ("0", "1", "-") for line in shown[header + 1 : header + 3])
     assert shown[-3:] == [
         "study   studies/tiny.db",
         "towers  studies/tiny/",
@@ -45,29 +65,24 @@ def test_a_search_is_shown_from_its_first_moment_to_its_end(tmux: Tmux, folder: 
     end = tmux.wait_for(has_ended)
     assert end[-1] == "[exit code 0]"
     assert any(line.startswith("trial ") and "layers" in line for line in end), "it fits"
-    assert not any(" of 3 trials" in line for line in end), "the view is gone"
+    assert not any(" of 2 trials" in line for line in end), "the view is erased"
     assert max(map(len, end)) <= COLUMNS
+    with Tmux() as later:
+        start(later, small, "search.retrain", "--top", "1", "--seeds", "1")
+        shown = later.wait_for(lambda lines: any("train loss 0." in line for line in lines))
+        assert sum(" of 3 trainings" in line for line in shown) == 1
+        assert any(line.startswith("contender") for line in shown)
+        end = later.wait_for(has_ended)
+        assert end[-1] == "[exit code 0]"
+        assert not any(" of 3 trainings" in line for line in end)
 
 
-def test_ctrl_c_stops_it_tidily_and_the_view_is_gone(tmux: Tmux, folder: Folder) -> None:
-    make_long(folder)
-    start(tmux, folder, "search.run", "--trials", "3")
-    tmux.wait_for(lambda lines: any("/60  0." in line for line in lines))
+def test_ctrl_c_stops_it_tidily_and_the_view_is_erased(tmux: Tmux, small: Folder) -> None:
+    start(tmux, small, "search.run", "--trials", "3")
+    tmux.wait_for(is_measured)
     tmux.press("C-c")
     end = tmux.wait_for(has_ended)
     assert end[-1] == "[exit code 130]"
     assert "stopping after this epoch; press Ctrl-C again to stop at once" in end
     assert not any(line.startswith("running  layers") for line in end)
-    assert folder.trials[-1].state == "interrupted"
-
-
-def test_a_confirmation_is_shown_as_it_goes_on(tmux: Tmux, folder: Folder) -> None:
-    make_long(folder)
-    assert folder.search("--trials", "1").returncode == 0
-    start(tmux, folder, "search.retrain", "--top", "1", "--seeds", "2")
-    shown = tmux.wait_for(lambda lines: any("train loss 0." in line for line in lines))
-    assert sum(" of 6 trainings" in line for line in shown) == 1
-    assert any(line.startswith("contender") for line in shown)
-    end = tmux.wait_for(has_ended)
-    assert end[-1] == "[exit code 0]"
-    assert not any(" of 6 trainings" in line for line in end)
+    assert small.trials[-1].state == "interrupted"

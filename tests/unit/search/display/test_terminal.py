@@ -99,14 +99,19 @@ def test_a_screen_that_was_not_entered_prints_plain_lines(
 
 
 def test_in_a_terminal_a_spinner_says_what_is_done_and_stray_lines_stay_whole() -> None:
-    code, received = in_terminal("screen.show('result')")
+    code, received = in_terminal(
+        "for n in range(50): os.write(2, b'late %d\\n' % n)\n"
+        "screen.show('result')\nscreen.print('[red]red')"
+    )
     assert code == 0
     assert " thinking" in received
+    assert "\x1b[31m" in received
     lines = final_lines(received)
-    for line in ("stray one", "stray two", "announced", "warning: mind [this]", "result", "after"):
-        assert line in lines
-    assert lines.index("announced") < lines.index("warning: mind [this]") < lines.index("result")
-    assert lines[-1] == "after"
+    assert {"stray one", "stray two"} < set(lines)
+    told = ("announced", "warning: mind [this]", "result", "red", "after")
+    assert [line for line in lines if line in told] == list(told)
+    assert [line for line in lines if "late" in line] == [f"late {n}" for n in range(50)]
+    assert not received.rpartition("\x1b[?25h")[2].count("announced"), "drawn after its end"
 
 
 @pytest.mark.parametrize(
@@ -126,13 +131,6 @@ def test_however_it_ends_the_cursor_comes_back(then: str, expected: int) -> None
     assert -1 < hidden < shown
 
 
-def test_lines_that_come_while_it_ends_stay_whole() -> None:
-    _, received = in_terminal("for n in range(50): os.write(2, b'late %d\\n' % n)")
-    lines = final_lines(received)
-    assert [line for line in lines if "late" in line] == [f"late {n}" for n in range(50)]
-    assert not received.rpartition("\x1b[?25h")[2].count("announced"), "drawn after its end"
-
-
 def test_an_error_is_read_below_the_lines() -> None:
     _, received = in_terminal("os.write(2, b'last words'); 1 / 0")
     lines = final_lines(received)
@@ -144,12 +142,6 @@ def test_a_crash_of_native_code_shows_where() -> None:
     code, received = in_terminal("os.abort()")
     assert code == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in received
-
-
-def test_without_colors_there_are_none() -> None:
-    _, received = in_terminal("screen.print('[red]red')", NO_COLOR="1")
-    assert "\x1b[3" not in received
-    assert "\x1b[31m" in in_terminal("screen.print('[red]red')", NO_COLOR="")[1]
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
@@ -165,11 +157,13 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     ]
 
 
-def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
-    _, received = in_terminal("screen.show('caf\\xe9')", PYTHONIOENCODING="ascii")
+def test_a_terminal_that_knows_ascii_and_no_colors_gets_nothing_else() -> None:
+    then = "screen.show('caf\\xe9'); screen.print('[red]red')"
+    _, received = in_terminal(then, PYTHONIOENCODING="ascii", NO_COLOR="1")
     assert received.isascii()
     assert "thinking" in received
     assert "caf?" in received
+    assert "\x1b[3" not in received
 
 
 class Paper:
