@@ -89,7 +89,7 @@ def test_table_verdict_cautions_and_commands_follow_each_other_and_can_be_copied
     lines = summary([trial(0, value=0.339)], width=40, cautions=["mind [this]", "that", "3", "4"])
     starts = [
         "trial",
-        "popularity",
+        "popul",
         "1 trial:",
         "It is better than every",
         "careful: mind [this]",
