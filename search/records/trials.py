@@ -1,8 +1,7 @@
 """A trial in words: its parameters, and how it ended."""
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -96,20 +95,13 @@ class TrialRecord:
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The complete trials, the highest value first, of equals the earliest."""
-    return sorted(_complete(trials), key=_place)
+    complete = (each for each in trials if each.state == "complete" and each.value is not None)
+    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 
 def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The complete trial with the highest value (the earliest of equals), or None."""
-    return min(_complete(trials), key=_place, default=None)
-
-
-def _complete(trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
-    return (trial for trial in trials if trial.state == "complete" and trial.value is not None)
-
-
-def _place(trial: TrialRecord) -> tuple[float, int]:
-    return -(trial.value or 0.0), trial.number
+    """The first of them, or None."""
+    return next(iter(ranked(trials)), None)
 
 
 def depth_of(layer_sizes: str) -> int:
@@ -131,15 +123,8 @@ def best_by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, TrialRecord]:
     A complete trial beats a pruned one; the earlier trial wins among equals.
     """
     valued = [trial for trial in trials if trial.is_finished and trial.value is not None]
-    return {
-        depth: max(sorted(alike, key=lambda trial: trial.number), key=_rank)
-        for depth, alike in by_depth(valued).items()
-        if depth
-    }
-
-
-def _rank(trial: TrialRecord) -> tuple[bool, float]:
-    return trial.state == "complete", -math.inf if trial.value is None else trial.value
+    valued.sort(key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
+    return {depth: alike[0] for depth, alike in by_depth(valued).items() if depth}
 
 
 SEEN_KEPT, SEEN_REMOVED = "seen movies ranked too", "seen movies left out"
@@ -153,7 +138,6 @@ METRICS = {
 }
 """What tables show of any model, in their order: metrics by name, with their words."""
 
-_OF_LAYERS = ("depth", "output_width")
 _IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
 
@@ -205,7 +189,7 @@ def _without_layers(trial: TrialRecord) -> Mapping[str, float]:
     return {
         name: value
         for name, value in trial.parameters.items()
-        if name not in _OF_LAYERS and not name.startswith("hidden_width")
+        if name not in ("depth", "output_width") and not name.startswith("hidden_width")
     }
 
 

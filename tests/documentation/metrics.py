@@ -16,7 +16,7 @@ from search.analysis.promotion import Confirmed
 from search.config.dimensions import DIMENSIONS, PowersOfTwo
 from search.config.space import Configuration, parameters_of, readable
 from search.confirmation.comparison import Confirmation
-from search.confirmation.contenders import Contender, tutorial_contender
+from search.confirmation.contenders import tutorial_contender
 from search.execution.objective import derived_parameters
 from search.execution.runtime import LIBRARIES
 from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
@@ -224,22 +224,37 @@ def _general(name: str) -> str:
 
 def sample_runs() -> Mapping[str, RunContent]:
     """A run of every kind in which everything is set, by kind."""
-    trials = [_trial(), replace(_trial(), number=1, state="failed", out_of_memory=True)]
-    pruned = replace(_trial(), state="pruned", pruned_at_epoch=5)
-    contents = [trial_content(trial, CONTEXT, "parent") for trial in (*trials, pruned)]
-    merged = replace(
-        contents[0],
-        tags={name: text for each in contents for name, text in each.tags.items()}
-        | {TOWERS: TOWERS_FOLDER, RANK: ranks_of(trials)[0]},
+    trial = _trial()
+    trials = [trial, replace(trial, number=1, state="failed", out_of_memory=True)]
+    pruned = replace(trial, state="pruned", pruned_at_epoch=5)
+    contents = [trial_content(each, CONTEXT, "parent") for each in (*trials, pruned)]
+    tags = {name: text for each in contents for name, text in each.tags.items()}
+    towers = {TOWERS: TOWERS_FOLDER}
+    reference = ReferenceRecord(
+        name=REFERENCES[0],
+        parameters={"damping": 5.0, "penalty": 100.0},
+        metrics={**_ranking("val"), **_ranking("test")},
+        measured_ms=1,
     )
-    retrained = retrain_content(_retrained(), CONTEXT)
-    retrained = replace(retrained, tags={**retrained.tags, TOWERS: TOWERS_FOLDER})
+    again = RetrainRecord(
+        trial=0,
+        parameters=trial.parameters,
+        derived={name: trial.derived[name] for name in ("layer_sizes", "parameter_count")},
+        epochs=5,
+        seed=7,
+        curve=(CurvePoint(epoch=1, timestamp_ms=1, metrics={"train_loss": 0.1}),),
+        metrics=_ranking("test"),
+        started_ms=1,
+        ended_ms=2,
+        computed_on=trial.computed_on,
+    )
+    retrained = retrain_content(again, CONTEXT)
     return {
         "study": study_content(CONTEXT, trials, state="complete", best_run_id="best"),
-        "trial": merged,
-        "reference": reference_content(_reference(), CONTEXT),
-        "retrain": retrained,
-        "confirmation": confirmation_content(_confirmed(), CONTEXT),
+        "trial": replace(contents[0], tags={**tags, **towers, RANK: ranks_of(trials)[0]}),
+        "reference": reference_content(reference, CONTEXT),
+        "retrain": replace(retrained, tags={**retrained.tags, **towers}),
+        "confirmation": confirmation_content(_confirmed(trial, again), CONTEXT),
     }
 
 
@@ -247,15 +262,11 @@ def _ranking(split: str) -> dict[str, float]:
     return RankingMetrics(**{each.name: 0.5 for each in fields(RankingMetrics)}).named(split)
 
 
-def _configuration() -> Configuration:
-    return Configuration(
+def _trial() -> TrialRecord:
+    configuration = Configuration(
         layer_sizes=(64, 32),
         values={each.name: 32 if each.kind is PowersOfTwo else 0.1 for each in DIMENSIONS},
     )
-
-
-def _trial() -> TrialRecord:
-    configuration = _configuration()
     metrics = {"train_loss": 0.1, **Evaluation(loss=0.1, top_100_accuracy=0.5).named("val")}
     return TrialRecord(
         number=0,
@@ -275,41 +286,11 @@ def _trial() -> TrialRecord:
     )
 
 
-def _reference() -> ReferenceRecord:
-    return ReferenceRecord(
-        name=REFERENCES[0],
-        parameters={"damping": 5.0, "penalty": 100.0},
-        metrics={**_ranking("val"), **_ranking("test")},
-        measured_ms=1,
-    )
-
-
-def _retrained() -> RetrainRecord:
-    trial = _trial()
-    return RetrainRecord(
-        trial=0,
-        parameters=trial.parameters,
-        derived={name: trial.derived[name] for name in ("layer_sizes", "parameter_count")},
-        epochs=5,
-        seed=7,
-        curve=(CurvePoint(epoch=1, timestamp_ms=1, metrics={"train_loss": 0.1}),),
-        metrics=_ranking("test"),
-        started_ms=1,
-        ended_ms=2,
-        computed_on=trial.computed_on,
-    )
-
-
-def _confirmed() -> ConfirmationRecord:
-    tutorial = tutorial_contender()
-    winner = Contender(
-        key="trial-0000", name="trial 0", model=tutorial.model, training=tutorial.training,
-        trial=_trial(),
-    )  # fmt: skip
-    sample = Sample((0.4, 0.5))
+def _confirmed(trial: TrialRecord, again: RetrainRecord) -> ConfirmationRecord:
+    tutorial, sample = tutorial_contender(), Sample((0.4, 0.5))
     confirmation = Confirmation(
-        validated=((winner, sample), (tutorial, sample)),
-        tested=((_retrained(), None), (_retrained(), None)),
+        validated=((replace(tutorial, key="trial", trial=trial), sample), (tutorial, sample)),
+        tested=((again, None), (again, None)),
         references={name: _ranking("test") for name in REFERENCES},
     )
     return ConfirmationRecord(
@@ -318,7 +299,5 @@ def _confirmed() -> ConfirmationRecord:
 
 
 def _version_tags() -> Mapping[str, str]:
-    worth = Confirmed(
-        mean=0.5, deviation=0.1, seeds=5, data_fingerprint="0123456789abcdef", split="random"
-    )
+    worth = Confirmed(mean=0.5, deviation=0.1, seeds=5, data_fingerprint="01ab", split="random")
     return {**tags_of(worth), PROMOTED: "", NOT_PROMOTED: ""}

@@ -1,8 +1,22 @@
-"""Trial records: what counts, and which is the best."""
+"""Trial records: what counts, which is the best, and a trial and a metric in words."""
 
 import pytest
 
-from search.records.trials import TrialState, best_of
+from search.records.results import RetrainRecord
+from search.records.trials import (
+    TrialRecord,
+    TrialState,
+    best_by_depth,
+    best_of,
+    by_depth,
+    configuration_words,
+    depth_of,
+    further_words,
+    metric_words,
+    parameter_words,
+    rate_text,
+    trial_line,
+)
 from tests.unit.search.sample_records import trial
 
 
@@ -13,40 +27,139 @@ from tests.unit.search.sample_records import trial
         ("running", False),
         ("complete", True),
         ("pruned", True),
+        ("diverged", True),
         ("failed", False),
         ("interrupted", False),
     ],
 )
-def test_only_complete_and_pruned_trials_count_towards_the_budget(
+def test_only_trials_with_a_result_count_towards_the_budget(
     state: TrialState, counts: bool
 ) -> None:
     assert trial(state=state).is_finished is counts
 
 
-def test_the_best_is_the_complete_trial_with_the_highest_value() -> None:
-    trials = [trial(0, value=0.2), trial(1, value=0.3), trial(2, value=0.1)]
-    best = best_of(trials)
-    assert best is not None
-    assert best.number == 1
+@pytest.mark.parametrize(
+    ("trials", "best"),
+    [
+        ([trial(0, value=0.2), trial(1, value=0.3), trial(2, value=0.1)], 1),
+        ([trial(2, value=0.3), trial(1, value=0.3), trial(3, value=0.3)], 1),
+        ([trial(4, value=0.0)], 4),
+        (
+            [trial(0, "pruned", value=0.9), trial(1, "failed", value=0.9), trial(2, value=None)],
+            None,
+        ),
+        ([], None),
+    ],
+)
+def test_the_best_is_the_earliest_complete_trial_of_the_highest_value(
+    trials: list[TrialRecord], best: int | None
+) -> None:
+    found = best_of(trials)
+    assert (found.number if found else None) == best
 
 
-def test_among_equals_the_earliest_is_the_best_whatever_the_order() -> None:
-    trials = [trial(2, value=0.3), trial(1, value=0.3), trial(3, value=0.3)]
-    best = best_of(trials)
-    assert best is not None
-    assert best.number == 1
+@pytest.mark.parametrize(("text", "depth"), [("", 0), ("(32,)", 1), ("(256, 256, 256, 32)", 4)])
+def test_a_depth_is_the_number_of_widths_and_none_while_they_are_unknown(
+    text: str, depth: int
+) -> None:
+    record = trial(derived={"layer_sizes": text} if text else {})
+    again = RetrainRecord(
+        trial=0, parameters={}, derived=record.derived, epochs=1, seed=0, metrics={},
+        started_ms=0, ended_ms=1,
+    )  # fmt: skip
+    assert record.layer_sizes == again.layer_sizes == text
+    assert depth_of(record.layer_sizes) == depth
 
 
-def test_an_accuracy_of_zero_is_an_accuracy() -> None:
-    assert best_of([trial(4, value=0.0)]) == trial(4, value=0.0)
+def test_trials_are_sorted_shallow_to_deep_and_each_depth_has_its_best() -> None:
+    trials = [
+        trial(0, layers=(64, 32), top=0.30),
+        trial(1, layers=(32,), top=0.20),
+        trial(6, layers=(16, 16), top=0.31),
+        trial(2, layers=(128, 32), top=0.31),
+        trial(3, "pruned", layers=(256, 32), top=0.40),
+        trial(4, "pruned", layers=(64, 64, 32), top=0.10),
+        trial(5, "failed", layers=(16, 16, 16, 16)),
+    ]
+    numbers = {depth: [each.number for each in alike] for depth, alike in by_depth(trials).items()}
+    assert list(numbers.items()) == [(1, [1]), (2, [0, 6, 2, 3]), (3, [4]), (4, [5])]
+    # A complete trial comes before a pruned one, the earlier before its equal.
+    best = {depth: each.number for depth, each in best_by_depth(trials).items()}
+    assert list(best.items()) == [(1, 1), (2, 2), (3, 4)]
 
 
-def test_pruned_failed_and_valueless_trials_are_never_the_best() -> None:
-    others = [trial(0, "pruned", value=0.9), trial(1, "failed", value=0.9), trial(2, value=None)]
-    assert best_of(others) is None
-    assert best_of([]) is None
+PARAMETERS = {
+    "depth": 3,
+    "output_width": 32,
+    "hidden_width_1": 64,
+    "hidden_width_2": 2048,
+    "embedding_dimension": 32,
+    "learning_rate": 0.123456,
+}
+RANKING = {"normalize": True, "temperature": 0.051234, "rating_power": 2.0}
 
 
-def test_layer_sizes_are_empty_while_unknown() -> None:
-    assert trial(layers=(64, 32)).layer_sizes == "(64, 32)"
-    assert trial(derived={}).layer_sizes == ""
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({}, ""),
+        (
+            PARAMETERS,
+            "hidden widths 2048, 64, output width 32, embedding dimension 32, learning rate 0.123",
+        ),
+        (
+            {"depth": 2, "hidden_width_1": 64} | RANKING,
+            "hidden width 64, normalize true, temperature 0.0512, rating power 2",
+        ),
+    ],
+)
+def test_parameters_in_full(parameters: dict[str, float], words: str) -> None:
+    assert parameter_words(parameters) == words
+
+
+def test_what_is_not_known_is_left_out_of_a_configuration() -> None:
+    assert configuration_words(trial(0, parameters={}, derived={})) == ""
+    assert configuration_words(trial(0, parameters=PARAMETERS)) == (
+        "layers (64, 32), embedding dimension 32, learning rate 0.123"
+    )
+
+
+def test_parameters_without_a_column_are_listed() -> None:
+    assert further_words(trial(0, parameters=PARAMETERS)) == ""
+    assert further_words(trial(0, parameters=PARAMETERS | RANKING)) == parameter_words(RANKING)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("test_top_100_accuracy_unseen", "test: top-100 accuracy, seen movies left out"),
+        ("val_recall_at_10", "validation: recall@10"),
+        ("val_coverage_at_10", "validation: coverage at 10"),
+        ("train_loss", "train: loss"),
+    ],
+)
+def test_a_metric_in_words(name: str, words: str) -> None:
+    assert metric_words(name) == words
+
+
+def test_a_trial_that_was_interrupted_says_why() -> None:
+    reason = "interrupted from the keyboard"
+    assert trial_line(trial(5, "interrupted", reason=reason)).startswith(
+        f"trial 5 interrupted: {reason}"
+    )
+    assert "trial 5 failed: no reason recorded" in trial_line(trial(5, "failed", reason=None))
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (None, ""),
+        (0.05, "0.05"),
+        (0.00512345, "0.00512"),
+        (0.000123456, "0.00012"),
+        (0.0000123456, "1.2e-05"),
+        (1.0, "1"),
+    ],
+)
+def test_a_rate_is_short(rate: float | None, text: str) -> None:
+    assert rate_text(rate) == text
