@@ -33,12 +33,8 @@ def cautions(
 ) -> list[str]:
     """Everything to be careful about, a sentence each, what matters most first.
 
-    Args:
-        trials: all of the study.
-        spec: the study file.
-        spread: how much one configuration's validation accuracy differs over seeds, from a
-            confirmation; None where there was none.
-        leader: the trial that is best over several seeds; None before a confirmation.
+    A confirmation gives the spread, how much one configuration's validation accuracy differs over
+    seeds, and the leader, the trial that is best over them.
     """
     return [
         *many_failures(trials),

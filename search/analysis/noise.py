@@ -20,24 +20,14 @@ CONFIDENCE = 0.95
 
 
 class Spread(NamedTuple):
-    """How uncertain a mean over seeds is.
-
-    Attributes:
-        deviation: the standard deviation over the seeds (of the sample); None for a single seed.
-        seeds: how many, at least 1.
-    """
+    """How uncertain a mean over seeds is; a single seed has no standard deviation."""
 
     deviation: float | None
     seeds: int
 
 
 class Deviation(NamedTuple):
-    """How much single trainings of one configuration differ over seeds.
-
-    Attributes:
-        deviation: the standard deviation.
-        freedom: degrees of freedom it was estimated with, above 0.
-    """
+    """How much single trainings of one configuration differ over seeds, and degrees of freedom."""
 
     deviation: float
     freedom: int
@@ -45,15 +35,13 @@ class Deviation(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """One number measured with several seeds.
-
-    Attributes:
-        values: one for each seed whose training held.
-        collapsed: how many trainings diverged, or ended no better than chance.
-    """
+    """One number measured with several seeds."""
 
     values: tuple[float, ...]
+    """One for each seed whose training held."""
+
     collapsed: int = 0
+    """How many trainings diverged, or ended no better than chance."""
 
     def __post_init__(self) -> None:
         if not self.values and not self.collapsed:
@@ -104,14 +92,9 @@ class Sample:
 
 
 def beats(one: Sample, other: Sample | float) -> bool | None:
-    """Whether the mean of one is higher by more than the noise.
+    """Whether the mean of one is higher by more than the noise; None where that is unknown.
 
-    Args:
-        one: measured with several seeds.
-        other: likewise, or a number that has no noise of seeds.
-
-    Returns:
-        None where single seeds leave the noise unknown.
+    A number for the other has no noise of seeds.
     """
     if isinstance(other, float):
         noise, difference = noise_of(one.spread), one.mean - other
@@ -124,10 +107,8 @@ def noise_of(*spreads: Spread) -> float | None:
     """What a mean, or the difference of two, must exceed to be more than noise.
 
     The larger of what Student's test says, which takes all to spread alike, as a single seed must
-    be taken to, and what Welch's says, which is too bold where one of them has two seeds.
-
-    Returns:
-        None where every mean has a single seed: then the noise is unknown.
+    be taken to, and what Welch's says, which is too bold where one of them has two seeds. None,
+    unknown, where every mean has a single seed.
     """
     freedoms = [0 if each.deviation is None else each.seeds - 1 for each in spreads]
     variances = [(each.deviation or 0.0) ** 2 for each in spreads]

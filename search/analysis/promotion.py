@@ -8,21 +8,14 @@ from search.analysis.noise import Sample, Spread, beats, noise_of
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """What a model was found to be worth on the test rows, over several seeds.
-
-    Attributes:
-        mean: of the test accuracy over the seeds.
-        deviation: the standard deviation over the seeds; None for a single seed.
-        seeds: how many trainings.
-        data_fingerprint: of the prepared data.
-        split: how the rows were divided: other test rows are another test.
-    """
+    """What a model was found to be worth on the test rows: its accuracy over several seeds."""
 
     mean: float
     deviation: float | None
     seeds: int
     data_fingerprint: str
     split: str
+    """How the rows were divided: other test rows are another test, as are other data."""
 
     @property
     def spread(self) -> Spread:
@@ -32,28 +25,22 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a confirmation found of a model, beside its test.
-
-    Attributes:
-        collapsed: trainings that diverged or ended no better than chance, of those for validation
-            and for the test.
-        trainings: how many there were.
-        chance: the test accuracy of a random order, in 0..1.
-        validation: validation accuracies, one a seed.
-        reference: the same of the study's reference configuration; None where the model is that
-            configuration.
-        reference_name: what people call it.
-        not_beaten: references that need no search and that the test does not beat by more than
-            the noise.
-    """
+    """What a confirmation found of a model, beside its test."""
 
     collapsed: int
     trainings: int
+    """Trainings for validation and for the test, and how many of them collapsed."""
+
     chance: float
+    """The test accuracy of a random order, in 0..1."""
+
     validation: Sample
     reference: Sample | None
+    """Validation accuracies; of the study's reference None where the model is that."""
+
     reference_name: str
     not_beaten: Sequence[str] = ()
+    """References that need no search and that the test does not beat by more than the noise."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +59,7 @@ def decide(
     It does where none of its trainings collapsed, and where it beats chance, the study's reference
     configuration and the champion, if there is one, each by more than the noise
     (:mod:`search.analysis.noise`). References that need no search do not decide; they are named.
-
-    Args:
-        new: the model in question.
-        evidence: what else is known of it.
-        champion: the present one; None where there is none.
-        choice: decided by the user, ``--promote`` or ``--no-promote``; None to compare.
+    What the user has chosen, ``--promote`` or ``--no-promote``, overrules it.
     """
     found = _refused(new, evidence) or _compare(new, champion)
     if evidence.not_beaten:

@@ -12,20 +12,15 @@ ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "in
 
 @dataclass(frozen=True, kw_only=True)
 class Leader:
-    """The trial that is best over several seeds, and what is newer than that.
-
-    Attributes:
-        number: of the trial.
-        sample: its validation accuracies, one a seed.
-        others: validation accuracies of the other trials that were confirmed, by their numbers,
-            the highest mean first.
-        newer: finished trials that ended after the last confirmation, and were not trained again.
-    """
+    """The trial that is best over several seeds, and its validation accuracies."""
 
     number: int
     sample: Sample
     others: Mapping[int, Sample] = field(default_factory=dict)
+    """The same of the other trials that were confirmed, the highest mean first."""
+
     newer: tuple[TrialRecord, ...] = ()
+    """Finished trials that ended after the last confirmation, and were not trained again."""
 
     @property
     def is_unstable(self) -> bool:

@@ -27,9 +27,7 @@ class Section(BaseModel):
 class Range(Section):
     """An interval ``[low, high]``, both ends included; ``low == high`` fixes the value."""
 
-    VALUE: ClassVar[type] = float
-    SUFFIX: ClassVar[str] = ""
-    IN_SPACE: ClassVar[str] = ""
+    TYPE: ClassVar[type] = float
     is_continuous: ClassVar[bool] = True
 
     low: float
@@ -43,44 +41,40 @@ class Range(Section):
             )
         return self
 
-    def contains(self, value: float) -> bool:
-        """Whether the value is one of them."""
-        return self.low <= value <= self.high
+    @property
+    def values(self) -> tuple[int, ...]:
+        """What a sampler's values stand for, ascending; empty where they stand for themselves."""
+        return ()
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        values = self.values or (self.low, self.high)
+        return values[0], values[-1]
 
     @property
     def is_open(self) -> bool:
         """Whether there is more than one value."""
         return self.ends[0] < self.ends[1]
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The lowest and the highest value."""
-        return self.low, self.high
+    def contains(self, value: float) -> bool:
+        """Whether the value is one of them."""
+        return value in self.values if self.values else self.low <= value <= self.high
 
     @property
     def rule(self) -> str:
         """What a value must do."""
-        return f"lie in {self.low} to {self.high}"
+        return f"be one of {self}" if self.values else f"lie in {self.low} to {self.high}"
 
     def __str__(self) -> str:
-        """Such as ``0.1 to 1``."""
-        return f"{self.low:g} to {self.high:g}"
-
-    @staticmethod
-    def encode(value: Any) -> Any:
-        """The value as a sampler has it."""
-        return value
-
-    @staticmethod
-    def decode(value: Any) -> Any:
-        """The value of what a sampler has."""
-        return value
+        """Such as ``0.1 to 1``, or ``16, 32``."""
+        return ", ".join(map(str, self.values)) or f"{self.low:g} to {self.high:g}"
 
 
 class WholeNumbers(Range):
     """The whole numbers of an interval."""
 
-    VALUE = int
+    TYPE = int
     is_continuous = False
 
     low: int
@@ -89,9 +83,6 @@ class WholeNumbers(Range):
 
 class PowersOfTwo(WholeNumbers):
     """The powers of two in an interval; a sampler has exponents, so that it sees their order."""
-
-    SUFFIX = EXPONENT_SUFFIX
-    IN_SPACE = ": the powers of two in the range"
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> Self:
@@ -114,46 +105,13 @@ class PowersOfTwo(WholeNumbers):
         lowest, highest = self.exponents
         return tuple(2**exponent for exponent in range(lowest, highest + 1))
 
-    def contains(self, value: float) -> bool:
-        """Whether the value is one of them."""
-        return value in self.values
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The lowest and the highest value."""
-        return self.values[0], self.values[-1]
-
-    @property
-    def rule(self) -> str:
-        """What a value must do."""
-        return f"be one of {self}"
-
-    def __str__(self) -> str:
-        """Such as ``16, 32``."""
-        return ", ".join(map(str, self.values))
-
-    @staticmethod
-    def encode(value: int) -> int:
-        """The exponent; ValueError where there is none."""
-        if value < 1 or value.bit_count() != 1:
-            raise ValueError(f"a width or dimension must be a power of two but got {value}")
-        return value.bit_length() - 1
-
-    @staticmethod
-    def decode(value: float) -> int:
-        """The power."""
-        return 1 << int(value)
-
 
 class Choices(RootModel[tuple[bool, ...]]):
     """Whether something is done: true, false, or both."""
 
     model_config = ConfigDict(frozen=True, strict=True)
-    VALUE: ClassVar[type] = bool
-    SUFFIX: ClassVar[str] = ""
-    IN_SPACE: ClassVar[str] = ": the choices"
+    TYPE: ClassVar[type] = bool
     is_continuous: ClassVar[bool] = False
-    encode = decode = staticmethod(bool)
 
     root: tuple[bool, ...] = Field(min_length=1, strict=False)
 
@@ -163,14 +121,14 @@ class Choices(RootModel[tuple[bool, ...]]):
             raise ValueError(f"must name each choice once but got {list(self.root)}")
         return self
 
-    def contains(self, value: bool) -> bool:
-        """Whether the value is one of them."""
-        return value in self.root
-
     @property
     def is_open(self) -> bool:
         """Whether there is more than one value."""
         return len(self.root) > 1
+
+    def contains(self, value: bool) -> bool:
+        """Whether the value is one of them."""
+        return value in self.root
 
     @property
     def rule(self) -> str:
@@ -237,17 +195,26 @@ class Dimension:
     @property
     def parameter(self) -> str:
         """What a sampler calls it."""
-        return self.name + self.kind.SUFFIX
+        return self.name + (EXPONENT_SUFFIX if self.kind is PowersOfTwo else "")
+
+    def encode(self, value: Any) -> Any:
+        """The value as a sampler has it; ValueError where it has none."""
+        return exponent_of(value) if self.kind is PowersOfTwo else value
+
+    def decode(self, value: Any) -> Any:
+        """The value of what a sampler has."""
+        return 1 << value if self.kind is PowersOfTwo else self.kind.TYPE(value)
 
     def space_field(self) -> tuple[Any, Any]:
         """Type and field of the key in ``[space]``."""
         model: Any = self.kind
         if issubclass(self.kind, Range):
-            end, name = (self.kind.VALUE, self._limited()), f"{self.name}_range"
+            end, name = (self.kind.TYPE, self._limited()), f"{self.name}_range"
             model = create_model(name, __base__=self.kind, low=end, high=end)
+        how = {PowersOfTwo: ": the powers of two in the range", Choices: ": the choices"}
         is_sampled_so = self.kind.is_continuous and self.scale == "logarithmic"
         scale = "; sampled on a logarithmic scale" if is_sampled_so else ""
-        description = f"{self.meaning}{self.kind.IN_SPACE}{scale}."
+        description = f"{self.meaning}{how.get(self.kind, scale)}."
         if self.default is None:
             return model | None, Field(default=None, description=description)
         default = model(low=self.default[0], high=self.default[1])
@@ -256,9 +223,9 @@ class Dimension:
     def value_field(self) -> tuple[Any, Any]:
         """Type and field of the key in ``[[enqueue]]``; left out where the space has none."""
         if self.default is not None:
-            return self.kind.VALUE, self._limited(description=f"{self.meaning}.")
+            return self.kind.TYPE, self._limited(description=f"{self.meaning}.")
         description = f"{self.meaning}; given where the space varies it."
-        return self.kind.VALUE | None, self._limited(default=None, description=description)
+        return self.kind.TYPE | None, self._limited(default=None, description=description)
 
     def _limited(self, **options: Any) -> Any:
         return Field(ge=self.at_least, gt=self.above, le=self.at_most, **options)
@@ -278,8 +245,8 @@ class Dimension:
 
     def parse(self, text: str) -> Any:
         """The value that ``str`` made the text of; ValueError where there is none."""
-        if self.kind.VALUE is not bool:
-            return self.kind.VALUE(text)
+        if self.kind.TYPE is not bool:
+            return self.kind.TYPE(text)
         if text not in ("True", "False"):
             raise ValueError(f"{self.name} must be True or False but got {text!r}")
         return text == "True"
@@ -366,6 +333,13 @@ DIMENSIONS: tuple[Dimension, ...] = (
     ),
 )
 """All but the layers, in the order in which a trial is asked for them."""
+
+
+def exponent_of(power: int) -> int:
+    """The base-2 logarithm; ValueError where it is no whole number."""
+    if power < 1 or power.bit_count() != 1:
+        raise ValueError(f"a width or dimension must be a power of two but got {power}")
+    return power.bit_length() - 1
 
 
 def width_names(depth: int) -> list[str]:

@@ -32,6 +32,7 @@ from search.config.dimensions import (
     Choices,
     Dimension,
     PowersOfTwo,
+    exponent_of,
     width_names,
 )
 from search.config.sections import SpaceSection
@@ -105,7 +106,7 @@ def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
     return Configuration(
         layer_sizes=tuple(reversed(from_output)),
         values={
-            each.name: each.kind.decode(_ask(trial, each.parameter, distributions[each.parameter]))
+            each.name: each.decode(_ask(trial, each.parameter, distributions[each.parameter]))
             for each, _ in space.varied
         },
     )
@@ -157,9 +158,9 @@ def parameters_of(configuration: Configuration) -> dict[str, int | float]:
     widths = zip(width_names(depth), reversed(configuration.layer_sizes), strict=True)
     return {
         DEPTH.name: depth,
-        **{name + EXPONENT_SUFFIX: PowersOfTwo.encode(width) for name, width in widths},
+        **{name + EXPONENT_SUFFIX: exponent_of(width) for name, width in widths},
         **{
-            each.parameter: each.kind.encode(configuration.values[each.name])
+            each.parameter: each.encode(configuration.values[each.name])
             for each in DIMENSIONS
             if each.name in configuration.values
         },
@@ -173,7 +174,7 @@ def readable(parameters: Mapping[str, int | float]) -> dict[str, int | float]:
     """
     return {
         name.removesuffix(EXPONENT_SUFFIX): (
-            PowersOfTwo.decode(value) if name.endswith(EXPONENT_SUFFIX) else value
+            1 << int(value) if name.endswith(EXPONENT_SUFFIX) else value
         )
         for name, value in parameters.items()
     }
