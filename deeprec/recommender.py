@@ -133,33 +133,22 @@ class Recommender:
 
     @classmethod
     def of(cls, model: RetrievalModel, dataset: "Dataset", rows: Interactions) -> Self:
-        """The recommender that a trained model makes, see :meth:`of_towers`."""
-        return cls.of_towers(model.query_model, model.candidate_model, dataset, rows)
-
-    @classmethod
-    def of_towers(
-        cls,
-        query_model: QueryModel,
-        candidate_model: CandidateModel,
-        dataset: "Dataset",
-        rows: Interactions,
-    ) -> Self:
-        """The recommender that two trained towers make.
+        """The recommender that a trained model makes.
 
         Of the data set only users and movies are looked at; ``rows`` is what is known of the
-        users, usually all that the towers were trained on.
+        users, usually all that the model was trained on.
         """
         from deeprec.sources.releases import release_named  # as above
 
         return cls(
             data_name=dataset.name,
-            query_model=query_model,
-            candidate_model=candidate_model,
+            query_model=model.query_model,
+            candidate_model=model.candidate_model,
             users=dataset.users,
             user_ids=dataset.user_ids,
             movie_ids=dataset.movie_ids,
             titles=dataset.titles,
-            candidates=_embedded(candidate_model, dataset.movies),
+            candidates=_embedded(model.candidate_model, dataset.movies),
             history=History.of(rows, dataset.users.rows),
             profiles=dataset.profiles,
             stars=release_named(dataset.name).stars,

@@ -89,10 +89,10 @@ def read_or_make(
     Args:
         folder: the cache folder.
         fingerprint: a digest of all that decides what the entry is.
-        make: makes the entry; called under the lock of the folder.
+        make: makes the entry, under the lock of the folder.
         announce: called with which it was, and why an entry must be made.
         usual: the folder that ``folder`` stands in for, as it cannot be written to; it may hold
-            the entry, prepared by another user.
+            the entry all the same.
 
     Raises:
         DataError: the folder cannot be written to, or ``make`` says so.

@@ -242,13 +242,8 @@ def _transform(layer: Any, inputs: Any, *, rows: int) -> Any:
 def one_row_each(name: str, rows: IntArray, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Reduces what every rating says of its user to what is so of every user.
 
-    Args:
-        name: what it is, for the error.
-        rows: ``[n]``, the user of each rating, from 1.
-        values: ``[n]``, what each rating says.
-
-    Returns:
-        ``[largest row + 1]`` of the values' type; 0 for rows that do not occur.
+    ``rows`` is the user of each rating, from 1; the result ``[largest row + 1]`` is of the values'
+    type, and 0 for rows that do not occur. ``name`` says what it is, for the error.
 
     Raises:
         DataError: a user has several values.

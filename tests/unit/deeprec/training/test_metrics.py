@@ -1,11 +1,14 @@
 """Top-k accuracy: worked by hand, and against Keras's metric."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
 
-from deeprec.training.metrics import SCORES_IN_A_BLOCK, LikedRows, ranks, top_k_accuracy
+from deeprec.training.metrics import SCORES_IN_A_BLOCK, LikedRows, means_over_liked, ranks
 
 SCORES = jnp.array([[0.1, 0.9, 0.5, 0.3], [0.4, 0.2, 0.1, 0.8]])
 CANDIDATES = 4
@@ -17,6 +20,11 @@ def liked_rows(
     return LikedRows.of(
         np.array(users, np.int32), np.array(movies, np.int32), np.array(liked), candidates
     )
+
+
+def top_k_accuracy(score: Any, rows: LikedRows, k: int) -> tuple[jax.Array, jax.Array]:
+    (mean,), finite = means_over_liked(score, rows, lambda *pair: (ranks(*pair) < k,))
+    return mean, finite
 
 
 def accuracy(users: list[int], movies: list[int], liked: list[bool], k: int) -> float:

@@ -17,7 +17,7 @@ from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
 from deeprec.training.forward import weights_of
 from deeprec.training.train import EXPLODED, OBJECTIVE_METRIC, _DivergenceWatch, _Trainer, train
-from deeprec.training.validation import evaluate_model
+from deeprec.training.validation import Evaluation, evaluate_model
 from search.records import trials
 
 MODEL = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
@@ -27,6 +27,24 @@ Epochs = list[tuple[int, Mapping[str, float]]]
 @pytest.fixture
 def data(training_data: TrainingData) -> TrainingData:
     return training_data
+
+
+def joined(data: TrainingData, rows: Interactions) -> dict[str, np.ndarray]:
+    return {**data.users.take(rows.user_id), **data.movies.take(rows.movie_id)}
+
+
+def validated(model: RetrievalModel, data: TrainingData, config: TrainingConfig) -> Evaluation:
+    assert data.validation is not None
+    rows = data.validation
+    return evaluate_model(model, data.users, data.movies, rows, split="val", config=config)
+
+
+def shares_of(model: RetrievalModel, data: TrainingData, temperature: float) -> np.ndarray:
+    """The softmax of every user's scores, as the Keras towers give them."""
+    queries = np.asarray(model.query_model(data.users.columns))
+    candidates = np.asarray(model.candidate_model(data.movies.columns))
+    shares = np.exp(queries @ candidates.T / temperature)
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def build(data: TrainingData, seed: int = 1) -> RetrievalModel:
@@ -59,16 +77,13 @@ def test_train_is_the_same_mathematics_as_fit(data: TrainingData, batch_size: in
     rows, validation = data.train, data.validation
     assert validation is not None
     history = model.fit(
-        {**data.users.take(rows.user_id), **data.movies.take(rows.movie_id)},
+        joined(data, rows),
         rows.rating,
         batch_size=config.batch_size,
         epochs=config.epochs,
         shuffle=False,
         verbose=0,
-        validation_data=(
-            {**data.users.take(validation.user_id), **data.movies.take(validation.movie_id)},
-            validation.rating,
-        ),
+        validation_data=(joined(data, validation), validation.rating),
         validation_freq=config.validate_every,
     ).history
 
@@ -103,19 +118,13 @@ def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData
 
     assert result.best_accuracy == max(accuracies)
     assert result.best_epoch == 1 + int(np.argmax(accuracies)) < config.epochs
-    assert data.validation is not None
-    evaluation = evaluate_model(
-        model, data.users, data.movies, data.validation, split="val", config=config
-    )
-    assert evaluation.top_100_accuracy == pytest.approx(result.best_accuracy)
+    found = validated(model, data, config)
+    assert found.top_100_accuracy == pytest.approx(result.best_accuracy)
 
 
 def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) -> None:
     config = TrainingConfig(epochs=3, batch_size=100)
-    unvalidated = TrainingData(
-        users=data.users, movies=data.movies, train=data.train, validation=None
-    )
-    result = train(build(data), DeviceData(unvalidated), config)
+    result = train(build(data), DeviceData(replace(data, validation=None)), config)
     assert (result.best_epoch, result.best_accuracy) == (3, None)
 
 
@@ -140,17 +149,7 @@ def test_what_the_seam_raises_reaches_the_caller(data: TrainingData) -> None:
 def test_a_loss_that_is_not_finite_names_epoch_and_step(data: TrainingData) -> None:
     ratings = data.train.rating.copy()
     ratings[120] = np.nan  # in the third batch of 50
-    damaged = TrainingData(
-        users=data.users,
-        movies=data.movies,
-        train=Interactions(
-            user_id=data.train.user_id,
-            movie_id=data.train.movie_id,
-            rating=ratings,
-            timestamp=data.train.timestamp,
-        ),
-        validation=data.validation,
-    )
+    damaged = replace(data, train=replace(data.train, rating=ratings))
     with pytest.raises(NonFiniteError, match="train_loss is not finite at epoch 1, step 3"):
         train(build(data), DeviceData(damaged), TrainingConfig(batch_size=50))
 
@@ -177,7 +176,7 @@ def test_a_loss_that_explodes_ends_the_training_in_its_epoch(data: TrainingData)
         pytest.param(49.0, 49.0, 0.2, False, id="a loss that is high from the start"),
     ],
 )
-def test_what_diverges_is_told_from_what_is_bad(
+def test_what_diverges_is_distinguished_from_what_is_bad(
     first: float, then: float, accuracy: float, diverged: bool
 ) -> None:
     watch = _DivergenceWatch(limit=EXPLODED * 0.5, chance=0.06)
@@ -200,16 +199,8 @@ def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingD
     model = build(data)
     kernel = model.candidate_model.dense_layers[-1].kernel
     kernel.assign(jnp.full(kernel.shape, jnp.inf))
-    assert data.validation is not None
     with pytest.raises(NonFiniteError, match="val_score is not finite at epoch 7"):
-        evaluate_model(
-            model,
-            data.users,
-            data.movies,
-            data.validation,
-            split="val",
-            config=TrainingConfig(epochs=7),
-        )
+        validated(model, data, TrainingConfig(epochs=7))
 
 
 def test_the_search_and_the_training_mean_the_same_metric() -> None:
@@ -232,17 +223,12 @@ def test_ranking_losses_learn(data: TrainingData, loss: LossName, optimizer: Opt
 
 
 def test_the_first_softmax_loss_is_what_the_keras_towers_give(data: TrainingData) -> None:
-    model = build(data)
-    queries = np.asarray(model.query_model(data.users.columns))
-    candidates = np.asarray(model.candidate_model(data.movies.columns))
-    shares = np.exp(queries @ candidates.T / 0.5)
-    shares /= shares.sum(axis=1, keepdims=True)
-    rows = data.train
+    shares, rows = shares_of(build(data), data, 0.5), data.train
     weights = rows.rating.astype(np.float64) ** 2
     surprise = -np.log(shares[rows.user_id, rows.movie_id])
-    everybody = data.users.rows  # in one batch, so that the loss is that of the first weights
+    all_users = data.users.rows  # in one batch, so that the loss is that of the first weights
     config = TrainingConfig(
-        loss="softmax", epochs=1, batch_size=everybody, temperature=0.5, rating_power=2.0
+        loss="softmax", epochs=1, batch_size=all_users, temperature=0.5, rating_power=2.0
     )
     _, epochs = trained(data, config)
     assert epochs[0][1]["train_loss"] == pytest.approx(
@@ -254,16 +240,10 @@ def test_ranking_validates_by_the_cross_entropy_of_liked_rows(data: TrainingData
     config = TrainingConfig(loss="softmax", epochs=1, batch_size=16, temperature=0.5)
     model = build(data)
     train(model, DeviceData(data), config)
-    rows = data.validation
-    assert rows is not None
-    queries = np.asarray(model.query_model(data.users.columns))
-    candidates = np.asarray(model.candidate_model(data.movies.columns))
-    shares = np.exp(queries @ candidates.T / 0.5)
-    shares /= shares.sum(axis=1, keepdims=True)
-    liked = rows[rows.liked]
-    expected = -np.log(shares[liked.user_id, liked.movie_id]).mean()
-    evaluation = evaluate_model(model, data.users, data.movies, rows, split="val", config=config)
-    assert evaluation.loss == pytest.approx(expected, rel=1e-5)
+    assert data.validation is not None
+    liked = data.validation[data.validation.liked]
+    expected = -np.log(shares_of(model, data, 0.5)[liked.user_id, liked.movie_id]).mean()
+    assert validated(model, data, config).loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_dropout_depends_on_the_seed_and_on_nothing_else(data: TrainingData) -> None:
@@ -291,12 +271,12 @@ def test_one_program_serves_every_number_of_a_training(data: TrainingData) -> No
 
 
 def test_averages_are_of_the_weights_after_the_epochs(data: TrainingData) -> None:
-    unvalidated = replace(data, validation=None)
+    unvalidated = DeviceData(replace(data, validation=None))
     config = TrainingConfig(learning_rate=0.1, epochs=3, batch_size=50)
 
     def weights(epochs: int, averaging: float) -> list[np.ndarray]:
         model = build(data)
-        train(model, DeviceData(unvalidated), replace(config, epochs=epochs, averaging=averaging))
+        train(model, unvalidated, replace(config, epochs=epochs, averaging=averaging))
         return [np.asarray(variable.value) for variable in model.trainable_variables]
 
     single = [weights(epochs, 0.0) for epochs in (1, 2, 3)]
@@ -309,9 +289,7 @@ def test_the_average_is_what_is_validated(data: TrainingData) -> None:
     config = TrainingConfig(learning_rate=0.1, epochs=2, validate_every=2, batch_size=50)
     averaged = replace(config, averaging=0.9)
     model, epochs = trained(data, averaged)
-    assert data.validation is not None
-    evaluation = evaluate_model(
-        model, data.users, data.movies, data.validation, split="val", config=averaged
+    assert validated(model, data, averaged).loss == pytest.approx(
+        epochs[-1][1]["val_loss"], rel=1e-6
     )
-    assert evaluation.loss == pytest.approx(epochs[-1][1]["val_loss"], rel=1e-6)
     assert epochs[-1][1]["val_loss"] != trained(data, config)[1][-1][1]["val_loss"]
