@@ -20,7 +20,7 @@ Importing this package is cheap: mlflow itself is imported by :func:`check_mlflo
 
 from search.tracking.connection import check_mlflow, read_run
 from search.tracking.destination import resolve_uri
-from search.tracking.models import Models, Published, published_folder
+from search.tracking.models import Published, published_folder
 from search.tracking.names import StudyContext
 from search.tracking.study_runs import LoggedResult, Results
 from search.tracking.tracker import Tracker, open_tracker
@@ -28,7 +28,6 @@ from search.tracking.writing import Reconciled
 
 __all__ = [
     "LoggedResult",
-    "Models",
     "Published",
     "Reconciled",
     "Results",

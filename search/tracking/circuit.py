@@ -23,14 +23,12 @@ GOES_ON = (
 class Circuit:
     """Runs actions against the tracking server until one fails, then pauses.
 
-    One action at a time: a thread waits for the action of another one, but not forever.
-
     Args:
         warn: takes one line when an action fails; once an outage.
         explain: an exception as a short cause for people.
         clock: seconds; for tests.
         consequence: what a failure means, as the end of the warning.
-        turn_s: seconds to wait for the action of another thread.
+        turn_s: seconds to wait for the action of another thread: there is one action at a time.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -176,13 +177,7 @@ def connect(
     key: str,
     warn: Callable[[str], None] = lambda _line: None,
 ) -> "Store":
-    """A store that has answered once; a database is made where there is none.
-
-    Args:
-        destination: of the runs.
-        name: of the study whose experiment is asked for, whether it exists or not.
-        key: of the study, see :class:`~search.tracking.names.StudyContext`.
-        warn: takes one line when MLflow takes no files.
+    """A store that was asked for a study's experiment; a database is made where there is none.
 
     Raises:
         InputError: the experiment was deleted.
@@ -205,39 +200,24 @@ def connect(
 
 
 def _within(seconds: float, action: Callable[[], Result]) -> Result:
-    """Run an action in a thread and wait for it, but not for longer than that.
+    """Run an action in a thread and wait for it; a TimeoutError if it takes longer than that.
 
     The limits of HTTP do not cover the look-up of a host name, and the user may have raised them.
-
-    Raises:
-        TimeoutError: it takes longer.
-        Exception: whatever the action raises.
     """
-    outcome: list[Result | Exception] = []
+    outcome: Future[Result] = Future()
 
     def run() -> None:
         try:
-            outcome.append(action())
+            outcome.set_result(action())
         except Exception as error:
-            outcome.append(error)
+            outcome.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result(seconds)
 
 
 def read_run(uri: str | None, run_id: str, *, folder: Path) -> LoggedRun:
     """Read a trial's run or that of a re-training, with the study file of its study.
-
-    Args:
-        uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
-        run_id: MLflow's.
-        folder: of the default database, usually ``mlruns``.
 
     Raises:
         InputError: MLflow cannot be used, has no such run, or it is no run that can be trained.

@@ -11,8 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from search.config.addresses import check_address, check_names, holds_secret
-from search.config.addresses import mask as mask
+from search.config.addresses import check_address, check_names, holds_secret, mask
 from search.records.errors import InputError
 from search.storage.filesystems import refuse_network
 from search.storage.sqlite_files import DamagedError, tables_of
@@ -50,12 +49,6 @@ def left_folders(database: Path) -> list[Path]:
     """The folders in which a database lay before, as its experiments say.
 
     A folder that exists and holds no such database is where a person wants the artifacts to be.
-
-    Args:
-        database: of MLflow, with its artifacts in the folder ``artifacts`` beside it.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
     """
     if not database.exists() or not database.stat().st_size:
         return []
@@ -77,11 +70,8 @@ def address_here(address: str, database: Path) -> str:
 def bring_along(database: Path, announce: Callable[[str], None]) -> None:
     """Have the database name the files beside it, in one transaction.
 
-    One that cannot be written is left alone: whoever reads uses :func:`address_here`.
-
-    Args:
-        database: of MLflow.
-        announce: told in one line where something had to be changed.
+    One that cannot be written is left alone: readers use :func:`address_here`. One line is
+    announced where something had to be changed.
     """
     folders = left_folders(database)
     is_writable = all(os.access(path, os.W_OK) for path in (database, database.parent))
@@ -151,11 +141,7 @@ class Destination:
 
 
 def resolve_uri(uri: str | None, folder: Path) -> Destination:
-    """Understand a tracking URI, without touching anything.
-
-    Args:
-        uri: ``--tracking-uri``, or None for the database in the folder.
-        folder: of the default database, usually ``mlruns``.
+    """Understand a tracking URI, or take the database in the folder; nothing is touched.
 
     Raises:
         InputError: the URI is malformed or names a kind of store that cannot be used.
@@ -171,7 +157,8 @@ def resolve_uri(uri: str | None, folder: Path) -> Destination:
     if scheme in ("", "file"):
         default = f"{folder}/mlflow.db"
         raise InputError(_FILE_STORE.format(allowed=_ALLOWED, uri=mask(uri), default=default))
-    hint = "" if not _is_database(scheme) else "; start `mlflow server` on that database"
+    is_database = scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
+    hint = "; start `mlflow server` on that database" if is_database else ""
     raise InputError(f"the tracking URI must be {_ALLOWED}, but got {mask(uri)!r}{hint}")
 
 
@@ -183,24 +170,20 @@ def check_writable(destination: Destination, folder: Path) -> None:
     Raises:
         InputError: names the folder or the file, and why it cannot be used.
     """
-    folders = {folder} if destination.database is None else {folder, destination.database.parent}
-    for wanted in sorted(folders):
+    database = destination.database
+    for wanted in sorted({folder, folder if database is None else database.parent}):
         _check_folder(wanted)
-    if destination.database is not None:
-        refuse_network(destination.database, "MLflow's database")
-    if destination.database is not None and destination.database.exists():
-        check_database(destination.database)
+    if database is not None:
+        refuse_network(database, "MLflow's database")
+        if database.exists():
+            check_database(database)
 
 
 @contextmanager
 def locked(folder: Path, *, patience_s: float = 60.0) -> Iterator[None]:
     """Hold the folder's lock: one process at a time creates databases, experiments and runs.
 
-    The operating system frees the lock of a killed process.
-
-    Args:
-        folder: made if it is missing.
-        patience_s: seconds to wait for another process.
+    The folder is made if it is missing. The operating system frees the lock of a killed process.
 
     Raises:
         TimeoutError: another process kept the lock for longer.
@@ -245,10 +228,6 @@ def _checked_address(uri: str) -> str:
     return uri.rstrip("/")
 
 
-def _is_database(scheme: str) -> bool:
-    return scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
-
-
 def _check_folder(folder: Path) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
@@ -261,11 +240,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def check_database(path: Path, *, writes: bool = True) -> None:
-    """Refuse what MLflow would otherwise damage or trip over: other databases, other files.
-
-    Args:
-        path: of the database, which exists.
-        writes: whether it is to be written, too.
+    """Refuse an existing file that MLflow would damage or trip over, to be written or read only.
 
     Raises:
         InputError: it cannot be used.

@@ -1,12 +1,9 @@
-"""Models in MLflow: logged, registered, promoted, and found again.
-
-Of mlflow itself nothing is imported here; :mod:`.model_store` does what this module decides.
-"""
+"""Models in MLflow: logged, registered, promoted, and found again, through a ``ModelStore``."""
 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +17,6 @@ from search.tracking.destination import (
     Destination,
     bring_along,
     check_database,
-    locked,
     prepare_environment,
     resolve_uri,
 )
@@ -71,9 +67,6 @@ class Published:
         return None if self.decision.promote else f"models:/{MODEL_NAME}/{self.version}"
 
 
-# --- what the registry holds of a model: pure functions -----------------------------------------
-
-
 def worth_of(confirmed: Confirmed) -> str:
     """The accuracy on the test rows for people, such as ``0.3465 ± 0.0048``."""
     spread = "" if confirmed.deviation is None else f" ± {confirmed.deviation:.4f}"
@@ -114,78 +107,38 @@ def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
     )
 
 
-# --- published, and found again -----------------------------------------------------------------
+def publish(
+    store: "ModelStore",
+    run_id: str,
+    folder: Path,
+    confirmed: Confirmed,
+    evidence: Evidence,
+    *,
+    choice: bool | None = None,
+) -> Published:
+    """Logs a model, registers it, and makes it the champion if it is better.
 
-
-class Models:
-    """The models of one MLflow. Its methods raise what mlflow raises.
+    A run is published once, however often asked; whether it is promoted may be asked again. To be
+    called while no other process publishes; raises what mlflow raises.
 
     Args:
-        destination: where the models are.
-        folder: of the lock under which models are published, usually ``mlruns``.
+        store: of the models.
+        run_id: of the run that it belongs to.
+        folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
+        confirmed: what it was found to be worth.
+        evidence: what else the confirmation found.
+        choice: decided by the user; None to compare it with the champion.
     """
-
-    def __init__(self, destination: Destination, folder: Path) -> None:
-        self._destination = destination
-        self._folder = folder
-
-    @property
-    def _store(self) -> "ModelStore":
-        from search.tracking.model_store import ModelStore  # here, for it imports mlflow and Keras
-
-        return ModelStore(self._destination)
-
-    def publish(
-        self,
-        run_id: str,
-        folder: Path,
-        confirmed: Confirmed,
-        evidence: Evidence,
-        *,
-        choice: bool | None = None,
-    ) -> Published:
-        """Logs a model, registers it, and makes it the champion if it is better.
-
-        A run is published once, however often asked; whether it is promoted may be asked again.
-
-        Args:
-            run_id: of the run that it belongs to.
-            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
-            confirmed: what it was found to be worth.
-            evidence: what else the confirmation found.
-            choice: decided by the user; None to compare it with the champion.
-        """
-        with locked(self._folder):
-            store = self._store
-            made = store.version_of(run_id)
-            version = made or store.register(store.log_model(run_id, folder), confirmed)
-            champion = store.champion()
-            if champion and champion.version == version:
-                return Published(version=version, decision=Decision(True, "it is the champion"))
-            present = champion.confirmed if champion else None
-            decision = decide(confirmed, evidence, present, choice)
-            tag = PROMOTED if decision.promote else NOT_PROMOTED
-            store.tag(version, tag, decision.reason)
-            if decision.promote:
-                store.promote(version)
-        return Published(version=version, decision=decision)
-
-    def champion(self) -> ModelVersion | None:
-        """The version to use; None where there is none yet."""
-        return self._store.champion()
-
-    @contextmanager
-    def recommender_folder(self, model_uri: str) -> Iterator[Path]:
-        """A copy of a model's recommender, for as long as it is needed.
-
-        Raises:
-            InputError: there is no such model.
-        """
-        with TemporaryDirectory() as place:
-            folder = self._store.download(model_uri, Path(place))
-            if folder is None:
-                raise _no_model(model_uri, self._destination, self._folder)
-            yield folder
+    made = store.version_of(run_id)
+    version = made or store.register(store.log_model(run_id, folder), confirmed)
+    champion = store.champion()
+    if champion and champion.version == version:
+        return Published(version=version, decision=Decision(True, "it is the champion"))
+    decision = decide(confirmed, evidence, champion.confirmed if champion else None, choice)
+    store.tag(version, PROMOTED if decision.promote else NOT_PROMOTED, decision.reason)
+    if decision.promote:
+        store.promote(version)
+    return Published(version=version, decision=decision)
 
 
 @contextmanager
@@ -223,18 +176,18 @@ def published_folder(
             raise _no_model(wanted, destination, folder)
         check_database(destination.database, writes=False)
     prepare_environment()
-    from search.tracking.store import explain  # here, for mlflow takes 1.5 s to import
+    from search.tracking.model_store import ModelStore  # here, for it imports mlflow and Keras
+    from search.tracking.store import explain
 
-    with ExitStack() as stack:
+    with TemporaryDirectory() as place:
         try:
             if destination.database is not None:
                 bring_along(destination.database, announce)
-            models = Models(destination, folder)
-            found = stack.enter_context(models.recommender_folder(wanted))
-        except InputError:
-            raise
+            found = ModelStore(destination).download(wanted, Path(place))
         except Exception as error:
             raise InputError(f"the model cannot be had: {explain(error, destination)}") from error
+        if found is None:
+            raise _no_model(wanted, destination, folder)
         yield found
 
 

@@ -51,9 +51,7 @@ _LONGEST_NAME = 200  # of a file, in bytes; file systems allow 255
 def make_database(path: Path, artifacts: Path) -> None:
     """Makes an SQLite database of MLflow, by its hundred migrations, and closes it.
 
-    Args:
-        path: where there is none.
-        artifacts: the folder of artifacts of experiments that name none.
+    The artifacts are those of experiments that name no folder.
     """
     store = SqlAlchemyStore(f"sqlite:///{path}", str(artifacts))  # type: ignore[no-untyped-call]
     store.engine.dispose()
@@ -80,16 +78,11 @@ class Store:
         self._destination = destination
         self._warn = warn
 
-    # --- experiments --------------------------------------------------------------------------
-
     def find_experiment(self, name: str, key: str) -> str | None:
         """The id of a study's experiment: of the one that holds its run, else of its name.
 
-        A person who renames an experiment keeps it.
-
-        Args:
-            name: of the study.
-            key: the value of the tag by which it finds its runs.
+        A person who renames an experiment keeps it. The key is the study's, see
+        :class:`~search.tracking.names.StudyContext`.
 
         Returns:
             None where there is none.
@@ -116,11 +109,7 @@ class Store:
         return None if named is None else str(named.experiment_id)
 
     def experiment(self, name: str, key: str) -> str:
-        """The same, made if there is none; it has its views.
-
-        Raises:
-            InputError: it was deleted, and MLflow keeps its name.
-        """
+        """The same, made if there is none; it has its views."""
         found = self.find_experiment(name, key)
         if found is None:
             root = self._destination.artifacts
@@ -160,8 +149,6 @@ class Store:
             for tag in wanted.keys() - stored.keys():
                 self._client.set_experiment_tag(experiment_id, tag, wanted[tag])
 
-    # --- runs, read ---------------------------------------------------------------------------
-
     def get_run(self, run_id: str) -> StoredRun:
         """A run by its id."""
         return _stored(self._client.get_run(run_id))
@@ -196,8 +183,6 @@ class Store:
             )
         )
         return [_stored(run) for run in found]
-
-    # --- runs, written ------------------------------------------------------------------------
 
     @property
     def takes_many(self) -> bool:
@@ -260,8 +245,6 @@ class Store:
     def delete(self, run_id: str) -> None:
         """Move a run to MLflow's trash, from where it can be restored."""
         self._client.delete_run(run_id)
-
-    # --- files --------------------------------------------------------------------------------
 
     def upload(self, run_id: str, name: str, content: bytes) -> bool:
         """Store a small file as an artifact; returns whether it is there."""

@@ -83,18 +83,14 @@ class StudyRuns:
         self._best_value = -math.inf
         self._ranks: dict[int, str] = {}
 
-    # --- a trial that trains here -------------------------------------------------------------
-
     def is_live(self, number: int) -> bool:
         """Whether epochs of the trial can be taken."""
         return number in self._live
 
     def start(self, trial: TrialRecord, *, late: bool = False) -> None:
-        """Make the run of a trial that runs, RUNNING.
+        """Make the run of a trial that began, RUNNING.
 
-        Args:
-            trial: as it began.
-            late: whether this failed before; the run may be there, though its answer was lost.
+        Where this failed before, late, the run may be there, though its answer was lost.
         """
         if not self._is_running:
             self._reopen_parent()
@@ -138,8 +134,6 @@ class StudyRuns:
         """Let go of a trial that runs no more."""
         self._live.pop(number, None)
 
-    # --- all trials ---------------------------------------------------------------------------
-
     def reconciliation(self, towers_of: Callable[[int], Path | None]) -> Reconciliation:
         """A comparison that has not begun; see there."""
         return Reconciliation(self.content_of, towers_of, self._run_ids, self._ranks)
@@ -158,8 +152,6 @@ class StudyRuns:
     def content_of(self, trial: TrialRecord) -> RunContent:
         """The content of a trial's run."""
         return trial_content(trial, self._connection.context, self._parent_id)
-
-    # --- the study ----------------------------------------------------------------------------
 
     def finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
         """Bring the parent up to date and close it; other processes and people write it, too."""

@@ -14,8 +14,8 @@ from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainR
 from search.records.trials import CurvePoint, StudyState, TrialRecord
 from search.tracking.circuit import SLOW_S, Circuit
 from search.tracking.connection import Connection, Lock, check_mlflow
-from search.tracking.destination import resolve_uri
-from search.tracking.models import Models, Published
+from search.tracking.destination import locked, resolve_uri
+from search.tracking.models import Published, publish
 from search.tracking.names import StudyContext
 from search.tracking.study_runs import LoggedResult, Results, StudyRuns
 from search.tracking.writing import Reconciled, Reconciliation
@@ -52,10 +52,8 @@ def open_tracker(
         folder: of the default database, its artifacts and the lock, usually ``mlruns``.
         warn: takes one line when MLflow fails; once an outage.
         announce: takes one line when it answers again.
-        circuit: from :func:`~search.tracking.connection.check_mlflow`; MLflow is checked here
-            when there is none.
-        lock: held while experiment, parent and missing runs are found or made; the folder's when
-            None, which the processes of this machine share.
+        circuit: from :func:`~search.tracking.connection.check_mlflow`, which is called when None.
+        lock: see :class:`~search.tracking.connection.Connection`.
 
     Raises:
         InputError: there is no circuit, and MLflow cannot be used.
@@ -77,7 +75,6 @@ class Tracker:
 
     Attributes:
         uri: the tracking URI for people and commands; user name and password are masked.
-        models: of the same MLflow; its methods do raise what mlflow raises.
     """
 
     def __init__(
@@ -88,7 +85,6 @@ class Tracker:
         announce: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.uri = connection.destination.shown
-        self.models = Models(connection.destination, connection.folder)
         self._connection = connection
         self._circuit = circuit
         self._announce = announce
@@ -166,12 +162,11 @@ class Tracker:
     ) -> Reconciled:
         """Make MLflow agree with the study, even if it failed a moment ago.
 
-        Makes runs that are missing, closes runs left RUNNING, completes runs that lack
-        something; of trials under way nothing is touched. One search when nothing is to do.
+        Of trials under way nothing is touched. It takes one search when nothing is to do.
 
         Args:
             trials: all of the study.
-            towers_of: the folder of a trial's saved towers, by number, or None.
+            towers_of: see :data:`TowersOf`.
             within_s: seconds after which no further trial is started on; None for any time.
             tell: takes how many trials are known to be there, after each portion.
         """
@@ -200,9 +195,9 @@ class Tracker:
         """Do some of what was left for later; returns whether there is more to do at once."""
         if self._backlog is None:
             return False
-        portion = partial(self._runs.reconcile, *self._backlog, math.inf)
-        is_through = self._attempt(portion, None, slow_s=SLOW_PORTION_S)
         reconciliation, trials = self._backlog
+        portion = partial(self._runs.reconcile, reconciliation, trials, math.inf)
+        is_through = self._attempt(portion, None, slow_s=SLOW_PORTION_S)
         ended = sum(trial.state not in ("waiting", "running") for trial in trials)
         if is_through:
             self._backlog = None
@@ -247,10 +242,6 @@ class Tracker:
     def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """Bring the parent run up to date and close it, unless other processes run trials.
 
-        Args:
-            trials: all of the study.
-            state: how the search ended.
-
         Returns:
             Whether MLflow took it.
         """
@@ -273,14 +264,9 @@ class Tracker:
         self._attempt(partial(self._runs.log_report, report), None, slow_s=math.inf)
 
     def log_retrain(self, record: RetrainRecord, towers: Path | None) -> str | None:
-        """Make the run of a re-trained model, in the same experiment; once, however often asked.
+        """The id of the run of a re-trained model with its towers, made or completed.
 
-        Args:
-            record: the training and its test.
-            towers: a folder with ``query_model.keras`` and ``candidate_model.keras``.
-
-        Returns:
-            The run's id; None when MLflow failed (after a warning).
+        None when MLflow failed (after a warning), here and below.
         """
         logged = self.log_results(Results(retrainings=[(record, towers)]))
         return logged[0].run_id if logged else None
@@ -291,20 +277,12 @@ class Tracker:
             self._took(partial(self._runs.log_results, Results(references=[reference])))
 
     def log_confirmation(self, record: ConfirmationRecord) -> str | None:
-        """Make the run that sums up a confirmation, or bring it up to date.
-
-        Returns:
-            The run's id; None when MLflow failed (after a warning).
-        """
+        """The id of the run that sums up a confirmation, made or completed."""
         logged = self.log_results(Results(confirmations=[record]))
         return logged[0].run_id if logged else None
 
     def log_results(self, results: Results) -> list[LoggedResult] | None:
-        """Make or complete the runs of all results, however long it takes.
-
-        Returns:
-            What was done to each; None when MLflow failed (after a warning).
-        """
+        """Make or complete the runs of all results, however long it takes."""
         return self._insist(partial(self._runs.log_results, results))
 
     def publish(
@@ -316,14 +294,7 @@ class Tracker:
         *,
         choice: bool | None = None,
     ) -> Published | None:
-        """Make a model of MLflow's registry, and the champion of it if it is better.
-
-        Args:
-            run_id: of the re-trained model, from :meth:`log_retrain`.
-            folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
-            confirmed: what it was found to be worth.
-            evidence: what else the confirmation found.
-            choice: whether it becomes the champion; None to compare it with the present one.
+        """Publish a model, see :func:`search.tracking.models.publish`.
 
         Returns:
             What was made and decided; None when MLflow failed or takes no files (after a warning).
@@ -332,7 +303,11 @@ class Tracker:
         def action() -> Published | None:
             if self.refuses_files:
                 return None
-            return self.models.publish(run_id, folder, confirmed, evidence, choice=choice)
+            from search.tracking.model_store import ModelStore  # here: it imports mlflow and Keras
+
+            store = ModelStore(self._connection.destination)
+            with locked(self._connection.folder):
+                return publish(store, run_id, folder, confirmed, evidence, choice=choice)
 
         return self._insist(action)
 

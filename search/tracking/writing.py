@@ -65,12 +65,7 @@ class Writer:
     def ensure(
         self, content: RunContent, run: StoredRun | None, towers: Path | None = None
     ) -> tuple[str, How | None]:
-        """Have a run hold its content, closed.
-
-        Args:
-            content: as it shall be.
-            run: as MLflow has it; None where it has none.
-            towers: their folder, if there are any.
+        """Have a run, or a new one, hold its content and be closed.
 
         Returns:
             The run's id, and what had to be done; None where it held everything.
@@ -91,13 +86,9 @@ class Writer:
         towers: Path | None = None,
         files: Sequence[str] = (),
     ) -> bool:
-        """Whether a run holds its content and is closed, as far as one search for runs shows it.
+        """Whether a run holds its content, towers and other files, and is closed.
 
-        Args:
-            run: as MLflow has it.
-            content: as it shall be.
-            towers: their folder, if there are any.
-            files: the names of other artifacts that it shall have.
+        As far as one search for runs shows it, that is.
         """
         towers = None if self.store.refuses_artifacts else towers
         tags = content.tags_over(run.tags)
@@ -119,13 +110,9 @@ class Writer:
         *,
         sent_epoch: int = 0,
     ) -> None:
-        """Bring a run to its content and close it.
+        """Bring a run to its content, from the epoch up to which its curve is logged; close it.
 
-        Args:
-            run: as MLflow has it. Of its curve nothing is known: a search shows last values only.
-            content: as it shall be.
-            towers: their folder, if there are any.
-            sent_epoch: up to which the curve is known to be logged.
+        Of the curve of a stored run nothing is known: a search shows last values only.
         """
         if self.context.rows and not run.has_inputs:
             self.store.log_inputs(run.run_id, self.context)

@@ -13,6 +13,7 @@ from deeprec.recommender import Recommender
 from search.analysis.promotion import Decision
 from search.records.errors import InputError
 from search.tracking import Published, Tracker, published_folder
+from search.tracking.models import ModelVersion
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import (
     CONTEXT,
@@ -30,6 +31,12 @@ NAME = "deep-retrieval"
 @pytest.fixture
 def run_id(tracker: Tracker) -> str:
     return new_run(tracker, seed=1)
+
+
+def champion_of(tracker: Tracker) -> ModelVersion | None:
+    from search.tracking.model_store import ModelStore
+
+    return ModelStore(tracker._connection.destination).champion()
 
 
 def model_of(reader: Reader, run_id: str) -> Any:
@@ -57,10 +64,10 @@ def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where MLflow's global database would be made
-    assert tracker.models.champion() is None
+    assert champion_of(tracker) is None
     made = published(tracker, run_id, recommender_folder, 0.25)
     assert made.decision == Decision(True, "there was no champion")
-    champion = tracker.models.champion()
+    champion = champion_of(tracker)
     assert champion is not None
     assert (champion.version, champion.run_id) == (made.version, run_id)
     assert champion.confirmed == confirmed(0.25)
@@ -116,7 +123,7 @@ def test_the_champion_changes_only_for_a_better_one(
     ]
     assert [each.version for each in made] == ["1", "2", "3", "4"]
     assert [each.decision.promote for each in made] == [True, False, True, False]
-    champion = tracker.models.champion()
+    champion = champion_of(tracker)
     assert champion is not None
     assert champion.version == "3"
     tags = reader.client.get_model_version(NAME, "2").tags
@@ -127,10 +134,10 @@ def test_the_user_decides_where_a_choice_is_given(
     tracker: Tracker, run_id: str, recommender_folder: Path
 ) -> None:
     published(tracker, run_id, recommender_folder, 0.3, choice=False)
-    assert tracker.models.champion() is None
+    assert champion_of(tracker) is None
     published(tracker, run_id, recommender_folder, 0.3)
     published(tracker, new_run(tracker, 2), recommender_folder, 0.2, choice=True)
-    champion = tracker.models.champion()
+    champion = champion_of(tracker)
     assert champion is not None
     assert champion.version == "2"
 
