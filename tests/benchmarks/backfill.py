@@ -3,10 +3,9 @@
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from search.tracking import Reconciled, open_tracker
-from tests.benchmarks.results import Quantity, Result, Target
+from tests.benchmarks.harness import Result
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, no_towers
 
@@ -14,7 +13,7 @@ TRIALS = 5000
 RUNS_A_SECOND = 30.0
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """Finished trials of 30 epochs, in an experiment that has its parent run."""
     trials = [trial(number, epochs=30) for number in range(50 if quick else TRIALS)]
     with tempfile.TemporaryDirectory() as name:
@@ -26,19 +25,18 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         tracker.study_finished(trials, "complete")
         ended = time.perf_counter()
     assert done == Reconciled(made=tuple(range(len(trials))))
-    rate = Quantity(value=len(trials) / (added - begun), unit="runs a second")
-    results = [
+    return [
         Result(
             what=f"{len(trials):,} trials that MLflow lacks, added",
-            ours=rate,
-            target=Target(bound=RUNS_A_SECOND, direction="at least"),
+            ours=len(trials) / (added - begun),
+            unit="runs a second",
+            at_least=RUNS_A_SECOND,
         ),
         Result(
             what="the study's run closed and its best trials ranked after that",
-            ours=Quantity(value=ended - added, unit="s"),
+            ours=ended - added,
         ),
     ]
-    return [result.to_json() for result in results]
 
 
 def _refuse(warning: str) -> None:

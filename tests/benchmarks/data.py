@@ -1,12 +1,10 @@
 """The tutorial's data and configurations, as every row uses them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from deeprec.config import DataConfig, TrainingConfig
 from deeprec.data.dataset import Dataset, Splits, TrainingData, load_dataset, split
@@ -41,19 +39,13 @@ def training_data(*, validation: bool) -> TrainingData:
     )
 
 
-def joined(
-    users: FeatureTable, movies: FeatureTable, rows: Interactions
-) -> Mapping[str, npt.NDArray[np.int32]]:
-    """The features of every row, as Keras's ``fit`` wants them."""
-    return {**users.take(rows.user_id), **movies.take(rows.movie_id)}
-
-
 def pipeline(users: FeatureTable, movies: FeatureTable, rows: Interactions, batch_size: int) -> Any:
     """The rows as a good user feeds them to ``fit``: batched once, kept in memory, prefetched."""
     from deeprec.sources.quiet_tensorflow import import_tensorflow
 
     tf = import_tensorflow()
-    slices = tf.data.Dataset.from_tensor_slices((joined(users, movies, rows), rows.rating))
+    features = {**users.take(rows.user_id), **movies.take(rows.movie_id)}
+    slices = tf.data.Dataset.from_tensor_slices((features, rows.rating))
     return slices.batch(batch_size).cache().prefetch(tf.data.AUTOTUNE)
 
 
@@ -128,10 +120,3 @@ def study_file(
             *(f"{name} = {value!r}" for name, value in configuration.values.items()),
         ]
     return "\n".join(lines) + "\n"
-
-
-def write_study(folder: Path, name: str, text: str) -> None:
-    """Writes a study file where ``search.run`` started in the folder finds it by name."""
-    studies = folder / "studies"
-    studies.mkdir(exist_ok=True)
-    (studies / f"{name}.toml").write_text(text, encoding="utf-8")

@@ -1,7 +1,6 @@
 """One evaluation of 20,000 rows, warm: ours against Keras's ``evaluate``."""
 
 import time
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +13,12 @@ from deeprec.training.device_tables import rows_of
 from deeprec.training.forward import weights_of
 from deeprec.training.validation import EvaluationRows, Evaluator
 from tests.benchmarks.data import SEED, pipeline, tutorial_dataset, tutorial_splits
-from tests.benchmarks.measuring import in_turn
-from tests.benchmarks.results import Result
+from tests.benchmarks.harness import Result, in_turn
 
 AT_LEAST = 10.0
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """The test rows of the tutorial."""
     dataset, rows = tutorial_dataset(), tutorial_splits().test
     model = RetrievalModel.for_tables(dataset.users, dataset.movies, ModelConfig(), seed=SEED)
@@ -36,30 +34,27 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     # Copies, because Keras's evaluate reuses the memory of the model's own.
     weights = jax.tree.map(jnp.copy, weights_of(model))
     batches = pipeline(dataset.users, dataset.movies, rows, TrainingConfig().batch_size)
+    accuracies: list[float] = []
 
     def ours() -> float:
         started = time.perf_counter()
-        evaluated.append(evaluator.evaluate(weights, epoch=1).top_100_accuracy)
+        accuracies.append(evaluator.evaluate(weights, epoch=1).top_100_accuracy)
         return time.perf_counter() - started
 
     def keras_evaluate() -> float:
         started = time.perf_counter()
         results = model.evaluate(batches, verbose=0, return_dict=True)
-        other_evaluated.append(results["top_100_accuracy"])
+        accuracies.append(results["top_100_accuracy"])
         return time.perf_counter() - started
 
-    evaluated: list[float] = []
-    other_evaluated: list[float] = []
     in_turn(ours, keras_evaluate, 1)  # compiles
     pairs = in_turn(ours, keras_evaluate, 2 if quick else 20)
-    np.testing.assert_allclose(evaluated, other_evaluated, atol=1e-4)
+    np.testing.assert_allclose(accuracies[::2], accuracies[1::2], atol=1e-4)
     return [
-        Result.times_faster(
-            f"one evaluation of {len(rows):,} rows",
-            pairs.our_median("s"),
-            pairs.other_median("s"),
-            at_least=AT_LEAST,
+        Result(
+            what=f"one evaluation of {len(rows):,} rows",
             opponent="evaluate",
-            note=pairs.spread,
-        ).to_json()
+            at_least=AT_LEAST,
+            **pairs.medians(),
+        )
     ]

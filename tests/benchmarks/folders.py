@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
+
 from deeprec.data.dataset import default_cache_dir
 from search.config.workspace import PROJECT
 from tests.benchmarks.data import tutorial_dataset
-from tests.benchmarks.fresh import MeasurementError, last_line
+from tests.benchmarks.harness import MeasurementError, last_line
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Folder:
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
 
-    def start(self, module: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, module: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Starts ``python -m MODULE``, its output kept back."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -51,16 +53,26 @@ class Folder:
             text=True,
         )
 
-    def time(self, module: str, *arguments: str, **variables: str) -> float:
-        """Seconds that ``python -m MODULE`` takes from start to exit.
+    def seconds(self, module: str, *arguments: str) -> float:
+        """What ``python -m MODULE`` takes from start to exit.
 
         Raises:
             MeasurementError: it failed.
         """
         started = time.perf_counter()
-        process = self.start(module, *arguments, **variables)
-        finish(process)
+        finish(self.start(module, *arguments))
         return time.perf_counter() - started
+
+    def write_study(self, name: str, text: str) -> None:
+        """Writes a study file where ``search.run`` started here finds it by name."""
+        studies = self.path / "studies"
+        studies.mkdir(exist_ok=True)
+        (studies / f"{name}.toml").write_text(text, encoding="utf-8")
+
+    def study(self, name: str) -> optuna.Study:
+        """A study that was searched here."""
+        url = f"sqlite:///{self.path / 'studies' / name}.db"
+        return optuna.load_study(storage=url, study_name=name)
 
     def beside(self) -> "Folder":
         """An empty working folder that shares this cache."""
@@ -75,9 +87,9 @@ def finish(process: "subprocess.Popen[str]") -> str:
     """
     output, _ = process.communicate()
     if process.returncode != 0:
-        raise MeasurementError(
-            f"{_command(process.args)} ended with {process.returncode}: {last_line(output)}"
-        )
+        words = process.args[1:4] if isinstance(process.args, Sequence) else [process.args]
+        command = " ".join(map(str, words))
+        raise MeasurementError(f"{command} ended with {process.returncode}: {last_line(output)}")
     return output
 
 
@@ -92,8 +104,3 @@ def fresh_folder() -> Iterator[Folder]:
         shutil.copytree(default_cache_dir() / "prepared", cache / "prepared")
         (root / "work").mkdir()
         yield Folder(root / "work", root / "cache")
-
-
-def _command(arguments: object) -> str:
-    words = arguments if isinstance(arguments, Sequence) else [arguments]
-    return " ".join(str(word) for word in words[1:4])

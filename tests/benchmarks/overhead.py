@@ -7,7 +7,6 @@ Optuna and MLflow, making their databases, logging, saving, the summary.
 
 import statistics
 import time
-from typing import Any
 
 from deeprec.config import TrainingConfig
 from deeprec.data.dataset import default_cache_dir
@@ -18,37 +17,34 @@ from deeprec.training.train import train
 from search.execution.objective import free_memory, set_libraries_aside
 from tests.benchmarks.data import fixed_configurations, training_data, validate_every
 from tests.benchmarks.folders import fresh_folder
-from tests.benchmarks.fresh import call
-from tests.benchmarks.measuring import in_turn
-from tests.benchmarks.results import Quantity, Result
+from tests.benchmarks.harness import Result, call, in_turn
 from tests.benchmarks.study import our_seconds
 
 AT_MOST = 5.0
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """The share of the study's wall time, in percent."""
     count, epochs, repeats = (3, 2, 1) if quick else (20, TrainingConfig().epochs, 3)
     pairs = in_turn(
-        lambda: our_seconds(count, epochs)[0], lambda: bare_seconds(count, epochs), repeats
+        lambda: our_seconds(count, epochs)[0], lambda: _bare_seconds(count, epochs), repeats
     )
     shares = [100 * (1 - bare / study) for study, bare in zip(pairs.ours, pairs.other, strict=True)]
-    note = (
-        f"of the wall time of the study, {pairs.our_median('s')}; the same trainings alone take "
-        f"{pairs.other_median('s')}; single pairs: "
-        + ", ".join(f"{share:.1f} %" for share in shares)
-    )
+    seconds = pairs.medians()
     return [
-        Result.limited(
-            f"Optuna, MLflow and saving, {count} trials",
-            Quantity(value=statistics.median(shares), unit="%"),
+        Result(
+            what=f"Optuna, MLflow and saving, {count} trials",
+            ours=statistics.median(shares),
+            unit="%",
             at_most=AT_MOST,
-            note=note,
-        ).to_json()
+            note=f"of the wall time of the study, {seconds['ours']:.3g} s; the same trainings "
+            f"alone take {seconds['against']:.3g} s; single pairs: "
+            + ", ".join(f"{share:.1f} %" for share in shares),
+        )
     ]
 
 
-def bare_seconds(count: int, epochs: int) -> float:
+def _bare_seconds(count: int, epochs: int) -> float:
     """Seconds of a process that does nothing but train the configurations."""
     with fresh_folder() as folder:
         started = time.perf_counter()

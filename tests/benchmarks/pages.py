@@ -4,18 +4,17 @@ Times are those of headless Chromium without a graphics card, from the request t
 which what the user came for is there.
 """
 
-import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser
 
 from search.tracking import open_tracker
 from search.tracking.names import TRIALS, view_path
-from tests.benchmarks.fresh import MeasurementError
-from tests.benchmarks.results import Quantity, Result
+from tests.benchmarks.harness import MeasurementError, Result
+from tests.benchmarks.start import timed
 from tests.browser.chromium import chromium, find_chromium
 from tests.faults.servers import MlflowServer
 from tests.unit.search.report.made import Made
@@ -25,12 +24,10 @@ from tests.unit.search.tracking.support import CONTEXT
 TRIALS_OF_A_LARGE_STUDY = 500
 REPORT_SECONDS = 3.0
 REPORT_MEGABYTES = 8.0
-FIRST_PLOT = "#plot-curves svg.main-svg"
-ALL_PLOTS = "html[data-ready]"
 ROWS = "[role=row] [col-id='attributes.`Run Name`'] a"
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """The report's size and time, and the time of MLflow's page of the trials."""
     program = find_chromium()
     if program is None:
@@ -38,30 +35,28 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     trials = 20 if quick else TRIALS_OF_A_LARGE_STUDY
     repeats = 1 if quick else 5
     with tempfile.TemporaryDirectory() as name, chromium(program) as browser:
-        results = [*_of_the_report(Path(name), browser, trials, repeats)]
-        results += _of_mlflow(Path(name), browser, trials, repeats)
-    return [result.to_json() for result in results]
+        return [
+            *_of_the_report(Path(name), browser, trials, repeats),
+            _of_mlflow(Path(name), browser, trials, repeats),
+        ]
 
 
-def _of_the_report(folder: Path, browser: Browser, trials: int, repeats: int) -> list[Result]:
+def _of_the_report(folder: Path, browser: Browser, trials: int, repeats: int) -> Iterator[Result]:
     with Made(folder) as made:
         made.fill(trials)
         made.keep_references()
         made.keep_confirmation(1, 2)
         path = made.write_report(folder / "report.html")
-    size = Quantity(value=path.stat().st_size / 1e6, unit="MB")
-    opened = {
-        until: _seconds(browser, path.as_uri(), until, repeats) for until in (FIRST_PLOT, ALL_PLOTS)
-    }
-    what = f"the report of {trials} trials"
-    return [
-        Result.limited(f"{what}, its size", size, at_most=REPORT_MEGABYTES),
-        _timed(f"{what}, opened until its first plot", opened[FIRST_PLOT], REPORT_SECONDS),
-        _timed(f"{what}, until its last plot", opened[ALL_PLOTS], None),
-    ]
+    what, size = f"the report of {trials} trials", path.stat().st_size / 1e6
+    yield Result(what=f"{what}, its size", ours=size, unit="MB", at_most=REPORT_MEGABYTES)
+    for name, until, at_most in (
+        ("opened until its first plot", "#plot-curves svg.main-svg", REPORT_SECONDS),
+        ("until its last plot", "html[data-ready]", None),
+    ):
+        yield timed(f"{what}, {name}", _seconds(browser, path.as_uri(), until, repeats), at_most)
 
 
-def _of_mlflow(folder: Path, browser: Browser, trials: int, repeats: int) -> list[Result]:
+def _of_mlflow(folder: Path, browser: Browser, trials: int, repeats: int) -> Result:
     made = [trial(number, epochs=30) for number in range(trials)]
     place = folder / "mlflow"
     tracker = open_tracker(None, CONTEXT, folder=place, warn=_refuse)
@@ -70,7 +65,7 @@ def _of_mlflow(folder: Path, browser: Browser, trials: int, repeats: int) -> lis
     with MlflowServer(place) as server:
         address = f"{server.uri}/{view_path(TRIALS, tracker.experiment_id)}"
         seconds = _seconds(browser, address, ROWS, repeats)
-    return [_timed(f"MLflow's page of {trials} trials, until its first row", seconds, None)]
+    return timed(f"MLflow's page of {trials} trials, until its first row", seconds, None)
 
 
 def _seconds(browser: Browser, address: str, until: str, repeats: int) -> list[float]:
@@ -87,14 +82,6 @@ def _once(browser: Browser, address: str, until: str) -> float:
     seconds = time.perf_counter() - started
     context.close()
     return seconds
-
-
-def _timed(what: str, seconds: list[float], at_most: float | None) -> Result:
-    ours = Quantity(value=statistics.median(seconds), unit="s")
-    note = f"single runs: {', '.join(f'{value:.2f}' for value in sorted(seconds))} s"
-    if at_most is None:
-        return Result(what=what, ours=ours, note=note)
-    return Result.limited(what, ours, at_most=at_most, note=note)
 
 
 def _refuse(line: str) -> None:

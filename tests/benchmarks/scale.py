@@ -7,7 +7,6 @@ with 1 million and with 20: the difference is what a rating takes, and that has 
 """
 
 import time
-from typing import Any
 
 from deeprec.config import LossName, ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
@@ -17,11 +16,9 @@ from deeprec.training.forward import weights_of
 from deeprec.training.train import train
 from deeprec.training.validation import EvaluationRows, Evaluator
 from tests.benchmarks.data import SEED
-from tests.benchmarks.fresh import call
-from tests.benchmarks.measuring import in_turn
-from tests.benchmarks.processes import forget_peak, peak_bytes, resident_bytes
+from tests.benchmarks.harness import Result, call, in_turn
+from tests.benchmarks.memory import forget_peak, peak_bytes, resident_bytes
 from tests.benchmarks.ratings import Size, make_movies, make_ratings, make_users
-from tests.benchmarks.results import Quantity, Result
 
 MILLION = 1_000_000
 BATCH_SIZE = 1000
@@ -31,11 +28,14 @@ TIMES_PER_RATING = 1.3
 TIMES_PER_STEP = 1.5
 BYTES_PER_RATING = 48.0
 WARM_EPOCHS = 2
+
+Measured = dict[str, float]
+
 RANKING_LOSS: LossName = "in_batch_softmax"
 """The only ranking loss whose step does not grow with the catalog."""
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """The three sizes, a large batch, and a tenth of the catalog."""
     unit, users, movies = (2_000, 2_000, 1_200) if quick else (MILLION, 138_000, 27_000)
     whole = {"users": users, "movies": movies}
@@ -49,30 +49,26 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     }
     few, many = sizes[0], sizes[-1]
     ranking = {
-        ratings: call(
+        size: call(
             "scale:run",
-            {"ratings": ratings, "batch_size": BATCH_SIZE, "loss": RANKING_LOSS, **whole},
+            {"ratings": size[0], "batch_size": BATCH_SIZE, "loss": RANKING_LOSS, **whole},
         )
-        for ratings, _ in (few, many)
+        for size in (few, many)
     }
-    results = [
-        *(_speed(*size, measured) for size, measured in runs.items()),
-        *(
-            _speed(ratings, BATCH_SIZE, measured, RANKING_LOSS)
-            for ratings, measured in ranking.items()
-        ),
+    return [
+        *(_speed(*size, "rating", measured) for size, measured in runs.items()),
+        *(_speed(*size, RANKING_LOSS, measured) for size, measured in ranking.items()),
         _per_rating(few[0], many[0], runs[few], runs[many]),
         _per_step(unit, tenth, whole, repeats=1 if quick else 3),
         _memory_per_rating(few[0], many[0], runs[few], runs[many]),
         *(_peak_memory(size[0], runs[size]) for size in sizes),
         *(_evaluation(size[0], runs[size]) for size in (few, many)),
     ]
-    return [result.to_json() for result in results]
 
 
 def run(
     *, ratings: int, users: int, movies: int, batch_size: int, loss: LossName = "rating"
-) -> dict[str, float]:
+) -> Measured:
     """Trains a first epoch, which compiles, and then warm ones; evaluates some of the rows."""
     size = Size(ratings=ratings, users=users, movies=movies)
     user_table, movie_table = make_users(size), make_movies(size)
@@ -114,23 +110,21 @@ def _warm_evaluation(evaluator: Evaluator, model: RetrievalModel) -> float:
     return min(seconds)
 
 
-def _speed(
-    ratings: int, batch_size: int, measured: dict[str, float], loss: LossName = "rating"
-) -> Result:
-    seconds = measured["epoch_seconds"] / (ratings / MILLION)
+def _speed(ratings: int, batch_size: int, loss: LossName, measured: Measured) -> Result:
     return Result(
         what=f"{ratings:,} ratings, {loss}, batch {batch_size:,}: a million ratings and epoch",
-        ours=Quantity(value=seconds, unit="s"),
+        ours=measured["epoch_seconds"] / (ratings / MILLION),
     )
 
 
-def _per_rating(few: int, many: int, of_few: dict[str, float], of_many: dict[str, float]) -> Result:
-    return Result.as_fast_as(
-        f"time per rating, {many:,} ratings of the same catalog",
-        Quantity(value=1e6 * of_many["epoch_seconds"] / many, unit="µs"),
-        Quantity(value=1e6 * of_few["epoch_seconds"] / few, unit="µs"),
-        at_most=TIMES_PER_RATING,
+def _per_rating(few: int, many: int, of_few: Measured, of_many: Measured) -> Result:
+    return Result(
+        what=f"time per rating, {many:,} ratings of the same catalog",
+        ours=1e6 * of_many["epoch_seconds"] / many,
+        against=1e6 * of_few["epoch_seconds"] / few,
+        unit="µs",
         opponent=f"{few:,} ratings",
+        at_most=TIMES_PER_RATING,
     )
 
 
@@ -142,39 +136,37 @@ def _per_step(ratings: int, small: dict[str, int], large: dict[str, int], repeat
         return float(call("scale:run", arguments)["epoch_seconds"])
 
     pairs = in_turn(lambda: epoch_seconds(large), lambda: epoch_seconds(small), repeats)
-    return Result.as_fast_as(
-        f"an epoch with {large['users']:,} users and {large['movies']:,} movies",
-        pairs.our_median("s"),
-        pairs.other_median("s"),
-        at_most=TIMES_PER_STEP,
+    return Result(
+        what=f"an epoch with {large['users']:,} users and {large['movies']:,} movies",
         opponent=f"{small['users']:,} and {small['movies']:,}",
-        note=pairs.spread,
+        at_most=TIMES_PER_STEP,
+        **pairs.medians(),
     )
 
 
-def _memory_per_rating(
-    few: int, many: int, of_few: dict[str, float], of_many: dict[str, float]
-) -> Result:
-    return Result.limited(
-        "memory that a rating takes",
-        Quantity(value=(of_many["bytes"] - of_few["bytes"]) / (many - few), unit="bytes"),
+def _memory_per_rating(few: int, many: int, of_few: Measured, of_many: Measured) -> Result:
+    return Result(
+        what="memory that a rating takes",
+        ours=(of_many["bytes"] - of_few["bytes"]) / (many - few),
+        unit="bytes",
         at_most=BYTES_PER_RATING,
         note=f"the peak of {many:,} ratings minus that of {few:,}; all of them are held in main "
         "memory (16 bytes each) and in batches",
     )
 
 
-def _peak_memory(ratings: int, measured: dict[str, float]) -> Result:
+def _peak_memory(ratings: int, measured: Measured) -> Result:
     return Result(
         what=f"{ratings:,} ratings: peak memory beyond the tables",
-        ours=Quantity(value=measured["bytes"] / 2**20, unit="MB"),
+        ours=measured["bytes"] / 2**20,
+        unit="MB",
         note=f"{measured['bytes'] / ratings:.1f} bytes a rating, the compiler's memory included; "
         f"{measured['bytes_beyond_ratings'] / ratings:.1f} without the ratings themselves",
     )
 
 
-def _evaluation(ratings: int, measured: dict[str, float]) -> Result:
+def _evaluation(ratings: int, measured: Measured) -> Result:
     return Result(
         what=f"{ratings:,} ratings: one evaluation of {min(ratings, EVALUATED_ROWS):,} rows",
-        ours=Quantity(value=measured["evaluation_seconds"], unit="s"),
+        ours=measured["evaluation_seconds"],
     )

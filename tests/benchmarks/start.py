@@ -9,14 +9,11 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import optuna
 
 from tests.benchmarks.folders import Folder, finish, fresh_folder
-from tests.benchmarks.fresh import MeasurementError
-from tests.benchmarks.results import Quantity, Result
+from tests.benchmarks.harness import MeasurementError, Result
 
 AT_MOST = 6.0
 STUDY = "tutorial"
@@ -34,29 +31,24 @@ atexit.register(write)
 """
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """The first trial of the tutorial's study, with a new MLflow database and with an old one."""
-    repeats = 1 if quick else 5
     new, old = [], []
     with fresh_folder() as folder:
         _seconds_to_first_epoch(folder.beside())  # compiles
-        for _ in range(repeats):
+        for _ in range(1 if quick else 5):
             place = folder.beside()
             new.append(_seconds_to_first_epoch(place))
             shutil.rmtree(place.path / "studies")  # a new study, and MLflow's database stays
             old.append(_seconds_to_first_epoch(place))
     what = "command to first finished epoch, warm caches"
-    return [_result(f"{what}, new MLflow database", new), _result(what, old)]
+    return [timed(f"{what}, new MLflow database", new, AT_MOST), timed(what, old, AT_MOST)]
 
 
-def _result(what: str, seconds: list[float]) -> dict[str, Any]:
-    spread = ", ".join(f"{value:.2f}" for value in sorted(seconds))
-    return Result.limited(
-        what,
-        Quantity(value=statistics.median(seconds), unit="s"),
-        at_most=AT_MOST,
-        note=f"TensorFlow was never imported; single runs: {spread} s",
-    ).to_json()
+def timed(what: str, seconds: Sequence[float], at_most: float | None) -> Result:
+    """The median of single runs, which are noted."""
+    note = f"single runs: {', '.join(f'{value:.2f}' for value in sorted(seconds))} s"
+    return Result(what=what, ours=statistics.median(seconds), at_most=at_most, note=note)
 
 
 def _seconds_to_first_epoch(folder: Folder) -> float:
@@ -76,14 +68,6 @@ def _seconds_to_first_epoch(folder: Folder) -> float:
         raise MeasurementError("search.run left no list of the modules that it loaded")
     if "tensorflow" in loaded:
         raise MeasurementError("search.run imported TensorFlow although the data was prepared")
-    return _first_epoch_ended(folder) - started
-
-
-def _first_epoch_ended(folder: Folder) -> float:
-    """Seconds since 1970, as the study's database has them."""
-    study = optuna.load_study(
-        storage=f"sqlite:///{folder.path / 'studies' / STUDY}.db", study_name=STUDY
-    )
-    epoch, timestamp_ms, _metrics = study.trials[0].user_attrs["curve"][0]
+    epoch, timestamp_ms, _metrics = folder.study(STUDY).trials[0].user_attrs["curve"][0]
     assert epoch == 1
-    return float(timestamp_ms) / 1000
+    return float(timestamp_ms) / 1000 - started

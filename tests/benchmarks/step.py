@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -12,16 +11,15 @@ from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train
 from tests.benchmarks.data import SEED, training_data
 from tests.benchmarks.handwritten import HandwrittenTrainer
-from tests.benchmarks.measuring import Pairs
-from tests.benchmarks.results import Result
+from tests.benchmarks.harness import Pairs, Result
 
 LAYERS = ((32,), (128, 64, 32))
 AT_MOST = 1.15
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """A step of each architecture."""
-    return [_measure(layer_sizes, epochs=4 if quick else 60).to_json() for layer_sizes in LAYERS]
+    return [_measure(layer_sizes, epochs=4 if quick else 60) for layer_sizes in LAYERS]
 
 
 def _measure(layer_sizes: tuple[int, ...], *, epochs: int) -> Result:
@@ -46,13 +44,12 @@ def _measure(layer_sizes: tuple[int, ...], *, epochs: int) -> Result:
     # The same training, or the times mean nothing; rounding adds up over the epochs.
     np.testing.assert_allclose(duel.our_losses, duel.other_losses, rtol=2e-3)
     steps = -(-len(data.train) // config.batch_size)
-    return Result.as_fast_as(
-        f"a training step, {layer_sizes}, batch {config.batch_size:,}",
-        duel.pairs.our_median("ms", 1000 / steps),
-        duel.pairs.other_median("ms", 1000 / steps),
-        at_most=AT_MOST,
+    return Result(
+        what=f"a training step, {layer_sizes}, batch {config.batch_size:,}",
+        unit="ms",
         opponent="plain JAX by hand",
-        note=duel.pairs.spread,
+        at_most=AT_MOST,
+        **duel.pairs.medians(1000 / steps),
     )
 
 
@@ -78,4 +75,4 @@ class _Duel:
     @property
     def pairs(self) -> Pairs:
         """Seconds of every epoch but the first, which compiles."""
-        return Pairs(ours=self._our_seconds[1:], other=self._other_seconds[1:])
+        return Pairs(self._our_seconds[1:], self._other_seconds[1:])

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from search.config.workspace import PROJECT
-from tests.benchmarks.rows import ROWS
+from tests.benchmarks.harness import ROWS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 

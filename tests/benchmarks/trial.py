@@ -4,7 +4,6 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -14,25 +13,23 @@ from deeprec.training.device_data import DeviceData
 from deeprec.training.programs import use_compilation_cache
 from deeprec.training.train import train
 from tests.benchmarks.data import SEED, pipeline, training_data
-from tests.benchmarks.fresh import call
-from tests.benchmarks.measuring import in_turn
-from tests.benchmarks.results import Quantity, Result
+from tests.benchmarks.harness import Result, call, in_turn
 
 AT_LEAST = {(32,): 6.0, (128, 64, 32): 4.0}
 
 
-def measure(*, quick: bool) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[Result]:
     """A trial of each architecture, without and with a warm compilation cache."""
     epochs, repeats = (2, 1) if quick else (TrainingConfig().epochs, 5)
-    results = []
-    for layer_sizes, at_least in AT_LEAST.items():
-        with tempfile.TemporaryDirectory() as compiled:
-            results += _measure(layer_sizes, at_least, epochs, repeats, compiled)
-    return [result.to_json() for result in results]
+    return [
+        result
+        for layer_sizes, at_least in AT_LEAST.items()
+        for result in _measure(layer_sizes, at_least, epochs, repeats)
+    ]
 
 
 def _measure(
-    layer_sizes: tuple[int, ...], at_least: float, epochs: int, repeats: int, compiled: str
+    layer_sizes: tuple[int, ...], at_least: float, epochs: int, repeats: int
 ) -> list[Result]:
     arguments = {"layer_sizes": layer_sizes, "epochs": epochs}
     pairs = in_turn(
@@ -40,29 +37,25 @@ def _measure(
         lambda: float(call("trial:fit_seconds", arguments)),
         repeats,
     )
-    with_cache = [
-        float(call("trial:our_seconds", arguments | {"compiled": compiled}))
-        for _ in range(1 + repeats)
-    ]
-    warm = statistics.median(with_cache[1:])  # the first fills the cache
     what = f"a whole trial, {layer_sizes}, {epochs} epochs"
-    return [
-        Result.times_faster(
-            f"{what}, nothing compiled before",
-            pairs.our_median("s"),
-            pairs.other_median("s"),
-            at_least=at_least,
-            opponent="fit",
-            note=pairs.spread,
-        ),
-        Result.times_faster(
-            f"{what}, warm compilation cache",
-            Quantity(value=warm, unit="s"),
-            pairs.other_median("s"),
-            at_least=None,
-            opponent="fit",
-        ),
-    ]
+    cold = Result(
+        what=f"{what}, nothing compiled before",
+        opponent="fit",
+        at_least=at_least,
+        **pairs.medians(),
+    )
+    with tempfile.TemporaryDirectory() as compiled:
+        with_cache = [
+            float(call("trial:our_seconds", arguments | {"compiled": compiled}))
+            for _ in range(1 + repeats)
+        ]
+    warm = Result(
+        what=f"{what}, warm compilation cache",
+        ours=statistics.median(with_cache[1:]),  # the first fills the cache
+        against=cold.against,
+        opponent=cold.opponent,
+    )
+    return [cold, warm]
 
 
 def our_seconds(*, layer_sizes: list[int], epochs: int, compiled: str | None = None) -> float:
