@@ -12,7 +12,7 @@ from search.analysis.noise import Sample, beats, noise_of
 from search.analysis.promotion import listed
 from search.confirmation.contenders import Contender
 from search.records.results import TEST_METRIC, RetrainRecord, reference_title
-from search.records.trials import OBJECTIVE_METRIC
+from search.records.trials import OBJECTIVE_METRIC, SEEN_KEPT, SEEN_REMOVED
 
 UNSEEN_METRIC = f"{TEST_METRIC}_unseen"
 
@@ -147,8 +147,8 @@ def test_samples(records: Sequence[RetrainRecord]) -> dict[str, Sample]:
 # --- for people -------------------------------------------------------------------------------
 
 TEST_COLUMNS = {
-    TEST_METRIC: "top-100\naccuracy",
-    UNSEEN_METRIC: "top-100,\nseen removed",
+    TEST_METRIC: "top-100,\nseen movies\nranked too",
+    UNSEEN_METRIC: "top-100,\nseen movies\nleft out",
     "test_recall_at_10": "recall@10",
     "test_ndcg_at_10": "nDCG@10",
 }
@@ -176,7 +176,7 @@ def validation_table(validated: Validated) -> Table:
 def results_table(confirmation: Confirmation) -> Table:
     """The winner and the references on the test rows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("test", no_wrap=True)
+    table.add_column("test")
     for header in TEST_COLUMNS.values():
         table.add_column(header, justify="right", no_wrap=True)
     test = confirmation.test
@@ -266,11 +266,11 @@ def _against_references(confirmation: Confirmation) -> list[str]:
         for metric in (TEST_METRIC, UNSEEN_METRIC)
     )
     if kept == removed:
-        where = ", whether movies seen in training are kept or removed"
+        where = f", {SEEN_KEPT} or {SEEN_REMOVED}"
         return [_not_beaten(kept, where if kept else "")]
     return [
-        _not_beaten(names, f" with the movies seen in training {protocol}")
-        for names, protocol in ((kept, "kept"), (removed, "removed"))
+        _not_beaten(names, f", {protocol}")
+        for names, protocol in ((kept, SEEN_KEPT), (removed, SEEN_REMOVED))
     ]
 
 
