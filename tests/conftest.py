@@ -2,7 +2,9 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,6 +12,10 @@ from hypothesis import settings
 from deeprec.data.dataset import default_cache_dir
 from deeprec.training.programs import use_compilation_cache
 from search.config.addresses import VARIABLES
+from tests.shared import confirmed as confirmed
+from tests.shared import dataset as dataset
+from tests.shared import searched as searched
+from tests.shared import small_cache_home as small_cache_home
 
 # Shared machines are slow at times: no example has a time limit. CI tries the same examples every
 # time, so that a change is judged by what it changes; elsewhere they are drawn anew.
@@ -27,10 +33,41 @@ MOST_PROCESSES = 8
 def pytest_xdist_auto_num_workers() -> int | None:
     """How many processes ``-n auto`` is: one a core, if there is memory for them."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
-        return None  # somebody says it
+        return None
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     cores = len(os.sched_getaffinity(0))
     return max(1, min(cores, memory // MEMORY_EACH, MOST_PROCESSES))
+
+
+LEFT_OUT: Counter[str] = Counter()
+"""How many tests ``-m`` has left out, by their mark: ``slow`` and ``storm``, or another."""
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        marks = [name for name in ("slow", "storm") if item.get_closest_marker(name)]
+        LEFT_OUT[marks[0] if marks else "not marked so"] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of xdist hands over what it has left out, which is the same in all of them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = dict(LEFT_OUT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    LEFT_OUT.update(Counter(getattr(node, "workeroutput", {}).get("left out", {})) - LEFT_OUT)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Says at the end what was not run, and why; what was skipped, ``-ra`` says."""
+    why = dict(line.split(": ", 1) for line in config.getini("markers") if ": " in line)
+    for name, count in sorted(LEFT_OUT.items()):
+        reason = why.get(name, f'-m "{config.option.markexpr}"')
+        terminalreporter.write_line(f"LEFT OUT [{count}] {name}: {reason}")
 
 
 for variable in VARIABLES.values():  # what the user has set is not for the tests

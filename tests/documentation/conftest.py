@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from search.config.workspace import PROJECT
-from tests.data.conftest import dataset as dataset  # the small data is cut from it
-from tests.faults.conftest import small_cache_home as small_cache_home
 
 TOO_LONG_S = 900
 

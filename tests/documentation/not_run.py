@@ -12,7 +12,7 @@ class NotRun(NamedTuple):
     instead: str = ""
 
 
-POSTGRES, TRACKING = "tests/faults/test_postgres.py", "tests/faults/test_tracking.py"
+POSTGRES, TRACKING = "tests/faults/test_storms.py", "tests/faults/test_tracking.py"
 SERVING, REPRODUCTION = "tests/flows/test_serving.py", "tests/flows/test_reproduction.py"
 
 NOT_RUN = tuple(

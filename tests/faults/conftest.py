@@ -1,4 +1,4 @@
-"""What the tests of faults break: a database server, a disk; and data on which trials are short."""
+"""What the tests of faults break: searches, a database server, a tracking server, a disk."""
 
 import itertools
 import os
@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deeprec.data.dataset import Dataset
-from tests.data.conftest import dataset as dataset  # the small data is cut from it
+from tests.commands import Folder
 from tests.faults.postgres import NotInstalledError, PostgresServer
+from tests.faults.scene import Scene
 from tests.faults.servers import MlflowServer
-from tests.faults.small_data import small_cache
 from tests.faults.tmpfs import CannotMountError, tmpfs
-from tests.flows.conftest import TINY
 
 _numbers = itertools.count()
 
@@ -41,6 +39,34 @@ def database(postgres: PostgresServer) -> str:
     return postgres.create_database(f"test_{next(_numbers)}")
 
 
+@pytest.fixture
+def is_fake() -> bool:
+    """Whether the trials of ``scene`` train nothing."""
+    return True
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def scene(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    small_cache_home: Path,
+    mlflow_server: MlflowServer,
+    is_fake: bool,
+) -> Iterator[Scene]:
+    """Searches on either storage, tracked by a real MLflow server."""
+    made = Scene(
+        tmp_path,
+        small_cache_home,
+        storage=request.getfixturevalue("database") if request.param == "postgresql" else None,
+        tracking_uri=mlflow_server.uri,
+        is_fake=is_fake,
+    )
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A tracking server for all tests; each study has runs of its own there."""
@@ -50,14 +76,6 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
         yield server
     finally:
         server.kill()
-
-
-@pytest.fixture(scope="session")
-def small_cache_home(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``XDG_CACHE_HOME`` is set to, for commands that shall train on few rows."""
-    folder = tmp_path_factory.mktemp("small-cache")
-    small_cache(dataset, folder)
-    return folder
 
 
 @pytest.fixture
@@ -77,9 +95,6 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all: nothing that is refused writes anything."""
-    path = tmp_path_factory.mktemp("refused")
-    (path / "studies").mkdir()
-    (path / "studies" / "tiny.toml").write_text(TINY, encoding="utf-8")
-    return path
+    return Folder(tmp_path_factory.mktemp("refused")).path

@@ -1,6 +1,9 @@
-"""Bad input: one clear line, exit code 2, nothing written."""
+"""Bad input: one clear line, exit code 2, nothing written.
 
-import socket
+What is refused, and how, is in the tables of ``tests/unit`` and ``tests/faults``; here is that the
+commands themselves do, and what takes a study, an archive or a device that is not as it should be.
+"""
+
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -10,7 +13,7 @@ import optuna
 import pytest
 
 from search.storage.study import close_study
-from tests.flows.conftest import Folder
+from tests.commands import Folder
 
 pytestmark = pytest.mark.data
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.data
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """One folder for all: nothing that is refused writes anything."""
-    return Folder(tmp_path_factory.mktemp("refused"))
+    return Folder(tmp_path_factory.mktemp("refused") / "folder")
 
 
 def assert_refused(
@@ -35,76 +38,50 @@ def assert_refused(
     assert folder.snapshot() == before, "something was written"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--study", "tinny"], "unknown study 'tinny'"),
-        (["--study", "../tiny"], "unknown study"),
-        (["--trials", "0"], "--trials"),
-        (["--trials", "-3"], "--trials"),
-        (["--trials", "many"], "--trials"),
-        (["--workers", "0"], "--workers"),
-        (["--workers", "-2"], "--workers"),
-        (["--workers", "two"], "--workers"),
-        (["--timeout", "soon"], "--timeout"),
-        (["--timeout", "-1"], "--timeout"),
-        (["--timeout", "nan"], "--timeout"),
-        (["--seed", "-1"], "--seed"),
-        (["--study", "tiny", "--sampler", "tep"], "tpe"),
-        (["--study", "tiny", "--pruner", "medium"], "median"),
-        (["--study", "tiny", "--storage", "here"], "--storage must be a database URL"),
-        (["--study", "tiny", "--storage", "sqlite:////no/such/folder/x.db"], "must exist"),
-        (["--study", "tiny", "--tracking-uri", "mlruns"], "tracking URI must be"),
-        (["--study", "tiny", "--tracking-uri", "http://"], "must look like http://HOST:PORT"),
-        (["--study", "tiny", "--data-dir", "/no/such/place"], "/no/such/place"),
-        (["--nonsense"], "No such option: --nonsense"),
-    ],
-)
-def test_flags(shared: Folder, arguments: list[str], message: str) -> None:
-    assert_refused(shared, "search.run", *arguments, message=message)
+SILENT = "http://user:secret@127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("line", "message"),
     [
-        ("trials = 4", "trials = four", "line 3, column 10"),
-        ("trials = 4", 'trials = "4"', "study.trials"),
-        ("trials = 4", "trails = 4", "trials"),
-        ("low = 1, high = 2", "low = 2, high = 1", "space.depth"),
-        ("low = 16, high = 32", "low = 17, high = 31", "power of two"),
-        ("layer_sizes = [16]", "layer_sizes = [16, 32]", "must not widen toward the output"),
-        ("layer_sizes = [16]", "layer_sizes = [16, 16, 16]", "depth of the space"),
-        ('name = "median"', 'name = "mean"', "pruner"),
+        ("run --trials 0", "--trials"),
+        ("run --study tiny --tracking-uri mlruns", "tracking URI must be"),
+        ("run --study tiny --tracking-uri http://", "must look like http://HOST:PORT"),
+        (f"run --study tiny --tracking-uri {SILENT}", "check the tracking"),
+        ("run --study tiny --storage postgresql://user:secret@127.0.0.1:1/x", "cannot be opened"),
+        ("run --study tiny --data-dir /no/such/place", "/no/such/place"),
+        ("retrain --study tiny --seeds 1.5", "--seeds"),
+        ("retrain --study tiny --storage here", "--storage must be a database URL"),
+        ("retrain --study tiny", "there is no study 'tiny'"),
+        ("sync --study tinny", "unknown study 'tinny'"),
+        ("sync --study tiny --tracking-uri mlruns", "tracking URI must be"),
+        ("report --study ../tiny", "unknown study"),
+        ("report --study tiny --storage sqlite:////no/such/folder/x.db", "there is no study"),
+        ("recommend one", "USER"),
+        ("recommend 1 --tracking-uri nowhere", "tracking URI must be"),
+        ("recommend 1", "-m search.retrain"),
+        (f"reproduce {'0' * 32} --nonsense", "No such option: --nonsense"),
+        (f"reproduce {'0' * 32}", "there is no MLflow database"),
+        ("serve --port many", "--port"),
+        ("serve --tracking-uri nowhere", "tracking URI must be"),
     ],
 )
-def test_study_files(folder: Folder, old: str, new: str, message: str) -> None:
-    text = folder.study_file.read_text(encoding="utf-8")
-    assert old in text
-    folder.study_file.write_text(text.replace(old, new), encoding="utf-8")
-    assert_refused(folder, "search.run", "--study", "tiny", message=message)
+def test_what_each_command_refuses(shared: Folder, line: str, message: str) -> None:
+    command, *arguments = line.split()
+    assert_refused(shared, f"search.{command}", *arguments, message=message)
+
+
+def test_a_study_file_with_a_mistake(shared: Folder, tmp_path: Path) -> None:
+    wrong = Folder(tmp_path / "folder")
+    wrong.change(("trials = 4", "trials = four"))
+    assert_refused(wrong, "search.run", "--study", "tiny", message="line 3, column 10")
 
 
 def test_a_device_that_is_not_there(shared: Folder) -> None:
-    said = "JAX_PLATFORMS is 'nonsense'"
-    assert_refused(shared, "search.run", "--study", "tiny", message=said, JAX_PLATFORMS="nonsense")
-
-
-def test_nothing_listens_at_the_tracking_uri(shared: Folder) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    uri = f"http://user:secret@127.0.0.1:{port}"
-    assert_refused(
-        shared, "search.run", "--study", "tiny", "--tracking-uri", uri, message="check the tracking"
-    )
-
-
-def test_nothing_listens_at_the_storage(shared: Folder) -> None:
-    pytest.importorskip("psycopg")
-    uri = "postgresql+psycopg://user:secret@127.0.0.1:1/studies"
-    assert_refused(
-        shared, "search.run", "--study", "tiny", "--storage", uri, message="cannot be opened"
-    )
+    done = shared.run_alone("search.run", "--study", "tiny", JAX_PLATFORMS="nonsense")
+    assert done.returncode == 2
+    assert "JAX_PLATFORMS is 'nonsense'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def damaged_zip(folder: Path) -> Path:
@@ -129,76 +106,54 @@ def damaged_folder(folder: Path) -> Path:
 @pytest.mark.parametrize("damage", [damaged_zip, truncated_zip, damaged_folder])
 def test_a_damaged_archive(shared: Folder, tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     place = str(damage(tmp_path))
-    assert_refused(
-        shared, "search.run", "--study", "tiny", "--data-dir", place, message=tmp_path.name
-    )
+    arguments = ("--study", "tiny", "--data-dir", place)
+    assert_refused(shared, "search.run", *arguments, message=tmp_path.name)
 
 
-def test_a_folder_that_is_a_file(folder: Folder) -> None:
+def a_file_for_a_folder(folder: Folder) -> None:
     (folder.path / "mlruns").write_text("not a folder")
-    assert_refused(folder, "search.run", "--study", "tiny", message="mlruns")
 
 
-def test_a_database_of_something_else(folder: Folder) -> None:
+def a_database_of_something_else(folder: Folder) -> None:
     with sqlite3.connect(folder.path / "studies" / "tiny.db") as connection:
         connection.execute("CREATE TABLE studies (name TEXT)")
     connection.close()
-    assert_refused(
-        folder, "search.run", "--study", "tiny", message="is a database of something else"
-    )
 
 
-def test_a_changed_study_is_refused_and_says_what_changed(searched: Folder, tmp_path: Path) -> None:
-    changed = searched.copy_of_study(tmp_path)
-    text = changed.study_file.read_text(encoding="utf-8")
-    changed.study_file.write_text(text.replace("high = 32", "high = 64"), encoding="utf-8")
-    assert_refused(
-        changed, "search.run", "--study", "tiny", message="space.width.high was 32, is 64"
-    )
-    assert_refused(
-        changed, "search.retrain", "--study", "tiny", message="space.width.high was 32, is 64"
-    )
-
-
-def test_a_changed_direction_is_refused(folder: Folder) -> None:
+def another_direction(folder: Folder) -> None:
     url = f"sqlite:///{folder.path / 'studies' / 'tiny.db'}"
-    study = optuna.create_study(storage=url, study_name="tiny", direction="minimize")
-    del study
-    assert_refused(
-        folder, "search.run", "--study", "tiny", message="direction was minimize, is maximize"
-    )
+    optuna.create_study(storage=url, study_name="tiny", direction="minimize")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("prepare", "message"),
     [
-        (["--trial", "99"], "--trial must be a trial of the study (0 to 3) but got 99"),
-        (["--trial", "-1"], "--trial"),
-        (["--trial", "best"], "--trial"),
-        (["--seeds", "1.5"], "--seeds"),
-        (["--seeds", "0"], "--seeds"),
-        (["--top", "0"], "--top"),
+        (a_file_for_a_folder, "mlruns"),
+        (a_database_of_something_else, "is a database of something else"),
+        (another_direction, "direction was minimize, is maximize"),
     ],
 )
-def test_retraining(searched: Folder, arguments: list[str], message: str) -> None:
-    assert_refused(searched, "search.retrain", "--study", "tiny", *arguments, message=message)
+def test_what_stands_in_the_way(
+    folder: Folder, prepare: Callable[[Folder], None], message: str
+) -> None:
+    prepare(folder)
+    assert_refused(folder, "search.run", "--study", "tiny", message=message)
 
 
-def test_retraining_a_study_that_was_not_searched(shared: Folder) -> None:
-    assert_refused(shared, "search.retrain", "--study", "tiny", message="there is no study 'tiny'")
+def test_a_changed_study_is_refused_and_says_what_changed(searched: Folder, tmp_path: Path) -> None:
+    changed = searched.copy_of_study(tmp_path / "copy")
+    changed.change(("high = 32", "high = 64"))
+    for module in ("search.run", "search.retrain"):
+        message = "space.width.high was 32, is 64"
+        assert_refused(changed, module, "--study", "tiny", message=message)
 
 
-def test_retraining_a_trial_that_did_not_finish(searched: Folder, tmp_path: Path) -> None:
-    other = searched.copy_of_study(tmp_path)
+def test_a_trial_that_cannot_be_re_trained(searched: Folder, tmp_path: Path) -> None:
+    other = searched.copy_of_study(tmp_path / "copy")
     study = other.study
     study.ask()
     close_study(study)  # or its write would wait in the log for the next process that closes it
-    assert_refused(
-        other,
-        "search.retrain",
-        "--study",
-        "tiny",
-        "--trial",
-        "4",
-        message="trial 4 is running",
-    )
+    retrain = ("search.retrain", "--study", "tiny", "--trial")
+    message = "--trial must be a trial of the study (0 to 4) but got 99"
+    assert_refused(other, *retrain, "99", message=message)
+    assert_refused(other, *retrain, "4", message="trial 4 is running")

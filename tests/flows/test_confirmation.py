@@ -11,13 +11,14 @@ import pytest
 from mlflow import MlflowClient
 
 from deeprec.data.dataset import Dataset
-from tests.flows.conftest import Folder, printed_commands
+from tests.commands import Folder, printed_commands
 from tests.flows.outsider import accuracies
+from tests.shared import CONFIRMATION
 
 pytestmark = pytest.mark.data
 
-ARGUMENTS = ("--study", "tiny", "--top", "2", "--seeds", "2", "--promote")
 TRAININGS = 3 * 2 + 2  # two trials and the reference, then the winner's tests
+FEW = ("--study", "tiny", "--top", "2", "--seeds", "2")  # 2 * 2 with the reference, then 2 tests
 METRICS = {
     "test_top_100_accuracy",
     "test_top_100_accuracy_unseen",
@@ -36,38 +37,27 @@ def named(line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def unconfirmed(searched: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A copy of the searched study, to be copied again by whoever confirms it."""
-    return searched.copy_of_study(tmp_path_factory.mktemp("unconfirmed"))
+def copy(confirmed: Folder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, str]:
+    """A copy of the confirmed folder, and what the confirmation printed."""
+    folder = confirmed.copy(tmp_path_factory.mktemp("confirmed") / "folder")
+    return folder, (folder.path / "confirmation.txt").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def confirmed(searched: Folder, unconfirmed: Folder) -> tuple[Folder, str]:
-    """A folder whose study was searched and confirmed, and what the confirmation printed."""
-    done = searched.run("search.retrain", *ARGUMENTS)
-    assert done.returncode == 0, done.stderr
-    return searched, done.stdout
-
-
-def test_every_training_is_a_line_with_its_result_and_seconds(
-    confirmed: tuple[Folder, str],
-) -> None:
-    for line in trainings(confirmed[1]):
+def test_every_training_is_a_line_with_its_result_and_seconds(copy: tuple[Folder, str]) -> None:
+    for line in trainings(copy[1]):
         assert re.search(r": accuracy 0\.\d{4}  \d+\.\d s$", line), line
 
 
-def test_everybody_is_validated_before_the_winner_is_tested(
-    confirmed: tuple[Folder, str],
-) -> None:
-    lines = trainings(confirmed[1])
+def test_everybody_is_validated_before_the_winner_is_tested(copy: tuple[Folder, str]) -> None:
+    lines = trainings(copy[1])
     assert len(lines) == TRAININGS
     assert all("validated" in line for line in lines[:6])
     assert all("tested once" in line for line in lines[6:])
     assert sum("training reference (16,)" in line for line in lines) == 2
 
 
-def test_each_seed_is_a_run_and_their_means_are_one_more(confirmed: tuple[Folder, str]) -> None:
-    folder, output = confirmed
+def test_each_seed_is_a_run_and_their_means_are_one_more(copy: tuple[Folder, str]) -> None:
+    folder, output = copy
     tests = folder.runs("retrain")
     assert len({run.data.params["seed"] for run in tests}) == len(tests) == 2
     assert all(set(run.data.metrics) >= METRICS for run in tests)
@@ -80,15 +70,15 @@ def test_each_seed_is_a_run_and_their_means_are_one_more(confirmed: tuple[Folder
     assert "The search saw" in summary.data.tags["mlflow.note.content"]
 
 
-def test_references_are_runs_of_the_experiment(confirmed: tuple[Folder, str]) -> None:
-    runs = {run.data.tags["deeprec.reference_name"]: run for run in confirmed[0].runs("reference")}
+def test_references_are_runs_of_the_experiment(copy: tuple[Folder, str]) -> None:
+    runs = {run.data.tags["deeprec.reference_name"]: run for run in copy[0].runs("reference")}
     assert set(runs) == {"popularity", "damped_mean", "ease", "ease_unseen"}
     for run in runs.values():
         assert set(run.data.metrics) >= METRICS | {"val_top_100_accuracy"}
 
 
-def test_the_towers_of_the_first_seed_are_kept(confirmed: tuple[Folder, str]) -> None:
-    folder, _ = confirmed
+def test_the_towers_of_the_first_seed_are_kept(copy: tuple[Folder, str]) -> None:
+    folder, _ = copy
     kept = [path.name for path in (folder.path / "studies" / "tiny").glob("confirmed-*")]
     assert len(kept) == 1
     with_towers = [
@@ -97,17 +87,15 @@ def test_the_towers_of_the_first_seed_are_kept(confirmed: tuple[Folder, str]) ->
     assert len(with_towers) == 1
 
 
-def test_the_printed_command_recommends_also_by_the_printed_model(
-    confirmed: tuple[Folder, str],
-) -> None:
-    folder, output = confirmed
+def test_the_printed_command_recommends_also_by_the_printed_model(copy: tuple[Folder, str]) -> None:
+    folder, output = copy
     printed = printed_commands(output)
     assert "liked by user 42" in folder.shell(f"{printed['recommend']} --model {printed['model']}")
 
 
-def test_run_again_it_computes_nothing_and_shows_the_same(confirmed: tuple[Folder, str]) -> None:
-    folder, output = confirmed
-    done = folder.run("search.retrain", *ARGUMENTS, "--quiet")
+def test_run_again_it_computes_nothing_and_shows_the_same(copy: tuple[Folder, str]) -> None:
+    folder, output = copy
+    done = folder.run("search.retrain", *CONFIRMATION, "--quiet")
     assert done.returncode == 0, done.stderr
     assert trainings(done.stdout) == []
     shown = [line for line in output.splitlines() if "±" in line]
@@ -119,8 +107,8 @@ def test_run_again_it_computes_nothing_and_shows_the_same(confirmed: tuple[Folde
     ]
 
 
-def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) -> None:
-    folder, _ = confirmed
+def test_more_seeds_train_only_what_is_missing(copy: tuple[Folder, str]) -> None:
+    folder, _ = copy
     [kept] = (folder.path / "studies" / "tiny").glob("confirmed-*")
     winner = str(int(kept.name.split("-")[2]))
     done = folder.run("search.retrain", "--study", "tiny", "--trial", winner, "--seeds", "3")
@@ -131,9 +119,9 @@ def test_more_seeds_train_only_what_is_missing(confirmed: tuple[Folder, str]) ->
 
 
 def test_all_of_it_can_be_made_again_elsewhere_without_the_data_set(
-    confirmed: tuple[Folder, str], tmp_path: Path
+    copy: tuple[Folder, str], tmp_path: Path
 ) -> None:
-    folder, _ = confirmed
+    folder, _ = copy
     elsewhere = f"sqlite:///{tmp_path}/mlflow.db"
     done = folder.run(
         "search.sync",
@@ -179,50 +167,44 @@ def described_runs(client: MlflowClient, kind: str) -> list[dict[str, object]]:
     ("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_what_was_computed_before_it_was_stopped_is_not_computed_again(
-    unconfirmed: Folder, tmp_path: Path, number: signal.Signals, exit_code: int
+    folder: Folder, number: signal.Signals, exit_code: int
 ) -> None:
-    folder = unconfirmed.copy_of_study(tmp_path)
-    process = folder.start("search.retrain", *ARGUMENTS)
-    assert process.stdout is not None
+    assert folder.search("--trials", "2").returncode == 0
+    process = folder.start("search.retrain", *FEW)
     seen: list[str] = []
-    with process.stdout:
-        for line in process.stdout:
-            seen += trainings(line)
-            if len(seen) == 4:
-                os.killpg(process.pid, number)
-                break
-        process.stdout.read()
-    assert process.wait(timeout=60) == exit_code
-    done = folder.run("search.retrain", *ARGUMENTS)
+    for line in process.lines():
+        seen += trainings(line)
+        if len(seen) == 2:
+            os.killpg(process.pid, number)
+    assert process.wait(60) == exit_code
+    done = folder.run("search.retrain", *FEW)
     assert done.returncode == 0, done.stderr
     again = trainings(done.stdout)
-    assert len(again) == TRAININGS - 4
+    assert len(seen) + len(again) == 6
     assert not {named(line) for line in again} & {named(line) for line in seen}
 
 
-def test_towers_that_were_lost_are_trained_again_and_not_tested(
-    confirmed: tuple[Folder, str],
-) -> None:
-    folder, _ = confirmed
+def test_towers_that_were_lost_are_trained_again_and_not_tested(copy: tuple[Folder, str]) -> None:
+    folder, _ = copy
     [kept] = (folder.path / "studies" / "tiny").glob("confirmed-*")
     before = {path.name: path.read_bytes() for path in kept.glob("*.npz")}
     shutil.rmtree(kept)
-    done = folder.run("search.retrain", *ARGUMENTS)
+    done = folder.run("search.retrain", *CONFIRMATION)
     assert done.returncode == 0, done.stderr
     [again] = trainings(done.stdout)
     assert "as its towers were lost" in again
     assert {path.name: path.read_bytes() for path in kept.glob("*.npz")} == before
 
 
-def test_the_model_is_registered_once_and_recommends(confirmed: tuple[Folder, str]) -> None:
-    folder, output = confirmed
+def test_the_model_is_registered_once_and_recommends(copy: tuple[Folder, str]) -> None:
+    folder, output = copy
     [standing] = [line for line in output.splitlines() if line.startswith("Version 1 of ")]
     assert standing.startswith("Version 1 of deep-retrieval is the champion: ")
     assert "popularity" in standing, "what it does not beat is named in the decision"
     shown = folder.run("search.recommend", "42", "--k", "3")
     assert shown.returncode == 0, shown.stderr
     assert "liked by user 42" in shown.stdout
-    again = folder.run("search.retrain", *ARGUMENTS)
+    again = folder.run("search.retrain", *CONFIRMATION)
     assert "Version 1 of deep-retrieval is the champion: it is the champion." in again.stdout
     [version] = folder.client.search_model_versions("name='deep-retrieval'")
     [summary] = folder.runs("confirmation")
@@ -231,14 +213,14 @@ def test_the_model_is_registered_once_and_recommends(confirmed: tuple[Folder, st
 
 
 def test_numpy_alone_finds_the_same_accuracies_in_the_registered_model(
-    confirmed: tuple[Folder, str], dataset: Dataset, tmp_path: Path
+    copy: tuple[Folder, str], dataset: Dataset, tmp_path: Path
 ) -> None:
-    folder, _ = confirmed
+    folder, _ = copy
     version = folder.client.get_model_version_by_alias("deep-retrieval", "champion")
     [run] = [run for run in folder.runs("retrain") if run.info.run_id == version.run_id]
     uri = f"sqlite:///{folder.path / 'mlruns' / 'mlflow.db'}"
     champion = ("--artifact-uri", "models:/deep-retrieval@champion", "--dst-path", str(tmp_path))
-    done = folder.run("mlflow", "artifacts", "download", *champion, MLFLOW_TRACKING_URI=uri)
+    done = folder.run_alone("mlflow", "artifacts", "download", *champion, MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 0, done.stderr
     [files] = tmp_path.rglob("arrays.npz")
     ratings = dataset.interactions

@@ -9,7 +9,7 @@ import pytest
 from deeprec.config import DataConfig
 from deeprec.data.dataset import Dataset, split
 from deeprec.model.saving import load_model
-from tests.flows.conftest import Folder, printed_commands
+from tests.commands import Folder, printed_commands
 
 pytestmark = pytest.mark.data
 
@@ -63,30 +63,29 @@ def test_the_parent_points_to_the_best_towers_and_they_give_its_accuracy(
     assert accuracy == pytest.approx(parent.data.metrics["best_val_top_100_accuracy"], abs=0.001)
 
 
-def test_run_again_it_does_nothing_and_says_so(searched: Folder) -> None:
-    before = [trial.value for trial in searched.trials]
-    done = searched.search()
+def test_run_again_it_does_nothing_and_says_so(searched: Folder, tmp_path: Path) -> None:
+    folder = searched.copy(tmp_path / "copy")
+    done = folder.search()
     assert done.returncode == 0
     assert "nothing is missing: study tiny has 4 finished trials of 4" in done.stdout
-    assert [trial.value for trial in searched.trials] == before
-    assert len(searched.runs("trial")) == 4
-    assert len(searched.runs("study")) == 1
+    assert [trial.value for trial in folder.trials] == [trial.value for trial in searched.trials]
+    assert len(folder.runs("trial")) == 4
+    assert len(folder.runs("study")) == 1
 
 
-def test_a_run_that_mlflow_lacks_is_made_again(searched: Folder) -> None:
-    lost = searched.runs("trial")[1]
-    searched.client.delete_run(lost.info.run_id)
-    assert searched.search().returncode == 0
-    again = searched.runs("trial")
+def test_a_run_that_mlflow_lacks_is_made_again(searched: Folder, tmp_path: Path) -> None:
+    folder = searched.copy(tmp_path / "copy")
+    lost = folder.runs("trial")[1]
+    folder.client.delete_run(lost.info.run_id)
+    assert folder.search().returncode == 0
+    again = folder.runs("trial")
     assert [run.data.tags["deeprec.trial"] for run in again] == ["0", "1", "2", "3"]
     assert again[1].data.metrics == lost.data.metrics
     assert again[1].data.params == lost.data.params
 
 
-def test_all_of_mlflow_can_be_made_again(
-    searched: Folder, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    bare = searched.copy_of_study(tmp_path_factory.mktemp("bare"))
+def test_all_of_mlflow_can_be_made_again(searched: Folder, tmp_path: Path) -> None:
+    bare = searched.copy_of_study(tmp_path / "bare")
     assert bare.search().returncode == 0
     before, after = (
         [(run.data.params, run.data.metrics, run.info.status) for run in folder.runs("trial")]
@@ -96,32 +95,29 @@ def test_all_of_mlflow_can_be_made_again(
     assert bare.runs("study")[0].data.metrics == searched.runs("study")[0].data.metrics
 
 
-def test_one_seed_gives_one_search_in_any_folder(
-    folder: Folder, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    other = Folder(tmp_path_factory.mktemp("other"))
-    for place in (folder, other):
-        assert place.search("--seed", "11").returncode == 0
+def test_one_seed_gives_one_search_in_any_folder(searched: Folder, real: Folder) -> None:
+    assert real.search().returncode == 0
     first, second = (
         [(trial.parameters, trial.curve_values) for trial in place.trials]
-        for place in (folder, other)
+        for place in (searched, real)
     )
     assert first == second
 
 
 def test_more_trials_go_on_from_the_stored_ones(folder: Folder) -> None:
-    unheard = folder.start("search.run", "--study", "tiny", "--trials", "2")
+    command, environment = folder.command("search.run", "--study", "tiny", "--trials", "1")
+    unheard = subprocess.Popen(command, cwd=folder.path, env=environment, stdout=subprocess.PIPE)
     assert unheard.stdout is not None
     assert unheard.stdout.readline()
     unheard.stdout.close()  # as | head -1 does: it ends no search
     assert unheard.wait(300) == 0
-    done = folder.search("--trials", "3")
-    assert "going on with study tiny: 2 of 3 trials" in done.stdout
-    assert len(folder.trials) == 3
+    done = folder.search("--trials", "2")
+    assert "going on with study tiny: 1 of 2 trials" in done.stdout
+    assert len(folder.trials) == 2
 
 
-def test_quiet_shows_the_summary_alone(folder: Folder) -> None:
-    done = folder.search("--trials", "1", "--quiet")
+def test_quiet_shows_the_summary_alone(fake: Folder) -> None:
+    done = fake.search("--trials", "1", "--quiet")
     assert done.returncode == 0
     assert "MovieLens" not in done.stdout
     assert not any(line.startswith("trial 0 complete") for line in done.stdout.splitlines())
@@ -145,19 +141,18 @@ def test_a_dry_run_shows_the_first_trials_and_writes_nothing(folder: Folder) -> 
 
 def test_neither_a_dry_run_nor_a_refusal_makes_a_cache(folder: Folder, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    arguments = ("--study", "tiny")
-    dry = folder.run("search.run", *arguments, "--dry-run", XDG_CACHE_HOME=str(cache))
-    refused = folder.run("search.retrain", *arguments, XDG_CACHE_HOME=str(cache))
+    dry = folder.search("--dry-run", XDG_CACHE_HOME=str(cache))
+    refused = folder.run("search.retrain", "--study", "tiny", XDG_CACHE_HOME=str(cache))
     assert (dry.returncode, refused.returncode) == (0, 2)
     assert "parameter counts are known once the data set is prepared" in dry.stdout
     assert not (cache / "deeprec").exists()
 
 
-def test_no_trial_starts_after_the_timeout(folder: Folder) -> None:
-    done = folder.search("--timeout", "0.000001")
+def test_no_trial_starts_after_the_timeout(fake: Folder) -> None:
+    done = fake.search("--timeout", "0.000001")
     assert done.returncode == 0
     assert "stopped with 0 of 4 trials: the time of --timeout is over" in done.stdout
-    assert folder.trials == []
+    assert fake.trials == []
 
 
 def test_a_search_with_a_warm_cache_never_imports_tensorflow(folder: Folder) -> None:
@@ -171,21 +166,14 @@ def test_a_search_with_a_warm_cache_never_imports_tensorflow(folder: Folder) -> 
         "    assert 'tensorflow' not in sys.modules, 'TensorFlow was imported'\n"
     )
     command, environment = folder.command("search.run")
-    done = subprocess.run(
-        [command[0], "-c", program],
-        cwd=folder.path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    alone = [command[0], "-c", program]
+    done = subprocess.run(alone, cwd=folder.path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert folder.trials[0].state == "complete"
 
 
 def test_the_latest_ratings_can_be_the_test(folder: Folder) -> None:
-    text = folder.study_file.read_text(encoding="utf-8")
-    folder.study_file.write_text(text + '\n[data]\nsplit = "temporal"\n', encoding="utf-8")
+    folder.change(("[pruner]", '[data]\nsplit = "temporal"\n\n[pruner]'))
     assert folder.search("--trials", "1").returncode == 0
     [run] = folder.runs("trial")
     assert run.inputs is not None

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import dataset as dataset  # the small data is cut from it
-from tests.faults.conftest import small_cache_home as small_cache_home
-from tests.flows.conftest import Folder
+from tests.commands import Folder
 from tests.flows.conftest import folder as folder  # a study to be searched
 from tests.terminal.tmux import Tmux
 

@@ -1,6 +1,6 @@
-"""The server of the tests is a server: what was written is there after any end of it."""
+"""The servers, disks and data of the tests are what they say."""
 
-import os
+import errno
 import shutil
 import signal
 import subprocess
@@ -8,20 +8,39 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy
 
+from deeprec.config import DataConfig
+from deeprec.data.dataset import Dataset, load_prepared, split
 from search.config.workspace import PROJECT
-from tests.faults import postgres as module
-from tests.faults.postgres import (
-    NotInstalledError,
-    PostgresServer,
-    find_programs,
-    is_alive,
-    wait_until,
-)
+from tests.faults.postgres import PostgresServer, is_alive, wait_until
+from tests.faults.small_data import TRAINING_ROWS
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.data, pytest.mark.faults]
+
+
+def test_the_rows_held_out_are_the_real_ones(dataset: Dataset, small_cache_home: Path) -> None:
+    small = load_prepared(DataConfig(), cache_dir=small_cache_home / "deeprec")
+    assert small is not None
+    ours, real = split(small, DataConfig()), split(dataset, DataConfig())
+    assert len(ours.train) == TRAINING_ROWS
+    for column in ("user_id", "movie_id", "rating", "timestamp"):
+        last = getattr(real.train, column)[-TRAINING_ROWS:]
+        np.testing.assert_array_equal(getattr(ours.train, column), last)
+        for part in ("validation", "test"):
+            np.testing.assert_array_equal(
+                getattr(getattr(ours, part), column), getattr(getattr(real, part), column)
+            )
+
+
+def test_a_small_disk_is_full_soon_and_unmounted(small_disk: Callable[[int], Path]) -> None:
+    folder = small_disk(1)
+    (folder / "small").write_bytes(bytes(1000))
+    with pytest.raises(OSError, match="No space left") as caught:
+        (folder / "large").write_bytes(bytes(2 << 20))
+    assert caught.value.errno == errno.ENOSPC
 
 
 def write(url: str, number: int) -> None:
@@ -41,47 +60,27 @@ def read(url: str) -> list[int]:
 
 
 @pytest.mark.parametrize("end", [PostgresServer.kill, PostgresServer.stop])
-def test_what_was_written_is_there_after_the_server_was_gone(
+def test_the_end_of_a_server_loses_connections_and_nothing_that_was_written(
     postgres: PostgresServer, database: str, end: Callable[[PostgresServer], None]
 ) -> None:
     write(database, 7)
-    end(postgres)
-    assert not postgres.is_running
+    engine = sqlalchemy.create_engine(database)
+    with engine.connect() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        end(postgres)
+        assert not is_alive(pid)
+        with pytest.raises(sqlalchemy.exc.OperationalError):
+            connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
     with pytest.raises(sqlalchemy.exc.OperationalError):
         read(database)
     postgres.start()
     assert read(database) == [7]
 
 
-def test_a_kill_ends_those_who_serve_clients_as_well(
+def test_a_server_is_not_entered_without_the_password(
     postgres: PostgresServer, database: str
 ) -> None:
-    engine = sqlalchemy.create_engine(database)
-    with engine.connect() as connection:
-        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        assert is_alive(pid)
-        postgres.kill()
-        assert not is_alive(pid)
-        connection.invalidate()
-    engine.dispose()
-    postgres.start()
-
-
-def test_a_restart_loses_the_connections_and_nothing_else(
-    postgres: PostgresServer, database: str
-) -> None:
-    write(database, 1)
-    engine = sqlalchemy.create_engine(database)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("SELECT 1")
-        postgres.restart()
-        with pytest.raises(sqlalchemy.exc.OperationalError):
-            connection.exec_driver_sql("SELECT 1")
-    engine.dispose()
-    assert read(database) == [1]
-
-
-def test_nobody_comes_in_without_the_password(postgres: PostgresServer, database: str) -> None:
     assert postgres.password in database
     with pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"):
         read(database.replace(postgres.password, "wrong"))
@@ -102,17 +101,3 @@ def test_killed_tests_leave_no_server(postgres: PostgresServer) -> None:
         wait_until(lambda: not is_alive(int(pid)), 30, "the server lives on")
     finally:
         shutil.rmtree(folder)
-
-
-def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(Path, "glob", lambda _self, _pattern: iter(()))
-    with pytest.raises(NotInstalledError, match="PostgreSQL is not installed"):
-        find_programs()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
-def test_root_needs_a_user_to_run_it_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNPRIVILEGED", "nobody-of-this-name")
-    with pytest.raises(NotInstalledError, match="there is no user nobody-of-this-name"):
-        PostgresServer()

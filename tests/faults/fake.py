@@ -1,0 +1,171 @@
+"""Searches whose trials train nothing: all else is real.
+
+A trial's curve follows from its parameters, is reported and stored as a real one, and takes
+milliseconds. Two files in the place of its towers are saved as real towers are. Environment
+variables say more:
+
+- ``FAKE_EPOCH_SECONDS``: how long an epoch takes.
+- ``FAKE_DIES=NUMBER POINT``: the process that runs the trial of that number kills itself there.
+
+``python -m tests.faults.fake search.run ARGUMENTS`` is a search, with a DESCRIPTOR instead it is
+a worker. Most searches of the tests start otherwise, see :mod:`tests.warm`.
+"""
+
+import math
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import optuna
+
+from deeprec.data.verified_files import write_folder
+from search.config.space import Configuration
+from search.config.study import StudySpec
+from search.execution.workers import Assignment, Pool
+from search.records.events import EpochFinished, Hooks, TrialStarted
+from search.records.trials import OBJECTIVE_METRIC, CurvePoint
+from search.scheduling.claim import Claim
+from search.scheduling.next_trial import place_of
+from search.scheduling.seeds import derive_seed
+from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED
+from search.storage.towers import TOWER_FILES, tower_folder
+from search.storage.trials import curve_to_json, record_of
+
+Point = Literal["asked", "claimed", "training", "saving", "before its end", "after its end"]
+"""Where a process may die: with the claim and a trial that names no worker, with one that does and
+the claim given back, in an epoch, in the middle of its towers, before and after its value is
+stored."""
+
+POINTS: tuple[Point, ...] = get_args(Point)
+EPOCH_SECONDS, DIES = "FAKE_EPOCH_SECONDS", "FAKE_DIES"
+
+
+def die_at(point: Point, number: int) -> None:
+    """Ends this process as ``kill -9`` does, if it was to die here."""
+    if os.environ.get(DIES) == f"{number} {point}":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FakeObjective:
+    """What a trial runs in the place of :class:`search.execution.objective.Objective`."""
+
+    def __init__(self, spec: StudySpec, towers_folder: Path, hooks: Hooks) -> None:
+        self.spec = spec
+        self.towers_folder = towers_folder
+        self.hooks = hooks
+        self.epoch_seconds = float(os.environ.get(EPOCH_SECONDS, "0"))
+
+    def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
+        trials = trial.study.get_trials(deepcopy=False)
+        seed = derive_seed(self.spec.study.seed, "weights", place_of(trials, trial.number))
+        layers = configuration.layer_sizes
+        derived = {"layer_sizes": str(layers), "parameter_count": sum(layers), "seed": seed}
+        trial.set_user_attr(DERIVED, derived)
+        trial.set_user_attr(COMPUTED_ON, {"threads": "1"})
+        self.hooks.emit(TrialStarted(record_of(trial.study.get_trials()[trial.number])))
+        curve: list[CurvePoint] = []
+        top = 0.3 - abs(math.log10(trial.params["learning_rate"]) + 1) / 10 + sum(layers) / 1000
+        try:
+            for epoch in range(1, self.spec.training.epochs + 1):
+                self._train(trial, epoch, top, curve)
+        finally:
+            trial.set_user_attr(CURVE, curve_to_json(curve))
+        value = max(point.metrics[OBJECTIVE_METRIC] for point in curve)
+        complete = trial.study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+        if all(value > (other.value or 0.0) for other in complete):
+            write_folder(tower_folder(self.towers_folder, trial.number), partial(fill, trial))
+        die_at("before its end", trial.number)
+        return value
+
+    def _train(self, trial: optuna.Trial, epoch: int, top: float, curve: list[CurvePoint]) -> None:
+        time.sleep(self.epoch_seconds)
+        value = top * (1 - math.exp(-epoch))
+        metrics = {"train_loss": 9 - value, "val_loss": 9 - value / 2, OBJECTIVE_METRIC: value}
+        point = CurvePoint(epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=metrics)
+        curve.append(point)
+        self.hooks.emit(EpochFinished(trial.number, point))
+        if reason := self.hooks.stop_reason():
+            raise KeyboardInterrupt(reason)
+        trial.report(value, step=epoch)
+        die_at("training", trial.number)
+        if epoch < self.spec.training.epochs and trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def fill(trial: optuna.Trial, folder: Path) -> None:
+    """Writes what is saved in the place of towers."""
+    for name in TOWER_FILES:
+        (folder / name).write_bytes(os.urandom(1000))
+        die_at("saving", trial.number)
+
+
+def dying(method: Callable[..., Any], before: Point | None, after: Point) -> Callable[..., Any]:
+    """A method that is called with a trial, and has points to die at."""
+
+    @wraps(method)
+    def changed(self: object, trial: optuna.Trial, *more: Any) -> Any:
+        if before is not None:
+            die_at(before, trial.number)
+        result = method(self, trial, *more)
+        die_at(after, trial.number)
+        return result
+
+    return changed
+
+
+def add_points() -> None:
+    """Has this process die also where the objective is not asked."""
+    setattr(Claim, "settle", dying(Claim.settle, "asked", "claimed"))  # noqa: B010
+    setattr(optuna.Study, "tell", dying(optuna.Study.tell, None, "after its end"))  # noqa: B010
+
+
+def train_nothing() -> None:
+    """Has the search of this process, and its workers, train nothing."""
+    import search.commands.search as command
+    import search.confirmation.measuring as measuring
+    from deeprec.evaluation.ranking import rank_all
+    from deeprec.evaluation.references import ReferenceSettings, fit_reference
+
+    def popularity(train: Any, validation: Any, users: int, movies: int) -> list[Any]:
+        settings = ReferenceSettings(name="popularity")
+        score = fit_reference(settings, train, users, movies)
+        return [(settings, rank_all(score, train, validation, movies))]
+
+    changed = {
+        "Objective": lambda spec, _data, folder, hooks: FakeObjective(spec, folder, hooks),
+        "Pool": partial(Pool, module="tests.faults.fake"),
+        "touch_device": lambda: None,
+    }
+    for name, replacement in changed.items():
+        assert hasattr(command, name)
+        setattr(command, name, replacement)
+    assert hasattr(measuring, "choose_references")
+    measuring.choose_references = popularity
+    add_points()
+
+
+def make_objective(assignment: Assignment, hooks: Hooks) -> FakeObjective:
+    """What a worker is given."""
+    return FakeObjective(assignment.spec, assignment.towers_folder, hooks)
+
+
+def main() -> int:
+    """Runs a command, or a worker."""
+    if not sys.argv[1].isdigit():
+        train_nothing()
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__")
+    from search.execution import worker_process
+
+    add_points()
+    return worker_process.main(make_objective)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
