@@ -77,7 +77,8 @@ class ConfirmationProgress:
 
     def finished(self, name: str, accuracy: float | None, *, is_test: bool) -> None:
         """A contender's top-100 accuracy is known and kept; None if the training collapsed."""
-        training, seconds = self._tally.current, self._tally.seconds
+        training = self._tally.current
+        seconds = training.seconds if training else 0.0
         self._tally.finish(name, accuracy, is_test=is_test)
         if training is not None:
             result = "collapsed" if accuracy is None else f"accuracy {accuracy:.4f}"
@@ -127,7 +128,7 @@ class ConfirmationView:
             yield self._means(width, height - 6)
 
     def _epoch(self, current: RunningSeed, *, ascii_only: bool) -> str:
-        seconds = short_clock(self._tally.seconds)
+        seconds = short_clock(current.seconds)
         if current.epoch == 0:
             return f"compiles  {seconds}"
         parts = [f"epoch {current.epoch}/{current.epochs}", seconds]

@@ -93,16 +93,16 @@ def keep_writable() -> Output | None:
 class Capture:
     """Catches what is written to file descriptors, entered for as long as they are caught.
 
-    However it is left, they lead again where they led, and everything written has been told.
+    However it is left, they lead again where they led, and every line written has been passed on.
 
     Args:
-        tell: called from a thread with every line that is not empty, without its end. A progress
+        pass_on: called from a thread with every line that is not empty, without its end. A progress
             bar draws over itself with carriage returns; what it showed last is the line.
         descriptors: those to catch.
     """
 
-    def __init__(self, tell: Callable[[str], None], descriptors: Sequence[int] = (1, 2)) -> None:
-        self._tell = tell
+    def __init__(self, pass_on: Callable[[str], None], descriptors: Sequence[int] = (1, 2)) -> None:
+        self._pass_on = pass_on
         self._descriptors = descriptors
         self._kept: dict[int, int] = {}
         self._end = f"{secrets.token_hex()}\n".encode()
@@ -122,7 +122,7 @@ class Capture:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Gives the descriptors back, and waits until what was written has been told."""
+        """Gives the descriptors back, and waits until what was written is passed on."""
         _flush()
         for descriptor, kept in self._kept.items():
             os.dup2(kept, descriptor)
@@ -140,7 +140,7 @@ class Capture:
                     line = b""
                     shown = [state for state in states if state.strip()]
                     if shown:
-                        self._tell(shown[-1].decode(errors="replace").rstrip())
+                        self._pass_on(shown[-1].decode(errors="replace").rstrip())
                 else:  # what was drawn over is dropped: a bar of hours takes no memory
                     line = b"\r".join(states[-2:])
 

@@ -187,7 +187,7 @@ class _Rows:
             "best": f"{max(accuracies):.4f}" if accuracies else "",
             "curve": self._curve(accuracies) if running.epoch else Text("compiles", style=QUIET),
             "loss": _loss(running.losses),
-            "time": short_clock(self._tally.seconds_of(running)),
+            "time": short_clock(running.seconds),
         }
 
     def _ended(self, trial: TrialRecord) -> dict[str, str | Text]:

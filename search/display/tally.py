@@ -18,17 +18,25 @@ class Training:
 
     Attributes:
         epochs: how many it takes.
-        began: on the clock of its tally.
+        clock: that of its tally.
         epoch: the last one it has trained; 0 while it is built and compiled.
         losses: of the training rows, an epoch each.
         accuracies: of the validation rows, where there are any.
     """
 
     epochs: int
-    began: float
+    clock: Clock
     epoch: int = 0
     losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return self.clock() - self._began
 
     def advance(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Notes one more epoch."""
@@ -137,10 +145,6 @@ class SearchTally:
         """How long this run has gone on."""
         return self._clock() - self._started
 
-    def seconds_of(self, running: RunningTrial) -> float:
-        """How long a running trial has run."""
-        return self._clock() - running.began
-
     def count(self, state: str) -> int:
         """Trials in that state."""
         return sum(trial.state == state for trial in self.trials)
@@ -177,7 +181,7 @@ class SearchTally:
 
     def start(self, trial: TrialRecord) -> None:
         """Notes a trial that runs now, at the first worker that has none."""
-        running = RunningTrial(trial=trial, epochs=self.epochs, began=self._clock())
+        running = RunningTrial(trial=trial, epochs=self.epochs, clock=self._clock)
         for place, slot in enumerate(self._slots):
             if isinstance(slot, str):
                 self._slots[place] = running
@@ -207,7 +211,7 @@ class SearchTally:
         """Seconds until the first running trial has all of its epochs; 0 where that is unknown."""
         return min(
             (
-                self.seconds_of(running) * (running.epochs / running.epoch - 1)
+                running.seconds * (running.epochs / running.epoch - 1)
                 for running in self.running
                 if running.epoch
             ),
@@ -254,7 +258,7 @@ class ConfirmationTally:
     def start(self, name: str, seed: int, purpose: str) -> None:
         """Notes that a training begins."""
         self.current = RunningSeed(
-            name=name, seed=seed, purpose=purpose, epochs=self.epochs[name], began=self._clock()
+            name=name, seed=seed, purpose=purpose, epochs=self.epochs[name], clock=self._clock
         )
 
     def finish(self, name: str, accuracy: float | None, *, is_test: bool) -> None:
@@ -262,15 +266,9 @@ class ConfirmationTally:
         self.done += 1
         (self.tested if is_test else self.validated[name]).append(accuracy)
         if self.current is not None:
-            self._trained_seconds += self.seconds
+            self._trained_seconds += self.current.seconds
             self._trained_epochs += self.current.epochs
             self.current = None
-
-    @property
-    def seconds(self) -> float:
-        """How long the current training has run."""
-        current = self.current  # another thread ends it
-        return 0.0 if current is None else self._clock() - current.began
 
     @property
     def ahead(self) -> str | None:
@@ -288,4 +286,5 @@ class ConfirmationTally:
         if self.ahead is not None:  # the winner is tested
             epochs += self.epochs[self.ahead] * (self.seeds - len(self.tested))
         pace = self._trained_seconds / self._trained_epochs
-        return max(epochs * pace - self.seconds, 0.0)
+        current = self.current  # another thread ends it
+        return max(epochs * pace - (current.seconds if current else 0.0), 0.0)

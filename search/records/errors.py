@@ -18,7 +18,7 @@ class StorageLostError(Exception):
     """The study's database was lost in the middle of a search; exit code 1.
 
     It was away for too long, its disk is full, or it is damaged. The message is one line for
-    people. All that was told before is stored; the same command goes on once it is back.
+    people. All results before are stored; the same command goes on once it is back.
     """
 
 

@@ -1,4 +1,4 @@
-"""What happens in a search, as data: displays, tracking and parent processes are told these."""
+"""What happens in a search, as data: displays, tracking and parent processes hear it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class TrialFinished:
 TrialEvent = TrialStarted | EpochFinished | TrialFinished
 
 Listener = Callable[[TrialEvent], None]
-"""Is told every event; what it does never changes a trial."""
+"""Hears every event; what it does never changes a trial."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Hooks:
     """How what runs trials is connected with what started it.
 
     Attributes:
-        emit: told every event.
-        warn: told in a line what was not as it should be.
+        emit: hears every event.
+        warn: called with a line about what was not as it should be.
         stop_reason: asked again and again; a text ends the search.
     """
 

@@ -200,11 +200,11 @@ def _section(title: str, logged: Mapping[str, Iterable[str]], meanings: Mapping[
 
 def check_names(title: str, logged: Iterable[str], meanings: Mapping[str, str]) -> None:
     """Refuses names that are logged and not explained, or explained and not logged."""
-    unknown, gone = sorted(set(logged) - set(meanings)), sorted(set(meanings) - set(logged))
-    if unknown or gone:
+    unknown, unlogged = sorted(set(logged) - set(meanings)), sorted(set(meanings) - set(logged))
+    if unknown or unlogged:
         raise LookupError(
             f"{title} in tests/documentation/metrics.py: without a meaning {unknown}, "
-            f"not logged {gone}"
+            f"not logged {unlogged}"
         )
 
 

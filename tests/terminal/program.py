@@ -33,7 +33,7 @@ LAYERS = ((32,), (64, 32), (128, 64, 32), (256, 256, 256, 32), (16, 16))
 
 
 def main() -> None:
-    """Shows the view, stray lines and a warning; then, when told to, the summary."""
+    """Shows the view, stray lines and a warning; then, after a line of input, the summary."""
     seconds = [0.0]
     tally = SearchTally(50, 30, [], workers=4, clock=lambda: seconds[0])
     with Screen() as screen:

@@ -48,7 +48,7 @@ class Tmux:
         return lines
 
     def wait_for(self, is_there: Callable[[list[str]], bool]) -> list[str]:
-        """The lines of the pane, once they are as somebody wants them."""
+        """The lines of the pane, once they are as they should be."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_there(lines := self.screen()):
             assert time.monotonic() < deadline, "\n".join(lines)

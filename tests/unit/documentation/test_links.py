@@ -44,7 +44,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(PROJECT).as_posix())
-def test_no_page_names_a_path_of_somebodys_machine(page: Path) -> None:
+def test_no_page_names_a_path_of_one_machine(page: Path) -> None:
     assert not ABSOLUTE_PATH.search(page.read_text(encoding="utf-8"))
 
 

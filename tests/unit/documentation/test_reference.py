@@ -58,7 +58,7 @@ def test_a_key_without_a_docstring_is_refused() -> None:
     assert study_file.meaning(Undescribed, "seed").startswith("The origin of every random draw")
 
 
-def test_names_that_nobody_explains_or_logs_are_refused() -> None:
+def test_names_without_a_meaning_or_that_are_not_logged_are_refused() -> None:
     metrics.check_names("Metrics", ["a"], {"a": "said"})
     with pytest.raises(LookupError, match=r"without a meaning \['b'\], not logged \['a'\]"):
         metrics.check_names("Metrics", ["b"], {"a": "said"})

@@ -132,26 +132,26 @@ def descriptor(tmp_path: Path) -> int:
         ([b"x" * 100_000], ["x" * 100_000]),
     ],
 )
-def test_lines_are_told_whole_and_a_progress_bar_as_it_was_at_last(
+def test_lines_are_passed_on_whole_and_a_progress_bar_as_it_was_at_last(
     descriptor: int, pieces: list[bytes], lines: list[str]
 ) -> None:
-    told: list[str] = []
-    with Capture(told.append, [descriptor]):
+    caught: list[str] = []
+    with Capture(caught.append, [descriptor]):
         for piece in pieces:
             os.write(descriptor, piece)
-    assert told == lines
+    assert caught == lines
 
 
 def test_the_descriptor_leads_back_after_an_error_too_and_none_is_left_open(
     descriptor: int,
 ) -> None:
-    told: list[str] = []
+    caught: list[str] = []
 
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     def write_and_stop() -> None:
-        with Capture(told.append, [descriptor]):
+        with Capture(caught.append, [descriptor]):
             os.write(descriptor, b"caught")
             raise KeyboardInterrupt
 
@@ -160,19 +160,19 @@ def test_the_descriptor_leads_back_after_an_error_too_and_none_is_left_open(
     with pytest.raises(KeyboardInterrupt):
         write_and_stop()
     os.write(descriptor, b"after\n")
-    assert told == ["caught"]
+    assert caught == ["caught"]
     assert os.pread(descriptor, 100, 0) == b"before\nafter\n"
     assert count() == before
 
 
 def test_other_processes_are_caught_and_one_that_lives_on_delays_nothing(descriptor: int) -> None:
-    told: list[str] = []
-    with Capture(told.append, [descriptor]):
+    caught: list[str] = []
+    with Capture(caught.append, [descriptor]):
         child = subprocess.Popen(
             ["sh", "-c", "echo from a child; exec sleep 60"], stdout=descriptor
         )
-        while not told:
+        while not caught:
             pass
     child.kill()
     child.wait()
-    assert told == ["from a child"]
+    assert caught == ["from a child"]

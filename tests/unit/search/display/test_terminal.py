@@ -53,7 +53,7 @@ def in_terminal(then: str, **variables: str) -> tuple[int, str]:
 
 
 def final_lines(received: str) -> list[str]:
-    """The lines that were written once; drawn-over ones are told from them by their spinner."""
+    """The lines that were written once; drawn-over ones begin with their spinner."""
     plain = Text.from_ansi(received.replace("\r\n", "\n")).plain
     return [line.strip() for line in plain.splitlines() if line.strip()]
 
@@ -108,8 +108,8 @@ def test_in_a_terminal_a_spinner_says_what_is_done_and_stray_lines_stay_whole() 
     assert "\x1b[31m" in received
     lines = final_lines(received)
     assert {"stray one", "stray two"} < set(lines)
-    told = ("announced", "warning: mind [this]", "result", "red", "after")
-    assert [line for line in lines if line in told] == list(told)
+    expected = ("announced", "warning: mind [this]", "result", "red", "after")
+    assert [line for line in lines if line in expected] == list(expected)
     assert [line for line in lines if "late" in line] == [f"late {n}" for n in range(50)]
     assert not received.rpartition("\x1b[?25h")[2].count("announced"), "drawn after its end"
 
