@@ -28,16 +28,11 @@ class ListSampler(BaseSampler):
     time never choose the same.
 
     A configuration whose trial failed counts as tried: one that always fails must not hold up
-    the others. A trial that was interrupted is run again by whoever enqueues it again.
+    the others. A trial that was interrupted runs again once it is enqueued again.
     """
 
     def __init__(self, parameters: Iterable[Parameters], *, seed: int) -> None:
-        """Fix the order.
-
-        Args:
-            parameters: the parameters of every trial, complete.
-            seed: of the order; the same for every trial of a study.
-        """
+        """Fix the order of the parameters, by a seed that every trial of a study shares."""
         listed = list(parameters)
         order = np.random.default_rng(seed).permutation(len(listed))
         self._ordered: Sequence[Parameters] = [listed[index] for index in order]
@@ -99,11 +94,7 @@ class ListSampler(BaseSampler):
 
 
 def _all_trials(study: Study) -> list[FrozenTrial]:
-    """Every trial, whatever its state.
-
-    From the storage, because under the Hyperband pruner the study that a sampler is handed
-    shows only the trials of one bracket.
-    """
+    """Every trial: under the Hyperband pruner a sampler's study shows only those of one bracket."""
     return study._storage.get_all_trials(study._study_id, deepcopy=False)
 
 

@@ -1,4 +1,4 @@
-"""The study file: what it may hold. What people are told of bad ones: test_bad_study_files."""
+"""The study file: what it may hold. What is said of bad ones: test_bad_study_files."""
 
 import os
 import pickle
