@@ -79,7 +79,7 @@ class RawTables:
 
 
 def check_tables(tables: RawTables, release: Release) -> RawTables:
-    """The tables, if they are those of the release, as far as that can be told.
+    """The tables, if they are those of the release, as far as that can be known.
 
     Where the digest of the tables is known, nothing else passes. Elsewhere the counts must be
     the published ones and the ratings in their range.

@@ -77,8 +77,8 @@ class TfdsStore:
         """Reads the tables from a TFDS data directory that can be verified, by default our own.
 
         Raises:
-            DataError: it does not hold them, holds others, or holds some that can neither be told
-                from others by their digest nor are known to come from the published archive.
+            DataError: it does not hold them, holds others, or holds some whose digest is not
+                published and that are not known to come from the published archive.
         """
         release, folder = self._release, data_dir or self._folder
         if (

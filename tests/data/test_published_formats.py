@@ -369,7 +369,7 @@ name = "none"
 
 @pytest.mark.slow
 def test_a_study_is_searched_on_it(tmp_path: Path) -> None:
-    # The command is the real one, told that the small archive is what was published.
+    # The command is the real one; the small archive is what was published.
     program = """if True:
         import sys
         from pathlib import Path

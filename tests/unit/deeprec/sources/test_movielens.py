@@ -1,4 +1,4 @@
-"""The raw tables: checked when made, and told from any other tables by their digest."""
+"""The raw tables: checked when made, and known by their digest."""
 
 from collections.abc import Callable
 from dataclasses import replace
