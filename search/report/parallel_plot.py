@@ -102,14 +102,13 @@ def _spread(low: float, high: float) -> list[float]:
 
 def _accuracy_axis(trials: Sequence[TrialRecord], low: float, high: float, foot: float) -> Json:
     """The last axis; trials that diverged have no accuracy and end below all others."""
-    has_diverged = any(trial.state == "diverged" for trial in trials)
     values = [foot if trial.state == "diverged" else trial.value for trial in trials]
     axis: Json = {
         "label": "accuracy",
         "values": [draw.rounded(value) for value in values],
         "tickformat": ".3f",
     }
-    if not has_diverged:
+    if all(trial.state != "diverged" for trial in trials):
         return axis
     ticks = _spread(low, high)
     return axis | {

@@ -6,8 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from search.records.trials import TrialState
 
-VERSION: Literal[1] = 1
-
 
 class Part(BaseModel):
     """An object of the JSON: without unknown keys, NaN or infinity."""

@@ -97,7 +97,7 @@ def document(facts: Facts) -> schema.Report:
     states = [trial.state for trial in facts.trials]
     return schema.Report.of(
         facts,
-        schema_version=schema.VERSION,
+        schema_version=1,
         written_at=_iso(facts.written_ms),
         study=schema.StudyPart.of(
             context,
