@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 from search.report.writing import report_path
 from search.session.session import Session
 from tests.browser.conftest import Open
+from tests.commands import Folder
 from tests.unit.search.report.made import Made
 
 pytestmark = pytest.mark.browser
@@ -272,6 +273,17 @@ def test_what_a_command_wrote_opens(kept: Session, open_page: Open, width: int) 
     page = opened.page
     assert page.locator("#trials tbody tr").count() == 6
     assert "0.3500" in page.inner_text("main")
+    assert page.locator("#plot-confirmation svg.main-svg").count() > 0
+    assert not overflows(page)
+    opened.check()
+
+
+@pytest.mark.data
+def test_a_real_study_is_shown_as_its_search_left_it(confirmed: Folder, open_page: Open) -> None:
+    opened = open_page(confirmed.path / "studies" / "tiny" / "report.html", width=390)
+    page = opened.page
+    best = max(trial.value or 0.0 for trial in confirmed.trials if trial.state == "complete")
+    assert f"{best:.4f}" in page.inner_text("main")
     assert page.locator("#plot-confirmation svg.main-svg").count() > 0
     assert not overflows(page)
     opened.check()
