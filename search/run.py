@@ -15,7 +15,7 @@ from search.commands.cli import (
     run_command,
 )
 from search.records.errors import InputError
-from search.scheduling.watch import GRACE_SECONDS
+from search.scheduling import GRACE_SECONDS
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from search.config.addresses import VARIABLES, checked_storage, exposed_secrets, mask
+from search.config.addresses import VARIABLES, check_address, exposed_secrets, mask
 from search.display.console import keep_writable
 from search.execution.runtime import prepare_runtime
 from search.records.errors import InputError, is_denied, is_disk_full
@@ -27,12 +27,23 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+
+def _checked_storage(url: str | None) -> str | None:
+    """The URL of a study's database, checked before anything else."""
+    if url is not None:
+        check_address(url, "--storage")
+        from search.storage.database import Database  # here, for only those who give one wait
+
+        Database.at(url)
+    return url
+
+
 StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
         envvar=VARIABLES["--storage"],
-        callback=checked_storage,
+        callback=_checked_storage,
         metavar="URL",
         help="Database of the study; or in DEEPREC_STORAGE.",
         show_envvar=False,

@@ -15,7 +15,6 @@ from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
 from search.session.session import Session
 from search.storage.attributes import REFERENCE
-from search.storage.databases import safe_url
 
 FIRST = 10
 
@@ -25,7 +24,7 @@ def print_dry_run(session: Session) -> None:
     console, spec = session.screen.console, session.spec
     dataset = load_prepared(data_config(spec))
     places = {
-        "study": safe_url(session.storage_url),
+        "study": session.database.shown,
         "towers": str(session.towers_folder),
         "MLflow": session.destination.shown,
     }

@@ -31,13 +31,11 @@ from search.records.errors import InputError, StorageLostError
 from search.records.events import Hooks, Outcome, OutcomeState, to_all
 from search.report.writing import refresh_report
 from search.scheduling.heartbeat import Pulse
-from search.scheduling.locks import within
-from search.scheduling.presence import attending
+from search.scheduling.locks import attending, within
 from search.scheduling.samplers import make_pruner
-from search.scheduling.stale import Closed, close_stale, everybody_gone, gone
+from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
-from search.storage.databases import safe_url
 from search.storage.results import Ledger, validation_accuracies
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
@@ -169,7 +167,7 @@ def places_of(session: Session) -> Mapping[str, str]:
     """Where everything is written, by what it is; short, and without secrets."""
     here = f"{session.workspace.folder}/"
     places = {
-        "study": safe_url(session.storage_url).replace(f"sqlite:///{here}", ""),
+        "study": session.database.shown.replace(f"sqlite:///{here}", ""),
         "towers": f"{session.towers_folder}/",
         "MLflow": session.destination.shown.replace(f"sqlite:///{here}", ""),
     }
@@ -208,7 +206,7 @@ def _supervisor(
     """Runs the trials in other processes, and looks after them."""
     assignment = Assignment(
         spec=session.spec,
-        storage_url=session.storage_url,
+        database=session.database,
         towers_folder=session.towers_folder,
         data_dir=session.flags.data_dir,
         data_fingerprint=data.dataset.fingerprint,
@@ -255,9 +253,9 @@ def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, 
                 f"{session.spec.name!r} runs next; if it was stopped, let it go on or end it"
             )
         try:
-            is_alone = attended.enter_context(attending(session.storage_url))
+            is_alone = attended.enter_context(attending(session.database))
             study = open_study(
-                session.storage_url,
+                session.database,
                 session.spec,
                 fingerprint,
                 session.identity,
@@ -266,8 +264,8 @@ def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, 
             study.pruner = make_pruner(session.spec)
             if is_alone:
                 remove_leftovers(session.towers_folder)
-            is_gone = everybody_gone if is_alone else gone()
-            stale = close_stale(study, is_gone, reason="the process that ran it was killed")
+            is_stale = all_stale if is_alone else stale_if()
+            stale = close_stale(study, is_stale, reason="the process that ran it was killed")
         finally:
             claim.release()
         yield study, stale

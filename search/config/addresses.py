@@ -118,30 +118,6 @@ def check_names(path: str, flag: str) -> None:
         raise InputError(f"{flag} must have names of at most {LONGEST_NAME} bytes between slashes")
 
 
-def checked_storage(url: str | None) -> str | None:
-    """The URL of a study's database, checked by itself; None is the default one.
-
-    Raises:
-        InputError: see :func:`check_address`; or it is no URL, or its port is none.
-    """
-    if url is None:
-        return None
-    check_address(url, "--storage")
-    import sqlalchemy  # here, for only those who give a URL wait for it
-
-    try:
-        port = sqlalchemy.make_url(url).port
-        usable = port is None or 0 < port < 65_536
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        usable = False
-    if not usable:
-        raise InputError(
-            "--storage must be a database URL such as sqlite:///studies/name.db or "
-            "postgresql+psycopg://user@host:5432/name, with a port from 1 to 65535"
-        )
-    return url
-
-
 @dataclass(frozen=True, kw_only=True)
 class NextCommands:
     """Commands to go on with, ready to be copied: with the interpreter and flags of this one."""

@@ -14,13 +14,19 @@ from optuna.trial import FrozenTrial, TrialState
 from deeprec.errors import DivergedError
 from search.config.space import Configuration, suggest
 from search.config.study import StudySpec
-from search.records.errors import StorageLostError
+from search.records.errors import StorageLostError, environment_fault
 from search.records.events import Hooks, Outcome, TrialFinished
-from search.scheduling.claim import Claim, ClaimLostError
-from search.scheduling.failures import environment_fault, excused
 from search.scheduling.heartbeat import Pulse
+from search.scheduling.locks import Claim, ClaimLostError
 from search.scheduling.next_trial import ask_next
-from search.scheduling.stale import SILENT, close_stale, gone, mark_interrupted, supersede
+from search.scheduling.stale import (
+    SILENT,
+    close_stale,
+    excused,
+    mark_interrupted,
+    stale_if,
+    supersede,
+)
 from search.storage.attributes import DIVERGED, ERROR, OOM, REASON, TRACEBACK
 from search.storage.towers import find_towers
 from search.storage.trials import record_of, was_interrupted, was_superseded
@@ -89,7 +95,7 @@ class TrialLoop:
 
     def _close_stale(self) -> None:
         """Closes trials whose processes are dead or silent; the claim is held."""
-        closed = close_stale(self.study, gone(silent=self.pulse.silent), reason=SILENT)
+        closed = close_stale(self.study, stale_if(silent=self.pulse.silent), reason=SILENT)
         for trial in closed:
             self.hooks.warn(trial.line)
         if closed:

@@ -219,7 +219,7 @@ def _leads(trial: optuna.Trial, value: float) -> bool:
 
 
 def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
-    return trial.study._storage.get_trial(trial._trial_id)  # the Trial itself cannot be read whole
+    return trial.study.get_trials(deepcopy=False)[trial.number]
 
 
 def set_libraries_aside() -> None:

@@ -16,10 +16,9 @@ from search.records.events import (
     TrialFinished,
     TrialStarted,
 )
-from search.scheduling.claim import Claim
-from search.scheduling.locks import within
-from search.scheduling.stale import Closed, close_stale, gone
-from search.scheduling.watch import Watch
+from search.scheduling.heartbeat import Watch
+from search.scheduling.locks import Claim, within
+from search.scheduling.stale import Closed, close_stale, stale_if
 from search.storage.towers import find_towers
 from search.storage.trials import records
 
@@ -175,10 +174,9 @@ class Supervisor:
         if not self._claim.take(within(_CLAIM_SECONDS)):
             return []
         try:
-            is_gone = gone(dead=self._dead)
             stale = close_stale(
                 self._study,
-                is_gone,
+                stale_if(dead=self._dead),
                 reason="the worker that ran it died",
                 out_of_memory=self._memory_ran_out(),
             )

@@ -21,7 +21,7 @@ from search.execution.runtime import prepare_runtime
 from search.execution.signals import SIGNALS, StopRequest
 from search.execution.workers import Alive, Assignment, Crashed, Ended, Stop, Warned
 from search.records.events import Hooks, Outcome
-from search.scheduling.watch import BEATS_IN_GRACE
+from search.scheduling import BEATS_IN_GRACE
 
 if TYPE_CHECKING:
     from search.execution.loop import Objective
@@ -135,10 +135,8 @@ def _search(
     import optuna
 
     from search.execution.loop import TrialLoop
-    from search.scheduling.claim import Claim
     from search.scheduling.heartbeat import Pulse
-    from search.scheduling.locks import lock_of
-    from search.scheduling.presence import attending
+    from search.scheduling.locks import Claim, attending, lock_of
     from search.scheduling.samplers import make_pruner
     from search.storage.retry import Patience
     from search.storage.study import join_study
@@ -149,17 +147,17 @@ def _search(
         stop_reason=lambda: parent.should_stop() or signals.reason,
     )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    spec, url = assignment.spec, assignment.storage_url
+    spec, database = assignment.spec, assignment.database
     patience = Patience(warn=hooks.warn, stop_reason=hooks.stop_reason)
     claim = Claim(
-        lock_of(url, spec.name, "claim", patience=patience), assignment.worker, warn=hooks.warn
+        lock_of(database, spec.name, "claim", patience=patience), assignment.worker, warn=hooks.warn
     )
     with ExitStack() as stack:
         if not claim.take(hooks.stop_reason):
             return Outcome(state="interrupted", reason=hooks.stop_reason() or "")
         try:
-            stack.enter_context(attending(url))
-            study = join_study(url, spec, assignment.data_fingerprint, patience=patience)
+            stack.enter_context(attending(database))
+            study = join_study(database, spec, assignment.data_fingerprint, patience=patience)
             study.pruner = make_pruner(spec)
         finally:
             claim.release()

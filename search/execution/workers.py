@@ -18,7 +18,8 @@ from typing import Any, Self
 from search.config.study import StudySpec
 from search.execution.signals import SIGNALS
 from search.records.events import Outcome, TrialEvent
-from search.scheduling.claim import worker_name
+from search.scheduling.locks import worker_name
+from search.storage.database import Database
 
 PATIENCE_SECONDS = 20.0
 """How long a worker that has nothing more to say may take to end."""
@@ -30,7 +31,7 @@ class Assignment:
 
     Attributes:
         spec: the study file, the command line's choices included.
-        storage_url: of the study, which exists.
+        database: of the study, which exists.
         towers_folder: where towers are saved.
         data_dir: where the raw data is; looked for when None.
         data_fingerprint: of the data set that the study is searched on.
@@ -41,7 +42,7 @@ class Assignment:
     """
 
     spec: StudySpec
-    storage_url: str
+    database: Database
     towers_folder: Path
     data_dir: Path | None
     data_fingerprint: str

@@ -27,6 +27,20 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
+def environment_fault(error: BaseException) -> str | None:
+    """Why no configuration could have been trained, in one line for people.
+
+    Returns:
+        The reason, with what to do about it; None where the configuration may be at fault.
+    """
+    if is_disk_full(error):
+        return f"the disk is full ({error}); make room, and start the same command again"
+    if isinstance(error, OSError | ImportError):
+        cause = " ".join(str(error).split()) or type(error).__name__
+        return f"this is no fault of the trial: {cause}; mend it, and start the same command again"
+    return None
+
+
 def is_denied(error: OSError) -> bool:
     """Whether the system does not let this user read or write there."""
     return error.errno in _DENIED

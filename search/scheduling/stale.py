@@ -1,10 +1,11 @@
-"""Trials whose process is gone: closed, so that their configurations run again.
+"""Trials whose process died or stands still: closed, so that their configurations run again.
 
-A trial is closed by whoever holds the claim. Its worker may live after all and wake up late: then
-it finds the trial finished, and its result is dropped. A state is told once, whoever is faster.
+A trial is closed while the claim is held. Its worker may live after all and wake up late: then it
+finds the trial finished, and its result is dropped.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import copy
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,11 +13,14 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from search.storage.attributes import DIED, INTERRUPTED, OOM, REASON, SUPERSEDED, WORKER
-from search.storage.trials import family_of
+from search.storage.attributes import DIED, ERROR, INTERRUPTED, OOM, REASON, SUPERSEDED, WORKER
+from search.storage.trials import fail, family_of, note, was_interrupted, was_superseded
 
 MOST_DEATHS = 2
 """So many workers may die with a configuration; then it is given up."""
+
+LEAST_FAILURES = 3
+"""So many failures in a row, at least, say something about what they have in common."""
 
 SILENT = "its process gave no sign of life"
 """Why a trial is closed that a living worker may still be at."""
@@ -24,7 +28,7 @@ SILENT = "its process gave no sign of life"
 OUT_OF_MEMORY = "the system ended its process for want of memory"
 """Why a trial is closed whose configuration needs more memory than there is."""
 
-IsGone = Callable[[FrozenTrial], bool]
+IsStale = Callable[[FrozenTrial], bool]
 
 
 @dataclass(frozen=True)
@@ -61,90 +65,86 @@ class Closed:
         return f"trial {self.number} failed: {self.reason}{numbers}"
 
 
-def gone(*, dead: Collection[str] = (), silent: Collection[int] = ()) -> IsGone:
-    """The rule by which a RUNNING trial, seen while the claim is held, belongs to nobody.
+def stale_if(*, dead: Collection[str] = (), silent: Collection[int] = ()) -> IsStale:
+    """The rule by which a RUNNING trial, seen while the claim is held, has lost its process.
 
     Args:
         dead: names of workers that are known to be dead.
-        silent: numbers of trials that gave no sign of life for too long.
+        silent: numbers of trials without a heartbeat for too long.
     """
 
-    def is_gone(trial: FrozenTrial) -> bool:
+    def is_stale(trial: FrozenTrial) -> bool:
         # One that names no worker was left by a process that died while it held the claim.
         worker = trial.user_attrs.get(WORKER)
         return worker is None or worker in dead or trial.number in silent
 
-    return is_gone
+    return is_stale
 
 
-def everybody_gone(_trial: FrozenTrial) -> bool:
+def all_stale(_trial: FrozenTrial) -> bool:
     """The rule where no other process is at work."""
     return True
 
 
 def close_stale(
     study: optuna.Study,
-    is_gone: IsGone,
+    is_stale: IsStale,
     *,
     reason: str = "the process that ran it died",
     out_of_memory: bool = False,
 ) -> list[Closed]:
-    """Records RUNNING trials that belong to nobody as interrupted, to run again.
+    """Records RUNNING trials that lost their process as interrupted, to run again.
 
     One whose configuration took a second process with it is recorded as failed instead, as is one
     that ran out of memory.
 
     Args:
         study: whose claim is held.
-        is_gone: whether a trial belongs to nobody.
+        is_stale: whether a trial lost its process.
         reason: what became of the process.
         out_of_memory: whether the kernel ended it for want of memory.
     """
     trials = study.get_trials(deepcopy=False)
-    stale = [trial for trial in trials if trial.state == TrialState.RUNNING and is_gone(trial)]
-    return [
-        closed for trial in stale for closed in _close(study, trial, trials, reason, out_of_memory)
-    ]
+    found = []
+    for trial in trials:
+        if trial.state == TrialState.RUNNING and is_stale(trial):
+            has_begun = WORKER in trial.user_attrs
+            deaths = _deaths(trial, trials) + ([trial.number] if has_begun else [])
+            closed = Closed(trial.number, deaths, out_of_memory=out_of_memory and has_begun)
+            with suppress(UpdateFinishedTrialError):  # its worker ended it at this very moment
+                _close(study, trial, closed, reason, has_begun=has_begun)
+                found.append(closed)
+    return found
 
 
 def mark_interrupted(study: optuna.Study, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
     """Notes, while the trial is unfinished, that it did not fail by itself: it will run again."""
-    _note(study, trial, **{INTERRUPTED: True, REASON: reason})
+    note(study, trial, **{INTERRUPTED: True, REASON: reason})
 
 
 def supersede(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
     """Ends a trial that another one took the place of before it began."""
     with suppress(UpdateFinishedTrialError):
         reason = "another process decided in its place before it began"
-        _note(study, trial, **{SUPERSEDED: True, REASON: reason})
-        _fail(study, trial)
+        note(study, trial, **{SUPERSEDED: True, REASON: reason})
+        fail(study, trial)
 
 
 def _close(
-    study: optuna.Study,
-    trial: FrozenTrial,
-    trials: Iterable[FrozenTrial],
-    reason: str,
-    out_of_memory: bool,
-) -> list[Closed]:
-    has_begun = WORKER in trial.user_attrs
-    deaths = _deaths(trial, trials) + ([trial.number] if has_begun else [])
-    closed = Closed(trial.number, deaths, out_of_memory=out_of_memory and has_begun)
-    with suppress(UpdateFinishedTrialError):  # its worker told how it ended at this very moment
-        if has_begun:
-            _note(study, trial, **{DIED: True})
-        if closed.out_of_memory:
-            _note(study, trial, **{OOM: True})
-        if closed.is_given_up:
-            _note(study, trial, **{REASON: closed.reason})
-        else:
-            mark_interrupted(study, trial, reason)
-        _fail(study, trial)
-        return [closed]
-    return []
+    study: optuna.Study, trial: FrozenTrial, closed: Closed, reason: str, *, has_begun: bool
+) -> None:
+    if has_begun:
+        note(study, trial, **{DIED: True})
+    if closed.out_of_memory:
+        note(study, trial, **{OOM: True})
+    if closed.is_given_up:
+        note(study, trial, **{REASON: closed.reason})
+    else:
+        mark_interrupted(study, trial, reason)
+    fail(study, trial)
 
 
-def _deaths(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> list[int]:
+def _deaths(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> list[int]:
     """Earlier trials of the configuration whose processes died."""
     return [
         other.number
@@ -156,10 +156,36 @@ def _deaths(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> list[int]:
     ]
 
 
-def _note(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **notes: object) -> None:
-    for name, value in notes.items():
-        study._storage.set_trial_user_attr(trial._trial_id, name, value)
+def excused(trials: Sequence[FrozenTrial], limit: int) -> list[FrozenTrial]:
+    """The trials as what runs next is decided by: those without a fair run count as interrupted.
+
+    Where one configuration after another fails with the same type of error until the search gives
+    up, the fault is the environment's: a device that broke, a library of another version. The next
+    search tries them again, with the same seeds. It stops as soon if nothing has changed.
+
+    Args:
+        trials: of the study, in the order of their numbers.
+        limit: how many failures in a row end a search.
+    """
+    found = list(trials)
+    for row in _rows_of_one_error(trials):
+        families = {family_of(trial) for trial in row}
+        if len(row) >= max(limit, LEAST_FAILURES) and len(families) >= LEAST_FAILURES:
+            for trial in row:
+                found[trial.number] = copy.copy(trial)
+                found[trial.number].user_attrs = {**trial.user_attrs, INTERRUPTED: True}
+    return found
 
 
-def _fail(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
-    study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+def _rows_of_one_error(trials: Sequence[FrozenTrial]) -> list[list[FrozenTrial]]:
+    """Failed trials one after another, with no other end of a trial between them."""
+    rows: list[list[FrozenTrial]] = [[]]
+    for trial in trials:
+        if not trial.state.is_finished() or was_interrupted(trial) or was_superseded(trial):
+            continue
+        error = trial.user_attrs.get(ERROR) if trial.state == TrialState.FAIL else None
+        if error is None or (rows[-1] and rows[-1][-1].user_attrs[ERROR] != error):
+            rows.append([])
+        if error is not None:
+            rows[-1].append(trial)
+    return rows

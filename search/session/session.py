@@ -3,6 +3,7 @@
 import os
 import uuid
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import optuna
@@ -13,11 +14,10 @@ from search.config.workspace import Workspace
 from search.display.terminal import Screen
 from search.execution.data import StudyData, load_data
 from search.records.errors import InputError
-from search.scheduling.claim import Claim, worker_name
-from search.scheduling.locks import Purpose, StudyLock, lock_of
+from search.scheduling import GRACE_SECONDS
+from search.scheduling.locks import Claim, Purpose, StudyLock, lock_of, worker_name
 from search.scheduling.samplers import make_sampler
-from search.scheduling.watch import GRACE_SECONDS
-from search.storage.databases import default_storage, may_write, safe_url
+from search.storage.database import Database
 from search.storage.retry import Patience
 from search.storage.study import load_study, recognized, refuse_other_study
 from search.storage.towers import find_towers
@@ -101,14 +101,16 @@ class Session:
         resolve_uri(flags.tracking_uri, workspace.mlruns)  # refuses what is none
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
-        known, spec = recognized(given.storage_url, spec, any_seed=not adds_trials)
+        known, spec = recognized(given.database, spec, any_seed=not adds_trials)
         identity = known or uuid.uuid4().hex
         return replace(given, spec=spec, identity=identity, is_known=known is not None)
 
-    @property
-    def storage_url(self) -> str:
-        """Database of the study."""
-        return self.flags.storage_url or default_storage(self.workspace.studies, self.spec.name)
+    @cached_property
+    def database(self) -> Database:
+        """Where the study is kept."""
+        if self.flags.storage_url is not None:
+            return Database.at(self.flags.storage_url)
+        return Database.in_folder(self.workspace.studies, self.spec.name)
 
     @property
     def destination(self) -> Destination:
@@ -126,7 +128,7 @@ class Session:
 
     def lock(self, purpose: Purpose) -> StudyLock:
         """A lock of the study, which all processes that use its storage see."""
-        return lock_of(self.storage_url, self.spec.name, purpose, patience=self.patience)
+        return lock_of(self.database, self.spec.name, purpose, patience=self.patience)
 
     def claim(self) -> Claim:
         """The right to decide what runs next, for this process."""
@@ -139,9 +141,9 @@ class Session:
             InputError: one of them cannot.
         """
         self.workspace.check_writable()
-        if not may_write(self.storage_url):
+        if not self.database.may_write():
             raise InputError(
-                f"storage {safe_url(self.storage_url)} must be writable, with its folder, but is "
+                f"storage {self.database.shown} must be writable, with its folder, but is "
                 "not; change the permissions, or name another with --storage"
             )
 
@@ -161,7 +163,7 @@ class Session:
             InputError: there is none, or it was made with another space, training or seed.
         """
         make, patience = self.commands().search, self.patience
-        study = load_study(self.storage_url, self.spec.name, make=make, patience=patience)
+        study = load_study(self.database, self.spec.name, make=make, patience=patience)
         refuse_other_study(study, self.spec)
         return study
 

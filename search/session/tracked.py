@@ -19,7 +19,7 @@ from search.records.trials import StudyState, TrialRecord
 from search.scheduling.locks import within
 from search.session.session import Session
 from search.storage.attributes import DATA_FINGERPRINT, DESCRIPTION, END, HOME, IDENTITY
-from search.storage.databases import parse_url, sqlite_path
+from search.storage.database import Database
 from search.storage.sqlite_files import value_of
 from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker
 from search.tracking.circuit import GOES_ON, Circuit
@@ -77,7 +77,7 @@ def tracker_of(
         is_search: whether that is kept, as ``data`` and the file have it.
     """
     screen, destination = session.screen, session.destination
-    settle_identity(study, session.storage_url, destination, screen.announce)
+    settle_identity(study, session.database, destination, screen.announce)
     context = described(study, session.spec) if data is None else _context(session, study, data)
     if is_search:
         keep_description(study, context)
@@ -131,7 +131,10 @@ def _identity(study: optuna.Study) -> str:
 
 
 def settle_identity(
-    study: optuna.Study, url: str, destination: Destination, announce: Callable[[str], None]
+    study: optuna.Study,
+    database: Database,
+    destination: Destination,
+    announce: Callable[[str], None],
 ) -> None:
     """Give a study that was copied an identity of its own on a server that both may track to.
 
@@ -141,14 +144,13 @@ def settle_identity(
 
     Args:
         study: as it is stored.
-        url: of its storage.
+        database: that it is kept in.
         destination: where its runs go.
         announce: told in one line where the study gets another identity.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    if database.path is None:
         return
-    here, before = sqlite_path(parsed), study.user_attrs.get(HOME)
+    here, before = database.path, study.user_attrs.get(HOME)
     is_copy = before is not None and _is_original(Path(before), here, _identity(study))
     if is_copy and destination.database is not None:
         return

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 
 from search.records.errors import StorageLostError
 
@@ -78,46 +78,32 @@ class Patience:
         return self._is_lost
 
 
-class PatientStorage(RDBStorage):
+def patient(backend: RDBStorage, patience: Patience) -> BaseStorage:
     """Optuna's storage, every operation of which survives an outage of the server.
 
-    An operation whose answer was lost is repeated though it may have been carried out. What that
-    leaves behind is told by its state: a trial that was told twice is finished already, one that
-    was created twice runs without a worker and is closed by the next claim.
+    An operation whose answer was lost is repeated though it may have been carried out. The state
+    shows what that leaves behind: a trial that was ended twice is finished already, one that was
+    created twice runs without a worker and is closed under the next claim.
+
+    Between the two is Optuna's own cache of finished trials. ``remove_session`` closes all
+    connections.
     """
+    cached = get_storage(backend)
 
-    patience: Patience
+    def repeated(operation: str) -> Callable[..., object]:
+        def call(_self: BaseStorage, *arguments: object, **options: object) -> object:
+            return patience.call(lambda: getattr(cached, operation)(*arguments, **options))
 
+        return call
 
-def _patiently(operation: str) -> Callable[..., object]:
-    original = getattr(RDBStorage, operation)
+    def close(_self: BaseStorage) -> None:
+        backend.remove_session()
+        backend.engine.dispose()
 
-    def repeated(self: PatientStorage, *arguments: object, **options: object) -> object:
-        return self.patience.call(lambda: original(self, *arguments, **options))
-
-    repeated.__name__, repeated.__doc__ = operation, original.__doc__
-    return repeated
-
-
-for _operation in (
-    "_create_new_trial",
-    "_get_trials",
-    "_set_trial_param",
-    "get_study_directions",
-    "get_study_id_from_name",
-    "get_study_name_from_id",
-    "get_study_system_attrs",
-    "get_study_user_attrs",
-    "get_trial",
-    "get_trial_id_from_study_id_trial_number",
-    "set_study_system_attr",
-    "set_study_user_attr",
-    "set_trial_intermediate_value",
-    "set_trial_state_values",
-    "set_trial_system_attr",
-    "set_trial_user_attr",
-):  # all that a search asks of it through Optuna's cache
-    setattr(PatientStorage, _operation, _patiently(_operation))
+    operations = [name for name in dir(BaseStorage) if not name.startswith("_")]
+    methods = {name: repeated(name) for name in operations} | {"remove_session": close}
+    storage_class: type[BaseStorage] = type("PatientStorage", (BaseStorage,), methods)
+    return storage_class()
 
 
 def is_outage(error: BaseException) -> bool:

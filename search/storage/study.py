@@ -1,31 +1,29 @@
 """Optuna's storage, the truth about a study: opened once, checked, closed."""
 
 import optuna
-from optuna.storages import RDBStorage
 
 from search.config.study import DIRECTION, StudySpec, differences, override
 from search.records.errors import InputError
 from search.storage.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
-from search.storage.databases import (
+from search.storage.database import (
+    Database,
     explained,
     holds_studies,
-    log_ahead,
-    make_database,
     open_storage,
-    safe_url,
+    prepare_database,
 )
 from search.storage.retry import Patience
 
 
 def recognized(
-    url: str, spec: StudySpec, *, any_seed: bool = False
+    database: Database, spec: StudySpec, *, any_seed: bool = False
 ) -> tuple[str | None, StudySpec]:
     """What tells the stored study from others of its name, and its file with the stored seed.
 
     Writes nothing, so it serves as a check before any work.
 
     Args:
-        url: of the storage.
+        database: of the study.
         spec: the study file.
         any_seed: whether the study may have another seed than the file, as ``--seed`` gives it.
 
@@ -36,11 +34,11 @@ def recognized(
         InputError: the storage cannot be reached, or holds a study of this name that another
             program made, or that was made with another space, direction or seed.
     """
-    if not holds_studies(url):
+    if not holds_studies(database):
         return None, spec
     try:
-        with explained(url):
-            study = optuna.load_study(storage=open_storage(url), study_name=spec.name)
+        with explained(database):
+            study = optuna.load_study(storage=open_storage(database), study_name=spec.name)
     except KeyError:
         return None, spec
     try:
@@ -54,7 +52,7 @@ def recognized(
 
 
 def open_study(
-    url: str,
+    database: Database,
     spec: StudySpec,
     data_fingerprint: str,
     identity: str,
@@ -64,7 +62,7 @@ def open_study(
     """Opens the study, or creates it with the file's direction, space and seed.
 
     Args:
-        url: of the storage.
+        database: of the study.
         spec: the study file.
         data_fingerprint: of the data set it is searched on.
         identity: given to a new study; one that exists keeps its own.
@@ -75,11 +73,10 @@ def open_study(
             program made, or that was made with another space, direction, seed or data set.
             Nothing was written into that study.
     """
-    with explained(url):
-        make_database(url)
-        log_ahead(url)
+    with explained(database):
+        prepare_database(database)
         study = optuna.create_study(
-            storage=open_storage(url, patience),
+            storage=open_storage(database, patience),
             study_name=spec.name,
             direction="maximize",
             load_if_exists=True,
@@ -93,7 +90,7 @@ def open_study(
 
 
 def join_study(
-    url: str, spec: StudySpec, data_fingerprint: str, *, patience: Patience
+    database: Database, spec: StudySpec, data_fingerprint: str, *, patience: Patience
 ) -> optuna.Study:
     """Opens a study that another process has opened with :func:`open_study`, to run trials.
 
@@ -103,7 +100,7 @@ def join_study(
     """
 
     def load() -> optuna.Study:
-        storage = open_storage(url, patience)
+        storage = open_storage(database, patience)
         return optuna.load_study(storage=storage, study_name=spec.name)
 
     study = patience.call(load)
@@ -111,11 +108,13 @@ def join_study(
     return study
 
 
-def load_study(url: str, name: str, *, make: str, patience: Patience | None = None) -> optuna.Study:
+def load_study(
+    database: Database, name: str, *, make: str, patience: Patience | None = None
+) -> optuna.Study:
     """Opens a study that exists.
 
     Args:
-        url: of the storage.
+        database: of the study.
         name: of the study.
         make: the command that makes it, for the user.
         patience: with a database that is away later on.
@@ -123,22 +122,18 @@ def load_study(url: str, name: str, *, make: str, patience: Patience | None = No
     Raises:
         InputError: the storage cannot be reached or holds no such study.
     """
-    if not holds_studies(url):
-        raise InputError(_no_study(name, url, make))
+    if not holds_studies(database):
+        raise InputError(_no_study(name, database, make))
     try:
-        with explained(url):
-            return optuna.load_study(storage=open_storage(url, patience), study_name=name)
+        with explained(database):
+            return optuna.load_study(storage=open_storage(database, patience), study_name=name)
     except KeyError:
-        raise InputError(_no_study(name, url, make)) from None
+        raise InputError(_no_study(name, database, make)) from None
 
 
 def close_study(study: optuna.Study) -> None:
     """Closes the database; the log of an SQLite database goes into it."""
-    storage = study._storage
-    backend = getattr(storage, "_backend", storage)
-    if isinstance(backend, RDBStorage):
-        backend.remove_session()
-        backend.engine.dispose()
+    study._storage.remove_session()  # Optuna has no public way from a study to its storage
 
 
 def refuse_other_study(
@@ -183,5 +178,5 @@ def _refuse_foreign(study: optuna.Study) -> None:
         )
 
 
-def _no_study(name: str, url: str, make: str) -> str:
-    return f"there is no study {name!r} in {safe_url(url)}; search it first: {make}"
+def _no_study(name: str, database: Database, make: str) -> str:
+    return f"there is no study {name!r} in {database.shown}; search it first: {make}"

@@ -47,7 +47,7 @@ def was_superseded(trial: FrozenTrial) -> bool:
 def to_run_again(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """The last try of the first configuration that was interrupted and has no other try left.
 
-    It follows from how the trials stand, not from who ran them: whoever asks gets one answer.
+    It follows from how the trials stand, not from who ran them.
     """
     settled = {family_of(trial) for trial in trials if _settles(trial)}
     last_tries: dict[Hashable, FrozenTrial] = {}
@@ -76,6 +76,27 @@ def superfluous(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def _settles(trial: FrozenTrial) -> bool:
     """Whether a configuration with this try needs no other."""
     return not was_interrupted(trial) and not was_superseded(trial)
+
+
+def note(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **notes: object) -> None:
+    """Sets attributes of a trial, which another process may run.
+
+    Optuna's public way, ``Trial.set_user_attr``, is for the trial that this process runs.
+
+    Raises:
+        UpdateFinishedTrialError: it is finished.
+    """
+    for name, value in notes.items():
+        study._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+
+def fail(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
+    """Ends a trial as failed; also one that waits, which ``Study.tell`` refuses.
+
+    Raises:
+        UpdateFinishedTrialError: it is finished.
+    """
+    study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
 _WITH_REASON: tuple[RecordState, ...] = ("diverged", "failed", "interrupted")

@@ -13,8 +13,7 @@ from filelock import FileLock
 
 from search.config.addresses import check_address, check_names, holds_secret, mask
 from search.records.errors import InputError
-from search.storage.filesystems import refuse_network
-from search.storage.sqlite_files import DamagedError, tables_of
+from search.storage.sqlite_files import DamagedError, refuse_network, tables_of
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the machine unasked

@@ -30,7 +30,7 @@ from search.config.study import StudySpec
 from search.execution.workers import Assignment, Pool
 from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import OBJECTIVE_METRIC, CurvePoint
-from search.scheduling.claim import Claim
+from search.scheduling.locks import Claim
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
 from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED

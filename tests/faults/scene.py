@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from deeprec.data.verified_files import check_folder
 from search.records.trials import TrialRecord
-from search.storage.databases import default_storage
+from search.storage.database import Database
 from search.storage.study import close_study, load_study
 from search.storage.towers import TOWER_FILES, find_towers
 from search.storage.trials import family_of, records
@@ -99,7 +99,7 @@ class Scene:
         self._opened: list[optuna.Study] = []
         self._folders = 0
         self.folder = self.new_folder(first)
-        self.storage = storage or default_storage(self.folder.path / "studies", "tiny")
+        self.storage = storage or Database.in_folder(self.folder.path / "studies", "tiny").url
         default = f"sqlite:///{self.folder.path / 'mlruns' / 'mlflow.db'}"
         self.tracking_uri = tracking_uri or default
 
@@ -202,7 +202,7 @@ class Scene:
 
     @property
     def study(self) -> optuna.Study:
-        study = load_study(self.storage, "tiny", make="")
+        study = load_study(Database.at(self.storage), "tiny", make="")
         self._opened.append(study)
         return study
 

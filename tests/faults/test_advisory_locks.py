@@ -7,9 +7,8 @@ import pytest
 
 from search.records.errors import StorageLostError
 from search.scheduling import locks
-from search.scheduling.claim import Claim, ClaimLostError
-from search.scheduling.locks import lock_of, within
-from search.storage.databases import open_storage
+from search.scheduling.locks import Claim, ClaimLostError, lock_of, within
+from search.storage.database import Database, open_storage
 from search.storage.retry import Patience
 from search.storage.study import close_study
 from tests.faults.postgres import PostgresServer
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.faults
 
 
 def test_one_process_at_a_time_holds_a_lock(database: str) -> None:
-    first, second = (lock_of(database, "small", "claim") for _ in range(2))
+    first, second = (lock_of(Database.at(database), "small", "claim") for _ in range(2))
     assert first.take(within(10))
     assert first.is_held()
     assert not second.take(within(1))
@@ -32,9 +31,9 @@ def test_one_process_at_a_time_holds_a_lock(database: str) -> None:
 
 def test_locks_of_other_studies_and_purposes_are_others(database: str) -> None:
     held = [
-        lock_of(database, "small", "claim"),
-        lock_of(database, "small", "tracking"),
-        lock_of(database, "large", "claim"),
+        lock_of(Database.at(database), "small", "claim"),
+        lock_of(Database.at(database), "small", "tracking"),
+        lock_of(Database.at(database), "large", "claim"),
     ]
     assert [lock.take(within(10)) for lock in held] == [True] * 3
     for lock in held:
@@ -44,7 +43,7 @@ def test_locks_of_other_studies_and_purposes_are_others(database: str) -> None:
 def test_whoever_holds_a_claim_when_the_server_restarts_has_lost_it(
     database: str, postgres: PostgresServer
 ) -> None:
-    lock = lock_of(database, "small", "claim", patience=Patience(60))
+    lock = lock_of(Database.at(database), "small", "claim", patience=Patience(60))
     assert lock.take(within(10))
     postgres.restart()
     assert not lock.is_held()
@@ -56,11 +55,11 @@ def test_a_claim_is_taken_from_a_process_that_stands_still(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "IDLE_SECONDS", 1.0)
-    sleeper = lock_of(database, "small", "claim")
+    sleeper = lock_of(Database.at(database), "small", "claim")
     assert sleeper.take(within(10))
-    other = lock_of(database, "small", "claim")
+    other = lock_of(Database.at(database), "small", "claim")
     assert other.take(within(20)), "the server ends the session that says nothing"
-    study = optuna.create_study(storage=open_storage(database))
+    study = optuna.create_study(storage=open_storage(Database.at(database)))
     with pytest.raises(ClaimLostError):
         Claim(sleeper, "sleeper").settle(study.ask())
     other.release()
@@ -71,7 +70,9 @@ def test_a_server_that_is_away_is_waited_for_and_then_given_up(
     database: str, postgres: PostgresServer
 ) -> None:
     warnings: list[str] = []
-    lock = lock_of(database, "small", "claim", patience=Patience(2, warn=warnings.append))
+    lock = lock_of(
+        Database.at(database), "small", "claim", patience=Patience(2, warn=warnings.append)
+    )
     postgres.kill()
     started = time.monotonic()
     with pytest.raises(StorageLostError, match="refused"):

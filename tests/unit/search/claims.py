@@ -8,9 +8,8 @@ import optuna
 from search.config.study import StudySpec
 from search.execution.loop import TrialLoop
 from search.records.events import Hooks
-from search.scheduling.claim import Claim
 from search.scheduling.heartbeat import Pulse
-from search.scheduling.locks import StopReason
+from search.scheduling.locks import Claim, StopReason
 
 
 class NoLock:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +11,6 @@ from search.config.addresses import (
     LONGEST_ADDRESS,
     LONGEST_NAME,
     check_address,
-    checked_storage,
     exposed_secrets,
     holds_secret,
 )
@@ -20,30 +18,8 @@ from search.records.errors import InputError
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        None,
-        "sqlite:///studies/a.db",
-        "sqlite:////absolute/a:b.db",
-        "postgresql+psycopg://user@host/name",
-        "postgresql+psycopg://user:secret:with:colons@host:5432/name",
-        "postgresql+psycopg://[::1]/name",
-        "postgresql+psycopg://user:secret@[::1]:65535/name",
-        "postgresql+psycopg:///name?host=/var/run/postgresql",
-    ],
-)
-def test_what_may_be_an_address_passes(url: str | None) -> None:
-    checked_storage(url)
-
-
-@pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://u:secret@h:port/x", "a port from 1 to 65535"),
-        ("postgresql://u:secret@h:65536/x", "a port from 1 to 65535"),
-        ("postgresql://u:secret@h:0/x", "a port from 1 to 65535"),
-        ("postgresql://u:secret@h:-1/x", "a port from 1 to 65535"),
-        ("postgresql://u:secret@[::1/x", "a port from 1 to 65535"),
         ("sqlite:///a\0b", "free of control characters"),
         ("", "--storage must be an address but is empty; set the variable it was given by"),
         ("sqlite:///\x1b[31m", "free of control characters"),
@@ -53,7 +29,7 @@ def test_what_may_be_an_address_passes(url: str | None) -> None:
 )
 def test_what_is_none_is_refused_and_not_repeated(url: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        checked_storage(url)
+        check_address(url, "--storage")
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert "secret" not in str(caught.value)
@@ -68,28 +44,12 @@ def test_what_is_refused_is_refused_in_one_line(address: str) -> None:
     assert bool(refusal) != fits
 
 
-@given(st.text("[]:@/0123456789aé.?#,-", max_size=30))
-def test_what_passes_is_understood(rest: str) -> None:
-    url = f"postgresql+psycopg://{rest}"
-    refusal = refusal_of(partial(checked_storage, url))
-    assert bool(refusal) != is_url(url)
-    assert refusal.isprintable()
-
-
 def refusal_of(check: Callable[[], object]) -> str:
     try:
         check()
     except InputError as error:
         return str(error)
     return ""
-
-
-def is_url(text: str) -> bool:
-    try:
-        port = sqlalchemy.make_url(text).port
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        return False
-    return port is None or 1 <= port <= 65_535
 
 
 SECRET = "postgresql://me:secret@host/name"

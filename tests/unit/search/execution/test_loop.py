@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from deeprec.errors import NonFiniteError
 from search.config.space import suggest
 from search.records.events import Hooks, Outcome, TrialEvent, TrialFinished
-from search.scheduling.stale import close_stale, everybody_gone
+from search.scheduling.stale import all_stale, close_stale
 from search.storage.attributes import ERROR, OOM, TRACEBACK
 from search.storage.trials import record_of, records
 from tests.unit.search.claims import Behavior, good, loop_of
@@ -149,7 +149,7 @@ def test_a_reference_keeps_its_name_when_it_runs_again(bench: Bench) -> None:
 def test_a_trial_of_a_killed_process_is_closed_and_runs_again(bench: Bench) -> None:
     killed = bench.study.ask()  # RUNNING for ever
     suggest(killed, bench.spec.space)
-    closed = close_stale(bench.study, everybody_gone, reason="it was killed")
+    closed = close_stale(bench.study, all_stale, reason="it was killed")
     assert [trial.line for trial in closed] == ["trial 0 lost its process and runs again"]
     assert record_of(bench.study.trials[0]).reason == "it was killed"
     bench.run()

@@ -13,6 +13,7 @@ from search.config.space import Configuration, common_distributions, parameters_
 from search.config.study import StudySpec, load_spec
 from search.report.facts import Facts, gather
 from search.report.writing import write_page
+from search.storage.database import Database
 from search.storage.results import Ledger
 from search.storage.study import close_study, open_study
 from tests.unit.search.sample_records import START_MS
@@ -67,7 +68,7 @@ class Made:
 
     def __init__(self, folder: Path, text: str = FILE) -> None:
         self.spec = made_spec(folder, text)
-        self.study = open_study(f"sqlite:///{folder}/made.db", self.spec, "f" * 64, "identity")
+        self.study = open_study(Database.in_folder(folder, "made"), self.spec, "f" * 64, "identity")
         self.ledger = Ledger(self.study)
 
     def __enter__(self) -> Self:

@@ -1,12 +1,23 @@
-"""Trials that belong to nobody: closed, run again, given up."""
+"""Trials that lost their process: closed, run again, given up; and failures that are excused."""
+
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.scheduling.stale import close_stale, everybody_gone, gone, mark_interrupted, supersede
-from search.storage.attributes import WORKER
-from search.storage.trials import records, superfluous, to_run_again
+from search.scheduling.stale import (
+    all_stale,
+    close_stale,
+    excused,
+    mark_interrupted,
+    stale_if,
+    supersede,
+)
+from search.storage.attributes import ERROR, WORKER
+from search.storage.trials import records, superfluous, to_run_again, was_interrupted
+from tests.unit.search.claims import Behavior, good
+from tests.unit.search.execution.test_loop import Bench
 
 
 @pytest.fixture
@@ -32,10 +43,10 @@ def states(study: optuna.Study) -> list[str]:
     return [record.state for record in records(study)]
 
 
-def test_trials_of_the_dead_and_the_silent_and_of_nobody_are_closed(study: optuna.Study) -> None:
+def test_trials_of_dead_workers_silent_ones_and_none_are_closed(study: optuna.Study) -> None:
     for worker in ("alive", "dead", "silent", None):
         begin(study, worker)
-    closed = close_stale(study, gone(dead={"dead"}, silent={2}), reason="the worker died")
+    closed = close_stale(study, stale_if(dead={"dead"}, silent={2}), reason="the worker died")
     assert [trial.number for trial in closed] == [1, 2, 3]
     assert states(study) == ["running", "interrupted", "interrupted", "interrupted"]
     assert records(study)[1].reason == "the worker died"
@@ -44,10 +55,10 @@ def test_trials_of_the_dead_and_the_silent_and_of_nobody_are_closed(study: optun
 
 def test_the_second_death_gives_a_configuration_up(study: optuna.Study) -> None:
     begin(study)
-    close_stale(study, everybody_gone)
+    close_stale(study, all_stale)
     assert again(study) == 0
     begin(study, retry_of=0)
-    [closed] = close_stale(study, everybody_gone)
+    [closed] = close_stale(study, all_stale)
     assert closed.is_given_up
     assert closed.line == (
         "trial 1 failed: 2 processes died with it; the configuration is given up (trials 0, 1)"
@@ -59,12 +70,12 @@ def test_the_second_death_gives_a_configuration_up(study: optuna.Study) -> None:
 
 def test_deaths_before_a_trial_began_and_tidy_ends_do_not_count(study: optuna.Study) -> None:
     begin(study, worker=None)
-    close_stale(study, everybody_gone)
+    close_stale(study, all_stale)
     stopped = begin(study, retry_of=0)
     mark_interrupted(study, stopped, "terminated")
     study.tell(stopped, state=TrialState.FAIL)
     begin(study, retry_of=0)
-    [closed] = close_stale(study, everybody_gone)
+    [closed] = close_stale(study, all_stale)
     assert not closed.is_given_up
     assert again(study) == 2
 
@@ -74,7 +85,7 @@ def test_what_the_system_ended_for_want_of_memory_fails_and_does_not_run_again(
 ) -> None:
     begin(study)
     begin(study, worker=None)
-    first, second = close_stale(study, everybody_gone, out_of_memory=True)
+    first, second = close_stale(study, all_stale, out_of_memory=True)
     assert first.line == "trial 0 failed: the system ended its process for want of memory"
     assert not second.is_given_up, "it had not begun"
     assert states(study) == ["failed", "interrupted"]
@@ -108,14 +119,14 @@ def test_a_configuration_that_another_try_settled_does_not_run_again(
     study: optuna.Study, state: TrialState
 ) -> None:
     begin(study)
-    close_stale(study, everybody_gone)
+    close_stale(study, all_stale)
     study.tell(begin(study, retry_of=0), 0.5 if state == TrialState.COMPLETE else None, state)
     assert again(study) is None
 
 
 def test_a_configuration_that_runs_or_waits_is_not_queued_again(study: optuna.Study) -> None:
     begin(study, reference="tutorial")
-    close_stale(study, everybody_gone)
+    close_stale(study, all_stale)
     study.enqueue_trial({}, user_attrs={"retry_of": 0, "reference": "tutorial"})
     assert again(study) is None
     study.ask()
@@ -124,7 +135,7 @@ def test_a_configuration_that_runs_or_waits_is_not_queued_again(study: optuna.St
 
 def test_a_superseded_trial_leaves_its_configuration_to_others(study: optuna.Study) -> None:
     begin(study, reference="tutorial")
-    close_stale(study, everybody_gone)
+    close_stale(study, all_stale)
     supersede(study, begin(study, retry_of=0, reference="tutorial"))
     assert states(study) == ["interrupted", "interrupted"]
     assert again(study) == 0
@@ -141,3 +152,87 @@ def test_a_configuration_that_waits_twice_or_is_settled_is_superfluous(
     for trial in found:
         supersede(study, trial)
     assert states(study) == ["complete", "interrupted", "waiting", "interrupted"]
+
+
+# --- failures that are excused ----------------------------------------------------------------
+
+
+def failing_with(error: str, *numbers: int) -> Behavior:
+    """The trials of these numbers fail, or all of them, as the objective would note it."""
+
+    def behave(trial: optuna.Trial) -> float:
+        if numbers and trial.number not in numbers:
+            return good(trial)
+        raise TypeError(error)
+
+    return behave
+
+
+def retries(bench: Bench) -> list[int]:
+    """The first tries of what was run again."""
+    return [trial.retry_of for trial in records(bench.study) if trial.retry_of is not None]
+
+
+def test_what_failed_in_a_broken_environment_runs_again_once_it_is_mended(tmp_path: Path) -> None:
+    undisturbed, bench = Bench(tmp_path), Bench(tmp_path)
+    undisturbed.run()
+    assert bench.run(failing_with("TypeError")).state == "failing"
+    assert bench.run(failing_with("TypeError")).state == "failing", "it is as broken as before"
+    assert (bench.states, retries(bench)) == (["failed"] * 10, [0, 1, 2, 3, 4])
+    assert bench.run().state == "complete"
+    finished = [record.parameters for record in records(bench.study) if record.is_finished]
+    assert finished == [record.parameters for record in records(undisturbed.study)]
+    references = [trial.reference for trial in records(bench.study) if trial.is_finished]
+    assert references[:2] == ["reference (8,)", "reference (8, 4)"]
+
+
+def test_failures_of_single_configurations_are_theirs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.run(failing_with("TypeError", 0, 1, 3)).state == "complete"
+    assert bench.run().state == "complete"
+    assert retries(bench) == []
+
+
+def study_of(*errors: str | None) -> optuna.Study:
+    """A study whose trials failed with these errors; None: one that finished."""
+    study = optuna.create_study(direction="maximize")
+    for error in errors:
+        trial = study.ask()
+        if error is None:
+            study.tell(trial, 0.3)
+            continue
+        if error == "interrupted":
+            mark_interrupted(study, trial, error)
+        elif error != "diverged":
+            trial.set_user_attr(ERROR, error)
+        study.tell(trial, state=TrialState.FAIL)
+    return study
+
+
+@pytest.mark.parametrize(
+    ("errors", "limit", "numbers"),
+    [
+        (["A", "A", "A"], 3, [0, 1, 2]),
+        (["A", "A", "A"], 4, []),
+        (["A", "A"], 1, []),  # two say nothing, however little the study bears
+        (["A", "A", "B", "A"], 3, []),
+        (["A", None, "A", "A"], 3, []),
+        (["diverged", "diverged", "diverged"], 3, []),
+        ([None, "A", "interrupted", "A", "A", "B", None], 3, [1, 2, 3, 4]),
+    ],
+)
+def test_only_a_row_of_one_error_is_excused(
+    errors: list[str | None], limit: int, numbers: list[int]
+) -> None:
+    trials = study_of(*errors).get_trials(deepcopy=False)
+    found = [trial.number for trial in excused(trials, limit) if was_interrupted(trial)]
+    assert found == numbers
+    assert sum(map(was_interrupted, trials)) == errors.count("interrupted"), "they stay as stored"
+
+
+def test_one_configuration_tried_again_and_again_excuses_nothing() -> None:
+    study = study_of("A")
+    for _ in range(4):
+        study.enqueue_trial({}, user_attrs={"retry_of": 0, ERROR: "A"})
+        study.tell(study.ask(), state=TrialState.FAIL)
+    assert not any(map(was_interrupted, excused(study.trials, 3)))

@@ -13,7 +13,7 @@ from search.config.workspace import Workspace
 from search.display.terminal import Screen
 from search.records.errors import InputError
 from search.session.session import Flags, Session
-from search.storage.databases import default_storage
+from search.storage.database import Database
 from search.storage.retry import Patience
 from search.storage.study import open_study
 from tests.unit.search.specs import small_spec
@@ -98,8 +98,8 @@ def test_only_what_adds_trials_needs_the_seed_of_the_study(tmp_path: Path) -> No
     workspace = Workspace(tmp_path)
     workspace.studies.mkdir()
     spec = small_spec(tmp_path)
-    url = default_storage(workspace.studies, spec.name)
-    open_study(url, override(spec, seed=11), "f", "identity")
+    database = Database.in_folder(workspace.studies, spec.name)
+    open_study(database, override(spec, seed=11), "f", "identity")
     flags, screen = Flags(study="small"), Screen()
     session = Session.of(flags, spec, workspace, screen)
     assert (session.spec.study.seed, session.identity) == (11, "identity")

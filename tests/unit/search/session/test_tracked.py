@@ -16,6 +16,7 @@ from search.session.tracked import (
     keep_end,
     settle_identity,
 )
+from search.storage.database import Database
 from search.tracking import resolve_uri
 from tests.unit.search.sample_records import trial
 from tests.unit.search.specs import small_spec
@@ -87,7 +88,7 @@ def settled(path: Path, uri: str | None) -> tuple[str, list[str]]:
     if "identity" not in study.user_attrs:
         study.set_user_attr("identity", "0123abcd")
     said: list[str] = []
-    settle_identity(study, url, resolve_uri(uri, path.parent), said.append)
+    settle_identity(study, Database.at(url), resolve_uri(uri, path.parent), said.append)
     return study.user_attrs["identity"], said
 
 

@@ -1,4 +1,4 @@
-"""Results of the ledger as records, for whoever computes nothing."""
+"""Results that are computed once, and read as records."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -50,6 +50,31 @@ def confirmation(mean: float) -> ConfirmationRecord:
         lines=("It holds.", "It is better."),
         confirmed_ms=START_MS,
     )
+
+
+def test_a_result_is_computed_once_and_one_that_fails_is_none() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="s")
+    calls = []
+
+    def compute() -> dict[str, float]:
+        calls.append(1)
+        return {"accuracy": 1 / (len(calls) - 1)}
+
+    with pytest.raises(ZeroDivisionError):
+        Ledger(study).computed("a", compute)
+    assert Ledger(study).get("a") is None
+    assert Ledger(study).computed("a", compute) == {"accuracy": 1}
+    again = optuna.load_study(storage=storage, study_name="s")
+    assert Ledger(again).computed("a", compute) == {"accuracy": 1} == Ledger(again).get("a")
+    assert len(calls) == 2
+
+
+def test_results_are_listed_by_how_their_names_start(ledger: Ledger) -> None:
+    for name in ("test:a:0", "test:a:1", "validation:a:0"):
+        ledger.keep(name, {"name": name})
+    ledger.keep("test:a:1", {"name": "again"})
+    assert ledger.starting_with("test:") == {"a:0": {"name": "test:a:0"}, "a:1": {"name": "again"}}
 
 
 def test_an_empty_ledger_holds_nothing(ledger: Ledger, tmp_path: Path) -> None:
