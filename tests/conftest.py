@@ -46,7 +46,7 @@ LEFT_OUT: Counter[str] = Counter()
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
         marks = [name for name in ("slow", "storm") if item.get_closest_marker(name)]
-        LEFT_OUT[marks[0] if marks else "not marked so"] += 1
+        LEFT_OUT[marks[0] if marks else "other"] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -66,7 +66,7 @@ def pytest_terminal_summary(
     """Says at the end what was not run, and why; what was skipped, ``-ra`` says."""
     why = dict(line.split(": ", 1) for line in config.getini("markers") if ": " in line)
     for name, count in sorted(LEFT_OUT.items()):
-        reason = why.get(name, f'-m "{config.option.markexpr}"')
+        reason = why.get(name, "not what -m or -k asked for")
         terminalreporter.write_line(f"LEFT OUT [{count}] {name}: {reason}")
 
 

@@ -18,8 +18,10 @@ import pytest
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Confirmed
 from search.config.workspace import PROJECT
+from search.recommend import main
 from search.records.results import RetrainRecord
 from search.tracking import open_tracker
+from tests.faults.in_process import refused
 from tests.faults.servers import free_port
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, EVIDENCE
@@ -131,64 +133,12 @@ BAD_INPUT: list[tuple[list[str], str]] = [
     (["1", "--tracking-uri", "nowhere"], "the tracking URI must be"),
 ]
 
-IN_ONE_PROCESS = """if True:
-    import contextlib, io, json, sys
-    from search.commands.cli import run_command
-    from search.recommend import main
-    answers = []
-    for arguments in json.loads(sys.argv.pop()):
-        sys.argv[1:] = arguments
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                run_command(main)
-            except SystemExit as exit:
-                answers.append([arguments, exit.code, out.getvalue(), err.getvalue()])
-    print(json.dumps(answers))
-"""
 
-
-@pytest.fixture(scope="module")
-def answers(workspace: Path) -> list[subprocess.CompletedProcess[str]]:
-    """What the command answers to each bad input; starting it for each takes most of the time."""
-    inputs = json.dumps([arguments for arguments, _ in BAD_INPUT])
-    done = subprocess.run(
-        [sys.executable, "-c", IN_ONE_PROCESS, inputs],
-        cwd=workspace,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return [subprocess.CompletedProcess(*answer) for answer in json.loads(done.stdout)]
-
-
-@pytest.mark.parametrize("number", range(len(BAD_INPUT)), ids=[str(case[0]) for case in BAD_INPUT])
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT, ids=lambda value: str(value)[:40])
 def test_bad_input_is_answered_in_one_line(
-    answers: list[subprocess.CompletedProcess[str]], number: int
+    workspace: Path, arguments: list[str], message: str
 ) -> None:
-    arguments, message = BAD_INPUT[number]
-    assert answers[number].args == arguments
-    refused(answers[number], message)
-
-
-def test_bad_input_ends_the_command_itself_with_the_same_line(workspace: Path) -> None:
-    refused(recommend(workspace, *BAD_INPUT[1][0]), BAD_INPUT[1][1])
-
-
-def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(tmp_path: Path) -> None:
-    refused(recommend(tmp_path, "1"), "-m search.retrain")
-    assert list(tmp_path.iterdir()) == []
-
-
-def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
+    refused(main, workspace, *arguments, message=message)
 
 
 # --- mlflow models serve ----------------------------------------------------------------------
