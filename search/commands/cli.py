@@ -107,7 +107,7 @@ def _keep_to_owner() -> None:
 
 
 def _interruptible(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """The command, whose Ctrl-C is told from one that returns 130: Typer makes them the same."""
+    """The command; its Ctrl-C differs from a return of 130, which Typer makes the same."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> int | None:

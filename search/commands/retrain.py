@@ -117,11 +117,11 @@ def _confirmed(
     epochs = {each.name: each.training.epochs for each in competitors}
     progress = ConfirmationProgress(session.screen, epochs, seeds, name=session.spec.name)
     confirming = Confirming(
-        data,
-        session.spec.study.seed,
-        ledger,
-        session.towers_folder,
-        progress,
+        data=data,
+        study_seed=session.spec.study.seed,
+        ledger=ledger,
+        towers_folder=session.towers_folder,
+        progress=progress,
         stop_reason=lambda: stop.reason,
     )
     set_libraries_aside()

@@ -1,4 +1,4 @@
-"""Making MLflow agree with a study: what a search does at its end, for whoever missed that.
+"""Making MLflow agree with a study: what a search does at its end, done again.
 
 From the study's storage and the saved towers come: parent run and report, every trial with
 parameters, curve and towers, the references, the re-trainings and the confirmations, as far as

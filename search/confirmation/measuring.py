@@ -6,7 +6,7 @@ where it was, and one that is run again computes nothing and tests nothing twice
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -50,10 +50,11 @@ from search.storage.trials import curve_to_json
 Result = Mapping[str, Any]
 
 
+@dataclass(kw_only=True)
 class Confirming:
     """Trains contenders of one study.
 
-    Args:
+    Attributes:
         data: of the study.
         study_seed: which those of the trainings are derived from.
         ledger: where results are kept.
@@ -62,22 +63,12 @@ class Confirming:
         stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
     """
 
-    def __init__(
-        self,
-        data: StudyData,
-        study_seed: int,
-        ledger: Ledger,
-        towers_folder: Path,
-        progress: ConfirmationProgress,
-        *,
-        stop_reason: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        self._data = data
-        self._study_seed = study_seed
-        self._ledger = ledger
-        self._towers_folder = towers_folder
-        self._progress = progress
-        self._stop_reason = stop_reason
+    data: StudyData
+    study_seed: int
+    ledger: Ledger
+    towers_folder: Path
+    progress: ConfirmationProgress
+    stop_reason: Callable[[], str | None] = lambda: None
 
     def validate(self, contender: Contender, number: int) -> float | None:
         """Validation top-100 accuracy after training on the training rows with a seed.
@@ -92,12 +83,12 @@ class Confirming:
             number: of the seed, from 0; a number is the same seed for every contender.
         """
         name = TrainingKey(contender.key, contender.training.epochs, number).validation
-        result = self._ledger.computed(name, lambda: self._validated(contender, number))
+        result = self.ledger.computed(name, lambda: self._validated(contender, number))
         if COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance:  # of version 0.1.0
             result = {**result, COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
-            self._ledger.keep(name, result)
+            self.ledger.keep(name, result)
         accuracy = validated_accuracy(result)
-        self._progress.finished(contender.name, accuracy, is_test=False)
+        self.progress.finished(contender.name, accuracy, is_test=False)
         return accuracy
 
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
@@ -111,46 +102,46 @@ class Confirming:
             What was measured, and where the recommender made of the towers lies if it was kept.
         """
         name = TrainingKey(contender.key, contender.training.epochs, number).test
-        result = self._ledger.computed(name, lambda: self._tested(contender, number))
+        result = self.ledger.computed(name, lambda: self._tested(contender, number))
         record = retraining_of(result)
         if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:
             record = replace(record, collapsed=self._no_better(record.metrics[TEST_METRIC]))
         accuracy = None if record.collapsed else record.metrics[TEST_METRIC]
-        self._progress.finished(contender.name, accuracy, is_test=True)
+        self.progress.finished(contender.name, accuracy, is_test=True)
         return record, self._towers(contender) if number == 0 and not record.collapsed else None
 
     @property
     def chance(self) -> float:
         """The accuracy of a random order, in 0..1."""
-        return chance_accuracy(ModelConfig().retrieval_k, self._data.dataset.movies.rows - 1)
+        return chance_accuracy(ModelConfig().retrieval_k, self.data.dataset.movies.rows - 1)
 
     def _no_better(self, accuracy: float) -> str:
         return f"accuracy {accuracy:.4f} is no better than chance ({self.chance:.4f})"
 
     def _towers(self, contender: Contender) -> Path:
         """The recommender of the first seed; one that was lost is trained again, not tested."""
-        folder = self._towers_folder
+        folder = self.towers_folder
         found = find_towers(folder, _folder_name(contender))
         if found is None:
             purpose = "training and validation rows, as its towers were lost"
-            self._progress.started(contender.name, 0, purpose)
+            self.progress.started(contender.name, 0, purpose)
             config = self._config(contender, 0)
             self._keep(contender, self._trained(contender, config, self._all_but_test, []))
-            self._progress.made_again()
+            self.progress.made_again()
         return found or tower_folder(folder, _folder_name(contender))
 
     def _keep(self, contender: Contender, model: RetrievalModel) -> None:
-        place = tower_folder(self._towers_folder, _folder_name(contender))
-        Recommender.of(model, self._data.dataset, self._data.splits.before_test).save(place)
+        place = tower_folder(self.towers_folder, _folder_name(contender))
+        Recommender.of(model, self.data.dataset, self.data.splits.before_test).save(place)
 
     def _validated(self, contender: Contender, number: int) -> Result:
-        self._progress.started(contender.name, number, "training rows, validated")
+        self.progress.started(contender.name, number, "training rows, validated")
         started_ms = _now_ms()
         config = self._config(contender, number)
         found: dict[str, Any] = {}
         try:
             model = self._trained(contender, config, self._train_only, [])
-            dataset, rows = self._data.dataset, self._data.splits.validation
+            dataset, rows = self.data.dataset, self.data.splits.validation
             found = evaluate_model(
                 model, dataset.users, dataset.movies, rows, split="val", config=config
             ).named("val")
@@ -160,13 +151,13 @@ class Confirming:
         return {"seed": config.seed, SECONDS: (_now_ms() - started_ms) / 1000, **found}
 
     def _tested(self, contender: Contender, number: int) -> Result:
-        self._progress.started(contender.name, number, "training and validation rows, tested once")
+        self.progress.started(contender.name, number, "training and validation rows, tested once")
         started_ms = _now_ms()
         config, curve = self._config(contender, number), list[CurvePoint]()
         metrics, collapsed = {}, None
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
-            metrics = rank_test_rows(model, self._data.dataset, self._data.splits).named("test")
+            metrics = rank_test_rows(model, self.data.dataset, self.data.splits).named("test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -190,7 +181,7 @@ class Confirming:
         return asdict(record) | {"curve": curve_to_json(curve)}
 
     def _config(self, contender: Contender, number: int) -> TrainingConfig:
-        seed = derive_seed(self._study_seed, "confirmation", number)
+        seed = derive_seed(self.study_seed, "confirmation", number)
         return replace(contender.training, seed=seed)
 
     def _trained(
@@ -208,8 +199,8 @@ class Confirming:
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))
-            self._progress.advanced(epoch, metrics)
-            if reason := self._stop_reason():
+            self.progress.advanced(epoch, metrics)
+            if reason := self.stop_reason():
                 raise KeyboardInterrupt(reason)
 
         model, _ = train_new(contender.model, data, config, on_epoch=keep)
@@ -217,11 +208,11 @@ class Confirming:
 
     @cached_property
     def _train_only(self) -> DeviceData:
-        return DeviceData(self._data.training(self._data.splits.train))
+        return DeviceData(self.data.training(self.data.splits.train))
 
     @cached_property
     def _all_but_test(self) -> DeviceData:
-        return DeviceData(self._data.training(self._data.splits.before_test))
+        return DeviceData(self.data.training(self.data.splits.before_test))
 
 
 def measured_references(
@@ -235,7 +226,7 @@ def measured_references(
     Args:
         data: of the study.
         ledger: where results are kept.
-        announce: told in a line what is measured.
+        announce: called with a line that says what is measured.
         test: whether to look at the test rows as well.
     """
 

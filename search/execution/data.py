@@ -48,7 +48,7 @@ def load_data(
     Args:
         spec: the study.
         data_dir: where the raw data is; looked for when None.
-        announce: told where it comes from.
+        announce: called with a line that says where it comes from.
 
     Raises:
         InputError: it cannot be had.

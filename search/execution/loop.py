@@ -55,7 +55,7 @@ class TrialLoop:
         pulse: writes heartbeats, and knows which trials are stale.
         make_objective: called once, when the first trial has its configuration; so a process
             that has nothing to train imports nothing for it.
-        hooks: told when a trial of this process, or one that it closed, is over.
+        hooks: called when a trial of this process, or one that it closed, is over.
     """
 
     study: optuna.Study

@@ -81,8 +81,7 @@ class Objective:
         spec: the study file.
         data: the rows to train and validate on.
         towers_folder: where the towers of each new best trial are saved.
-        hooks: told when a trial starts and after every epoch; asked after every epoch whether to
-            stop there.
+        hooks: called when a trial starts and after every epoch.
     """
 
     def __init__(

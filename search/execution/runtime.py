@@ -50,7 +50,7 @@ def prepare_runtime(
     Args:
         compilation_cache: whether JAX may read and write compiled programs on disk; worker
             processes do as this one.
-        announce: told in a line what was set aside.
+        announce: called with a line that says what was set aside.
 
     Raises:
         InputError: Keras or JAX cannot be imported with these settings.
@@ -139,8 +139,8 @@ def available_cores() -> int:
 
 def threads() -> int:
     """How many threads XLA computes with on a CPU: they decide how it divides sums, and rounds."""
-    told = os.environ.get(NPROC, "")
-    return int(told) if told.isdecimal() and int(told) > 0 else available_cores()
+    given = os.environ.get(NPROC, "")
+    return int(given) if given.isdecimal() and int(given) > 0 else available_cores()
 
 
 def cores_each(workers: int) -> int:
@@ -191,7 +191,7 @@ def out_of_memory_kills(own: Path = OWN_CGROUP, root: Path = CGROUPS) -> int:
         root: where it says what happened in the groups.
 
     Returns:
-        0 where nobody counts: outside of Linux, or without control groups of version 2.
+        0 where that is not counted: outside of Linux, or without control groups of version 2.
     """
     try:
         lines = own.read_text(encoding="ascii").splitlines()

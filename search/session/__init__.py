@@ -1,1 +1,1 @@
-"""A study opened: its file, its data, its folders, its database, its tracking."""
+"""A study as a command was given it: file, flags, folders, locks; its identity and tracker."""

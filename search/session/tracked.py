@@ -126,7 +126,7 @@ def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyCon
 
 
 def _identity(study: optuna.Study) -> str:
-    """What tells the study from others of its name; given when it was created."""
+    """What distinguishes the study from others of its name; given when it was created."""
     return str(study.user_attrs.get(IDENTITY, ""))
 
 
@@ -146,7 +146,7 @@ def settle_identity(
         study: as it is stored.
         database: that it is kept in.
         destination: where its runs go.
-        announce: told in one line where the study gets another identity.
+        announce: called with a line where the study gets another identity.
     """
     if database.path is None:
         return

@@ -110,15 +110,29 @@ def test_what_a_command_writes_is_for_its_user_alone(
     assert modes == {"folder": 0o500, "file": 0o400}
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_a_disk_that_is_full_or_not_ours_is_one_line(
-    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str], code: int
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        *(
+            (OSError(code, os.strerror(code), "x.lock"), 1, f"error: {os.strerror(code)}: x.lock")
+            for code in (errno.ENOSPC, errno.EACCES, errno.EROFS)
+        ),
+        (InputError("unknown;\n  known are y"), 2, "error: unknown; known are y"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_ends_a_command_is_one_line(
+    exit_code: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    said: str,
 ) -> None:
-    def fill() -> None:
-        raise OSError(code, os.strerror(code), "studies/x.lock")
+    def end() -> None:
+        raise error
 
-    assert exit_code(fill) == 1
-    assert capsys.readouterr().err == f"error: {os.strerror(code)}: studies/x.lock\n"
+    assert exit_code(end) == code
+    assert capsys.readouterr() == ("", f"{said}\n")
 
 
 A, C = "sqlite:///a.db", "sqlite:///c.db"
@@ -176,26 +190,6 @@ def test_help_does_not_show_the_values_of_variables(
     out = capsys.readouterr().out
     assert "DEEPREC_STORAGE" in out
     assert "hidden" not in out
-
-
-def test_bad_input_is_answered_in_one_line_even_if_its_message_has_several(
-    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse() -> None:
-        raise InputError("unknown study 'x';\n  the known ones are y")
-
-    assert exit_code(refuse) == 2
-    assert capsys.readouterr() == ("", "error: unknown study 'x'; the known ones are y\n")
-
-
-def test_ctrl_c_ends_with_130_and_without_a_traceback(
-    exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    assert exit_code(interrupted) == 130
-    assert capsys.readouterr() == ("", "interrupted\n")
 
 
 def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Which trials are confirmed, and what is trained for each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -16,57 +17,57 @@ from search.confirmation.contenders import (
     tutorial_contender,
 )
 from search.records.errors import InputError
-from search.records.trials import TrialState
+from search.records.trials import TrialRecord, TrialState
 from tests.unit.search.sample_records import trial
 from tests.unit.search.specs import small_spec
 
-
-def test_the_best_complete_trials_are_chosen_unless_one_is_named() -> None:
-    trials = [trial(0, value=0.3), trial(1, value=0.34), trial(2, "pruned", value=0.9)]
-    trials.append(trial(3, value=0.3))
-    assert chosen_trials(trials, None, 1) == [trials[1]]
-    assert chosen_trials(trials, None, 2) == [trials[1], trials[0]]
-    assert chosen_trials(trials, None, 9) == [trials[1], trials[0], trials[3]]
-    assert chosen_trials(trials, 0, 3) == [trials[0]]
-
-
-def test_contenders_are_configurations_not_trials() -> None:
-    same = {"depth": 1, "learning_rate": 0.05}
-    trials = [
-        trial(0, value=0.31, parameters=same),
-        trial(1, value=0.34, parameters=same),
-        trial(2, value=0.33, parameters={**same, "depth": 2}),
-    ]
-    assert chosen_trials(trials, None, 3) == [trials[1], trials[2]]
+UNFINISHED: tuple[TrialState, ...] = ("waiting", "running", "diverged", "failed", "interrupted")
+SAME = {"depth": 1, "learning_rate": 0.05}
+TRIALS = [
+    trial(0, value=0.3),
+    trial(1, value=0.34, parameters=SAME),
+    trial(2, "pruned", value=0.9),
+    trial(3, value=0.3),
+    trial(4, value=0.33, parameters=SAME),  # a configuration competes once, by its best trial
+]
 
 
-def test_a_pruned_trial_can_be_named() -> None:
-    trials = [trial(0), trial(1, "pruned")]
-    assert chosen_trials(trials, 1, 3) == [trials[1]]
+@pytest.mark.parametrize(
+    ("number", "top", "chosen"),
+    [
+        (None, 1, [1]),
+        (None, 2, [1, 0]),
+        (None, 9, [1, 0, 3]),
+        (0, 3, [0]),
+        (2, 3, [2]),  # a pruned trial can be named
+    ],
+)
+def test_the_best_configurations_are_chosen_unless_a_trial_is_named(
+    number: int | None, top: int, chosen: list[int]
+) -> None:
+    trials = [replace(TRIALS[0], parameters={"depth": 2}), *TRIALS[1:]]
+    assert [each.number for each in chosen_trials(trials, number, top)] == chosen
 
 
-@pytest.mark.parametrize("trials", [[], [trial(0, "pruned"), trial(1, "failed")]])
-def test_without_a_complete_trial_there_is_no_best(trials: list[object]) -> None:
-    with pytest.raises(InputError, match="no complete trial yet; search it first"):
-        chosen_trials(trials, None, 3)  # type: ignore[arg-type]
-
-
-def test_a_trial_that_does_not_exist_is_answered_with_those_that_do() -> None:
-    with pytest.raises(InputError, match=r"a trial of the study \(0 to 1\) but got 2"):
-        chosen_trials([trial(0), trial(1)], 2, 3)
-    with pytest.raises(InputError, match=r"a trial of the study \(none\) but got 0"):
-        chosen_trials([], 0, 3)
-
-
-@pytest.mark.parametrize("state", ["waiting", "running", "diverged", "failed", "interrupted"])
-def test_a_trial_that_did_not_finish_is_refused(state: TrialState) -> None:
-    with pytest.raises(InputError, match=rf"must be a finished trial .* but trial 1 is {state}"):
-        chosen_trials([trial(0), trial(1, state)], 1, 3)
-
-
-def test_why_it_did_not_finish_is_said() -> None:
-    with pytest.raises(InputError, match=r"is failed \(train_loss is not finite at epoch 3\)"):
-        chosen_trials([trial(0, "failed")], 0, 3)
+@pytest.mark.parametrize(
+    ("trials", "number", "said"),
+    [
+        ([], None, "no complete trial yet; search it first"),
+        ([trial(0, "pruned"), trial(1, "failed")], None, "no complete trial yet"),
+        (TRIALS, 5, r"a trial of the study \(0 to 4\) but got 5"),
+        ([], 0, r"a trial of the study \(none\) but got 0"),
+        ([trial(0, "failed")], 0, r"is failed \(train_loss is not finite at epoch 3\)"),
+        *(
+            ([trial(0, state)], 0, f"must be a finished trial .* but trial 0 is {state}")
+            for state in UNFINISHED
+        ),
+    ],
+)
+def test_what_cannot_be_confirmed_is_refused(
+    trials: list[TrialRecord], number: int | None, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        chosen_trials(trials, number, 3)
 
 
 def test_a_contender_is_trained_for_the_epochs_of_its_best_validation(tmp_path: Path) -> None:
