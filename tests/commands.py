@@ -17,6 +17,8 @@ from mlflow.entities import Run
 
 from search.config.workspace import PROJECT
 from search.records.trials import TrialRecord
+from search.storage.database import Database
+from search.storage.study import load_study
 from search.storage.trials import records
 from tests.tiny_study import tiny_study
 from tests.warm import Process
@@ -162,8 +164,8 @@ class Folder:
 
     @property
     def study(self) -> optuna.Study:
-        url = f"sqlite:///{self.path / 'studies' / 'tiny.db'}"
-        return optuna.load_study(storage=url, study_name="tiny")
+        database = Database.at(f"sqlite:///{self.path / 'studies' / 'tiny.db'}")
+        return load_study(database, "tiny", make="search.run")
 
     @property
     def trials(self) -> list[TrialRecord]:

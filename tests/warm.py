@@ -7,6 +7,7 @@ as ``python -m`` runs it, in a session of its own, with its own folder, environm
 """
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -117,7 +118,12 @@ def _run(
         from tests.faults.fake import train_nothing
 
         train_nothing()
+    code: str | int | None = None
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
     finally:
         atexit._run_exitfuncs()
+        gc.collect()  # a forked process ends without closing the databases that are still open
+    sys.exit(code)

@@ -56,7 +56,7 @@ SILENT = "http://user:secret@127.0.0.1:1"
         ("sync --study tinny", "unknown study 'tinny'"),
         ("sync --study tiny --tracking-uri mlruns", "tracking URI must be"),
         ("report --study ../tiny", "unknown study"),
-        ("report --study tiny --storage sqlite:////no/such/folder/x.db", "there is no study"),
+        ("report --study tiny --storage sqlite:////no/such/folder/x.db", "the folder of --storage"),
         ("recommend one", "USER"),
         ("recommend 1 --tracking-uri nowhere", "tracking URI must be"),
         ("recommend 1", "-m search.retrain"),
