@@ -74,7 +74,7 @@ GraceOption = Annotated[
         min=1,
         max=86_400,
         metavar="SECONDS",
-        help="How long a worker may give no sign of life before its trial runs again.",
+        help="How long a worker may send no heartbeat before its trial runs again.",
     ),
 ]
 DryRunOption = Annotated[

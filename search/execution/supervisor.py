@@ -106,7 +106,7 @@ class Supervisor:
         """Ends workers that stand still: one of them may hold the claim, and all wait for it."""
         signs = {worker.name: worker.signs for worker in self._pool.workers}
         for name in self._watch.look(signs, time.monotonic()):
-            self._crashes[name] = "it gave no sign of life"
+            self._crashes[name] = "it sent no heartbeat"
             next(worker for worker in self._pool.workers if worker.name == name).kill()
 
     def _stop(self, reason: str) -> None:

@@ -22,7 +22,7 @@ MOST_DEATHS = 2
 LEAST_FAILURES = 3
 """So many failures in a row, at least, say something about what they have in common."""
 
-SILENT = "its process gave no sign of life"
+SILENT = "its process sent no heartbeat"
 """Why a trial is closed that a living worker may still be at."""
 
 OUT_OF_MEMORY = "the system ended its process for want of memory"

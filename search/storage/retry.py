@@ -1,4 +1,4 @@
-"""A storage that does not answer is waited for, but not for ever."""
+"""Retries of what a storage could not do during an outage, up to a limit."""
 
 import time
 from collections.abc import Callable

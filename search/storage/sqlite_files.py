@@ -157,7 +157,7 @@ def refuse_network(path: Path, what: str, *, mounts: Path | None = None) -> None
 
 
 def kind_of(path: Path, mounts: Path) -> str | None:
-    """The kind of file system that a path lies on, or would lie on; None where nobody knows."""
+    """The kind of file system that a path lies on, or would lie on; None if unknown."""
     try:
         lines = mounts.read_bytes().splitlines()
     except OSError:

@@ -147,7 +147,7 @@ def test_a_reference_keeps_its_name_when_it_runs_again(bench: Bench) -> None:
 
 
 def test_a_trial_of_a_killed_process_is_closed_and_runs_again(bench: Bench) -> None:
-    killed = bench.study.ask()  # RUNNING for ever
+    killed = bench.study.ask()  # stale: it stays RUNNING
     suggest(killed, bench.spec.space)
     closed = close_stale(bench.study, all_stale, reason="it was killed")
     assert [trial.line for trial in closed] == ["trial 0 lost its process and runs again"]

@@ -86,14 +86,14 @@ def test_a_server_whose_artifacts_are_out_of_reach_holds_everything_else(
     of_server: tuple[Tracker, Reader], tmp_path: Path, warnings: Warnings
 ) -> None:
     tracker, reader = of_server
-    reader.client.create_experiment(reader.name, artifact_location="s3://nobody/here")
+    reader.client.create_experiment(reader.name, artifact_location="s3://no-such-bucket/here")
     trials = [run_live(tracker, trial(0), save_towers(tmp_path / "towers")), trial(1, "pruned")]
     assert tracker.reconcile(trials, no_towers) == Reconciled(made=(1,))
     assert tracker.study_finished(trials, "complete")
     assert [reader.children[n].info.status for n in (0, 1)] == ["FINISHED", "KILLED"]
     assert reader.parent.info.status == "FINISHED"
     [line] = warnings
-    assert "s3://nobody/here" in line
+    assert "s3://no-such-bucket/here" in line
     assert "boto3" in line
 
 
@@ -208,7 +208,9 @@ def test_processes_that_start_at_once_share_one_database_and_one_parent(tmp_path
 # --- files that are refused -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("location", ["s3://nobody/here", "file:///proc/nobody/here"])
+@pytest.mark.parametrize(
+    "location", ["s3://no-such-bucket/here", "file:///proc/no-such-bucket/here"]
+)
 def test_parameters_and_metrics_are_tracked_and_one_line_says_what_is_not(
     location: str, tracker: Tracker, reader: Reader, warnings: Warnings, tmp_path: Path
 ) -> None:
