@@ -108,7 +108,8 @@ def test_ctrl_c_twice_ends_at_once_in_the_middle_of_an_epoch(real: Folder) -> No
 
 
 def test_a_second_search_joins_the_first_and_leaves_its_trials_alone(fake: Folder) -> None:
-    first = fake.start("search.run", "--study", "tiny", "--trials", "8")
+    slow = {"FAKE_EPOCH_SECONDS": "1.5"}  # its trial outlasts the start of the second
+    first = fake.start("search.run", "--study", "tiny", "--trials", "8", **slow)
     wait_until(first, lambda: bool(running(fake)))
     second = fake.search("--trials", "8")
     assert (first.wait(), second.returncode) == (0, 0), first.said + second.stdout
