@@ -5,6 +5,8 @@ milliseconds. Two files in the place of its towers are saved as real towers are.
 variables say more:
 
 - ``FAKE_EPOCH_SECONDS``: how long an epoch takes.
+- ``FAKE_HOLD=PATH``: after its first epoch a trial waits while that file exists, or until it is to
+  stop.
 - ``FAKE_DIES=NUMBER POINT``: the process that runs the trial of that number kills itself there.
 
 ``python -m tests.faults.fake search.run ARGUMENTS`` is a search, with a DESCRIPTOR instead it is
@@ -43,7 +45,7 @@ the claim given back, in an epoch, in the middle of its towers, before and after
 stored."""
 
 POINTS: tuple[Point, ...] = get_args(Point)
-EPOCH_SECONDS, DIES = "FAKE_EPOCH_SECONDS", "FAKE_DIES"
+EPOCH_SECONDS, HOLD, DIES = "FAKE_EPOCH_SECONDS", "FAKE_HOLD", "FAKE_DIES"
 
 
 def die_at(point: Point, number: int) -> None:
@@ -60,6 +62,7 @@ class FakeObjective:
         self.towers_folder = towers_folder
         self.hooks = hooks
         self.epoch_seconds = float(os.environ.get(EPOCH_SECONDS, "0"))
+        self.hold = Path(os.environ.get(HOLD, "/dev/null/none"))
 
     def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
         trials = trial.study.get_trials(deepcopy=False)
@@ -85,6 +88,8 @@ class FakeObjective:
 
     def _train(self, trial: optuna.Trial, epoch: int, top: float, curve: list[CurvePoint]) -> None:
         time.sleep(self.epoch_seconds)
+        while epoch > 1 and self.hold.exists() and not self.hooks.stop_reason():
+            time.sleep(0.01)
         value = top * (1 - math.exp(-epoch))
         metrics = {"train_loss": 9 - value, "val_loss": 9 - value / 2, OBJECTIVE_METRIC: value}
         point = CurvePoint(epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=metrics)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Folder
+from tests.flows.conftest import FakeFolder
 from tests.warm import Process
 
 pytestmark = [pytest.mark.data, pytest.mark.faults]
@@ -64,8 +65,9 @@ def assert_whole(folder: Folder, finished: int) -> None:
     [(signal.SIGINT, 130, "interrupted from the keyboard"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_a_signal_records_the_trial_and_its_configuration_runs_first(
-    fake: Folder, number: signal.Signals, code: int, reason: str
+    fake: FakeFolder, number: signal.Signals, code: int, reason: str
 ) -> None:
+    fake.hold()
     process = fake.start("search.run", "--study", "tiny", "--trials", "3")
     wait_until(process, lambda: bool(running(fake)))
     os.kill(process.pid, number)
@@ -75,6 +77,7 @@ def test_a_signal_records_the_trial_and_its_configuration_runs_first(
     assert fake.runs("trial")[-1].info.status == "KILLED"
     assert fake.runs("study")[0].info.status == "KILLED"
 
+    fake.release()
     fake.search("--trials", "3")
     assert fake.trials[interrupted.number + 1].retry_of == interrupted.number
     assert_whole(fake, 3)
@@ -107,13 +110,15 @@ def test_ctrl_c_twice_ends_at_once_in_the_middle_of_an_epoch(real: Folder) -> No
     assert "training.batch_size was 1, is 1000" in refused.stderr
 
 
-def test_a_second_search_joins_the_first_and_leaves_its_trials_alone(fake: Folder) -> None:
-    slow = {"FAKE_EPOCH_SECONDS": "1.5"}  # its trial outlasts the start of the second
-    first = fake.start("search.run", "--study", "tiny", "--trials", "8", **slow)
+def test_a_second_search_joins_the_first_and_leaves_its_trials_alone(fake: FakeFolder) -> None:
+    fake.hold()
+    first = fake.start("search.run", "--study", "tiny", "--trials", "8")
     wait_until(first, lambda: bool(running(fake)))
-    second = fake.search("--trials", "8")
-    assert (first.wait(), second.returncode) == (0, 0), first.said + second.stdout
-    assert "1 under way elsewhere" in second.stdout
+    second = fake.start("search.run", "--study", "tiny", "--trials", "8")
+    wait_until(second, lambda: len(running(fake)) == 2)
+    fake.release()
+    assert (first.wait(), second.wait()) == (0, 0), first.said + second.said
+    assert "1 under way elsewhere" in second.said
     assert len({trial.user_attrs["worker"] for trial in fake.study.trials}) == 2
     assert_whole(fake, 8)
     assert {trial.state for trial in fake.trials} <= {"complete", "pruned"}

@@ -11,6 +11,7 @@ import pytest
 from search.execution.supervisor import MOST_DEATHS
 from tests.commands import Folder
 from tests.faults.scene import command_line, worker_processes
+from tests.flows.conftest import FakeFolder
 from tests.flows.test_interruptions import assert_whole, running, wait_until
 from tests.warm import Process
 
@@ -22,11 +23,17 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
-def start(folder: Folder, *arguments: str) -> Process:
+def start(folder: Folder) -> Process:
     """Starts a search with two workers and waits until both run a trial that was validated."""
-    process = folder.start("search.run", "--study", "tiny", "--workers", "2", *arguments)
+    process = folder.start("search.run", "--study", "tiny", "--workers", "2")
     wait_until(process, lambda: len(running(folder)) == 2)
     return process
+
+
+def start_and_hold(fake: FakeFolder) -> Process:
+    """The same; neither of the two trials ends before it is released or stopped."""
+    fake.hold()
+    return start(fake)
 
 
 def are_alive(pids: list[int]) -> bool:
@@ -53,34 +60,40 @@ def test_two_workers_finish_exactly_the_trials_asked_for(folder: Folder) -> None
     assert [trial.reference for trial in folder.trials].count("reference (16,)") == 1
 
 
-def test_more_trials_go_on_from_those_that_there_are(fake: Folder) -> None:
+def test_more_trials_go_on_from_those_that_there_are(fake: FakeFolder) -> None:
     assert fake.search("--workers", "2", "--trials", "2").returncode == 0
     more = fake.search("--workers", "2", "--trials", "5")
     assert "going on with study tiny: 2 of 5 trials" in more.stdout
     assert_whole(fake, 5)
 
 
-def test_one_worker_runs_in_the_process_itself(fake: Folder) -> None:
+def test_one_worker_runs_in_the_process_itself(fake: FakeFolder) -> None:
+    fake.hold()
     process = fake.start("search.run", "--study", "tiny", "--workers", "1", "--trials", "1")
     wait_until(process, lambda: bool(running(fake)))
     assert list(running(fake).values()) == [process.pid]
     assert worker_processes(process.pid) == []
+    fake.release()
     process.wait()
 
 
-def test_each_worker_has_its_share_of_the_cores_and_no_secret_in_its_command(fake: Folder) -> None:
-    process = start(fake)
+def test_each_worker_has_its_share_of_the_cores_and_no_secret_in_its_command(
+    fake: FakeFolder,
+) -> None:
+    process = start_and_hold(fake)
     workers = worker_processes(process.pid)
     share = str(max(1, len(os.sched_getaffinity(0)) // 2))
     assert [environment_of(pid)["NPROC"] for pid in workers] == [share, share]
     assert not any(b"tiny" in command_line(pid) for pid in workers)
+    fake.release()
     process.wait()
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_runs_again(fake: Folder) -> None:
-    process = start(fake)
+def test_a_killed_worker_is_replaced_and_its_trial_runs_again(fake: FakeFolder) -> None:
+    process = start_and_hold(fake)
     number, victim = max(running(fake).items())
     os.kill(victim, signal.SIGKILL)
+    fake.release()
     assert process.wait() == 0, process.said
     assert (
         f"warning: a worker died (signal SIGKILL); trial {number} runs again first; "
@@ -94,8 +107,8 @@ def test_a_killed_worker_is_replaced_and_its_trial_runs_again(fake: Folder) -> N
     assert again.derived["seed"] == killed.derived["seed"]
 
 
-def test_workers_that_keep_dying_end_the_search(fake: Folder) -> None:
-    process = start(fake)
+def test_workers_that_keep_dying_end_the_search(fake: FakeFolder) -> None:
+    process = start_and_hold(fake)
     killed: set[int] = set()
     while process.poll() is None:
         for pid in worker_processes(process.pid):
@@ -118,9 +131,9 @@ def test_workers_that_keep_dying_end_the_search(fake: Folder) -> None:
     ],
 )
 def test_the_first_signal_ends_every_worker_after_its_epoch(
-    fake: Folder, number: signal.Signals, to_group: bool, reason: str
+    fake: FakeFolder, number: signal.Signals, to_group: bool, reason: str
 ) -> None:
-    process = start(fake)
+    process = start_and_hold(fake)
     workers = worker_processes(process.pid)
     (os.killpg if to_group else os.kill)(process.pid, number)
     assert process.wait(120) == 128 + number, process.said
@@ -130,6 +143,7 @@ def test_the_first_signal_ends_every_worker_after_its_epoch(
     assert "Traceback" not in process.said
     assert "died" not in process.said
 
+    fake.release()
     assert fake.search("--workers", "2", "--trials", "4").returncode == 0
     assert_whole(fake, 4)
     assert {trial.retry_of for trial in fake.trials[2:4]} == {0, 1}
@@ -152,8 +166,8 @@ def test_the_second_signal_ends_all_of_them_at_once(
     wait_for_end(workers, seconds=5)
 
 
-def test_workers_whose_parent_was_killed_stop_and_the_search_goes_on(fake: Folder) -> None:
-    process = start(fake)
+def test_workers_whose_parent_was_killed_stop_and_the_search_goes_on(fake: FakeFolder) -> None:
+    process = start_and_hold(fake)
     workers = worker_processes(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -162,21 +176,23 @@ def test_workers_whose_parent_was_killed_stop_and_the_search_goes_on(fake: Folde
     assert {trial.reason for trial in fake.trials} == {
         "the search that started this worker is gone"
     }
+    fake.release()
     assert fake.search("--workers", "2", "--trials", "4").returncode == 0
     assert_whole(fake, 4)
 
 
-def test_a_terminated_worker_records_its_trial_and_is_replaced(fake: Folder) -> None:
-    process = start(fake)
+def test_a_terminated_worker_records_its_trial_and_is_replaced(fake: FakeFolder) -> None:
+    process = start_and_hold(fake)
     number, victim = min(running(fake).items())
     os.kill(victim, signal.SIGTERM)
+    fake.release()
     assert process.wait() == 0, process.said
     assert "warning: a worker died (terminated); another one is started" in process.said
     assert fake.trials[number].state == "interrupted"
     assert_whole(fake, 4)
 
 
-def test_a_fault_of_the_environment_stops_all_workers_and_costs_no_trial(fake: Folder) -> None:
+def test_a_fault_of_the_environment_stops_all_workers_and_costs_no_trial(fake: FakeFolder) -> None:
     # Towers are saved into a folder of this name, before a value is stored.
     (fake.path / "studies" / "tiny").write_text("a file")
     cores = len(os.sched_getaffinity(0))
@@ -187,7 +203,7 @@ def test_a_fault_of_the_environment_stops_all_workers_and_costs_no_trial(fake: F
     assert {trial.state for trial in fake.trials} == {"interrupted"}
 
 
-def test_no_worker_starts_a_trial_after_the_timeout(fake: Folder) -> None:
+def test_no_worker_starts_a_trial_after_the_timeout(fake: FakeFolder) -> None:
     done = fake.search("--workers", "2", "--timeout", "0.001")
     assert done.returncode == 0
     assert "stopped with 0 of 4 trials: the time of --timeout is over" in done.stdout
