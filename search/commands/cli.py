@@ -84,10 +84,8 @@ def run_command(command: Callable[..., int | None], *, is_for_output: bool = Fal
 
     Whatever it writes belongs to its user alone.
 
-    Args:
-        command: a function with Typer's annotations; it returns its exit code, or None for 0.
-        is_for_output: whether it is for nothing but what it prints, so that it has not worked where
-            that could not be written.
+    A command ``is_for_output`` that is for nothing but what it prints has not worked where that
+    could not be written.
     """
     output = keep_writable()
     _keep_to_owner()
@@ -152,13 +150,9 @@ def open_session(
 ) -> "Session":
     """The session of a study; what can be refused without Keras, JAX and Optuna is refused before.
 
-    Args:
-        screen: of the command.
-        study: as the command line names it.
-        change: what the command line has otherwise than the study file.
-        compilation_cache: see :func:`~search.execution.runtime.prepare_runtime`.
-        adds_trials: see :meth:`search.session.session.Session.of`.
-        flags: others of :class:`search.session.session.Flags`.
+    ``change`` makes the spec that of the command line; ``flags`` are others of
+    :class:`search.session.session.Flags`, and the rest is for
+    :meth:`search.session.session.Session.of` and :func:`~search.execution.runtime.prepare_runtime`.
 
     Raises:
         InputError: something given cannot be used.

@@ -42,10 +42,6 @@ class Comparison:
 def reproduce(session: Session, run: LoggedRun) -> int:
     """Trains the run again and says whether its numbers come out.
 
-    Args:
-        session: the run's study and its data.
-        run: as it is logged.
-
     Returns:
         The exit code: 0 where every number is the same, 1 where one differs.
 
@@ -91,10 +87,8 @@ def configuration_of(run: LoggedRun) -> Configuration:
 def verdict(compared: list[Comparison], changed: list[str], *, is_recorded: bool = True) -> str:
     """Whether the numbers came out again, and if not, what may be why.
 
-    Args:
-        compared: the numbers.
-        changed: what is not as it was, a sentence each.
-        is_recorded: whether the run says what it was computed on.
+    What has changed is a sentence each; ``is_recorded`` says whether the run knows what it was
+    computed on.
     """
     if not compared:
         return "Nothing to compare: the run has none of the metrics that a training gives."

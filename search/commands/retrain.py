@@ -58,12 +58,8 @@ def retrain(
 ) -> int:
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
-    Args:
-        session: the study and its data.
-        trial_number: the only trial to confirm; the best ones when None.
-        top: how many of the best trials compete.
-        seeds: how many trainings of each.
-        promote: whether the model becomes the champion; None to compare it with the present one.
+    ``trial_number`` is the only trial to confirm; else the ``top`` best compete. ``promote`` is
+    None to compare the model with the champion.
 
     Returns:
         The exit code: 128 plus the signal's number when it was interrupted.

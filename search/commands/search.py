@@ -59,10 +59,6 @@ _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"
 def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """Runs trials until the study has as many as its budget says, and prints the summary.
 
-    Args:
-        session: the study.
-        timeout_seconds: no trial starts later than this.
-
     Returns:
         The exit code: 0 when the study has its trials or its time is over, 1 when trials keep
         failing, 128 plus the signal's number when it was interrupted.

@@ -32,14 +32,7 @@ from search.tracking import LoggedResult, Reconciled, Results, Tracker
 
 
 def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:
-    """Adds what MLflow lacks of the trials, and closes the study's run.
-
-    Args:
-        session: of the study.
-        study: whose trials are over.
-        tracker: of the study.
-        state: how the search ended.
-    """
+    """Adds what MLflow lacks of the trials, and closes the study's run."""
     keep_end(study, state)
     trials = records(study)
     tell = progress_of(session, len(trials))
@@ -131,14 +124,7 @@ def what_was_done(
     *,
     is_updated: bool,
 ) -> list[str]:
-    """What had to be done for MLflow to agree, in words.
-
-    Args:
-        trials: all of the study.
-        of_trials: what had to be done to their runs.
-        of_results: what had to be done to the runs beside them.
-        is_updated: whether the study's own run lacked something.
-    """
+    """What had to be done for MLflow to agree, in words."""
     lines = [
         f"{what}: {_numbered(numbers)}"
         for what, numbers in (

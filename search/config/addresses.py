@@ -88,11 +88,7 @@ def check_address(address: str, flag: str) -> None:
 
 
 def exposed_secrets(arguments: Sequence[str]) -> list[str]:
-    """Warnings of passwords and tokens that are arguments, where every user can read them.
-
-    Args:
-        arguments: of the running command, such as ``sys.argv``.
-    """
+    """Warnings of passwords and tokens that are arguments, where every user can read them."""
     return [
         f"every user of this machine can see the secret in {flag}; set {variable} instead"
         for flag, variable in VARIABLES.items()

@@ -145,22 +145,14 @@ Values = Range | Choices
 
 
 class Bounds(NamedTuple):
-    """Where the values of a parameter with an order may lie in a study.
+    """Where the values of a parameter with an order may lie in a study."""
 
-    Attributes:
-        key: the key of the study file, such as ``space.width``.
-        low: the smallest value a trial can have.
-        high: the largest.
-        is_logarithmic: whether people read it on a logarithmic scale.
-        is_continuous: whether it takes every value in between.
-        lowest: the smallest value that makes sense at all; None where there is no such value.
-    """
-
-    key: str
-    low: float
+    key: str  # the key of the study file, such as ``space.width``
+    low: float  # the smallest value a trial can have
     high: float
-    is_logarithmic: bool
-    is_continuous: bool
+    is_logarithmic: bool  # whether people read it on a logarithmic scale
+    is_continuous: bool  # whether it takes every value in between
+    # the smallest value that makes sense at all; None where there is no such value
     lowest: float | None
 
 

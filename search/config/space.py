@@ -185,10 +185,8 @@ def enumerate_configurations(space: SpaceSection, learning_rates: int) -> list[C
 
     Every other dimension has one value, which a study file is checked for.
 
-    Args:
-        space: the search space.
-        learning_rates: how many, evenly spaced on the logarithmic scale from the lowest to the
-            highest; 1 gives their geometric mean.
+    The learning rates are evenly spaced on the logarithmic scale from the lowest to the highest;
+    one alone is their geometric mean.
     """
     stacks = (
         tuple(reversed(from_output))

@@ -173,10 +173,8 @@ def _restored(content: Content, text: str) -> StudySpec:
 def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
     """Read and check a study file.
 
-    Args:
-        study: a name (the file ``NAME.toml`` in one of the folders, the first wins), or the path
-            of a ``.toml`` file.
-        folders: where studies are looked up by name; those that do not exist are skipped.
+    ``study`` is a name (the file ``NAME.toml`` in one of the folders, the first wins), or the path
+    of a ``.toml`` file. Folders that do not exist are skipped.
 
     Raises:
         InputError: the study is unknown, or its file cannot be read or is not valid.
@@ -188,10 +186,8 @@ def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
 def spec_of_text(text: str, *, name: str, source: str) -> StudySpec:
     """Check the text of a study file.
 
-    Args:
-        text: TOML.
-        name: of the study, unless the text names it.
-        source: where the text is from, for errors.
+    The name is that of the study unless the text has one; ``source`` says in errors where the text
+    is from.
 
     Raises:
         InputError: it is not valid.

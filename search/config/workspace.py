@@ -16,13 +16,9 @@ STUDIES = PACKAGE / "studies"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder a search works in.
+    """The folder a search works in."""
 
-    Attributes:
-        folder: usually the working directory.
-    """
-
-    folder: Path
+    folder: Path  # usually the working directory
 
     @property
     def studies(self) -> Path:

@@ -31,19 +31,14 @@ Tested = tuple[tuple[RetrainRecord, Path | None], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """The contenders over several seeds, and the winner's test.
+    """The contenders over several seeds, and the winner's test."""
 
-    Attributes:
-        validated: every contender with its validation accuracies, one a seed: the trials in the
-            order in which the search ranks them, then the reference configuration.
-        tested: the winner's trainings on training and validation rows, with the towers of the
-            first.
-        references: metrics of the test rows, of what any model should beat.
-    """
-
+    # every contender with its validation accuracies, one a seed: the trials in the order in which
+    # the search ranks them, then the reference configuration
     validated: Validated
+    # the winner's trainings on training and validation rows, with the towers of the first
     tested: Tested
-    references: Results
+    references: Results  # metrics of the test rows, of what any model should beat
 
     @property
     def ranked(self) -> list[tuple[Contender, Sample]]:

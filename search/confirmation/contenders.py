@@ -18,21 +18,13 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A configuration that is trained with several seeds.
+    """A configuration that is trained with several seeds."""
 
-    Attributes:
-        key: what its results are kept under, such as ``trial-0012``.
-        name: for people, such as ``trial 12 (64, 32)``.
-        model: the architecture.
-        training: how it is trained; for how many epochs is decided, the seed is not.
-        trial: the best one that tried it; None for the reference.
-    """
-
-    key: str
-    name: str
+    key: str  # what its results are kept under, such as ``trial-0012``
+    name: str  # for people, such as ``trial 12 (64, 32)``
     model: ModelConfig
-    training: TrainingConfig
-    trial: TrialRecord | None
+    training: TrainingConfig  # how it is trained; for how many epochs is decided, the seed is not
+    trial: TrialRecord | None  # the best one that tried it; None for the reference
 
     def is_same_configuration(self, other: "Contender") -> bool:
         """Whether both are one configuration, for however many epochs each is trained."""
@@ -43,10 +35,7 @@ class Contender:
 def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -> list[TrialRecord]:
     """The trial with that number, or the best complete ones, each of another configuration.
 
-    Args:
-        trials: all of the study.
-        number: of a finished trial; None for the best.
-        top: how many configurations; of each its best trial is chosen, the best one first.
+    The best one comes first.
 
     Raises:
         InputError: there is none, or it did not finish.

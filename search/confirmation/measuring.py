@@ -52,22 +52,14 @@ Result = Mapping[str, Any]
 
 @dataclass(kw_only=True)
 class Confirming:
-    """Trains contenders of one study.
-
-    Attributes:
-        data: of the study.
-        study_seed: which those of the trainings are derived from.
-        ledger: where results are kept.
-        towers_folder: of the study.
-        progress: hears of every training.
-        stop_reason: asked after every epoch; a reason (as text) raises KeyboardInterrupt there.
-    """
+    """Trains contenders of one study."""
 
     data: StudyData
     study_seed: int
     ledger: Ledger
     towers_folder: Path
     progress: ConfirmationProgress
+    # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
     stop_reason: Callable[[], str | None] = lambda: None
 
     def validate(self, contender: Contender, number: int) -> float | None:
@@ -78,9 +70,7 @@ class Confirming:
         The epochs are those of the contender, so unlike the value of a trial this is no best of
         several validations.
 
-        Args:
-            contender: what is trained.
-            number: of the seed, from 0; a number is the same seed for every contender.
+        The seed goes by ``number``, from 0: it is the same for every contender.
         """
         name = TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self.ledger.computed(name, lambda: self._validated(contender, number))
@@ -94,9 +84,7 @@ class Confirming:
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
         """Trains on training and validation rows with a seed, and looks at the test rows once.
 
-        Args:
-            contender: a trial.
-            number: of the seed, from 0; the towers of the first are kept.
+        The seed goes by ``number``, from 0; the towers of the first are kept.
 
         Returns:
             What was measured, and where the recommender made of the towers lies if it was kept.
@@ -223,11 +211,7 @@ def measured_references(
     What is chosen for them is chosen on the validation rows. They are fitted on the rows a model
     learns from: the training rows for validation, those and the validation rows for the test.
 
-    Args:
-        data: of the study.
-        ledger: where results are kept.
-        announce: called with a line that says what is measured.
-        test: whether to look at the test rows as well.
+    ``test`` says whether to look at the test rows as well.
     """
 
     def measure(split: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -36,12 +36,7 @@ class ConfirmationProgress:
 
     Of a result that was kept, it hears the result alone.
 
-    Args:
-        screen: where to show it.
-        epochs: of each contender, by its name, in the order in which they are trained.
-        seeds: how often each is trained, and the winner once more for its tests.
-        name: of the study.
-        clock: for tests.
+    ``epochs`` are those of each contender by name, in the order in which they are trained.
     """
 
     def __init__(
@@ -100,12 +95,7 @@ class ConfirmationProgress:
 
 
 class ConfirmationView:
-    """Drawn anew, as often as it is shown, from the tally of a confirmation.
-
-    Args:
-        tally: of the confirmation.
-        name: of the study.
-    """
+    """Drawn anew, as often as it is shown, from the tally of a confirmation."""
 
     def __init__(self, tally: ConfirmationTally, *, name: str) -> None:
         self._tally = tally

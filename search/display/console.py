@@ -25,16 +25,12 @@ class Output(io.FileIO):
 
     The descriptor itself is led elsewhere, so that others who write to it go on, too.
 
-    Args:
-        descriptor: stays open when this is closed.
-
-    Attributes:
-        lost: why it could not be written; None while it can.
+    It stays open when this is closed.
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
-        self.lost: OSError | None = None
+        self.lost: OSError | None = None  # why it could not be written; None while it can
 
     def write(self, data: Any) -> int:
         """Writes, or does as if."""
@@ -56,9 +52,7 @@ class Output(io.FileIO):
 def text_to(output: Output, like: TextIO | None) -> TextIO:
     """A stream of text to an output; characters that its encoding lacks become question marks.
 
-    Args:
-        output: where it leads.
-        like: whose encoding and buffering it has; those of Python where None.
+    It is encoded and buffered like another stream, or as Python does.
     """
     unbuffered = getattr(like, "write_through", False)
     return io.TextIOWrapper(
@@ -95,10 +89,8 @@ class Capture:
 
     However it is left, they lead again where they led, and every line written has been passed on.
 
-    Args:
-        pass_on: called from a thread with every line that is not empty, without its end. A progress
-            bar draws over itself with carriage returns; what it showed last is the line.
-        descriptors: those to catch.
+    ``pass_on`` is called from a thread with every line that is not empty, without its end. A
+    progress bar draws over itself with carriage returns; what it showed last is the line.
     """
 
     def __init__(self, pass_on: Callable[[str], None], descriptors: Sequence[int] = (1, 2)) -> None:

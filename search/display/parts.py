@@ -58,39 +58,23 @@ def configuration_cells(trial: TrialRecord) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a live table. Its width is fixed, so that nothing moves while numbers change.
+    """A column of a live table. Its width is fixed, so that nothing moves while numbers change."""
 
-    Attributes:
-        name: its header, and the key of its cells.
-        width: in characters.
-        rank: 0 for what always stays; where there is no room, the highest goes first.
-        right: whether cells stand at the right.
-    """
-
-    name: str
+    name: str  # its header, and the key of its cells
     width: int
-    rank: int
-    right: bool = True
+    rank: int  # 0 for what always stays; where there is no room, the highest goes first
+    right: bool = True  # whether cells stand at the right
 
 
 class LiveTable:
-    """A table of the columns that fit.
-
-    Args:
-        columns: all that there may be, in their order.
-        width: of the terminal.
-
-    Attributes:
-        columns: those that fit, by their names.
-        grid: what is drawn.
-    """
+    """A table of the columns that fit."""
 
     def __init__(self, columns: Sequence[Column], width: int) -> None:
         kept = list(columns)
         while _width(kept) > width and any(column.rank for column in kept):
             kept.remove(max(kept, key=lambda column: column.rank))
-        self.columns = {column.name: column for column in kept}
-        self.grid = Table.grid(padding=(0, GAP, 0, 0))
+        self.columns = {column.name: column for column in kept}  # those that fit, by their names
+        self.grid = Table.grid(padding=(0, GAP, 0, 0))  # what is drawn
         for column in kept:
             self.grid.add_column(
                 width=column.width,
@@ -116,16 +100,7 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def overall(name: str, what: str, done: int, target: int, left: str, width: int) -> RenderableType:
-    """One line, with as much of it as fits: the numbers stay, then the time, the bar, the name.
-
-    Args:
-        name: of the study.
-        what: is counted, such as ``trials``.
-        done: how many are done.
-        target: of how many.
-        left: the time left, in words.
-        width: of the line.
-    """
+    """One line, with as much of it as fits: the numbers stay, then the time, the bar, the name."""
     words = f"{done:>{len(str(target))}} of {target} {what}"
     if len(name) + len(words) + len(left) + 2 * GAP + LEAST_BAR + GAP <= width:
         words = f"{name}  {words}"
@@ -147,10 +122,8 @@ def overall(name: str, what: str, done: int, target: int, left: str, width: int)
 def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) -> str:
     """The values as bars, from the lowest of them to the highest.
 
-    Args:
-        values: finite numbers, in order.
-        width: the most characters; of more values, each character shows the last of its share.
-        ascii_only: for terminals that know no more.
+    The values are finite. Of more than ``width`` values, each character shows the last of its
+    share.
     """
     if not values or width < 1:
         return ""

@@ -35,11 +35,7 @@ _IN_SHORT = {"pruned": "pruned", "diverged": "div.", "failed": "failed", "interr
 class SearchProgress:
     """Shows a search; nothing where the command is quiet.
 
-    Args:
-        screen: where to show it.
-        tally: of the search.
-        name: of the study.
-        places: where things are written, by what they are; without secrets.
+    ``places`` says where things are written, by what they are, without secrets.
     """
 
     def __init__(
@@ -80,11 +76,6 @@ class SearchView:
     """Drawn anew, as often as it is shown, from the tally of a search.
 
     Where there are few rows, what is least needed goes first: places, the latest, workers.
-
-    Args:
-        tally: of the search.
-        name: of the study.
-        places: where things are written, by what they are.
     """
 
     def __init__(self, tally: SearchTally, *, name: str, places: Mapping[str, str]) -> None:

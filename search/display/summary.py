@@ -29,14 +29,7 @@ def print_summary(
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
-    Args:
-        screen: where to.
-        trials: all trials of the study.
-        references: validation top-100 accuracies of what any model should beat, by name; empty
-            where they were not measured.
-        commands: what to do next.
-        cautions: what to mind before the best is believed, a sentence each.
-        leader: the trial that is best over several seeds; None before a confirmation.
+    References are validation top-100 accuracies by name; empty where they were not measured.
     """
     has_best = bool(ranked(trials))
     if has_best:

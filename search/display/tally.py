@@ -14,20 +14,13 @@ Clock = Callable[[], float]
 
 @dataclass(kw_only=True)
 class Training:
-    """How far something is that trains.
+    """How far something is that trains."""
 
-    Attributes:
-        epochs: how many it takes.
-        clock: that of its tally.
-        epoch: the last one it has trained; 0 while it is built and compiled.
-        losses: of the training rows, an epoch each.
-        accuracies: of the validation rows, where there are any.
-    """
-
-    epochs: int
-    clock: Clock
-    epoch: int = 0
-    losses: list[float] = field(default_factory=list)
+    epochs: int  # how many it takes
+    clock: Clock  # that of its tally
+    epoch: int = 0  # the last one it has trained; 0 while it is built and compiled
+    losses: list[float] = field(default_factory=list)  # of the training rows, an epoch each
+    # of the validation rows, where there are any
     accuracies: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -70,12 +63,8 @@ STARTS, WAITS = "starts", "waits for a trial"
 class SearchTally:
     """The trials of a search.
 
-    Args:
-        target: how many finished trials the search aims at.
-        epochs: epochs of a whole trial.
-        trials: the trials the study holds already.
-        workers: how many processes of this command run trials.
-        clock: for tests.
+    It starts from the trials that the study holds already; ``target`` is how many finished ones the
+    search aims at, ``workers`` how many processes of this command run trials.
     """
 
     def __init__(
@@ -229,16 +218,8 @@ def _running(trials: Iterable[TrialRecord]) -> set[int]:
 class ConfirmationTally:
     """The trainings of a confirmation.
 
-    Args:
-        epochs: of each contender, by its name, in the order in which they are trained.
-        seeds: how often each of them is trained, and the winner once more for its tests.
-        clock: for tests.
-
-    Attributes:
-        done: trainings whose results are known, those that were known before included.
-        current: the training that runs; None between two.
-        validated: accuracies of each contender so far, by name, a seed each; None if it collapsed.
-        tested: the accuracies of the winner's tests so far.
+    ``epochs`` are those of each contender by name, in the order in which they are trained: each
+    ``seeds`` times, and the winner as often again for its tests.
     """
 
     def __init__(
@@ -247,10 +228,11 @@ class ConfirmationTally:
         self.epochs = epochs
         self.seeds = seeds
         self.target = (len(epochs) + 1) * seeds
-        self.done = 0
-        self.current: RunningSeed | None = None
+        self.done = 0  # trainings whose results are known, those that were known before included
+        self.current: RunningSeed | None = None  # the training that runs; None between two
+        # accuracies of each contender so far, by name, a seed each; None if it collapsed
         self.validated: dict[str, list[float | None]] = {name: [] for name in epochs}
-        self.tested: list[float | None] = []
+        self.tested: list[float | None] = []  # the accuracies of the winner's tests so far
         self._clock = clock
         self._trained_seconds = 0.0
         self._trained_epochs = 0

@@ -33,11 +33,7 @@ _ERASE_ABOVE = ((ControlType.CURSOR_UP, 1), _ERASE)
 
 
 class Status:
-    """A spinner, words and the seconds since they were said.
-
-    Args:
-        clock: seconds from any origin.
-    """
+    """A spinner, words and the seconds since they were said."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -63,13 +59,10 @@ class Area:
     A terminal that becomes narrower breaks the lines that are on it; they are erased all the same,
     as their lengths are known. Spaces at their ends are not drawn, since a terminal may count them
     or not when it breaks lines.
-
-    Attributes:
-        shown: what is drawn.
     """
 
     def __init__(self, shown: RenderableType) -> None:
-        self.shown = shown
+        self.shown = shown  # what is drawn
         self._lengths: list[int] = []
 
     def erase(self, console: Console) -> None:
@@ -103,18 +96,13 @@ class Screen:
 
     One that was not entered prints plain lines, like one in a pipe.
 
-    Args:
-        quiet: show warnings, on standard error, and results alone.
-
-    Attributes:
-        console: where results are printed.
-        is_live: whether there is a terminal that something is drawn on.
+    A quiet one shows warnings, on standard error, and results alone.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = _plain_console()
-        self.is_live = False
+        self.console = _plain_console()  # where results are printed
+        self.is_live = False  # whether there is a terminal that something is drawn on
         self._status = Status()
         self._area = Area(self._status)
         self._pending: str | None = None

@@ -25,13 +25,9 @@ class Background:
     Emitting an event never waits. When it is left, all events have been passed on, unless the
     listener is so slow that this would take too long.
 
-    Args:
-        listener: called from one thread, in the order of the events.
-        warn: told in one line, once, when the listener raises; later events are passed on as well.
-        spare: does some of what can wait, when no event does; returns whether there is more to
-            do at once, and is asked again after each event.
-        capacity: how many events may wait.
-        patience_s: seconds that leaving may take.
+    The listener is called from one thread, in the order of the events; when it raises, ``warn`` is
+    told once, and later events are passed on as well. ``spare`` does some of what can wait, when no
+    event does; it returns whether there is more to do at once, and is asked again after each event.
     """
 
     def __init__(

@@ -45,11 +45,6 @@ def load_data(
 ) -> StudyData:
     """Loads the data of a study, and sets up the cache of compiled programs.
 
-    Args:
-        spec: the study.
-        data_dir: where the raw data is; looked for when None.
-        announce: called with a line that says where it comes from.
-
     Raises:
         InputError: it cannot be had.
     """

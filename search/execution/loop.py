@@ -45,34 +45,24 @@ NOT_OF_THE_TRIAL = (ClaimLostError, StorageLostError, UpdateFinishedTrialError)
 
 @dataclass(kw_only=True)
 class TrialLoop:
-    """Runs trials of a study in this process, which may be one of several that do.
-
-    Attributes:
-        study: that is searched.
-        spec: the study file, the command line's choices included.
-        towers_folder: where the objective saves towers.
-        claim: the right to decide what runs next.
-        pulse: writes heartbeats, and knows which trials are stale.
-        make_objective: called once, when the first trial has its configuration; so a process
-            that has nothing to train imports nothing for it.
-        hooks: called when a trial of this process, or one that it closed, is over.
-    """
+    """Runs trials of a study in this process, which may be one of several that do."""
 
     study: optuna.Study
-    spec: StudySpec
-    towers_folder: Path
-    claim: Claim
-    pulse: Pulse
+    spec: StudySpec  # the study file, the command line's choices included
+    towers_folder: Path  # where the objective saves towers
+    claim: Claim  # the right to decide what runs next
+    pulse: Pulse  # writes heartbeats, and knows which trials are stale
+    # called once, when the first trial has its configuration; so a process that has nothing to
+    # train imports nothing for it
     make_objective: Callable[[], Objective]
+    # called when a trial of this process, or one that it closed, is over
     hooks: Hooks = field(default_factory=Hooks)
 
     def run(self, *, deadline: float | None = None, first_number: int | None = None) -> Outcome:
         """Runs trials until the study holds as many finished ones as its budget says.
 
-        Args:
-            deadline: of :func:`time.monotonic`; no trial starts later.
-            first_number: failures of trials before this number are not counted; by default of
-                those that the study holds already.
+        No trial starts after the deadline of :func:`time.monotonic`. Failures of trials before
+        ``first_number`` are not counted; by default of those that the study holds already.
         """
         if first_number is None:
             first_number = len(self.study.get_trials(deepcopy=False))

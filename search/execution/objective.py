@@ -34,11 +34,7 @@ from search.storage.trials import curve_to_json, record_of
 
 
 class Stopwatch:
-    """Adds up time.
-
-    Args:
-        clock: seconds from any origin.
-    """
+    """Adds up time."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds = 0.0
@@ -77,11 +73,7 @@ class Objective:
 
     The objective is given training and validation rows; there is no way from them to the test rows.
 
-    Args:
-        spec: the study file.
-        data: the rows to train and validate on.
-        towers_folder: where the towers of each new best trial are saved.
-        hooks: called when a trial starts and after every epoch.
+    The towers of each new best trial are saved.
     """
 
     def __init__(
@@ -94,10 +86,7 @@ class Objective:
         self.hooks = hooks
 
     def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
-        """Runs the trial.
-
-        Returns:
-            The best validation top-100 accuracy over the validated epochs, in 0..1.
+        """Runs the trial; the best validation top-100 accuracy over its epochs, in 0..1.
 
         Raises:
             optuna.TrialPruned: the pruner gave it up.

@@ -47,10 +47,8 @@ def prepare_runtime(
     worker processes as well. Keras's plots and wrappers believe, as long as the process lives, that
     ``NEEDLESS`` are not installed; others that need them later import them as ever.
 
-    Args:
-        compilation_cache: whether JAX may read and write compiled programs on disk; worker
-            processes do as this one.
-        announce: called with a line that says what was set aside.
+    Whether JAX may keep compiled programs on disk holds for worker processes, too. What was set
+    aside is announced in a line.
 
     Raises:
         InputError: Keras or JAX cannot be imported with these settings.
@@ -73,8 +71,7 @@ def prepare_runtime(
 def set_aside(environment: MutableMapping[str, str]) -> list[str]:
     """Removes the settings of other projects from environment variables, and sets ours.
 
-    Returns:
-        What was removed and is worth a word, as ``NAME=value``.
+    Returns what was removed and is worth a word, as ``NAME=value``.
     """
     other = {
         name: value
@@ -149,12 +146,7 @@ def cores_each(workers: int) -> int:
 
 
 def worker_environment(workers: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of one of several workers; what the user has set stays.
-
-    Args:
-        workers: how many there are.
-        environment: of this process.
-    """
+    """The environment variables of one of several workers; what the user has set stays."""
     threads = dict.fromkeys(THREADS, str(cores_each(workers)))
     return {**threads, **shared_accelerator(), **environment}
 
@@ -186,12 +178,7 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 def out_of_memory_kills(own: Path = OWN_CGROUP, root: Path = CGROUPS) -> int:
     """How many processes of this process's group the kernel has killed so far for want of memory.
 
-    Args:
-        own: where the kernel says which group that is.
-        root: where it says what happened in the groups.
-
-    Returns:
-        0 where that is not counted: outside of Linux, or without control groups of version 2.
+    0 where that is not counted: outside of Linux, or without control groups of version 2.
     """
     try:
         lines = own.read_text(encoding="ascii").splitlines()

@@ -32,9 +32,8 @@ class StopRequest:
     compiled call that may take minutes. So the handlers do nothing, and a thread listens to the
     file descriptor to which Python writes the number of every signal the moment it arrives.
 
-    Args:
-        announce: told in words what the first signal did; called from the listening thread.
-        at_once: called before the second signal ends the process; takes others with it.
+    ``announce`` is told in words what the first signal did, from the listening thread; ``at_once``
+    is called before the second ends the process, and takes others with it.
     """
 
     def __init__(

@@ -42,12 +42,8 @@ _GRAVEST_FIRST: tuple[OutcomeState, ...] = ("failing", "interrupted", "timeout",
 class Supervisor:
     """Conducts the workers of one study.
 
-    Args:
-        study: that the workers search.
-        assignment: what every worker is to do.
-        pool: empty; the caller has entered it.
-        claim: the same as the workers'.
-        hooks: told of the trials of all workers; a reason to stop stops them.
+    The pool is empty and entered, the claim the same as the workers'. The hooks are told of the
+    trials of all workers; a reason to stop stops them.
     """
 
     def __init__(

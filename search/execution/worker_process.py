@@ -47,8 +47,7 @@ def training_objective(assignment: Assignment, hooks: Hooks) -> "Objective":
 def main(make_objective: MakeObjective = training_objective) -> int:
     """Runs a worker to its end; returns its exit code.
 
-    Args:
-        make_objective: called when the first trial has its configuration.
+    ``make_objective`` is called when the first trial has its configuration.
     """
     keep_writable()
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
@@ -69,14 +68,10 @@ def main(make_objective: MakeObjective = training_objective) -> int:
 
 
 class Parent:
-    """The search that started this worker: it is told what happens, and may say stop.
-
-    Attributes:
-        stop_reason: why this worker has to stop; None while it may go on.
-    """
+    """The search that started this worker: it is told what happens, and may say stop."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
-        self.stop_reason: str | None = None
+        self.stop_reason: str | None = None  # why this worker has to stop; None while it may go on
         self._connection = connection
         self._process = os.getppid()
         self._sending = threading.Lock()

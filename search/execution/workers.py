@@ -27,29 +27,18 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """The first message to a worker.
+    """The first message to a worker."""
 
-    Attributes:
-        spec: the study file, the command line's choices included.
-        database: of the study, which exists.
-        towers_folder: where towers are saved.
-        data_dir: where the raw data is; looked for when None.
-        data_fingerprint: of the data set that the study is searched on.
-        grace_seconds: how long a worker may be silent.
-        first_number: failures of trials before this number are not counted.
-        deadline: of this machine's monotonic clock: no trial starts later; None without one.
-        worker: the name that the worker has, as no other; filled in once it is started.
-    """
-
-    spec: StudySpec
+    spec: StudySpec  # the study file, the command line's choices included
     database: Database
     towers_folder: Path
-    data_dir: Path | None
-    data_fingerprint: str
-    grace_seconds: float
-    first_number: int
+    data_dir: Path | None  # where the raw data is; looked for when None
+    data_fingerprint: str  # of the data set that the study is searched on
+    grace_seconds: float  # how long a worker may be silent
+    first_number: int  # failures of trials before this number are not counted
+    # of this machine's monotonic clock: no trial starts later; None without one
     deadline: float | None
-    worker: str = ""
+    worker: str = ""  # the name that the worker has, as no other; filled in once it is started
 
 
 @dataclass(frozen=True)
@@ -89,25 +78,15 @@ Event = TrialEvent | Warned | Alive | Ended | Crashed
 
 
 class Worker:
-    """One worker process, at work on an assignment.
-
-    Args:
-        assignment: what it is to do.
-        module: that is run, see :mod:`search.execution.worker_process`.
-        environment: its environment variables.
-
-    Attributes:
-        name: that no other worker has.
-        signs: how often it was heard.
-    """
+    """One worker process, at work on an assignment."""
 
     def __init__(self, assignment: Assignment, module: str, environment: Mapping[str, str]) -> None:
-        self.signs = 0
+        self.signs = 0  # how often it was heard
         self.connection: Connection[Any, Any]
         self.connection, theirs = Pipe()
         with theirs:
             self._process = _start(module, theirs.fileno(), environment)
-        self.name = worker_name(self._process.pid)
+        self.name = worker_name(self._process.pid)  # that no other worker has
         self._send(replace(assignment, worker=self.name))
 
     def receive(self) -> Event | None:
@@ -143,12 +122,7 @@ class Worker:
 
 
 class Pool:
-    """All workers that are alive; when it is left, none is.
-
-    Args:
-        environment: of every worker.
-        module: that every worker runs.
-    """
+    """All workers that are alive; when it is left, none is."""
 
     def __init__(
         self,

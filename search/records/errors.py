@@ -28,10 +28,9 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def environment_fault(error: BaseException) -> str | None:
-    """Why no configuration could have been trained, in one line for people.
+    """Why no configuration could have been trained, and what to do, in one line for people.
 
-    Returns:
-        The reason, with what to do about it; None where the configuration may be at fault.
+    None where the configuration may be at fault.
     """
     if is_disk_full(error):
         return f"the disk is full ({error}); make room, and start the same command again"

@@ -12,17 +12,13 @@ OutcomeState = Literal["complete", "interrupted", "timeout", "failing", "exhaust
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a search ended.
+    """How a search ended."""
 
-    Attributes:
-        state: ``complete``: the study has its trials. ``interrupted``, ``timeout``: it was stopped.
-            ``failing``: trials, or the workers themselves, keep failing. ``exhausted``: the grid
-            has no more.
-        reason: the same in words, for all but ``complete``.
-    """
-
+    # ``complete``: the study has its trials. ``interrupted``, ``timeout``: it was stopped.
+    # ``failing``: trials, or the workers themselves, keep failing. ``exhausted``: the grid has no
+    # more.
     state: OutcomeState
-    reason: str = ""
+    reason: str = ""  # the same in words, for all but ``complete``
 
 
 @dataclass(frozen=True)
@@ -56,16 +52,12 @@ Listener = Callable[[TrialEvent], None]
 
 @dataclass(frozen=True)
 class Hooks:
-    """How what runs trials is connected with what started it.
-
-    Attributes:
-        emit: hears every event.
-        warn: called with a line about what was not as it should be.
-        stop_reason: asked again and again; a text ends the search.
-    """
+    """How what runs trials is connected with what started it."""
 
     emit: Listener = lambda _event: None
+    # called with a line about what was not as it should be
     warn: Callable[[str], None] = lambda _line: None
+    # asked again and again; a text ends the search
     stop_reason: Callable[[], str | None] = lambda: None
 
 

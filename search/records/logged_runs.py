@@ -25,19 +25,7 @@ _IN_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedRun:
-    """A trial's run, or that of a re-training.
-
-    Attributes:
-        run_id: MLflow's.
-        name: for people.
-        study: name of its study.
-        kind: which.
-        params: by name, as text.
-        metrics: the last value of each.
-        tags: by name.
-        epochs: the last epoch it trained.
-        spec_text: the study file of its study.
-    """
+    """A trial's run, or that of a re-training."""
 
     run_id: str
     name: str
@@ -46,8 +34,8 @@ class LoggedRun:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    epochs: int
-    spec_text: str
+    epochs: int  # the last epoch it trained
+    spec_text: str  # the study file of its study
 
     @property
     def seed(self) -> int:
@@ -73,13 +61,7 @@ class LoggedRun:
     def changes(
         self, fingerprint: str, versions: Mapping[str, str], computed_on: Mapping[str, str]
     ) -> list[str]:
-        """What is not as it was when the run was made, a sentence each.
-
-        Args:
-            fingerprint: of the data set now.
-            versions: of the libraries now.
-            computed_on: what decides now how sums are rounded.
-        """
+        """What is not as it was when the run was made, a sentence each."""
         found = []
         before = self.tags.get(FINGERPRINT, "unknown")
         if before != fingerprint:

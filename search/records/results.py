@@ -11,34 +11,25 @@ TEST_METRIC = "test_top_100_accuracy"
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainRecord:
-    """One re-training of a trial's configuration, and its one test.
-
-    Attributes:
-        trial: number of the trial whose configuration this is.
-        parameters: the sampled parameters of that trial, as its record has them.
-        derived: what follows from them: ``layer_sizes`` (as text), ``parameter_count``.
-        epochs: passes over the rows trained on.
-        seed: the seed of this training.
-        curve: the epochs, in order, with ``train_loss``.
-        metrics: of the test rows, see :class:`deeprec.evaluation.ranking.RankingMetrics`; none
-            where the training diverged.
-        collapsed: why this training is no result: it diverged, or is no better than chance.
-        started_ms: milliseconds since 1970.
-        ended_ms: milliseconds since 1970.
-        computed_on: what decides how its sums were rounded, see
-            :func:`search.execution.runtime.computed_on`; empty for those of version 0.1.0.
-    """
+    """One re-training of a trial's configuration, and its one test."""
 
     trial: int
+    # the sampled parameters of that trial, as its record has them
     parameters: Mapping[str, int | float]
+    # what follows from them: ``layer_sizes`` (as text), ``parameter_count``
     derived: Mapping[str, int | str] = field(default_factory=dict)
-    epochs: int
+    epochs: int  # passes over the rows trained on
     seed: int
-    curve: tuple[CurvePoint, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()  # the epochs, in order, with ``train_loss``
+    # of the test rows, see :class:`deeprec.evaluation.ranking.RankingMetrics`; none where the
+    # training diverged
     metrics: Mapping[str, float]
+    # why this training is no result: it diverged, or is no better than chance
     collapsed: str | None = None
     started_ms: int
     ended_ms: int
+    # what decides how its sums were rounded, see :func:`search.execution.runtime.computed_on`;
+    # empty for those of version 0.1.0
     computed_on: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -49,18 +40,11 @@ class RetrainRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceRecord:
-    """What any model should beat, measured like a model.
+    """What any model should beat, measured like a model."""
 
-    Attributes:
-        name: such as ``popularity``.
-        parameters: what was chosen for it on the validation rows.
-        metrics: of validation rows and, once a model was tested, of test rows.
-        measured_ms: milliseconds since 1970.
-    """
-
-    name: str
-    parameters: Mapping[str, float]
-    metrics: Mapping[str, float]
+    name: str  # such as ``popularity``
+    parameters: Mapping[str, float]  # what was chosen for it on the validation rows
+    metrics: Mapping[str, float]  # of validation rows and, once a model was tested, of test rows
     measured_ms: int
 
     @property
@@ -84,18 +68,11 @@ _TITLES = {"ease": "EASE", "ease_unseen": f"EASE ({SEEN_REMOVED})"}
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationRecord:
-    """What a confirmation found, in numbers and words.
+    """What a confirmation found, in numbers and words."""
 
-    Attributes:
-        trial: number of the winner.
-        name: what people call it, such as ``trial 12 (64, 32)``.
-        metrics: by name: means and standard deviations over the seeds, and the references'.
-        lines: the verdict in words.
-        confirmed_ms: milliseconds since 1970.
-    """
-
-    trial: int
-    name: str
+    trial: int  # number of the winner
+    name: str  # what people call it, such as ``trial 12 (64, 32)``
+    # by name: means and standard deviations over the seeds, and the references'
     metrics: Mapping[str, float]
     lines: tuple[str, ...]
     confirmed_ms: int

@@ -20,61 +20,44 @@ FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned", "diverged")
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """The metrics at the end of one epoch.
+    """The metrics at the end of one epoch."""
 
-    Attributes:
-        epoch: counted from 1.
-        timestamp_ms: when the epoch ended, milliseconds since 1970.
-        metrics: ``train_loss`` of every epoch; on validated epochs also ``val_loss`` and
-            ``val_top_100_accuracy``.
-    """
-
-    epoch: int
-    timestamp_ms: int
+    epoch: int  # counted from 1
+    timestamp_ms: int  # when the epoch ended, milliseconds since 1970
+    # ``train_loss`` of every epoch; on validated epochs also ``val_loss`` and
+    # ``val_top_100_accuracy``
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """One trial of a study.
+    """One trial of a study."""
 
-    Attributes:
-        number: the number Optuna gave it, from 0.
-        state: how it stands.
-        parameters: the sampled parameters by name, as people read them (widths, not exponents).
-        derived: what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``.
-        value: the best validation top-100 accuracy; None while there is none, and where the
-            training diverged.
-        best_epoch: the epoch of that value.
-        pruned_at_epoch: where the pruner stopped it, if it did.
-        reason: why it diverged, failed or was interrupted, if it did.
-        out_of_memory: whether it failed because it needs more memory than there is.
-        reference: name of the enqueued configuration this is, such as ``tutorial (64, 32)``.
-        retry_of: number of the interrupted trial whose configuration this one runs again.
-        curve: the epochs, in order.
-        started_ms: milliseconds since 1970.
-        ended_ms: milliseconds since 1970; None while it runs.
-        computed_on: what decides how its sums were rounded, see
-            :func:`search.execution.runtime.computed_on`; empty for trials of version 0.1.0.
-        train_seconds: seconds of building, training and validating the model, compilation
-            included; what the search itself costs (storage, tracking, saving) is not.
-    """
-
-    number: int
+    number: int  # the number Optuna gave it, from 0
     state: TrialState
+    # the sampled parameters by name, as people read them (widths, not exponents)
     parameters: Mapping[str, int | float] = field(default_factory=dict)
+    # what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``
     derived: Mapping[str, int | str] = field(default_factory=dict)
+    # the best validation top-100 accuracy; None while there is none, and where the training
+    # diverged
     value: float | None = None
-    best_epoch: int | None = None
-    pruned_at_epoch: int | None = None
-    reason: str | None = None
-    out_of_memory: bool = False
+    best_epoch: int | None = None  # the epoch of that value
+    pruned_at_epoch: int | None = None  # where the pruner stopped it, if it did
+    reason: str | None = None  # why it diverged, failed or was interrupted, if it did
+    out_of_memory: bool = False  # whether it failed because it needs more memory than there is
+    # name of the enqueued configuration this is, such as ``tutorial (64, 32)``
     reference: str | None = None
+    # number of the interrupted trial whose configuration this one runs again
     retry_of: int | None = None
     curve: tuple[CurvePoint, ...] = ()
     started_ms: int | None = None
-    ended_ms: int | None = None
+    ended_ms: int | None = None  # milliseconds since 1970; None while it runs
+    # what decides how its sums were rounded, see :func:`search.execution.runtime.computed_on`;
+    # empty for trials of version 0.1.0
     computed_on: Mapping[str, str] = field(default_factory=dict)
+    # seconds of building, training and validating the model, compilation included; what the search
+    # itself costs (storage, tracking, saving) is not
     train_seconds: float | None = None
 
     @property

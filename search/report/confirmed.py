@@ -26,23 +26,14 @@ COLLAPSED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ContenderResult:
-    """A configuration that was trained with several seeds on the training rows.
+    """A configuration that was trained with several seeds on the training rows."""
 
-    Attributes:
-        name: for people, such as ``trial 12 (64, 32)``.
-        trial: number of the trial; None for the study's reference configuration.
-        layer_sizes: as text; empty where unknown.
-        epochs: of each training.
-        value_of_search: what the search saw; None for the reference.
-        sample: validation top-100 accuracies, one a seed.
-    """
-
-    name: str
-    trial: int | None
-    layer_sizes: str
+    name: str  # for people, such as ``trial 12 (64, 32)``
+    trial: int | None  # number of the trial; None for the study's reference configuration
+    layer_sizes: str  # as text; empty where unknown
     epochs: int
-    value_of_search: float | None
-    sample: Sample
+    value_of_search: float | None  # what the search saw; None for the reference
+    sample: Sample  # validation top-100 accuracies, one a seed
 
 
 def contender_results(
@@ -126,16 +117,11 @@ def last_of(confirmations: Iterable[ConfirmationRecord]) -> ConfirmationRecord |
 
 @dataclass(frozen=True, kw_only=True)
 class TestedTrial:
-    """A trial whose model was tested.
+    """A trial whose model was tested."""
 
-    Attributes:
-        name: for people, such as ``trial 12 (64, 32)``.
-        trial: its number.
-        metrics: of the test rows over the seeds, by name; those that every seed has.
-    """
-
-    name: str
+    name: str  # for people, such as ``trial 12 (64, 32)``
     trial: int
+    # of the test rows over the seeds, by name; those that every seed has
     metrics: Mapping[str, Sample]
 
 

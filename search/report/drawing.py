@@ -26,25 +26,16 @@ MOST_TICKS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A picture: what it is and what it shows in words, and what Plotly draws.
+    """A picture: what it is and what it shows in words, and what Plotly draws."""
 
-    Attributes:
-        id: of its element, unique on the page.
-        label: what it is, for those who do not see it.
-        caption: what it shows: the finding first, then how to read it.
-        data: Plotly's traces.
-        layout: Plotly's layout.
-        without_webgl: traces and layout where the browser has no WebGL; None where none is needed.
-        title: above it, where several share a section.
-    """
-
-    id: str
-    label: str
-    caption: str
-    data: Sequence[Json]
-    layout: Json
+    id: str  # of its element, unique on the page
+    label: str  # what it is, for those who do not see it
+    caption: str  # what it shows: the finding first, then how to read it
+    data: Sequence[Json]  # Plotly's traces
+    layout: Json  # Plotly's layout
+    # traces and layout where the browser has no WebGL; None where none is needed
     without_webgl: tuple[Sequence[Json], Json] | None = None
-    title: str = ""
+    title: str = ""  # above it, where several share a section
 
     @property
     def content(self) -> Json:

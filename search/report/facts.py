@@ -45,36 +45,25 @@ State = Literal["complete", "interrupted", "failed", "running"]
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A study as a report shows it.
-
-    Attributes:
-        state: how it stands; ``running`` while a trial is under way, or was left so by a kill.
-        trials: all, in the order of their numbers.
-        references: what any model should beat, with the metrics that are known.
-        contenders: configurations that were trained with several seeds.
-        confirmation: the last one.
-        leader: the trial that is best over several seeds; None before a confirmation.
-        tested: trials whose models were tested, the highest mean first.
-        importances: share by parameter, the highest first; None where too little is known.
-        commands: what to do next.
-        written_ms: when this was gathered, milliseconds since 1970.
-    """
+    """A study as a report shows it."""
 
     spec: StudySpec
     context: StudyContext
-    state: State
-    trials: tuple[TrialRecord, ...]
+    state: State  # how it stands; ``running`` while a trial is under way, or was left so by a kill
+    trials: tuple[TrialRecord, ...]  # all, in the order of their numbers
+    # what any model should beat, with the metrics that are known
     references: tuple[ReferenceRecord, ...]
-    contenders: tuple[ContenderResult, ...]
-    confirmation: ConfirmationRecord | None
-    leader: Leader | None
-    tested: tuple[TestedTrial, ...]
+    contenders: tuple[ContenderResult, ...]  # configurations that were trained with several seeds
+    confirmation: ConfirmationRecord | None  # the last one
+    leader: Leader | None  # the trial that is best over several seeds; None before a confirmation
+    tested: tuple[TestedTrial, ...]  # trials whose models were tested, the highest mean first
+    # share by parameter, the highest first; None where too little is known
     importances: Mapping[str, float] | None
     cost: CostPart
     cautions: tuple[str, ...]
     verdict: tuple[str, ...]
     commands: NextCommands
-    written_ms: int
+    written_ms: int  # when this was gathered, milliseconds since 1970
 
     @property
     def best(self) -> TrialRecord | None:

@@ -26,14 +26,9 @@ Cell = tuple[str, float | str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table.
+    """A table."""
 
-    Attributes:
-        columns: headers, each with whether it holds numbers.
-        rows: cells, in the order of the columns.
-    """
-
-    columns: Sequence[tuple[str, bool]]
+    columns: Sequence[tuple[str, bool]]  # headers, each with whether it holds numbers
     rows: Sequence[Sequence[Cell]]
 
     @property

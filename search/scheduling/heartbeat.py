@@ -26,9 +26,8 @@ Name = TypeVar("Name", bound=Hashable)
 class Watch(Generic[Name]):
     """Measures how long each of several counters has stood still.
 
-    Args:
-        grace_seconds: after which one is silent.
-        longest_step: the most that one look may add, in seconds, however long ago the last was.
+    One that stood still for ``grace_seconds`` is silent. A look adds ``longest_step`` seconds at
+    most, however long ago the last was.
     """
 
     def __init__(self, grace_seconds: float, longest_step: float) -> None:
@@ -54,13 +53,7 @@ class Watch(Generic[Name]):
 class Pulse:
     """Beats and watches in a thread of its own, entered for as long as a worker works.
 
-    Args:
-        study: that is searched.
-        grace_seconds: how long a worker may be silent.
-        on_look: called with all trials after every look.
-
-    Attributes:
-        silent: numbers of the running trials without a heartbeat for that long.
+    ``on_look`` is called with all trials after every look.
     """
 
     def __init__(
@@ -70,6 +63,7 @@ class Pulse:
         grace_seconds: float = GRACE_SECONDS,
         on_look: Callable[[Sequence[FrozenTrial]], None] = lambda _trials: None,
     ) -> None:
+        # numbers of the running trials without a heartbeat for that long
         self.silent: Collection[int] = frozenset()
         self._study = study
         self._interval = grace_seconds / BEATS_IN_GRACE

@@ -71,12 +71,8 @@ def lock_of(
 ) -> StudyLock:
     """The lock of a study for a purpose.
 
-    Args:
-        database: of the study.
-        study: its name.
-        purpose: ``claim``: what runs next is decided; ``confirm``: its best trials are confirmed;
-            ``tracking``: runs are made in MLflow.
-        patience: with a server that is away.
+    ``claim``: what runs next is decided; ``confirm``: its best trials are confirmed; ``tracking``:
+    runs are made in MLflow.
     """
     if database.path is not None:
         return _FileLock(str(database.path.with_name(f"{database.path.stem}.{purpose}.lock")))
@@ -117,10 +113,7 @@ def worker_name(pid: int) -> str:
 class Claim:
     """The right of one worker to decide what runs next.
 
-    Args:
-        lock: of the study, for this worker.
-        worker: its name.
-        warn: called with a line when another worker holds the claim for unusually long.
+    ``warn`` is called with a line when another worker holds it for unusually long.
     """
 
     def __init__(

@@ -26,20 +26,13 @@ from search.storage.trials import superfluous, to_run_again, tried_by, was_super
 
 @dataclass(frozen=True, kw_only=True)
 class NextTrial:
-    """What runs after some trials.
-
-    Attributes:
-        place: of its configuration.
-        is_waiting: whether the study's queue holds it already.
-        parameters: of a configuration that has to be enqueued; None where one waits, or where the
-            sampler decides.
-        attributes: of that trial.
-    """
+    """What runs after some trials."""
 
     place: int
-    is_waiting: bool = False
+    is_waiting: bool = False  # whether the study's queue holds it already
+    # of a configuration that has to be enqueued; None where one waits, or where the sampler decides
     parameters: Mapping[str, Any] | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # of that trial
 
 
 def next_trial(trials: Sequence[FrozenTrial], spec: StudySpec) -> NextTrial:
@@ -73,14 +66,7 @@ def ask_next(
     One configuration at a time is enqueued, so that what was interrupted last runs next, and a
     killed process never leaves the same configuration in the queue twice.
 
-    Args:
-        study: that is searched.
-        trials: of the study, in the order of their numbers.
-        spec: its file.
-        others_run: whether other trials are under way.
-
-    Returns:
-        None where every configuration of a grid was tried.
+    None where every configuration of a grid was tried.
     """
     for trial in superfluous(trials):  # left by a process whose claim was taken from it
         supersede(study, trial)
@@ -99,10 +85,7 @@ def ask_next(
 def place_of(trials: Sequence[FrozenTrial], number: int) -> int:
     """The place of trial ``number``.
 
-    Args:
-        trials: of the study, in the order of their numbers; those up to ``number`` are enough,
-            without it if it is new.
-        number: of the trial.
+    Trials up to that one are enough, without it if it is new.
     """
     if number < len(trials):
         number = trials[number].user_attrs.get(RETRY_OF, number)

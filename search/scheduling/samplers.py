@@ -65,11 +65,7 @@ PROPOSALS = 16
 def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
     """The sampler of the study, for one trial.
 
-    Args:
-        spec: the study.
-        seed: of this trial's draws, in ``[0, 2**31)``. The order of a grid does not depend on
-            it but on the study's seed.
-        others_run: whether other trials are under way.
+    The seed is in ``[0, 2**31)``; the order of a grid follows from the study's.
 
     Raises:
         InputError: the sampler needs a package that is not installed.
@@ -109,13 +105,6 @@ def sampler_of_next(
 
     Where the space is finite, its seed is the first under which it proposes a configuration that
     no trial has tried: of what is known nothing is learned by asking again.
-
-    Args:
-        study: that is searched.
-        trials: of the study, in the order of their numbers.
-        spec: its file.
-        place: of the trial, see :mod:`search.scheduling.next_trial`.
-        others_run: whether other trials are under way.
     """
     own = derive_seed(spec.study.seed, "sampler", place)
     as_usual = partial(make_sampler, spec, own, others_run=others_run)

@@ -13,18 +13,11 @@ SEED_BOUND = 2**31
 
 
 def derive_seed(study_seed: int, *purpose: int | str) -> int:
-    """The seed for one purpose, such as ``derive_seed(0, "sampler", 7)``.
+    """The seed in ``[0, 2**31)`` for one purpose, such as ``derive_seed(0, "sampler", 7)``.
 
     The same arguments give the same seed on every machine and Python version. Different
     arguments (their order and types included) give seeds that are independent for all practical
     purposes: they are bits of SHA-256.
-
-    Args:
-        study_seed: the seed of the study, any integer.
-        purpose: what the seed is for: a name, a trial number, an epoch.
-
-    Returns:
-        A seed in ``[0, 2**31)``.
     """
     text = json.dumps([study_seed, *purpose])
     digest = hashlib.sha256(text.encode("ascii")).digest()

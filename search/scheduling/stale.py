@@ -33,17 +33,11 @@ IsStale = Callable[[FrozenTrial], bool]
 
 @dataclass(frozen=True)
 class Closed:
-    """A trial that was closed.
-
-    Attributes:
-        number: of the trial.
-        deaths: numbers of the trials of its configuration whose processes died.
-        out_of_memory: whether the kernel ended its process for want of memory.
-    """
+    """A trial that was closed."""
 
     number: int
-    deaths: Sequence[int]
-    out_of_memory: bool = False
+    deaths: Sequence[int]  # numbers of the trials of its configuration whose processes died
+    out_of_memory: bool = False  # whether the kernel ended its process for want of memory
 
     @property
     def is_given_up(self) -> bool:
@@ -68,9 +62,7 @@ class Closed:
 def stale_if(*, dead: Collection[str] = (), silent: Collection[int] = ()) -> IsStale:
     """The rule by which a RUNNING trial, seen while the claim is held, has lost its process.
 
-    Args:
-        dead: names of workers that are known to be dead.
-        silent: numbers of trials without a heartbeat for too long.
+    Either its worker is known to be dead, or the trial has sent no heartbeat for too long.
     """
 
     def is_stale(trial: FrozenTrial) -> bool:
@@ -97,12 +89,6 @@ def close_stale(
 
     One whose configuration took a second process with it is recorded as failed instead, as is one
     that ran out of memory.
-
-    Args:
-        study: whose claim is held.
-        is_stale: whether a trial lost its process.
-        reason: what became of the process.
-        out_of_memory: whether the kernel ended it for want of memory.
     """
     trials = study.get_trials(deepcopy=False)
     found = []
@@ -163,9 +149,7 @@ def excused(trials: Sequence[FrozenTrial], limit: int) -> list[FrozenTrial]:
     up, the fault is the environment's: a device that broke, a library of another version. The next
     search tries them again, with the same seeds. It stops as soon if nothing has changed.
 
-    Args:
-        trials: of the study, in the order of their numbers.
-        limit: how many failures in a row end a search.
+    ``limit`` is how many failures in a row end a search.
     """
     found = list(trials)
     for row in _rows_of_one_error(trials):

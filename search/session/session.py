@@ -27,45 +27,27 @@ from search.tracking.destination import Destination
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What the command line said of a study, as commands that are shown repeat it.
+    """What the command line said of a study, as commands that are shown repeat it."""
 
-    Attributes:
-        study: its name or its file.
-        storage_url: database of the study; SQLite in the workspace when None.
-        tracking_uri: MLflow server; SQLite in the workspace when None.
-        data_dir: where the raw data is; looked for when None.
-        workers: how many processes run trials; with 1 it is this process.
-        grace_seconds: how long a worker may be silent before its trial runs again.
-    """
-
-    study: str
-    storage_url: str | None = None
-    tracking_uri: str | None = None
-    data_dir: Path | None = None
-    workers: int = 1
+    study: str  # its name or its file
+    storage_url: str | None = None  # database of the study; SQLite in the workspace when None
+    tracking_uri: str | None = None  # MLflow server; SQLite in the workspace when None
+    data_dir: Path | None = None  # where the raw data is; looked for when None
+    workers: int = 1  # how many processes run trials; with 1 it is this process
+    # how long a worker may be silent before its trial runs again
     grace_seconds: float = GRACE_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What commands on a study begin with, see :meth:`of`.
-
-    Attributes:
-        flags: what the command line said.
-        spec: the study file, the command line's choices included.
-        workspace: where everything is written.
-        screen: where everything is shown.
-        patience: with the study's database.
-        identity: of the stored study, or the one that a new study gets.
-        is_known: whether the study exists.
-    """
+    """What commands on a study begin with, see :meth:`of`."""
 
     flags: Flags
-    spec: StudySpec
+    spec: StudySpec  # the study file, the command line's choices included
     workspace: Workspace
     screen: Screen
-    patience: Patience
-    identity: str = ""
+    patience: Patience  # with the study's database
+    identity: str = ""  # of the stored study, or the one that a new study gets
     is_known: bool = False
 
     @classmethod
@@ -80,13 +62,8 @@ class Session:
     ) -> "Session":
         """The session of a study; all that was given is checked.
 
-        Args:
-            flags: what the command line said.
-            spec: the study file, the command line's choices included.
-            workspace: where everything is written.
-            screen: where everything is shown.
-            adds_trials: whether trials are run: a study that exists must then have the seed of
-                ``spec``; all else is done with the seed that the study has.
+        Where trials are added, a study that exists must have the seed of ``spec``; all else is done
+        with the seed that the study has.
 
         Raises:
             InputError: something given cannot be used.
@@ -178,11 +155,7 @@ class Session:
         )
 
     def commands(self, finished: int = 0) -> NextCommands:
-        """What to do next, with the flags that this command was given.
-
-        Args:
-            finished: how many finished trials the study has.
-        """
+        """What to do next, with the flags that this command was given."""
         flags, destination, study = self.flags, self.destination, self.study_flags
         data = flag("--data-dir", flags.data_dir)
         # What the command line has chosen otherwise than the study file, or than the default.

@@ -37,13 +37,6 @@ def check_tracking(session: Session, *, consequence: str = GOES_ON) -> Circuit:
 
     A study that exists goes on with a warning where the server does not answer.
 
-    Args:
-        session: of the study.
-        consequence: what it means that MLflow fails, as the end of the warning.
-
-    Returns:
-        What :func:`tracker_of` takes.
-
     Raises:
         InputError: MLflow cannot be used.
     """
@@ -69,12 +62,7 @@ def tracker_of(
 ) -> Tracker:
     """The study in MLflow, under the identity it has; connected on the first use.
 
-    Args:
-        session: of the study.
-        study: as it is stored.
-        circuit: from :func:`check_tracking`.
-        data: of the study; without it, its runs say of the data what was kept with the study.
-        is_search: whether that is kept, as ``data`` and the file have it.
+    Without ``data``, its runs say of the data what was kept with the study; a search keeps that.
     """
     screen, destination = session.screen, session.destination
     settle_identity(study, session.database, destination, screen.announce)
@@ -141,12 +129,6 @@ def settle_identity(
     A copied SQLite database is known by the place that it names, where the other one still is.
     What was moved keeps its identity, and so does a copy that tracks into MLflow's folder, which
     came along. A copy on another machine is not recognized.
-
-    Args:
-        study: as it is stored.
-        database: that it is kept in.
-        destination: where its runs go.
-        announce: called with a line where the study gets another identity.
     """
     if database.path is None:
         return
@@ -191,10 +173,6 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
 
     Of a study that was last searched before descriptions were kept, the number of rows and the
     origin of the data are missing.
-
-    Args:
-        study: as it is stored.
-        spec: its file.
     """
     attributes = study.user_attrs
     defaults: dict[str, Any] = {

@@ -50,19 +50,13 @@ _MIGRATIONS = Path(optuna.storages.__file__).parent / "_rdb" / "alembic"
 
 @dataclass(frozen=True)
 class Database:
-    """Where a study is kept.
+    """Where a study is kept."""
 
-    Attributes:
-        url: as it was given; may hold a password.
-        address: its parts; that of a PostgreSQL database names the driver.
-        path: the file of an SQLite database; None for a server.
-        shown: the URL without its secrets.
-    """
-
-    url: str = field(repr=False)
+    url: str = field(repr=False)  # as it was given; may hold a password
+    # its parts; that of a PostgreSQL database names the driver
     address: sqlalchemy.URL = field(repr=False)
-    path: Path | None
-    shown: str
+    path: Path | None  # the file of an SQLite database; None for a server
+    shown: str  # the URL without its secrets
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -156,10 +150,6 @@ def open_storage(database: Database, patience: Patience | None = None) -> BaseSt
     """Optuna's storage in the database; its tables are created where they are missing.
 
     An SQLite database that this user may not write, or whose folder, can be read.
-
-    Args:
-        database: that is opened.
-        patience: with a server that is away later on; none when None.
     """
     address = database.address.render_as_string(hide_password=False)
     if (path := database.path) is not None and not database.may_write():

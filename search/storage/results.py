@@ -19,8 +19,7 @@ class Ledger:
 
     A process that is killed loses what it was computing and nothing else.
 
-    Args:
-        study: as it is stored; held by this process alone while results are computed.
+    The study is held by this process alone while results are computed.
     """
 
     def __init__(self, study: optuna.Study) -> None:
@@ -70,17 +69,11 @@ FOR_OTHER_METRICS = ("ease_unseen",)
 
 
 class TrainingKey(NamedTuple):
-    """Tells a training of a confirmation from the others.
+    """Tells a training of a confirmation from the others."""
 
-    Attributes:
-        contender: key of its configuration.
-        epochs: how many.
-        number: of its seed, from 0.
-    """
-
-    contender: str
+    contender: str  # key of its configuration
     epochs: int
-    number: int
+    number: int  # of its seed, from 0
 
     @property
     def validation(self) -> str:
@@ -102,9 +95,7 @@ class TrainingKey(NamedTuple):
 def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
     """The references that were measured on the validation rows.
 
-    Args:
-        ledger: of the study.
-        test: whether the metrics of the test rows are wanted, where they are known.
+    ``test`` adds the metrics of the test rows, where they are known.
     """
     validated = ledger.get(f"{REFERENCES}:validation") or {}
     tested = (ledger.get(f"{REFERENCES}:test") or {}) if test else {}
@@ -118,12 +109,7 @@ def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
 def kept_retrainings(
     ledger: Ledger, towers_folder: Path
 ) -> list[tuple[RetrainRecord, Path | None]]:
-    """The re-trainings that were tested, each with the folder of its towers if they were kept.
-
-    Args:
-        ledger: of the study.
-        towers_folder: where the study keeps its towers.
-    """
+    """The re-trainings that were tested, each with the folder of its towers if they were kept."""
     found = []
     for name, result in ledger.starting_with(TEST).items():
         key = TrainingKey.of(name)

@@ -23,12 +23,8 @@ _DISK_FULL = "53100"  # of PostgreSQL's error codes
 class Patience:
     """Repeats what a storage could not do because its server was away.
 
-    Args:
-        seconds: how long it is repeated; then the storage is lost, once and for all.
-        warn: told in one line, once an outage.
-        stop_reason: a text ends the waiting.
-        clock: seconds; for tests.
-        sleep: for tests.
+    After so many seconds the storage is lost, once and for all. ``warn`` is told once an outage; a
+    ``stop_reason`` ends the waiting.
     """
 
     def __init__(

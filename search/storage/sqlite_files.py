@@ -54,9 +54,8 @@ def make_whole(path: Path, make: Callable[[Path], None]) -> None:
     Libraries make theirs in many steps, and what a killed process left between two of them is
     refused ever after. So it is made in a folder beside its place, and moved there.
 
-    Args:
-        path: of the database; the lock is held under which alone it is made.
-        make: makes it at another path, and closes it.
+    The caller holds the lock under which alone it is made; ``make`` makes it at another path, and
+    closes it.
     """
     if path.exists() and path.stat().st_size:
         return
@@ -138,11 +137,6 @@ NETWORK = frozenset(
 
 def refuse_network(path: Path, what: str, *, mounts: Path | None = None) -> None:
     """Refuses an SQLite database on a network file system.
-
-    Args:
-        path: of the database, which need not exist.
-        what: the database, in words.
-        mounts: where the system lists what is mounted; ``MOUNTS`` when None.
 
     Raises:
         InputError: it would lie on one.

@@ -22,13 +22,9 @@ def recognized(
 
     Writes nothing, so it serves as a check before any work.
 
-    Args:
-        database: of the study.
-        spec: the study file.
-        any_seed: whether the study may have another seed than the file, as ``--seed`` gives it.
+    ``any_seed`` allows another seed than that of the file, as ``--seed`` gives it.
 
-    Returns:
-        The identity, None where there is no such study yet; and the file.
+    The identity is None where there is no such study yet.
 
     Raises:
         InputError: the storage cannot be reached, or holds a study of this name that another
@@ -61,12 +57,7 @@ def open_study(
 ) -> optuna.Study:
     """Opens the study, or creates it with the file's direction, space and seed.
 
-    Args:
-        database: of the study.
-        spec: the study file.
-        data_fingerprint: of the data set it is searched on.
-        identity: given to a new study; one that exists keeps its own.
-        patience: with a database that is away later on.
+    The identity is given to a new study; one that exists keeps its own.
 
     Raises:
         InputError: the storage cannot be reached, or holds a study of this name that another
@@ -113,11 +104,7 @@ def load_study(
 ) -> optuna.Study:
     """Opens a study that exists.
 
-    Args:
-        database: of the study.
-        name: of the study.
-        make: the command that makes it, for the user.
-        patience: with a database that is away later on.
+    ``make`` is the command that makes it, for the user.
 
     Raises:
         InputError: the storage cannot be reached or holds no such study.

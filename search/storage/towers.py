@@ -17,13 +17,9 @@ TOWER_FILES = ("query_model.keras", "candidate_model.keras")
 def save_towers(model: "RetrievalModel", folder: Path, name: int | str) -> Path:
     """Saves both towers into a folder of their own; whole, or not at all.
 
-    Args:
-        model: the model whose towers are saved.
-        folder: where the study keeps its towers.
-        name: the trial's number, or another name for the folder.
+    The folder's name is the trial's number, or another.
 
-    Returns:
-        The folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
+    Returns the folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
     """
     from deeprec.model.saving import save_model  # here, for looking towers up needs no Keras
 
@@ -46,9 +42,6 @@ def find_towers(folder: Path, name: int | str) -> Path | None:
 def load_towers(folder: Path) -> "tuple[QueryModel, CandidateModel]":
     """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
 
-    Args:
-        folder: a trial's own, see :func:`find_towers`.
-
     Raises:
         DataError: the folder does not hold both as they were written.
     """
@@ -66,9 +59,6 @@ def remove_leftovers(folder: Path) -> int:
     """Removes what killed processes left of towers they were saving; returns how many.
 
     Only for a process that knows it is alone: another might be saving at this moment.
-
-    Args:
-        folder: where the study keeps its towers.
     """
     left = [path for path in folder.glob(".trial-*") if path.is_dir() and not path.is_symlink()]
     for path in left:

@@ -23,12 +23,8 @@ GOES_ON = (
 class Circuit:
     """Runs actions against the tracking server until one fails, then pauses.
 
-    Args:
-        warn: takes one line when an action fails; once an outage.
-        explain: an exception as a short cause for people.
-        clock: seconds; for tests.
-        consequence: what a failure means, as the end of the warning.
-        turn_s: seconds to wait for the action of another thread: there is one action at a time.
+    ``explain`` makes a short cause for people of an exception; ``consequence`` ends the warning.
+    There is one action at a time: another thread waits ``turn_s`` seconds for its turn.
     """
 
     def __init__(
@@ -70,12 +66,9 @@ class Circuit:
     ) -> Result:
         """Run an action unless the server failed a short while ago.
 
-        Args:
-            action: may raise anything; what it raises ends here (Ctrl-C excepted). It must not
-                attempt another one.
-            otherwise: what to return when the action was skipped or failed.
-            even_if_open: try in any case, as at the end of a search.
-            slow_s: seconds that are a failure, though the action's result is returned.
+        The action may raise anything; what it raises ends here (Ctrl-C excepted). It must not
+        attempt another one. Where it is skipped or fails, ``otherwise`` is returned. To take more
+        than ``slow_s`` seconds is a failure as well, though its result is returned.
         """
         if (self.is_open and not even_if_open) or not self._turn.acquire(timeout=self._turn_s):
             return otherwise

@@ -53,14 +53,8 @@ def check_mlflow(
 ) -> Circuit:
     """Check that the runs of a study can be written, before any work and without writing anything.
 
-    Args:
-        uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
-        name: of the study.
-        folder: of the default database, its artifacts and the lock, usually ``mlruns``.
-        warn: takes one line when MLflow fails, now or later on.
-        key: by which the study finds its runs; its name when None.
-        must_answer: whether a server that does not answer is refused; it is a warning otherwise.
-        consequence: what it means that MLflow fails, as the end of the warning.
+    The study finds its runs by ``key``, or by its name. A server that does not answer is refused if
+    it ``must_answer``; it is a warning otherwise, ended by the ``consequence``.
 
     Returns:
         The circuit that a tracker shall use: open where the server does not answer.
@@ -107,14 +101,8 @@ class Connection:
 
     Its properties raise what mlflow raises.
 
-    Args:
-        destination: of the runs.
-        context: of the study.
-        folder: of the lock under which a database is made, usually ``mlruns``.
-        lock: held while experiment and parent run are found or made; the folder's when None,
-            which the processes of this machine share.
-        warn: takes one line when MLflow takes no files.
-        announce: takes one line when the database was copied or moved.
+    The lock is held while experiment and parent run are found or made; without one, that of the
+    folder, which the processes of this machine share.
     """
 
     def __init__(

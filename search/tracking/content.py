@@ -80,18 +80,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
-    """A run as MLflow has it.
-
-    Attributes:
-        run_id: MLflow's.
-        status: MLflow's.
-        params: by name.
-        latest: the last value of every metric.
-        tags: by name.
-        has_inputs: whether data sets are logged.
-        started_ms: milliseconds since 1970.
-        folder: of its artifacts, where that is on this machine's disk.
-    """
+    """A run as MLflow has it."""
 
     run_id: str
     status: str
@@ -100,32 +89,21 @@ class StoredRun:
     tags: Mapping[str, str]
     has_inputs: bool
     started_ms: int
-    folder: Path | None
+    folder: Path | None  # of its artifacts, where that is on this machine's disk
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContent:
-    """A run as it shall be.
-
-    Attributes:
-        name: of the run.
-        status: in MLflow's words.
-        params: what never changes.
-        curve: metrics by epoch, in order.
-        finals: metrics of the whole run.
-        tags: by name.
-        started_ms: milliseconds since 1970.
-        ended_ms: milliseconds since 1970; None while it runs.
-    """
+    """A run as it shall be."""
 
     name: str
     status: Status
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)  # what never changes
     curve: tuple[Measurement, ...] = ()
     finals: tuple[Measurement, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     started_ms: int | None = None
-    ended_ms: int | None = None
+    ended_ms: int | None = None  # milliseconds since 1970; None while it runs
 
     @property
     def latest(self) -> Mapping[str, float]:
@@ -228,11 +206,7 @@ def study_content(
 ) -> RunContent:
     """The parent run of a study.
 
-    Args:
-        context: of the study.
-        trials: all of them, or none at the start.
-        state: how the search ended; None while it runs.
-        best_run_id: the run of the best trial.
+    There are no trials at the start, and no state while the search runs.
     """
     ended = max((_end_of(trial) for trial in trials), default=0)
     best = best_of(trials)

@@ -113,15 +113,10 @@ _FILE_STORE = (
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the runs go.
+    """Where the runs go."""
 
-    Attributes:
-        uri: for MLflow: absolute, secrets included.
-        database: path of the SQLite database; None for a server.
-    """
-
-    uri: str
-    database: Path | None = None
+    uri: str  # for MLflow: absolute, secrets included
+    database: Path | None = None  # path of the SQLite database; None for a server
 
     @property
     def artifacts(self) -> Path | None:

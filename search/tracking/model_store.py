@@ -142,11 +142,7 @@ class ModelStore:
         self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
 
     def download(self, model_uri: str, into: Path) -> Path | None:
-        """A copy of a model's recommender, made in the folder ``into``.
-
-        Returns:
-            None where there is no such model.
-        """
+        """A copy of a model's recommender in a folder; None where there is no such model."""
         try:
             location = self._location(model_uri.removeprefix("models:/"))
             if self._database is not None:

@@ -121,13 +121,8 @@ def publish(
     A run is published once, however often asked; whether it is promoted may be asked again. To be
     called while no other process publishes; raises what mlflow raises.
 
-    Args:
-        store: of the models.
-        run_id: of the run that it belongs to.
-        folder: a recommender's, see :class:`deeprec.recommender.Recommender`.
-        confirmed: what it was found to be worth.
-        evidence: what else the confirmation found.
-        choice: decided by the user; None to compare it with the champion.
+    ``folder`` is a recommender's, see :class:`deeprec.recommender.Recommender`. A ``choice`` is the
+    user's; None compares the model with the champion.
     """
     made = store.version_of(run_id)
     version = made or store.register(store.log_model(run_id, folder), confirmed)
@@ -151,11 +146,7 @@ def published_folder(
 ) -> Iterator[Path]:
     """The recommender of a model, as files on this machine.
 
-    Args:
-        tracking_uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
-        model_uri: ``models:/...``, or the folder of a confirmed model; the champion when None.
-        folder: of the default database, usually ``mlruns``.
-        announce: takes one line when the database was copied or moved.
+    ``model_uri`` is ``models:/...``, or the folder of a confirmed model; the champion when None.
 
     Raises:
         InputError: MLflow cannot be used, or there is no such model. Nothing was written.

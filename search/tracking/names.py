@@ -35,41 +35,26 @@ TOWERS_FOLDER = "towers"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyContext:
-    """A study as its runs describe it.
+    """A study as its runs describe it."""
 
-    Attributes:
-        name: of the study, and of its MLflow experiment.
-        spec_text: the study file, kept as the artifact ``study.toml``.
-        space_hash: of the search space.
-        seed: of the study.
-        trials: how many finished trials the study shall have.
-        data_name: the data set, such as ``movielens/100k``.
-        data_fingerprint: of the prepared data.
-        data_source: where the data came from, in words or as an address.
-        split: how the rows were divided.
-        rows: number of rows by part, such as ``{"train": 70000, "validation": 10000}``; empty
-            where they are not known.
-        git_commit: of the code; None outside of a repository.
-        versions: version by library.
-        next_command: what a person would run next, shown in the parent's note.
-        identity: what tells this study from another of the same name, such as one in a storage
-            that was deleted since: any text kept with the study. Without it the name has to do,
-            and a study that starts over would find the runs of its predecessor.
-    """
-
-    name: str
-    spec_text: str
+    name: str  # of the study, and of its MLflow experiment
+    spec_text: str  # the study file, kept as the artifact ``study.toml``
     space_hash: str
     seed: int
-    trials: int
-    data_name: str
-    data_fingerprint: str
-    data_source: str
+    trials: int  # how many finished trials the study shall have
+    data_name: str  # the data set, such as ``movielens/100k``
+    data_fingerprint: str  # of the prepared data
+    data_source: str  # where the data came from, in words or as an address
     split: str
+    # number of rows by part, such as ``{"train": 70000, "validation": 10000}``; empty where they
+    # are not known
     rows: Mapping[str, int]
-    git_commit: str | None
+    git_commit: str | None  # of the code; None outside of a repository
     versions: Mapping[str, str]
-    next_command: str
+    next_command: str  # what a person would run next, shown in the parent's note
+    # what tells this study from another of the same name, such as one in a storage that was deleted
+    # since: any text kept with the study. Without it the name has to do, and a study that starts
+    # over would find the runs of its predecessor.
     identity: str = ""
 
     @property
@@ -92,19 +77,13 @@ _WIDTHS: Mapping[str, int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A saved view.
+    """A saved view."""
 
-    Attributes:
-        key: in links.
-        name: for people.
-        runs: which, in MLflow's filter language.
-        columns: from left to right, by MLflow's names, which are all that its pages show; the
-            first one sorts the runs, the highest first.
-    """
-
-    key: str
+    key: str  # in links
     name: str
-    runs: str
+    runs: str  # which, in MLflow's filter language
+    # from left to right, by MLflow's names, which are all that its pages show; the first one sorts
+    # the runs, the highest first
     columns: tuple[str, ...]
 
 

@@ -62,18 +62,13 @@ class Store:
 
     Every method may raise what mlflow raises; :func:`explain` makes a line of it.
 
-    Args:
-        destination: where the runs are.
-        warn: takes one line, once, when the artifact store refuses files.
-
-    Attributes:
-        refuses_artifacts: whether it did; no more files are sent to it.
+    ``warn`` takes one line, once, when the artifact store refuses files.
     """
 
     def __init__(
         self, destination: Destination, warn: Callable[[str], None] = lambda _line: None
     ) -> None:
-        self.refuses_artifacts = False
+        self.refuses_artifacts = False  # whether it did; no more files are sent to it
         self._client = MlflowClient(tracking_uri=destination.uri)
         self._destination = destination
         self._warn = warn
@@ -82,10 +77,7 @@ class Store:
         """The id of a study's experiment: of the one that holds its run, else of its name.
 
         A person who renames an experiment keeps it. The key is the study's, see
-        :class:`~search.tracking.names.StudyContext`.
-
-        Returns:
-            None where there is none.
+        :class:`~search.tracking.names.StudyContext`. None where there is none.
 
         Raises:
             InputError: it was deleted, and MLflow keeps its name.

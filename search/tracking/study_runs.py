@@ -65,17 +65,10 @@ class LoggedResult:
 
 
 class StudyRuns:
-    """Parent, trials and results. Methods raise what mlflow raises, and may be repeated.
-
-    Args:
-        connection: to the study's experiment.
-
-    Attributes:
-        settled: numbers of the trials that MLflow is known to hold.
-    """
+    """Parent, trials and results. Methods raise what mlflow raises, and may be repeated."""
 
     def __init__(self, connection: Connection) -> None:
-        self.settled: set[int] = set()
+        self.settled: set[int] = set()  # numbers of the trials that MLflow is known to hold
         self._connection = connection
         self._live: dict[int, Live] = {}
         self._run_ids: dict[int, str] = {}

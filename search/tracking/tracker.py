@@ -46,14 +46,8 @@ def open_tracker(
 ) -> "Tracker":
     """The study in MLflow; its experiment and parent run are found or made on the first use.
 
-    Args:
-        uri: ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder.
-        context: what the runs carry about their study.
-        folder: of the default database, its artifacts and the lock, usually ``mlruns``.
-        warn: takes one line when MLflow fails; once an outage.
-        announce: takes one line when it answers again.
-        circuit: from :func:`~search.tracking.connection.check_mlflow`, which is called when None.
-        lock: see :class:`~search.tracking.connection.Connection`.
+    The URI is ``http(s)://...`` or ``sqlite:///...``; None for the database in the folder. The
+    circuit is that of :func:`~search.tracking.connection.check_mlflow`, which is called when None.
 
     Raises:
         InputError: there is no circuit, and MLflow cannot be used.
@@ -66,16 +60,7 @@ def open_tracker(
 
 
 class Tracker:
-    """The runs of one study. No method raises for MLflow's sake; its properties do.
-
-    Args:
-        connection: to the study's experiment.
-        circuit: what MLflow does not take for a while.
-        announce: takes one line when MLflow answers again.
-
-    Attributes:
-        uri: the tracking URI for people and commands; user name and password are masked.
-    """
+    """The runs of one study. No method raises for MLflow's sake; its properties do."""
 
     def __init__(
         self,
@@ -84,6 +69,7 @@ class Tracker:
         *,
         announce: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        # the tracking URI for people and commands; user name and password are masked
         self.uri = connection.destination.shown
         self._connection = connection
         self._circuit = circuit
@@ -164,11 +150,8 @@ class Tracker:
 
         Of trials under way nothing is touched. It takes one search when nothing is to do.
 
-        Args:
-            trials: all of the study.
-            towers_of: see :data:`TowersOf`.
-            within_s: seconds after which no further trial is started on; None for any time.
-            tell: takes how many trials are known to be there, after each portion.
+        After ``within_s`` seconds no further trial is started on. ``tell`` takes how many trials
+        are known to be there, after each portion.
         """
         reconciliation = self._runs.reconciliation(towers_of)
         until = math.inf if within_s is None else time.monotonic() + within_s
@@ -242,8 +225,7 @@ class Tracker:
     def study_finished(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
         """Bring the parent run up to date and close it, unless other processes run trials.
 
-        Returns:
-            Whether MLflow took it.
+        Returns whether MLflow took it.
         """
         if any(trial.state == "running" for trial in trials):
             return True
@@ -252,8 +234,7 @@ class Tracker:
     def study_completed(self, trials: Sequence[TrialRecord], state: StudyState) -> bool | None:
         """The same where the parent lacks something, even if MLflow failed a moment ago.
 
-        Returns:
-            Whether it lacked something; None when MLflow failed.
+        Returns whether it lacked something; None when MLflow failed.
         """
         if any(trial.state == "running" for trial in trials):
             return False
@@ -294,11 +275,7 @@ class Tracker:
         *,
         choice: bool | None = None,
     ) -> Published | None:
-        """Publish a model, see :func:`search.tracking.models.publish`.
-
-        Returns:
-            What was made and decided; None when MLflow failed or takes no files (after a warning).
-        """
+        """Publish a model, see there; None when MLflow failed or takes no files, after a warning."""
 
         def action() -> Published | None:
             if self.refuses_files:

@@ -65,11 +65,7 @@ class Writer:
     def ensure(
         self, content: RunContent, run: StoredRun | None, towers: Path | None = None
     ) -> tuple[str, How | None]:
-        """Have a run, or a new one, hold its content and be closed.
-
-        Returns:
-            The run's id, and what had to be done; None where it held everything.
-        """
+        """Have a run, or a new one, hold its content and be closed; its id and what it took."""
         if run is not None and self.holds(run, content, towers):
             return run.run_id, None
         how: How = "made" if run is None else "completed"
@@ -178,23 +174,15 @@ def _equal(stored: float | None, value: float) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciled:
-    """What a reconciliation did, as trial numbers.
+    """What a reconciliation did, as trial numbers."""
 
-    Attributes:
-        made: MLflow lacked the run.
-        closed: the run was left RUNNING.
-        completed: the run was closed and lacked something.
-        removed: there was a second run of the trial (now in MLflow's trash).
-        lacking: MLflow lacks something of them, or it is not known whether it does.
-        reached: False when MLflow could not be reached, or broke off.
-    """
-
-    made: tuple[int, ...] = ()
-    closed: tuple[int, ...] = ()
-    completed: tuple[int, ...] = ()
-    removed: tuple[int, ...] = ()
+    made: tuple[int, ...] = ()  # MLflow lacked the run
+    closed: tuple[int, ...] = ()  # the run was left RUNNING
+    completed: tuple[int, ...] = ()  # the run was closed and lacked something
+    removed: tuple[int, ...] = ()  # there was a second run of the trial (now in MLflow's trash)
+    # MLflow lacks something of them, or it is not known whether it does
     lacking: tuple[int, ...] = ()
-    reached: bool = True
+    reached: bool = True  # False when MLflow could not be reached, or broke off
 
     @property
     def nothing(self) -> bool:
@@ -204,20 +192,14 @@ class Reconciled:
 
 @dataclass
 class Reconciliation:
-    """A comparison of all trials with the runs MLflow has of them, in portions if need be.
+    """A comparison of all trials with the runs MLflow has of them, in portions if need be."""
 
-    Attributes:
-        content_of: the content of a trial's run.
-        towers_of: the saved towers of a trial, by number, if there are any.
-        run_ids: takes the run of every trial that has one, by trial number.
-        ranks: takes the tags that say the places of trials, by number.
-        settled: numbers of the trials that MLflow is known to hold.
-    """
-
-    content_of: Callable[[TrialRecord], RunContent]
+    content_of: Callable[[TrialRecord], RunContent]  # the content of a trial's run
+    # the saved towers of a trial, by number, if there are any
     towers_of: Callable[[int], Path | None]
-    run_ids: dict[int, str]
-    ranks: dict[int, str]
+    run_ids: dict[int, str]  # takes the run of every trial that has one, by trial number
+    ranks: dict[int, str]  # takes the tags that say the places of trials, by number
+    # numbers of the trials that MLflow is known to hold
     settled: set[int] = field(default_factory=set)
     _done: dict[str, list[int]] = field(default_factory=dict)
     _unclaimed: dict[int, list[StoredRun]] | None = None
@@ -244,13 +226,10 @@ class Reconciliation:
         The runs that MLflow has are searched first, and again after a failure: thousands take
         seconds. What other processes make later on is noticed run by run.
 
-        Args:
-            writer: of the study, while no other process makes runs that are missing.
-            trials: all of the study.
-            until: by the monotonic clock; stop then, between two trials.
+        No other process makes runs that are missing. It stops between two trials when the monotonic
+        clock is at ``until``.
 
-        Returns:
-            Whether it came to the end.
+        Returns whether it came to the end.
         """
         self._has_just_searched = self._unclaimed is None
         unclaimed = self._search(writer) if self._unclaimed is None else self._unclaimed
