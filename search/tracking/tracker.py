@@ -275,7 +275,7 @@ class Tracker:
         *,
         choice: bool | None = None,
     ) -> Published | None:
-        """Publish a model, see there; None when MLflow failed or takes no files, after a warning."""
+        """Publish a model; None when MLflow failed or takes no files, after a warning."""
 
         def action() -> Published | None:
             if self.refuses_files:
