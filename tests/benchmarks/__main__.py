@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tests.benchmarks.harness import ROWS, as_markdown, as_text, machine, measure_all
+from tests.benchmarks.harness import ROWS, machine, measure_all, shown
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -17,7 +17,6 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all if none")
     parser.add_argument("--quick", action="store_true", help="little work: figures mean nothing")
-    parser.add_argument("--markdown", action="store_true", help="print the table of the README")
     arguments = parser.parse_args(given)
     unknown = [name for name in arguments.rows if name not in ROWS]
     if unknown:
@@ -27,8 +26,7 @@ def main(given: Sequence[str] | None = None) -> int:
     names = [name for name in ROWS if name in arguments.rows] or ROWS
     before = machine()  # its load, before there is ours
     results = list(measure_all(names, quick=arguments.quick))
-    table = as_markdown if arguments.markdown else as_text
-    sys.stdout.write(f"{before}\n\n{table(results)}\n")
+    sys.stdout.write(f"{before}\n\n{shown(results)}\n")
     return 1 if any(result.failure for result in results) else 0
 
 

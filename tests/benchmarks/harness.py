@@ -20,20 +20,10 @@ from typing import Any
 from search.config.workspace import PROJECT
 from search.execution.runtime import git_commit
 
-ROWS = (
-    "step",
-    "trial",
-    "study",
-    "overhead",
-    "start",
-    "pages",
-    "backfill",
-    "workers",
-    "memory",
-    "evaluation",
-    "scale",
-    "default",
-)
+ROWS = [
+    *("step", "trial", "study", "overhead", "start", "pages"),
+    *("backfill", "workers", "memory", "evaluation", "scale", "default"),
+]
 """Each is a module of this package with a function ``measure(*, quick)`` that returns results."""
 
 
@@ -222,25 +212,12 @@ def machine() -> str:
     )
 
 
-def as_text(results: Sequence[Result]) -> str:
-    """Columns of equal width, then the notes."""
-    lines = [HEADINGS, *(result.cells for result in results)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+def shown(results: Sequence[Result]) -> str:
+    """The table of the README, then the notes."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(result.cells for result in results)]
+    table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
     notes = [f"\n{result.what}: {result.note}" for result in results if result.note]
     return "\n".join([*table, *notes])
-
-
-def as_markdown(results: Sequence[Result]) -> str:
-    """The README's table."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(result.cells for result in results)]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 @pytest.mark.parametrize("row", ROWS)
 def test_a_quick_run_of_a_row_measures_it(row: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks", "--quick", "--markdown", row],
+        [sys.executable, "-m", "tests.benchmarks", "--quick", row],
         cwd=PROJECT,
         capture_output=True,
         text=True,

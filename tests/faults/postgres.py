@@ -87,14 +87,10 @@ class PostgresServer:
         if self._user is not None:
             shutil.chown(self.folder, self._user, self._user)
             shutil.chown(password_file, self._user, self._user)
-        options = (
-            f"--username={ADMIN}",
-            f"--pwfile={password_file}",
-            "--auth=scram-sha-256",
-            "--locale=C",
-        )
+        options = (f"--username={ADMIN}", f"--pwfile={password_file}", "--auth=scram-sha-256")
+        place = (self.folder / "data", "--encoding=UTF8", "--locale=C")
         done = subprocess.run(
-            [self._programs / "initdb", self.folder / "data", "--encoding=UTF8", *options],
+            [self._programs / "initdb", *place, *options],
             cwd=self.folder,
             user=self._user,
             group=self._user,
@@ -104,11 +100,8 @@ class PostgresServer:
         assert done.returncode == 0, done.stdout + done.stderr
         self.start()
         with self._connect() as connection:
-            connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(self.password)
-                )
-            )
+            created = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+            connection.execute(created.format(sql.Identifier(ROLE), sql.Literal(self.password)))
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
@@ -193,11 +186,8 @@ class PostgresServer:
     def create_database(self, name: str) -> str:
         """Creates a database that belongs to ``ROLE``, and gives its URL with the password."""
         with self._connect() as connection:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(name), sql.Identifier(ROLE)
-                )
-            )
+            created = sql.SQL("CREATE DATABASE {} OWNER {}")
+            connection.execute(created.format(sql.Identifier(name), sql.Identifier(ROLE)))
         return f"postgresql+psycopg://{ROLE}:{self.password}@127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
@@ -214,22 +204,12 @@ def find_programs() -> Path:
     Raises:
         NotInstalledError: there is none.
     """
-    if (found := shutil.which("initdb")) is not None:
-        candidates = [Path(found).resolve().parent]
-    else:
-        versions = Path("/usr/lib/postgresql").glob("*/bin")
-        candidates = sorted(versions, key=lambda path: _version(path.parent.name), reverse=True)
-    for folder in candidates:
-        if all((folder / name).is_file() for name in ("initdb", "postgres")):
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else Path("/usr/lib/postgresql").glob("*/bin")
+    for folder in sorted(folders, reverse=True):
+        if (folder / "initdb").is_file() and (folder / "postgres").is_file():
             return folder
     raise NotInstalledError("PostgreSQL is not installed: neither PATH nor Debian's folder has it")
-
-
-def _version(name: str) -> float:
-    try:
-        return float(name)
-    except ValueError:
-        return 0.0
 
 
 def unprivileged_user() -> str | None:
@@ -243,9 +223,8 @@ def unprivileged_user() -> str | None:
     try:
         pwd.getpwnam(UNPRIVILEGED)
     except KeyError:
-        raise NotInstalledError(
-            f"PostgreSQL refuses to run as root, and there is no user {UNPRIVILEGED}"
-        ) from None
+        reason = f"PostgreSQL refuses to run as root, and there is no user {UNPRIVILEGED}"
+        raise NotInstalledError(reason) from None
     return UNPRIVILEGED
 
 

@@ -70,20 +70,6 @@ class MlflowServer:
             self._process.wait()
             self._process = None
 
-    def stop(self) -> None:
-        """End it tidily."""
-        assert self._process is not None
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        finally:
-            self.kill()
-
-    def restart(self) -> None:
-        """Kill it and start it again, at the same address."""
-        self.kill()
-        self.start()
-
     def hang(self) -> None:
         """Have it accept connections and answer none."""
         self._signal(signal.SIGSTOP)

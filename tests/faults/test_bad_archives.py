@@ -1,11 +1,10 @@
 """Damaged and deceitful archives: refused in one line, nothing of them unpacked."""
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deeprec.errors import DataError
@@ -24,7 +23,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("archive") / "ml-100k.zip")
 
 
-def refused_archive(genuine: Path, content: bytes, message: str = "") -> None:
+def refused_archive(genuine: Path, content: bytes, message: str) -> None:
     """Another content in the place of the genuine archive is refused before it is unpacked."""
     release, folder = release_of(genuine), genuine.parent / "other"
     folder.mkdir(exist_ok=True)
@@ -47,22 +46,12 @@ def test_an_archive_with_a_flipped_bit(archive: Path, position: int, bit: int) -
 
 
 @few
-@given(cut=st.integers(0, 10**6))
-def test_a_truncated_archive(archive: Path, cut: int) -> None:
+@given(cut=st.integers(0, 10**6), more=st.binary(max_size=200))
+def test_an_archive_of_another_length(archive: Path, cut: int, more: bytes) -> None:
     content = archive.read_bytes()
-    refused_archive(archive, content[: cut % len(content)], "must have")
-
-
-@few
-@given(more=st.binary(min_size=1, max_size=100))
-def test_an_archive_that_goes_on(archive: Path, more: bytes) -> None:
-    refused_archive(archive, archive.read_bytes() + more, "must have")
-
-
-@few
-@given(content=st.binary(max_size=200))
-def test_a_file_that_is_no_archive(archive: Path, content: bytes) -> None:
-    refused_archive(archive, content)
+    other = content[: cut % (2 * len(content))] + more
+    assume(len(other) != len(content))
+    refused_archive(archive, other, "must have")
 
 
 def refused_members(place: Path, path: Path, *, unpacked: int = 200) -> str:
@@ -90,17 +79,6 @@ def refused_members(place: Path, path: Path, *, unpacked: int = 200) -> str:
         ({"ml-100k/u.data": bytes(30_000_000)}, "but has more than"),
         ({"ml-100k/u.data": b""}, "is damaged or not u.data"),
     ],
-    ids=[
-        "nothing",
-        "no folder",
-        "another folder",
-        "above",
-        "absolute",
-        "backslashes",
-        "a folder for a file",
-        "a bomb",
-        "an empty file",
-    ],
 )
 def test_an_archive_with_wrong_members(
     tmp_path: Path, members: dict[str, bytes], message: str
@@ -121,33 +99,16 @@ def test_a_member_that_leads_elsewhere_is_never_unpacked(
     assert {each.name for each in place.iterdir()} == {"files", "ml-100k.zip"}
 
 
-def encrypted(content: bytearray) -> None:
-    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        content[content.index(mark) + flags] |= 1
-
-
-def unknown_compression(content: bytearray) -> None:
-    for mark, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        content[content.index(mark) + method] = 97
-
-
-def as_lzma(content: bytearray) -> None:
-    for mark, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        content[content.index(mark) + method] = zipfile.ZIP_LZMA
-
-
-def as_bzip2(content: bytearray) -> None:
-    for mark, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        content[content.index(mark) + method] = zipfile.ZIP_BZIP2
-
-
-@pytest.mark.parametrize("change", [encrypted, unknown_compression, as_lzma, as_bzip2])
-def test_an_archive_that_is_packed_in_another_way(
-    tmp_path: Path, change: Callable[[bytearray], None]
-) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(6, 1), (8, 97), (8, zipfile.ZIP_LZMA), (8, zipfile.ZIP_BZIP2)],
+    ids=["encrypted", "unknown compression", "LZMA", "bzip2"],
+)
+def test_an_archive_that_is_packed_otherwise(tmp_path: Path, field: int, value: int) -> None:
     path = write_archive(tmp_path / "ml-100k.zip")
     content = bytearray(path.read_bytes())
-    change(content)
+    for mark, place in ((b"PK\x03\x04", field), (b"PK\x01\x02", field + 2)):
+        content[content.index(mark) + place] = value
     path.write_bytes(content)
     assert "cannot be read as a zip archive" in refused_members(tmp_path, path)
 

@@ -2,8 +2,8 @@
 
 import io
 import json
-import os
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from deeprec.data.verified_files import MANIFEST, _digest
 from deeprec.errors import RequestError
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE, Recommender
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE
 from search.commands.recommend import load
 from search.records.errors import InputError
 from tests.faults.deceit import JSON, WRITER, Trap, few, one_line
@@ -28,14 +28,9 @@ pytestmark = [pytest.mark.data, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")
-def recommender() -> Recommender:
-    return tiny_recommender()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "recommender"
-    recommender.save(folder)
+    tiny_recommender().save(folder)
     return folder
 
 
@@ -60,52 +55,16 @@ def sign(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
 @few
-@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_a_model_with_a_flipped_bit(model: Path, name: str, position: int, bit: int) -> None:
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7), is_cut=st.booleans())
+def test_a_model_that_is_damaged(
+    model: Path, name: str, position: int, bit: int, is_cut: bool
+) -> None:
     genuine = (model / name).read_bytes()
-    content = bytearray(genuine)
-    content[position % len(content)] ^= 1 << bit
-    (model / name).write_bytes(content)
+    place = position % len(genuine)
+    after = b"" if is_cut else bytes([genuine[place] ^ 1 << bit]) + genuine[place + 1 :]
+    (model / name).write_bytes(genuine[:place] + after)
     refused_model(model)
     (model / name).write_bytes(genuine)
-
-
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-@few
-@given(cut=st.integers(0, 10**6))
-def test_a_model_that_was_cut(model: Path, name: str, cut: int) -> None:
-    genuine = (model / name).read_bytes()
-    (model / name).write_bytes(genuine[: cut % len(genuine)])
-    refused_model(model)
-    (model / name).write_bytes(genuine)
-
-
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-@pytest.mark.parametrize("kind", ["missing", "a folder", "a pipe", "a link to nothing"])
-def test_a_model_that_lacks_a_file(model: Path, name: str, kind: str) -> None:
-    path = model / name
-    path.unlink()
-    if kind == "a folder":
-        path.mkdir()
-    elif kind == "a pipe":
-        os.mkfifo(path)
-    elif kind == "a link to nothing":
-        path.symlink_to("nowhere")
-    assert "does not hold a whole model" in refused_model(model)
-
-
-@few
-@given(manifest=JSON)
-def test_a_manifest_of_anything(model: Path, manifest: Any) -> None:
-    (model / MANIFEST).write_text(json.dumps(manifest))
-    assert "does not hold a whole model" in refused_model(model)
-
-
-@pytest.mark.parametrize("name", ["../query_model.keras", "/etc/passwd", "a/b", "..", "", ".x"])
-def test_a_manifest_with_a_name_that_leads_elsewhere(model: Path, name: str) -> None:
-    digests = json.loads((model / MANIFEST).read_text())
-    (model / MANIFEST).write_text(json.dumps({**digests, name: "0" * 64}))
-    assert "must name files of the folder" in refused_model(model)
 
 
 def test_a_pickle_in_the_place_of_any_file_runs_no_code(model: Path, tmp_path: Path) -> None:
@@ -119,12 +78,17 @@ def test_a_pickle_in_the_place_of_any_file_runs_no_code(model: Path, tmp_path: P
     assert not (tmp_path / "sprung").exists()
 
 
+def with_arrays(folder: Path, save: Callable[..., None] = np.savez, **changed: Any) -> str:
+    """What is said of the model with other arrays; a None leaves an array out."""
+    arrays = dict(np.load(folder / ARRAYS_FILE)) | changed
+    save(folder / ARRAYS_FILE, **{name: each for name, each in arrays.items() if each is not None})
+    sign(folder)
+    return refused_model(folder)
+
+
 def test_a_pickle_in_an_array_runs_no_code(model: Path, tmp_path: Path) -> None:
-    arrays = dict(np.load(model / ARRAYS_FILE))
-    arrays["user_ids"] = np.array([Trap(tmp_path / "sprung")], dtype=object)
-    np.savez(model / ARRAYS_FILE, **arrays)
-    sign(model)
-    assert "no model of ours" in refused_model(model)
+    trap = np.array([Trap(tmp_path / "sprung")], dtype=object)
+    assert "no model of ours" in with_arrays(model, user_ids=trap)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -136,16 +100,10 @@ ENCODING: dict[str, Any] = {"name": "user_gender", "kind": "categorical", "value
     [
         "text",
         {"name": "user_gender"},
-        [1],
-        [{}],
-        [{**ENCODING, "name": 1}],
-        [{**ENCODING, "name": "shoe_size"}],
+        *([1], [{}], [ENCODING, ENCODING], [ENCODING]),
+        *([{**ENCODING, "name": name}] for name in (1, "shoe_size")),
         [{**ENCODING, "kind": "hashed"}],
-        [{**ENCODING, "values": []}],
-        [{**ENCODING, "values": [2]}],
-        [{**ENCODING, "values": ["F"]}],
-        [ENCODING, ENCODING],
-        [ENCODING],
+        *([{**ENCODING, "values": values}] for values in ([], [2], ["F"])),
         [{"name": "x", "kind": "cross", "of": ["a", "b"], "table": [[1]]}],
         [ENCODING, {"name": "x", "kind": "cross", "of": ["user_gender"] * 2, "table": [[1]]}],
     ],
@@ -190,9 +148,7 @@ CLASSES = [
 @pytest.mark.parametrize("config", CLASSES, ids=str)
 def test_a_tower_of_another_class(model: Path, config: Any) -> None:
     with_config(model, lambda _genuine: config)
-    assert "no model of ours" in refused_model(model) or "must hold a QueryModel" in refused_model(
-        model
-    )
+    assert re.search("no model of ours|must hold a QueryModel", refused_model(model))
 
 
 @few
@@ -227,38 +183,24 @@ def test_a_catalog_of_anything_is_refused_or_a_catalog(model: Path, key: str, va
         ("history.ratings", np.zeros(5, np.float32)),
         ("users.user_gender", np.full(6, 9, np.int32)),
         ("users.user_id", np.array("text")),
+        *((name, None) for name in ("user_ids", "candidates", "history.movies", "users.user_id")),
     ],
     ids=str,
 )
-def test_arrays_that_do_not_fit(model: Path, name: str, array: Any) -> None:
-    arrays = dict(np.load(model / ARRAYS_FILE))
-    assert name in arrays
-    np.savez(model / ARRAYS_FILE, **{**arrays, name: array})
-    sign(model)
-    refused_model(model)
-
-
-@pytest.mark.parametrize("name", ["user_ids", "candidates", "history.movies", "users.raw_user_age"])
-def test_arrays_of_which_one_is_missing(model: Path, name: str) -> None:
-    arrays = dict(np.load(model / ARRAYS_FILE))
-    del arrays[name]
-    np.savez(model / ARRAYS_FILE, **arrays)
-    sign(model)
-    assert "no model of ours" in refused_model(model)
+def test_arrays_that_do_not_fit_or_are_missing(model: Path, name: str, array: Any) -> None:
+    assert name in np.load(model / ARRAYS_FILE)
+    said = with_arrays(model, **{name: array})
+    assert array is not None or "no model of ours" in said
 
 
 def test_arrays_that_are_a_bomb(model: Path) -> None:
-    arrays = dict(np.load(model / ARRAYS_FILE))
-    np.savez_compressed(model / ARRAYS_FILE, **arrays, bomb=np.zeros(50_000_000, np.uint8))
-    sign(model)
-    assert "would unpack to 50,0" in refused_model(model)
+    bomb = np.zeros(50_000_000, np.uint8)
+    assert "would unpack to 50,0" in with_arrays(model, np.savez_compressed, bomb=bomb)
 
 
 def test_an_array_that_claims_to_be_huge(model: Path) -> None:
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f4", "fortran_order": False, "shape": (2**50, 2)}
-    )
+    header, kind = io.BytesIO(), {"descr": "<f4", "fortran_order": False, "shape": (2**50, 2)}
+    np.lib.format.write_array_header_1_0(header, kind)
     with zipfile.ZipFile(model / ARRAYS_FILE, "a") as opened:
         opened.writestr("huge.npy", header.getvalue())
     sign(model)

@@ -142,22 +142,6 @@ def test_a_server_that_hangs_costs_a_search_some_timeouts_and_is_brought_up_to_d
 
 
 @pytest.mark.storm
-def test_a_server_that_hangs_in_the_middle_holds_no_trial_up(
-    scene: Scene, server: MlflowServer
-) -> None:
-    search = scene.start(12, FAKE_EPOCH_SECONDS="0.2")
-    line_like(search, "^trial 0 ")
-    server.hang()
-    assert search.process.wait() == 0, search.process.said
-    first, last = warnings(search.process.said)
-    assert "does not answer" in first
-    assert "python -m search.sync" in last
-    server.resume()
-    assert sync(scene).returncode == 0
-    assert_agrees(scene, server)
-
-
-@pytest.mark.storm
 def test_a_study_goes_on_while_its_server_is_dead_and_sync_adds_what_is_missing(
     scene: Scene, server: MlflowServer
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeprec.data.profiles import Profile
-from deeprec.errors import DataError, RequestError
+from deeprec.errors import RequestError
 from deeprec.recommender import FILES, History, Liked, Recommended, Recommender, Request
 from search.config.workspace import PROJECT
 from tests.tiny_recommender import (
@@ -269,24 +269,6 @@ def test_it_recommends_the_same_after_loading(recommender: Recommender, folder: 
     assert loaded.recommend(None, **WRITER) == recommender.recommend(None, **WRITER)
     assert loaded.liked_by(1) == recommender.liked_by(1)
     assert loaded.candidate_model(dict(MOVIES.columns)).shape == (7, 2)
-
-
-def test_saving_replaces_what_was_there(recommender: Recommender, folder: Path) -> None:
-    (folder / "left over").touch()
-    recommender.save(folder)
-    assert {path.name for path in folder.iterdir()} == {*FILES, "manifest.json"}
-    assert list(folder.parent.iterdir()) == [folder]
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_changed_or_missing_file_is_refused_before_it_is_parsed(folder: Path, name: str) -> None:
-    path = folder / name
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(DataError, match=f"is damaged: {name} differs from manifest.json"):
-        Recommender.load(folder)
-    path.unlink()
-    with pytest.raises(DataError, match=f"not hold a whole model .*{name}: No such file"):
-        Recommender.load(folder)
 
 
 WITHOUT_DATA = """

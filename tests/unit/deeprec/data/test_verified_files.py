@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,10 @@ def test_a_manifest_gives_each_file_a_sha256(folder: Path, digest: Any) -> None:
     refused(folder, "must give part.bin a SHA-256")
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\xff", "{", "", "nul"])
-def test_a_manifest_that_is_no_json_is_refused(folder: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"a":' * 10**5, "\xff", "{", "", "nul", "[1]", "1"])
+def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode("latin-1"))
-    refused(folder, "manifest.json cannot be read")
+    refused(folder, "does not hold a whole model")
 
 
 def test_a_manifest_without_end_is_not_read(folder: Path) -> None:
@@ -104,10 +105,17 @@ def test_a_manifest_without_end_is_not_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [NAME, MANIFEST])
-def test_a_pipe_is_refused_rather_than_waited_for(folder: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: None],
+    ids=["a folder", "a pipe", "a link to nothing", "missing"],
+)
+def test_what_is_no_file_is_refused(
+    folder: Path, name: str, make: Callable[[Path], object]
+) -> None:
     (folder / name).unlink()
-    os.mkfifo(folder / name)
-    refused(folder, f"{name}: must be a file but is not")
+    make(folder / name)
+    refused(folder, f"does not hold a whole model .*{name}")
 
 
 def test_a_file_that_the_manifest_lacks_is_refused(folder: Path) -> None:
