@@ -18,8 +18,7 @@ from search.config.sections import (
 from search.config.study import StudySpec
 from search.records.trials import TrialRecord, best_of, parameter_name, ranked
 
-EDGE_SHARE = 0.05
-"""A continuous value is at the edge within this share of its range, on its scale."""
+EDGE_SHARE = 0.05  # a continuous value is at the edge within this share of its range, on its scale
 
 MANY_FAILURES = 0.1
 """A share of failed trials, of those that ended by themselves, that is worth a word."""

@@ -21,12 +21,8 @@ class Region:
     """One side of a limit of one parameter, where most of the diverged trials lie."""
 
     parameter: str
-    limit: float
-    """A value that belongs to the region, in few digits."""
-
-    is_above: bool
-    """Whether the region is the limit and more; else the limit and less."""
-
+    limit: float  # a value that belongs to the region, in few digits
+    is_above: bool  # whether the region is the limit and more; else the limit and less
     diverged: int
     others: int
     """How many trials diverged inside, and how many finished ones did not."""

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from scipy.special import stdtrit
 
-CONFIDENCE = 0.95
-"""Of comparisons between equals, this share is not called better than noise."""
+CONFIDENCE = 0.95  # of comparisons between equals, this share is not called better than noise
 
 
 class Spread(NamedTuple):
@@ -37,11 +36,8 @@ class Deviation(NamedTuple):
 class Sample:
     """One number measured with several seeds."""
 
-    values: tuple[float, ...]
-    """One for each seed whose training held."""
-
-    collapsed: int = 0
-    """How many trainings diverged, or ended no better than chance."""
+    values: tuple[float, ...]  # one for each seed whose training held
+    collapsed: int = 0  # how many trainings diverged, or ended no better than chance
 
     def __post_init__(self) -> None:
         if not self.values and not self.collapsed:

@@ -14,8 +14,7 @@ class Confirmed:
     deviation: float | None
     seeds: int
     data_fingerprint: str
-    split: str
-    """How the rows were divided: other test rows are another test, as are other data."""
+    split: str  # how the rows were divided: other test rows are another test, as are other data
 
     @property
     def spread(self) -> Spread:
@@ -31,9 +30,7 @@ class Evidence:
     trainings: int
     """Trainings for validation and for the test, and how many of them collapsed."""
 
-    chance: float
-    """The test accuracy of a random order, in 0..1."""
-
+    chance: float  # the test accuracy of a random order, in 0..1
     validation: Sample
     reference: Sample | None
     """Validation accuracies; of the study's reference None where the model is that."""

@@ -15,11 +15,7 @@ from search.records.errors import InputError
 
 
 def load(folder: Path) -> Recommender:
-    """The recommender in a folder.
-
-    Raises:
-        InputError: it is damaged.
-    """
+    """The recommender in a folder; InputError if it is damaged."""
     try:
         return Recommender.load(folder)
     except DataError as error:
@@ -31,8 +27,7 @@ def recommend(
 ) -> None:
     """Prints what is recommended to a user and, of a known one, what was liked.
 
-    Raises:
-        InputError: the recommender cannot answer; nothing was printed.
+    InputError where the recommender cannot answer; nothing was printed then.
     """
     try:
         movies = recommender.recommend(

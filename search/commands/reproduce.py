@@ -21,8 +21,7 @@ from search.tracking.names import BEST
 
 DIFFERENT = 1
 
-TOLERANCE = 1e-6
-"""Accuracies this close are the same number: they are shares of some thousand rows."""
+TOLERANCE = 1e-6  # accuracies this close are the same number: they are shares of some thousand rows
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,9 @@ class Comparison:
 
 
 def reproduce(session: Session, run: LoggedRun) -> int:
-    """Trains the run again and says whether its numbers come out.
+    """Trains the run again; the exit code: 0 where every number is the same, 1 where one differs.
 
-    Returns:
-        The exit code: 0 where every number is the same, 1 where one differs.
-
-    Raises:
-        InputError: the run lacks what it takes.
+    InputError where the run lacks what it takes.
     """
     screen, data = session.screen, session.load_data()
     changed = run.changes(data.dataset.fingerprint, library_versions(), computed_on())
@@ -70,11 +65,7 @@ def reproduce(session: Session, run: LoggedRun) -> int:
 
 
 def configuration_of(run: LoggedRun) -> Configuration:
-    """What was trained, from the run's parameters.
-
-    Raises:
-        InputError: a parameter is missing or is not what a run of ours has.
-    """
+    """What was trained; InputError where the run's parameters are not those of a trial."""
     try:
         return logged_configuration(run.params)
     except (KeyError, ValueError) as error:

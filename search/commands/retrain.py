@@ -59,10 +59,8 @@ def retrain(
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
     ``trial_number`` is the only trial to confirm; else the ``top`` best compete. ``promote`` is
-    None to compare the model with the champion.
-
-    Returns:
-        The exit code: 128 plus the signal's number when it was interrupted.
+    None to compare the model with the champion. The exit code is 128 plus the signal's number when
+    it was interrupted.
 
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.

@@ -44,8 +44,7 @@ from search.tracking import Tracker
 
 FAILED = 1
 
-CLAIM_SECONDS = 30.0
-"""How long a worker of a search that ended may hold its claim."""
+CLAIM_SECONDS = 30.0  # how long a worker of a search that ended may hold its claim
 
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
     "complete": "complete",
@@ -59,9 +58,8 @@ _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"
 def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     """Runs trials until the study has as many as its budget says, and prints the summary.
 
-    Returns:
-        The exit code: 0 when the study has its trials or its time is over, 1 when trials keep
-        failing, 128 plus the signal's number when it was interrupted.
+    The exit code is 0 when the study has its trials or its time is over, 1 when trials keep
+    failing, 128 plus the signal's number when it was interrupted.
 
     Raises:
         InputError: the study, the data or MLflow cannot be used; nothing was written.

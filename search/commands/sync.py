@@ -64,11 +64,8 @@ CONSEQUENCE = "What it lacks is still missing there; run this again once it answ
 def sync(session: Session) -> int:
     """Makes MLflow agree with the study, however long it takes, and says what was missing.
 
-    Trials that run are left alone.
-
-    Returns:
-        The exit code: 0 when MLflow agrees, 1 when it could not be reached, broke off or takes no
-        files.
+    Trials that run are left alone. The exit code is 0 when MLflow agrees, 1 when it could not be
+    reached, broke off or takes no files.
 
     Raises:
         InputError: there is no such study, or MLflow cannot be used.

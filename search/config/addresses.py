@@ -61,8 +61,7 @@ VARIABLES: Mapping[str, str] = {
 """The environment variable that stands for a flag."""
 
 LONGEST_ADDRESS = 2000
-LONGEST_NAME = 255
-"""Bytes in the name of a file or a folder."""
+LONGEST_NAME = 255  # bytes in the name of a file or a folder
 
 
 def check_address(address: str, flag: str) -> None:
@@ -103,11 +102,7 @@ def _values(arguments: Sequence[str], flag: str) -> list[str]:
 
 
 def check_names(path: str, flag: str) -> None:
-    """Checks that files can have the names in a path.
-
-    Raises:
-        InputError: one is too long or holds a null character.
-    """
+    """InputError unless files can have the names in a path: short, without null characters."""
     if "\0" in path:
         raise InputError(f"{flag} must be free of null characters")
     if any(len(name.encode(errors="surrogatepass")) > LONGEST_NAME for name in path.split("/")):
@@ -118,9 +113,7 @@ def check_names(path: str, flag: str) -> None:
 class NextCommands:
     """Commands to go on with, ready to be copied: with the interpreter and flags of this one."""
 
-    compare: str
-    """Shows the trials in MLflow."""
-
+    compare: str  # shows the trials in MLflow
     search: str
     """Starts the search, or goes on with it; ``more`` goes on for more trials."""
 
@@ -128,8 +121,7 @@ class NextCommands:
     retrain: str
     sync: str
     report: str
-    recommend: str
-    """Recommends to a user, by the champion."""
+    recommend: str  # recommends to a user, by the champion
 
     def recommend_by(self, model: str | Path | None) -> str:
         """Recommends by a model that is not the champion; None is the champion."""

@@ -140,8 +140,7 @@ class Choices(RootModel[tuple[bool, ...]]):
         return " or ".join(map(in_toml, self.root))
 
 
-Values = Range | Choices
-"""What ``[space]`` holds of a dimension."""
+Values = Range | Choices  # what ``[space]`` holds of a dimension
 
 
 class Bounds(NamedTuple):
@@ -160,15 +159,9 @@ class Bounds(NamedTuple):
 class Dimension:
     """One thing that a study may vary."""
 
-    name: str
-    """The key in the study file, and the field of the recommender's configuration."""
-
-    meaning: str
-    """What a value is, for people."""
-
-    kind: type[Values] = Range
-    """What is given of it, and tried."""
-
+    name: str  # the key in the study file, and the field of the recommender's configuration
+    meaning: str  # what a value is, for people
+    kind: type[Values] = Range  # what is given of it, and tried
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
@@ -178,11 +171,8 @@ class Dimension:
     """Lowest and highest value where a file says nothing; None, "not searched", is left out of
     what makes trials comparable, so that the studies of before can still be resumed."""
 
-    scale: Scale = "linear"
-    """What a sampler and a picture divide evenly."""
-
-    only_ranking: bool = False
-    """Whether the loss ``rating`` has no such thing."""
+    scale: Scale = "linear"  # what a sampler and a picture divide evenly
+    only_ranking: bool = False  # whether the loss ``rating`` has no such thing
 
     @property
     def parameter(self) -> str:

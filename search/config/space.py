@@ -46,9 +46,7 @@ OF_THE_MODEL = {each.name for each in fields(ModelConfig)}
 class Configuration:
     """What a trial tries."""
 
-    layer_sizes: tuple[int, ...]
-    """Widths of the dense layers, input to output."""
-
+    layer_sizes: tuple[int, ...]  # widths of the dense layers, input to output
     values: Mapping[str, Any] = field(hash=False)
     """Of the other dimensions that the study varies, by name; what it does not has the default of
     :mod:`deeprec.config`."""
@@ -151,8 +149,7 @@ def _distribution(dimension: Dimension, values: Any) -> BaseDistribution:
 def parameters_of(configuration: Configuration) -> dict[str, int | float]:
     """The trial parameters that :func:`suggest` turns into the configuration.
 
-    Raises:
-        ValueError: a width or the embedding dimension is not a power of two.
+    ValueError where a width or the embedding dimension is not a power of two.
     """
     depth = len(configuration.layer_sizes)
     widths = zip(width_names(depth), reversed(configuration.layer_sizes), strict=True)

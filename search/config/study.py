@@ -37,10 +37,8 @@ from search.records.trials import OBJECTIVE_METRIC
 SUFFIX = ".toml"
 DIRECTION = "maximize"
 MAX_GRID = 100_000
-LARGEST_FILE = 1 << 18
-"""Bytes of a study file."""
-DEEPEST_KEY = 100
-"""Dots in a key; what reads TOML takes minutes for a key of many thousands."""
+LARGEST_FILE = 1 << 18  # bytes of a study file
+DEEPEST_KEY = 100  # dots in a key; what reads TOML takes minutes for a key of many thousands
 SHOWN_PROBLEMS = 20
 
 Content = dict[str, Any]
@@ -184,14 +182,7 @@ def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
 
 
 def spec_of_text(text: str, *, name: str, source: str) -> StudySpec:
-    """Check the text of a study file.
-
-    The name is that of the study unless the text has one; ``source`` says in errors where the text
-    is from.
-
-    Raises:
-        InputError: it is not valid.
-    """
+    """The study of a text, which may name it, or InputError that says where it is from."""
     content = _parse(text, source)
     section = content.setdefault("study", {})
     if isinstance(section, dict):

@@ -41,11 +41,7 @@ class Workspace:
         return self.studies / study
 
     def check_writable(self) -> None:
-        """Checks, without writing, that both folders can be written or made.
-
-        Raises:
-            InputError: one of them cannot.
-        """
+        """InputError, without writing, unless both folders can be written or made."""
         for folder in (self.studies, self.mlruns):
             existing = next(path for path in (folder, *folder.parents) if path.exists())
             if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):

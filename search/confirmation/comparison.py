@@ -22,8 +22,7 @@ TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
 }
 """The metrics by which references are judged, each with those that were tuned for the other."""
 
-Results = Mapping[str, Mapping[str, float]]
-"""Metrics by name, of each reference by its name."""
+Results = Mapping[str, Mapping[str, float]]  # metrics by name, of each reference by its name
 
 Validated = tuple[tuple[Contender, Sample], ...]
 Tested = tuple[tuple[RetrainRecord, Path | None], ...]

@@ -35,10 +35,7 @@ class Contender:
 def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -> list[TrialRecord]:
     """The trial with that number, or the best complete ones, each of another configuration.
 
-    The best one comes first.
-
-    Raises:
-        InputError: there is none, or it did not finish.
+    The best one comes first. InputError where there is none, or it did not finish.
     """
     if number is None:
         best: dict[frozenset[tuple[str, int | float]], TrialRecord] = {}

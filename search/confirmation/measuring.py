@@ -65,12 +65,9 @@ class Confirming:
     def validate(self, contender: Contender, number: int) -> float | None:
         """Validation top-100 accuracy after training on the training rows with a seed.
 
-        None where the training diverged, or is no better than chance.
-
-        The epochs are those of the contender, so unlike the value of a trial this is no best of
-        several validations.
-
-        The seed goes by ``number``, from 0: it is the same for every contender.
+        None where the training diverged, or is no better than chance. The epochs are those of the
+        contender, so unlike the value of a trial this is no best of several validations. The seed
+        goes by ``number``, from 0: it is the same for every contender.
         """
         name = TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self.ledger.computed(name, lambda: self._validated(contender, number))
@@ -84,10 +81,8 @@ class Confirming:
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
         """Trains on training and validation rows with a seed, and looks at the test rows once.
 
-        The seed goes by ``number``, from 0; the towers of the first are kept.
-
-        Returns:
-            What was measured, and where the recommender made of the towers lies if it was kept.
+        The seed goes by ``number``, from 0; the towers of the first are kept as a recommender,
+        which is returned, too.
         """
         name = TrainingKey(contender.key, contender.training.epochs, number).test
         result = self.ledger.computed(name, lambda: self._tested(contender, number))
@@ -179,11 +174,7 @@ class Confirming:
         data: DeviceData,
         curve: list[CurvePoint],
     ) -> RetrievalModel:
-        """A model trained on some rows; the epochs are added to the curve as they end.
-
-        Raises:
-            DivergedError: the training diverged.
-        """
+        """A model trained on some rows; the epochs are added to the curve as they end."""
 
         def keep(epoch: int, metrics: Mapping[str, float]) -> None:
             curve.append(CurvePoint(epoch=epoch, timestamp_ms=_now_ms(), metrics=dict(metrics)))

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self, TextIO
 
-_NO_READER = (errno.EPIPE, errno.EIO)
-"""What a closed pipe says, and a closed terminal."""
+_NO_READER = (errno.EPIPE, errno.EIO)  # what a closed pipe says, and a closed terminal
 
 PIPE_BYTES = 1 << 20
 """Room in the pipe: a library may write while it keeps Python, and so the reader, waiting."""

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from search.records.trials import TrialRecord, rate_text
 
-GAP = 2
-"""Spaces between two columns."""
+GAP = 2  # spaces between two columns
 
 LEAST_BAR, MOST_BAR = 8, 60
 BARS = "▁▂▃▄▅▆▇█"

@@ -14,8 +14,7 @@ from search.records.trials import TrialRecord, ranked
 
 TOP = 5
 
-CAUTIONS = 2
-"""So many are shown; the report has them all, and a screen has few lines."""
+CAUTIONS = 2  # so many are shown; the report has them all, and a screen has few lines
 
 
 def print_summary(

@@ -8,8 +8,7 @@ from search.analysis.noise import Sample
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.records.trials import OBJECTIVE_METRIC, TrialRecord, best_of
 
-Clock = Callable[[], float]
-"""Seconds from any origin."""
+Clock = Callable[[], float]  # seconds from any origin
 
 
 @dataclass(kw_only=True)

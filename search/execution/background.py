@@ -15,8 +15,7 @@ from search.records.events import EpochFinished, Listener, TrialEvent
 CAPACITY = 1000
 """How many events may wait. Then epochs are dropped: the end of a trial tells its whole curve."""
 
-PATIENCE_S = 30.0
-"""Seconds that leaving takes at most; what was not passed on by then never is."""
+PATIENCE_S = 30.0  # seconds that leaving takes at most; what was not passed on by then never is
 
 
 class Background:

@@ -43,11 +43,7 @@ class StudyData:
 def load_data(
     spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None] = lambda _line: None
 ) -> StudyData:
-    """Loads the data of a study, and sets up the cache of compiled programs.
-
-    Raises:
-        InputError: it cannot be had.
-    """
+    """Loads the data of a study, or InputError; sets up the cache of compiled programs."""
     config = data_config(spec)
     try:
         dataset = load_dataset(config, data_dir=data_dir, announce=announce)

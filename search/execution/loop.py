@@ -163,11 +163,7 @@ class TrialLoop:
         return outcome
 
     def _end(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
-        """Stores a state, once.
-
-        Raises:
-            UpdateFinishedTrialError: the trial was closed before, as if its process were dead.
-        """
+        """Stores a state, once; UpdateFinishedTrialError where others took the trial for dead."""
         try:
             self.study.tell(trial, value, state)
         except (UpdateFinishedTrialError, ValueError) as error:

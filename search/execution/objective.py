@@ -125,11 +125,7 @@ class Objective:
         return value
 
     def _check_stability(self, model: ModelConfig, config: TrainingConfig) -> None:
-        """Starts the training with other seeds.
-
-        Raises:
-            DivergedError: one of them diverges.
-        """
+        """DivergedError where the training diverges, started with other seeds."""
         for number in range(1, STABILITY_SEEDS + 1):
             seed = derive_seed(config.seed, "stability", number)
             try:

@@ -86,11 +86,7 @@ def set_aside(environment: MutableMapping[str, str]) -> list[str]:
 
 
 def touch_device() -> None:
-    """Starts the device that JAX computes on: to be called before anything is written.
-
-    Raises:
-        InputError: there is none such as the environment asks for.
-    """
+    """Starts the device that JAX computes on, before anything is written, or InputError."""
     import jax
 
     try:
@@ -158,8 +154,7 @@ def shared_accelerator() -> dict[str, str]:
 
 LIBRARIES = ("optuna", "mlflow", "keras", "keras-rs", "jax", "tensorflow-datasets", "numpy")
 
-THIS = Path(__file__).resolve()
-"""A file that the repository of this project tracks."""
+THIS = Path(__file__).resolve()  # a file that the repository of this project tracks
 
 ROUNDING_SETTINGS = {
     "matmul_precision": "JAX_DEFAULT_MATMUL_PRECISION",

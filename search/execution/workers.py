@@ -21,8 +21,7 @@ from search.records.events import Outcome, TrialEvent
 from search.scheduling.locks import worker_name
 from search.storage.database import Database
 
-PATIENCE_SECONDS = 20.0
-"""How long a worker that has nothing more to say may take to end."""
+PATIENCE_SECONDS = 20.0  # how long a worker that has nothing more to say may take to end
 
 
 @dataclass(frozen=True, kw_only=True)

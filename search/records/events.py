@@ -46,8 +46,7 @@ class TrialFinished:
 
 TrialEvent = TrialStarted | EpochFinished | TrialFinished
 
-Listener = Callable[[TrialEvent], None]
-"""Hears every event; what it does never changes a trial."""
+Listener = Callable[[TrialEvent], None]  # hears every event; what it does never changes a trial
 
 
 @dataclass(frozen=True)

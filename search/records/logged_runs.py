@@ -39,11 +39,7 @@ class LoggedRun:
 
     @property
     def seed(self) -> int:
-        """The seed of the training.
-
-        Raises:
-            InputError: the run has none.
-        """
+        """The seed of the training; InputError where the run has none."""
         try:
             return int(self.params["seed"])
         except (KeyError, ValueError):

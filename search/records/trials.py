@@ -8,8 +8,7 @@ from typing import Literal
 TrialState = Literal[
     "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
 ]
-StudyState = Literal["complete", "interrupted", "failed"]
-"""How a search ended."""
+StudyState = Literal["complete", "interrupted", "failed"]  # how a search ended
 
 OBJECTIVE_METRIC = "val_top_100_accuracy"
 """The metric whose best validated value is the value of a trial; higher is better."""

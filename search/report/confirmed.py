@@ -20,8 +20,7 @@ from search.storage.results import (
 
 TRIAL = "trial-"
 
-COLLAPSED = 0.5
-"""A seed below this share of another one of its configuration is no noise."""
+COLLAPSED = 0.5  # a seed below this share of another one of its configuration is no noise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,8 +130,7 @@ _AXIS: Mapping[str, Any] = {
 SHOWN = 3.0
 """An axis of accuracies reaches so many times as far below the best as the better half does."""
 
-LEAST_SHOWN = 0.03
-"""An axis of accuracies reaches at least so far below the best."""
+LEAST_SHOWN = 0.03  # an axis of accuracies reaches at least so far below the best
 
 
 def accuracy_range(values: Sequence[float]) -> list[float]:

@@ -140,9 +140,8 @@ LEAST_TRIALS = 10
 def importances_of(study: optuna.Study) -> dict[str, float] | None:
     """Optuna's importances (PED-ANOVA) of the complete trials, the highest first.
 
-    Returns:
-        Shares that sum to 1 by the parameter's readable name; None where there are fewer complete
-        trials than :data:`LEAST_TRIALS`, or they do not differ.
+    Shares that sum to 1 by the parameter's readable name; None where there are fewer complete
+    trials than :data:`LEAST_TRIALS`, or they do not differ.
     """
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     if len(complete) < LEAST_TRIALS:
@@ -217,8 +216,7 @@ def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     return front
 
 
-TOP_SHARE = 0.2
-"""The share of the complete trials that counts as the top."""
+TOP_SHARE = 0.2  # the share of the complete trials that counts as the top
 
 
 def top_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:

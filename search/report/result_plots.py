@@ -9,8 +9,7 @@ from search.report.confirmed import ContenderResult
 from search.report.drawing import ACCURACY, FAIL, INK, MUTED, NO_COLOR, Json, Plot
 from search.report.facts import Facts
 
-SEED_OFFSET = 0.22
-"""How far above its mean a seed is drawn, in rows."""
+SEED_OFFSET = 0.22  # how far above its mean a seed is drawn, in rows
 
 Rows = Sequence[ContenderResult]
 

@@ -14,8 +14,7 @@ from search.records.trials import (
 )
 from search.report.facts import Facts, parameter_count
 
-TOP = 20
-"""Rows of the leaderboard that are shown at first."""
+TOP = 20  # rows of the leaderboard that are shown at first
 
 NO_COLUMNS = ("depth", "output_width", "embedding_dimension", "learning_rate")
 """Parameters that have a column of their own, or follow from the widths."""
@@ -124,8 +123,7 @@ def _state(trial: TrialRecord) -> str:
     return str(trial.state)
 
 
-Measured = tuple[str, dict[str, Value]]
-"""A name, and metrics by theirs."""
+Measured = tuple[str, dict[str, Value]]  # a name, and metrics by theirs
 
 
 def references_table(facts: Facts) -> Table:

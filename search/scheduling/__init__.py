@@ -1,7 +1,5 @@
 """What runs next: samplers, grid, seeds, locks and the claim, heartbeats, stale trials."""
 
-GRACE_SECONDS = 60.0
-"""How long a worker may be silent."""
+GRACE_SECONDS = 60.0  # how long a worker may be silent
 
-BEATS_IN_GRACE = 6
-"""So many heartbeats does a worker write in that time."""
+BEATS_IN_GRACE = 6  # so many heartbeats does a worker write in that time

@@ -72,11 +72,7 @@ class ListSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The reserved value.
-
-        Raises:
-            RuntimeError: nothing was left to reserve; ask :meth:`remaining` first.
-        """
+        """The reserved value; RuntimeError if nothing was left, see :meth:`remaining`."""
         reserved = trial.system_attrs.get(GRID_PARAMETERS)
         if reserved is None:
             raise RuntimeError(

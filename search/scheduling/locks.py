@@ -36,8 +36,7 @@ IDLE_SECONDS = 60.0
 The process notices when it goes on, see :meth:`StudyLock.is_held`.
 """
 
-UNUSUAL_SECONDS = 60.0
-"""Waiting for a claim for longer than this is worth a warning."""
+UNUSUAL_SECONDS = 60.0  # waiting for a claim for longer than this is worth a warning
 
 _LOOK_UP_SECONDS = 0.5
 _POLL_SECONDS = 0.005  # a claim takes a few hundredths of a second
@@ -53,8 +52,7 @@ def within(seconds: float) -> StopReason:
 class StudyLock(Protocol):
     """A lock that one process at a time holds."""
 
-    name: str
-    """What it is, for people who look for its holder."""
+    name: str  # what it is, for people who look for its holder
 
     def take(self, stop_reason: StopReason) -> bool:
         """Waits for the lock; returns False once there is a reason to stop."""
@@ -82,11 +80,7 @@ def lock_of(
 
 @contextmanager
 def sole_holder(lock: StudyLock, study: str, doing: str) -> Iterator[None]:
-    """Holds the lock for this process alone.
-
-    Raises:
-        InputError: another process holds it.
-    """
+    """Holds the lock for this process alone; InputError where another process does."""
     if not lock.take(within(2 * _LOOK_UP_SECONDS)):
         raise InputError(
             f"study {study!r} is being {doing} by another process; wait for it, stop it, "

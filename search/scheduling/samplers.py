@@ -63,12 +63,9 @@ PROPOSALS = 16
 
 
 def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
-    """The sampler of the study, for one trial.
+    """The sampler of the study for one trial; InputError where a package it needs is missing.
 
     The seed is in ``[0, 2**31)``; the order of a grid follows from the study's.
-
-    Raises:
-        InputError: the sampler needs a package that is not installed.
     """
     with _experimental():
         match spec.sampler:
@@ -137,11 +134,7 @@ def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def make_grid(spec: StudySpec) -> ListSampler:
-    """The grid sampler of a study whose sampler is ``grid``.
-
-    Raises:
-        TypeError: the study has another sampler.
-    """
+    """The grid sampler of a study whose sampler is ``grid``."""
     if not isinstance(spec.sampler, GridOptions):
         raise TypeError(f"the sampler must be 'grid' but got {spec.sampler.name!r}")
     grid = enumerate_configurations(spec.space, spec.sampler.learning_rates)

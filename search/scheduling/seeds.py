@@ -8,8 +8,7 @@ nothing that happened before it: a search that was interrupted goes on exactly a
 import hashlib
 import json
 
-SEED_BOUND = 2**31
-"""Seeds are below this, which NumPy, Keras and Optuna all accept."""
+SEED_BOUND = 2**31  # seeds are below this, which NumPy, Keras and Optuna all accept
 
 
 def derive_seed(study_seed: int, *purpose: int | str) -> int:

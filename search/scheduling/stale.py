@@ -16,8 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.storage.attributes import DIED, ERROR, INTERRUPTED, OOM, REASON, SUPERSEDED, WORKER
 from search.storage.trials import fail, family_of, note, was_interrupted, was_superseded
 
-MOST_DEATHS = 2
-"""So many workers may die with a configuration; then it is given up."""
+MOST_DEATHS = 2  # so many workers may die with a configuration; then it is given up
 
 LEAST_FAILURES = 3
 """So many failures in a row, at least, say something about what they have in common."""

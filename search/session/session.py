@@ -60,13 +60,10 @@ class Session:
         *,
         adds_trials: bool = False,
     ) -> "Session":
-        """The session of a study; all that was given is checked.
+        """The session of a study; all that was given is checked, with an InputError.
 
         Where trials are added, a study that exists must have the seed of ``spec``; all else is done
         with the seed that the study has.
-
-        Raises:
-            InputError: something given cannot be used.
         """
         given = cls(
             flags=flags,
@@ -112,11 +109,7 @@ class Session:
         return Claim(self.lock("claim"), worker_name(os.getpid()), warn=self.screen.warn)
 
     def check_writable(self) -> None:
-        """Checks, without writing, that the study and its files can be written.
-
-        Raises:
-            InputError: one of them cannot.
-        """
+        """InputError, without writing, unless the study and its files can be written."""
         self.workspace.check_writable()
         if not self.database.may_write():
             raise InputError(
@@ -125,19 +118,14 @@ class Session:
             )
 
     def load_data(self) -> StudyData:
-        """The data of the study, test rows included.
-
-        Raises:
-            InputError: it cannot be had.
-        """
+        """The data of the study, test rows included; InputError if it cannot be had."""
         self.screen.doing(f"loading {self.spec.data.dataset}")
         return load_data(self.spec, self.flags.data_dir, self.screen.announce)
 
     def load_study(self) -> optuna.Study:
-        """The stored study; the caller closes it.
+        """The stored study, which the caller closes.
 
-        Raises:
-            InputError: there is none, or it was made with another space, training or seed.
+        InputError where there is none, or it was made with another space, training or seed.
         """
         make, patience = self.commands().search, self.patience
         study = load_study(self.database, self.spec.name, make=make, patience=patience)

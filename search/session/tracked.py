@@ -28,17 +28,13 @@ from search.tracking.destination import Destination
 _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
 """What is kept of a context; the rest follows from the study and its file."""
 
-LOCK_SECONDS = 60.0
-"""How long another process may make runs in MLflow."""
+LOCK_SECONDS = 60.0  # how long another process may make runs in MLflow
 
 
 def check_tracking(session: Session, *, consequence: str = GOES_ON) -> Circuit:
-    """Checks that MLflow can be used, without writing.
+    """InputError, without writing, unless MLflow can be used.
 
     A study that exists goes on with a warning where the server does not answer.
-
-    Raises:
-        InputError: MLflow cannot be used.
     """
     session.screen.doing("looking for MLflow")
     return check_mlflow(

@@ -60,11 +60,7 @@ class Database:
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """The database that a URL names; nothing is opened.
-
-        Raises:
-            InputError: it is none, or one of a database that cannot be used.
-        """
+        """The database that a URL names; nothing is opened. InputError if it cannot be used."""
         try:
             given = address = sqlalchemy.make_url(url)
             # A host with an @ holds the end of a password.

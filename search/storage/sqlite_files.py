@@ -136,11 +136,7 @@ NETWORK = frozenset(
 
 
 def refuse_network(path: Path, what: str, *, mounts: Path | None = None) -> None:
-    """Refuses an SQLite database on a network file system.
-
-    Raises:
-        InputError: it would lie on one.
-    """
+    """InputError for an SQLite database that lies, or would lie, on a network file system."""
     kind = kind_of(path, mounts or MOUNTS)
     if kind in NETWORK:
         raise InputError(

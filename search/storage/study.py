@@ -102,12 +102,9 @@ def join_study(
 def load_study(
     database: Database, name: str, *, make: str, patience: Patience | None = None
 ) -> optuna.Study:
-    """Opens a study that exists.
+    """Opens a study that exists; ``make`` is the command that makes it, for the user.
 
-    ``make`` is the command that makes it, for the user.
-
-    Raises:
-        InputError: the storage cannot be reached or holds no such study.
+    InputError where the storage cannot be reached or holds no such study.
     """
     if not holds_studies(database):
         raise InputError(_no_study(name, database, make))

@@ -15,11 +15,9 @@ TOWER_FILES = ("query_model.keras", "candidate_model.keras")
 
 
 def save_towers(model: "RetrievalModel", folder: Path, name: int | str) -> Path:
-    """Saves both towers into a folder of their own; whole, or not at all.
+    """Saves both towers, and their manifest, into a folder of their own; whole, or not at all.
 
     The folder's name is the trial's number, or another.
-
-    Returns the folder with ``query_model.keras``, ``candidate_model.keras`` and their manifest.
     """
     from deeprec.model.saving import save_model  # here, for looking towers up needs no Keras
 
@@ -42,8 +40,7 @@ def find_towers(folder: Path, name: int | str) -> Path | None:
 def load_towers(folder: Path) -> "tuple[QueryModel, CandidateModel]":
     """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
 
-    Raises:
-        DataError: the folder does not hold both as they were written.
+    DataError unless the folder holds both as they were written.
     """
     from deeprec.model.saving import load_model_of
     from deeprec.model.towers import CandidateModel, QueryModel
@@ -67,11 +64,7 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def tower_folder(folder: Path, name: int | str) -> Path:
-    """Where the towers of a trial are, or would be.
-
-    Raises:
-        ValueError: the name would lead to another folder, or hide this one.
-    """
+    """Where the towers of a trial are, or would be; ValueError for a name that leads elsewhere."""
     plain = f"trial-{name:04d}" if isinstance(name, int) else name
     if not SAFE_NAME.fullmatch(plain):
         raise ValueError(f"the towers' folder must have a plain name but got {name!r}")

@@ -79,12 +79,9 @@ def _settles(trial: FrozenTrial) -> bool:
 
 
 def note(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **notes: object) -> None:
-    """Sets attributes of a trial, which another process may run.
+    """Sets attributes of a trial, which another process may run; not of a finished one.
 
     Optuna's public way, ``Trial.set_user_attr``, is for the trial that this process runs.
-
-    Raises:
-        UpdateFinishedTrialError: it is finished.
     """
     for name, value in notes.items():
         study._storage.set_trial_user_attr(trial._trial_id, name, value)
@@ -93,8 +90,7 @@ def note(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **notes: object
 def fail(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
     """Ends a trial as failed; also one that waits, which ``Study.tell`` refuses.
 
-    Raises:
-        UpdateFinishedTrialError: it is finished.
+    UpdateFinishedTrialError where it is finished, here and in :func:`note`.
     """
     study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 

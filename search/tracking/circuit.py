@@ -11,8 +11,7 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 60.0
 """Quiet time after a failure; it doubles with each further one, up to the second number."""
-SLOW_S = 10.0
-"""An action that takes longer is a failure as well, even if it succeeds."""
+SLOW_S = 10.0  # an action that takes longer is a failure as well, even if it succeeds
 
 GOES_ON = (
     "The search goes on without it; what is missing there is added once it answers, at the latest "

@@ -34,11 +34,9 @@ Lock = Callable[[], AbstractContextManager[None]]
 
 STUDY_FILE = "study.toml"
 
-PATIENCE_S = 8.0
-"""Seconds a server has to give its first answer."""
+PATIENCE_S = 8.0  # seconds a server has to give its first answer
 
-EVERY_EPOCH = "train_loss"
-"""A metric that every epoch has."""
+EVERY_EPOCH = "train_loss"  # a metric that every epoch has
 
 
 def check_mlflow(
@@ -207,8 +205,7 @@ def _within(seconds: float, action: Callable[[], Result]) -> Result:
 def read_run(uri: str | None, run_id: str, *, folder: Path) -> LoggedRun:
     """Read a trial's run or that of a re-training, with the study file of its study.
 
-    Raises:
-        InputError: MLflow cannot be used, has no such run, or it is no run that can be trained.
+    InputError where MLflow cannot be used, has no such run, or it is no run that can be trained.
     """
     destination = resolve_uri(uri, folder)
     if destination.database is not None and not destination.database.is_file():

@@ -64,8 +64,7 @@ _FOUND_BY: Mapping[str, Sequence[str]] = {
 RANKED = 100
 """How many trials have a rank: a new best moves all others, each of them a request to a server."""
 
-UNRANKED = f"over {RANKED}"
-"""The rank of a trial that was among them before."""
+UNRANKED = f"over {RANKED}"  # the rank of a trial that was among them before
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,8 +137,7 @@ class Destination:
 def resolve_uri(uri: str | None, folder: Path) -> Destination:
     """Understand a tracking URI, or take the database in the folder; nothing is touched.
 
-    Raises:
-        InputError: the URI is malformed or names a kind of store that cannot be used.
+    InputError where it is malformed or names a kind of store that cannot be used.
     """
     if uri is None:
         return _sqlite(folder / "mlflow.db")
@@ -157,12 +156,9 @@ def resolve_uri(uri: str | None, folder: Path) -> Destination:
 
 
 def check_writable(destination: Destination, folder: Path) -> None:
-    """Check that the folders can be written and that the database is whole, local and MLflow's.
+    """InputError, without writing, unless folders and database can be used.
 
-    Nothing is written by the check itself.
-
-    Raises:
-        InputError: names the folder or the file, and why it cannot be used.
+    It must be whole, local and MLflow's.
     """
     database = destination.database
     for wanted in sorted({folder, folder if database is None else database.parent}):
@@ -234,11 +230,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def check_database(path: Path, *, writes: bool = True) -> None:
-    """Refuse an existing file that MLflow would damage or trip over, to be written or read only.
-
-    Raises:
-        InputError: it cannot be used.
-    """
+    """InputError for an existing file that MLflow would damage or trip over, if not only read."""
     if not path.is_file() or not os.access(path, os.R_OK | (os.W_OK if writes else 0)):
         what = "read and written" if writes else "read"
         raise InputError(f"MLflow's database {path} must be a file that can be {what}")

@@ -35,8 +35,7 @@ from search.tracking.models import (
 )
 from search.tracking.names import NOTE
 
-RECOMMENDER_FOLDER = "recommender"
-"""Among the artifacts of a model."""
+RECOMMENDER_FOLDER = "recommender"  # among the artifacts of a model
 
 REQUIREMENTS = ("mlflow", "keras", "keras-rs", "jax", "jaxlib", "numpy", "pandas")
 """What a served model needs, at the versions it was made with."""

@@ -24,11 +24,9 @@ from search.tracking.destination import (
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore
 
-MODEL_NAME = "deep-retrieval"
-"""The registered model, whatever the study."""
+MODEL_NAME = "deep-retrieval"  # the registered model, whatever the study
 
-CHAMPION = "champion"
-"""The alias of the version to use."""
+CHAMPION = "champion"  # the alias of the version to use
 
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
@@ -144,12 +142,10 @@ def published_folder(
     folder: Path,
     announce: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Path]:
-    """The recommender of a model, as files on this machine.
+    """The recommender of a model, as files on this machine; nothing is written.
 
     ``model_uri`` is ``models:/...``, or the folder of a confirmed model; the champion when None.
-
-    Raises:
-        InputError: MLflow cannot be used, or there is no such model. Nothing was written.
+    InputError where MLflow cannot be used, or there is no such model.
     """
     wanted = model_uri or CHAMPION_URI
     if not _MODEL_URI.fullmatch(wanted):

@@ -15,8 +15,7 @@ from search.records.trials import OBJECTIVE_METRIC
 BEST = f"best_{OBJECTIVE_METRIC}"
 """The metric that trials are compared by, on child runs and on the parent."""
 
-STUDY_NAME = "deeprec.study_name"
-"""Tag of a study's run; its experiment may have been renamed."""
+STUDY_NAME = "deeprec.study_name"  # tag of a study's run; its experiment may have been renamed
 
 KIND, STUDY, TRIAL, TOWERS = "deeprec.kind", "deeprec.study", "deeprec.trial", "deeprec.towers"
 SOURCE_TRIAL, REFERENCE = "deeprec.source_trial", "deeprec.reference_name"
@@ -26,11 +25,9 @@ WRITTEN = "deeprec.written"
 
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 
-RANK = "deeprec.rank"
-"""Tag of a complete trial: its place among them by value, from 1."""
+RANK = "deeprec.rank"  # tag of a complete trial: its place among them by value, from 1
 
-TOWERS_FOLDER = "towers"
-"""The folder of a run's artifacts that holds its towers."""
+TOWERS_FOLDER = "towers"  # the folder of a run's artifacts that holds its towers
 
 
 @dataclass(frozen=True, kw_only=True)

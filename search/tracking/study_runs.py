@@ -28,11 +28,9 @@ from search.tracking.writing import How, Live, Reconciliation, Writer
 if TYPE_CHECKING:
     from search.tracking.store import Store
 
-REPORT = "report.html"
-"""The artifact of the study's run that others write."""
+REPORT = "report.html"  # the artifact of the study's run that others write
 
-LIVE_EVERY_S = 2.0
-"""Seconds between two updates of a trial's live curve; an update costs 10 ms."""
+LIVE_EVERY_S = 2.0  # seconds between two updates of a trial's live curve; an update costs 10 ms
 
 PORTION_S = 2.0
 """Seconds that a reconciliation keeps other processes, and live trials, waiting at most."""

@@ -21,17 +21,14 @@ from search.tracking.study_runs import LoggedResult, Results, StudyRuns
 from search.tracking.writing import Reconciled, Reconciliation
 
 Result = TypeVar("Result")
-TowersOf = Callable[[int], Path | None]
-"""The folder of a trial's saved towers, by number, or None."""
+TowersOf = Callable[[int], Path | None]  # the folder of a trial's saved towers, by number, or None
 
-CATCH_UP_S = 2.0
-"""Seconds for what MLflow missed, after each live event that it took."""
+CATCH_UP_S = 2.0  # seconds for what MLflow missed, after each live event that it took
 
 RECONCILE_S = 30.0
 """Seconds after which the end of a search starts on no further trial that MLflow lacks."""
 
-SLOW_PORTION_S = 30.0
-"""Seconds after which a portion of it, with its search for runs, is too slow."""
+SLOW_PORTION_S = 30.0  # seconds after which a portion of it, with its search for runs, is too slow
 
 
 def open_tracker(

@@ -17,8 +17,7 @@ from search.tracking.names import StudyContext
 
 RECOMMEND = "python -m search.recommend 42"
 
-LONGEST_TEXT = 1000
-"""Characters of a reason; MLflow cuts tags off at 8,000."""
+LONGEST_TEXT = 1000  # characters of a reason; MLflow cuts tags off at 8,000
 
 
 def trial_name(trial: TrialRecord) -> str:

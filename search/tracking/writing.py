@@ -24,8 +24,7 @@ from search.tracking.names import KIND, RANK, STUDY, TOWERS, TOWERS_FOLDER, TRIA
 if TYPE_CHECKING:
     from search.tracking.store import Store
 
-BATCH = 100
-"""How many runs a database is given at once."""
+BATCH = 100  # how many runs a database is given at once
 
 How = Literal["made", "closed", "completed"]
 """What had to be done to a run: there was none, it was left RUNNING, or it lacked something."""
