@@ -45,7 +45,7 @@ def main(
         screen.doing("loading Keras and JAX")
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
-        from search.config.workspace import Workspace
+        from search.config.addresses import Workspace
         from search.tracking.models import published_folder
 
         screen.doing("fetching the model")

@@ -38,9 +38,9 @@ def main(
     from search.display.terminal import Screen
 
     with Screen(quiet=quiet) as screen:
+        from search.config.addresses import Workspace
         from search.config.study import spec_of_text
-        from search.config.workspace import Workspace
-        from search.tracking import read_run
+        from search.tracking.connection import read_run
 
         screen.doing(f"reading run {run_id} from MLflow")
         workspace = Workspace(Path.cwd())

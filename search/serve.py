@@ -40,7 +40,7 @@ def main(
 
     with Screen() as screen:
         screen.doing("loading MLflow")
-        from search.config.workspace import Workspace
+        from search.config.addresses import Workspace
         from search.tracking.destination import resolve_uri
         from search.tracking.models import CHAMPION_URI, published_folder
 

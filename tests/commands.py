@@ -15,7 +15,7 @@ import mlflow
 import optuna
 from mlflow.entities import Run
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.records.trials import TrialRecord
 from search.storage.database import Database
 from search.storage.study import load_study

@@ -157,8 +157,8 @@ def open_session(
     Raises:
         InputError: something given cannot be used.
     """
+    from search.config.addresses import Workspace
     from search.config.study import load_spec
-    from search.config.workspace import Workspace
 
     screen.doing("reading the study file")
     workspace = Workspace(Path.cwd())

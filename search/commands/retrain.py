@@ -37,8 +37,8 @@ from search.session.tracked import check_tracking, tracker_of
 from search.storage.results import Ledger, keep_confirmation
 from search.storage.study import close_study, refuse_other_study
 from search.storage.trials import records
-from search.tracking import Tracker
 from search.tracking.models import MODEL_NAME, Published
+from search.tracking.tracker import Tracker
 
 FAILED = 1
 

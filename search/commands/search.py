@@ -14,7 +14,6 @@ from search.confirmation.measuring import are_measured, measured_references
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally
-from search.execution.background import Background
 from search.execution.data import StudyData
 from search.execution.loop import TrialLoop, lost
 from search.execution.objective import Objective, set_libraries_aside
@@ -40,7 +39,8 @@ from search.storage.results import Ledger, validation_accuracies
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
-from search.tracking import Tracker
+from search.tracking.circuit import Background
+from search.tracking.tracker import Tracker
 
 FAILED = 1
 

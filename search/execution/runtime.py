@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.records.errors import InputError
 
 NEEDLESS = ("matplotlib", "pandas", "sklearn")

@@ -9,8 +9,7 @@ from typing import Literal
 import optuna
 from optuna.trial import TrialState
 
-from search.analysis.cautions import cautions
-from search.analysis.instability import Region, diverged_trials, unstable_region
+from search.analysis.cautions import Region, cautions, diverged_trials, unstable_region
 from search.analysis.noise import Sample
 from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
@@ -38,7 +37,7 @@ from search.storage.results import (
     validation_accuracies,
 )
 from search.storage.trials import records
-from search.tracking import StudyContext
+from search.tracking.names import StudyContext
 
 State = Literal["complete", "interrupted", "failed", "running"]
 

@@ -24,9 +24,8 @@ from search.report import tables
 from search.report.curve_plots import curves_plot, history_plot
 from search.report.drawing import Plot, accuracy_window
 from search.report.facts import LEAST_TRIALS, Facts
-from search.report.parallel_plot import parallel_plot
 from search.report.result_plots import confirmation_plot
-from search.report.trial_plots import importance_plot, size_plot, slice_plots
+from search.report.trial_plots import importance_plot, parallel_plot, size_plot, slice_plots
 
 PICTURES: dict[str, Callable[[Facts], Plot | list[Plot] | None]] = {
     "curves": curves_plot,

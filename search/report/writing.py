@@ -19,7 +19,7 @@ from search.report.facts import Facts, gather, parameter_count
 from search.report.page import page
 from search.session.session import Session
 from search.storage.study import close_study
-from search.tracking import Tracker
+from search.tracking.tracker import Tracker
 
 
 def report_path(study_folder: Path) -> Path:

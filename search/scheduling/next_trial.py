@@ -16,8 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import enqueued_configurations, parameters_of
 from search.config.study import StudySpec
-from search.scheduling.grid import ListSampler
-from search.scheduling.samplers import make_sampler, sampler_of_next
+from search.scheduling.samplers import ListSampler, make_sampler, sampler_of_next
 from search.scheduling.seeds import derive_seed
 from search.scheduling.stale import supersede
 from search.storage.attributes import REFERENCE, RETRY_OF

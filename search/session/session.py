@@ -8,9 +8,8 @@ from pathlib import Path
 
 import optuna
 
-from search.config.addresses import NextCommands, call, flag
+from search.config.addresses import NextCommands, Workspace, call, flag
 from search.config.study import StudySpec, overridden
-from search.config.workspace import Workspace
 from search.display.terminal import Screen
 from search.execution.data import StudyData, load_data
 from search.records.errors import InputError
@@ -21,8 +20,7 @@ from search.storage.database import Database
 from search.storage.retry import Patience
 from search.storage.study import load_study, recognized, refuse_other_study
 from search.storage.towers import find_towers
-from search.tracking import resolve_uri
-from search.tracking.destination import Destination
+from search.tracking.destination import Destination, resolve_uri
 
 
 @dataclass(frozen=True, kw_only=True)

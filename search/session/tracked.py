@@ -21,9 +21,11 @@ from search.session.session import Session
 from search.storage.attributes import DATA_FINGERPRINT, DESCRIPTION, END, HOME, IDENTITY
 from search.storage.database import Database
 from search.storage.sqlite_files import value_of
-from search.tracking import StudyContext, Tracker, check_mlflow, open_tracker
 from search.tracking.circuit import GOES_ON, Circuit
+from search.tracking.connection import check_mlflow
 from search.tracking.destination import Destination
+from search.tracking.names import StudyContext
+from search.tracking.tracker import Tracker, open_tracker
 
 _KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
 """What is kept of a context; the rest follows from the study and its file."""

@@ -15,27 +15,5 @@ again from the records of :mod:`search.records.trials` and the saved towers. Fro
   :mod:`~search.tracking.serving_model`: the modules that import mlflow; the last one is what a
   served model runs
 
-Importing this package is cheap: mlflow itself is imported by :func:`check_mlflow`.
+They are imported where they are needed, as mlflow takes long: the rest of the room is cheap.
 """
-
-from search.tracking.connection import check_mlflow, read_run
-from search.tracking.destination import resolve_uri
-from search.tracking.models import Published, published_folder
-from search.tracking.names import StudyContext
-from search.tracking.study_runs import LoggedResult, Results
-from search.tracking.tracker import Tracker, open_tracker
-from search.tracking.writing import Reconciled
-
-__all__ = [
-    "LoggedResult",
-    "Published",
-    "Reconciled",
-    "Results",
-    "StudyContext",
-    "Tracker",
-    "check_mlflow",
-    "open_tracker",
-    "published_folder",
-    "read_run",
-    "resolve_uri",
-]

@@ -4,7 +4,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from search.tracking import Reconciled, open_tracker
+from search.tracking.tracker import open_tracker
+from search.tracking.writing import Reconciled
 from tests.benchmarks.harness import Result
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, no_towers

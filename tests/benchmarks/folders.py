@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 
 from deeprec.data.dataset import default_cache_dir
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.benchmarks.data import tutorial_dataset
 from tests.benchmarks.harness import MeasurementError, last_line
 

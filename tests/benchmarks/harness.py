@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.execution.runtime import git_commit
 
 ROWS = [

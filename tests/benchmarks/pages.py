@@ -11,8 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from search.tracking import open_tracker
 from search.tracking.names import TRIALS, view_path
+from search.tracking.tracker import open_tracker
 from tests.benchmarks.harness import MeasurementError, Result
 from tests.benchmarks.start import timed
 from tests.browser.chromium import chromium, find_chromium

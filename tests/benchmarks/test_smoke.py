@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.benchmarks.harness import ROWS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from search.commands.sync import sync
-from search.config.workspace import Workspace
+from search.config.addresses import Workspace
 from search.display.terminal import Screen
 from search.session.session import Flags, Session
 from tests.browser.chromium import Opened, chromium, find_chromium, watched_page

@@ -20,7 +20,7 @@ from deeprec.sources import tfds_tables
 from deeprec.sources.archive import extract_archive
 from deeprec.sources.quiet_tensorflow import import_tfds
 from deeprec.sources.raw_tables import UNVERIFIED
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.data.published import Published, write_release
 
 NAMES: tuple[DatasetName, ...] = ("movielens/1m", "movielens/20m", "movielens/25m")

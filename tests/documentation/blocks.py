@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 
 KINDS = {"": "shell", "bash": "shell", "sh": "shell", "python": "python", "toml": "toml"}
 KINDS |= dict.fromkeys(("text", "yaml", "json"), "text")

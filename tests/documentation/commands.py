@@ -6,8 +6,7 @@ from typing import Any
 
 import typer
 
-from search.config.addresses import VARIABLES
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT, VARIABLES
 from tests.documentation.markdown import code, table
 
 ORDER = ("run", "retrain", "report", "recommend", "serve", "reproduce", "sync")

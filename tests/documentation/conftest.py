@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 
 TOO_LONG_S = 900
 

@@ -1,6 +1,6 @@
 """The reference pages, made from the code."""
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.documentation import commands, exit_codes, metrics, report_schema, study_file
 
 FOLDER = PROJECT / "docs" / "reference"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.documentation.blocks import Block, blocks_of, pages
 from tests.documentation.conftest import Clone
 from tests.documentation.not_run import reason_not_to_run

@@ -17,10 +17,10 @@ import pytest
 
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Confirmed
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.recommend import main
 from search.records.results import RetrainRecord
-from search.tracking import open_tracker
+from search.tracking.tracker import open_tracker
 from tests.faults.in_process import refused
 from tests.faults.servers import free_port
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender

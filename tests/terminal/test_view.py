@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.terminal.tmux import Tmux
 
 pytestmark = pytest.mark.terminal

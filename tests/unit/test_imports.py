@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deeprec.data.dataset import TrainingData
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.execution.objective import Objective
 
 ROOMS = [
@@ -69,7 +69,7 @@ QUICK_MODULES = [
     "search.report.__main__",
     "search.commands.cli",
     "search.config.study",
-    "search.config.workspace",
+    "search.config.addresses",
 ]
 
 

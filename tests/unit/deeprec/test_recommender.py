@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from deeprec.data.profiles import Profile
 from deeprec.errors import RequestError
 from deeprec.recommender import FILES, History, Liked, Recommended, Recommender, Request
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.tiny_recommender import (
     MOVIE_IDS,
     MOVIES,

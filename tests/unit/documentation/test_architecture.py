@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 
 PAGE = PROJECT / "docs" / "architecture.md"
 PICTURE = PROJECT / "docs" / "data-flow.svg"

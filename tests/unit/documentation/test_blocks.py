@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from search.config.addresses import PROJECT
 from search.config.study import load_spec
-from search.config.workspace import PROJECT
 from search.records.errors import InputError
 from tests.documentation.blocks import Block, all_blocks, blocks_of
 from tests.documentation.not_run import NOT_RUN, reason_not_to_run

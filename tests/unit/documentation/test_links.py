@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from tests.documentation.blocks import pages
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
+from search.config.addresses import PROJECT
 from search.config.sections import EnqueuedSection, SpaceSection, StudySection
-from search.config.workspace import PROJECT
 from search.execution.signals import SIGNALS
 from tests.documentation import commands, exit_codes, metrics, study_file
 from tests.documentation.reference import FOLDER, pages

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search.analysis.instability import (
+from search.analysis.cautions import (
     diverged_trials,
     instability,
     unstable_region,

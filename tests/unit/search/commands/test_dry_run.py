@@ -11,9 +11,9 @@ from deeprec.data.tables import FeatureTable, Interactions
 from deeprec.model.retrieval import RetrievalModel
 from search.commands import dry_run
 from search.commands.dry_run import first_configurations, print_dry_run
+from search.config.addresses import Workspace
 from search.config.space import Configuration
 from search.config.study import StudySpec
-from search.config.workspace import Workspace
 from search.session.session import Flags, Session
 from search.storage.retry import Patience
 from tests.unit.search.specs import small_spec

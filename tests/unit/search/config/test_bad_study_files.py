@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.config.addresses import PROJECT
 from search.config.study import LARGEST_FILE, StudySpec
-from search.config.workspace import PROJECT
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 

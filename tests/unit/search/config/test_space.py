@@ -13,6 +13,7 @@ from optuna.distributions import IntDistribution
 from optuna.trial import FixedTrial
 
 from deeprec.config import DataConfig, ModelConfig, TrainingConfig
+from search.config.addresses import PROJECT
 from search.config.dimensions import DEPTH, DIMENSIONS, WIDTH
 from search.config.sections import SpaceSection
 from search.config.space import (
@@ -26,7 +27,6 @@ from search.config.space import (
     readable,
     suggest,
 )
-from search.config.workspace import PROJECT
 from tests.unit.search.study_files import SOFTMAX, entry, read
 
 TUTORIAL = SpaceSection()

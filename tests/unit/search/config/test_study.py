@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from deeprec.config import DatasetName, SplitName
+from search.config.addresses import PROJECT
 from search.config.sections import DataSection
 from search.config.study import differences, load_spec, overridden, override
-from search.config.workspace import PROJECT
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.display.console import Capture, Output, text_to
 
 CLOSED = """

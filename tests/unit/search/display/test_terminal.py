@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.display.terminal import Area, Screen
 from tests.unit.search.terminals import Pipe
 

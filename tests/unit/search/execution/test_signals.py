@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.execution.signals import StopRequest
 
 TWICE = """

@@ -17,9 +17,8 @@ from search.report.drawing import (
 )
 from search.report.facts import Facts
 from search.report.page import hero, page
-from search.report.parallel_plot import parallel_plot
 from search.report.tables import leaderboard
-from search.report.trial_plots import size_plot, slice_plots
+from search.report.trial_plots import parallel_plot, size_plot, slice_plots
 from search.report.writing import document
 from tests.unit.search.report.made import Made
 from tests.unit.search.sample_records import trial

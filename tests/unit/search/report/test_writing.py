@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from pydantic import ValidationError
 
-from search.config.workspace import Workspace
+from search.config.addresses import Workspace
 from search.display.terminal import Screen
 from search.records.errors import InputError
 from search.report.schema import Report

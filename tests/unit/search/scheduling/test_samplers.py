@@ -16,8 +16,13 @@ from search.config.sections import MedianOptions, SpaceSection, StudySection
 from search.config.space import Configuration, enqueued_configurations, parameters_of, suggest
 from search.config.study import StudySpec, override
 from search.records.errors import InputError
-from search.scheduling.grid import ListSampler
-from search.scheduling.samplers import make_grid, make_pruner, make_sampler, sampler_of_next
+from search.scheduling.samplers import (
+    ListSampler,
+    make_grid,
+    make_pruner,
+    make_sampler,
+    sampler_of_next,
+)
 from search.scheduling.seeds import derive_seed
 from search.storage.trials import tried_by
 from tests.unit.search.study_files import entry, read

@@ -17,7 +17,7 @@ from search.session.tracked import (
     settle_identity,
 )
 from search.storage.database import Database
-from search.tracking import resolve_uri
+from search.tracking.destination import resolve_uri
 from tests.unit.search.sample_records import trial
 from tests.unit.search.specs import small_spec
 from tests.unit.search.tracking.support import CONTEXT

@@ -16,7 +16,7 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.records.errors import InputError
 from search.storage.database import Database, holds_studies
 from search.storage.study import close_study, open_study, recognized

@@ -16,8 +16,7 @@ from search.storage import sqlite_files
 from search.storage.database import Database, holds_studies
 from search.storage.sqlite_files import DamagedError, kind_of, refuse_network, tables_of
 from search.storage.study import close_study, open_study, recognized
-from search.tracking import resolve_uri
-from search.tracking.destination import check_writable
+from search.tracking.destination import check_writable, resolve_uri
 from tests.unit.search.specs import small_spec
 
 KILLED = """

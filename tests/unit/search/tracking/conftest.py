@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from search.tracking import Tracker, open_tracker
 from search.tracking.destination import prepare_environment
+from search.tracking.tracker import Tracker, open_tracker
 from tests.faults.servers import MlflowServer
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, Open, Reader, Warnings

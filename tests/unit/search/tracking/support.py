@@ -9,7 +9,9 @@ from search.analysis.promotion import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.records.results import RetrainRecord
 from search.records.trials import TrialRecord
-from search.tracking import Published, StudyContext, Tracker
+from search.tracking.models import Published
+from search.tracking.names import StudyContext
+from search.tracking.tracker import Tracker
 from tests.unit.search.sample_records import started
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.records.errors import InputError
-from search.tracking import Tracker, check_mlflow, open_tracker, read_run
+from search.tracking.connection import check_mlflow, read_run
 from search.tracking.destination import SETTINGS, prepare_environment
+from search.tracking.tracker import Tracker, open_tracker
 from tests.faults.servers import free_port
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import (
@@ -145,7 +146,7 @@ import os, sys
 from pathlib import Path
 from alembic.operations import Operations
 from tests.unit.search.tracking.support import CONTEXT
-from search.tracking import open_tracker
+from search.tracking.tracker import open_tracker
 
 add_column, added = Operations.add_column, []
 

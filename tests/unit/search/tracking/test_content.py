@@ -12,9 +12,10 @@ import pytest
 from search.records.events import TrialFinished
 from search.records.results import ReferenceRecord, RetrainRecord
 from search.records.trials import TrialRecord
-from search.tracking import Tracker, content
+from search.tracking import content
 from search.tracking.content import retrain_content, study_content, trial_content
 from search.tracking.names import NOTE, TESTS, TRIALS, VIEWS, WRITTEN, View, width_of
+from search.tracking.tracker import Tracker
 from tests.unit.search.sample_records import START_MS, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,

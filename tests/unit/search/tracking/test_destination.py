@@ -14,8 +14,16 @@ import pytest
 from deeprec.recommender import Recommender
 from search.config.addresses import mask
 from search.records.errors import InputError
-from search.tracking import Tracker, open_tracker, published_folder, read_run, resolve_uri
-from search.tracking.destination import bring_along, check_database, check_writable, left_folders
+from search.tracking.connection import read_run
+from search.tracking.destination import (
+    bring_along,
+    check_database,
+    check_writable,
+    left_folders,
+    resolve_uri,
+)
+from search.tracking.models import published_folder
+from search.tracking.tracker import Tracker, open_tracker
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (

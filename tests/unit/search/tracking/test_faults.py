@@ -16,10 +16,12 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from search.config.workspace import PROJECT
+from search.config.addresses import PROJECT
 from search.records.events import EpochFinished, TrialFinished
-from search.tracking import Reconciled, Tracker, open_tracker, resolve_uri
+from search.tracking.destination import resolve_uri
 from search.tracking.store import Store, explain, is_outage
+from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.writing import Reconciled
 from tests.faults.servers import MlflowServer
 from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
@@ -190,7 +192,7 @@ def test_a_database_locked_by_another_program_costs_one_warning(
 CREATE = """
 import sys
 from pathlib import Path
-from search.tracking import open_tracker
+from search.tracking.tracker import open_tracker
 from tests.unit.search.tracking.support import CONTEXT
 print(open_tracker(None, CONTEXT, folder=Path(sys.argv[1]), warn=print).parent_run_id)
 """

@@ -12,8 +12,8 @@ import pytest
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Decision
 from search.records.errors import InputError
-from search.tracking import Published, Tracker, published_folder
-from search.tracking.models import ModelVersion
+from search.tracking.models import ModelVersion, Published, published_folder
+from search.tracking.tracker import Tracker
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import (
     CONTEXT,

@@ -10,7 +10,7 @@ import pytest
 from search.records.events import EpochFinished, TrialFinished
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, TrialRecord
-from search.tracking import Tracker
+from search.tracking.tracker import Tracker
 from tests.unit.search.sample_records import START_MS, curve, save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,

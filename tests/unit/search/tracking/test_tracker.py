@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from search.records.events import EpochFinished, TrialFinished
-from search.tracking import Reconciled, Tracker, open_tracker, study_runs, tracker
+from search.tracking import study_runs, tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
 from search.tracking.destination import locked, resolve_uri
-from search.tracking.writing import Writer
+from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.writing import Reconciled, Writer
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from search.records.trials import TrialRecord
-from search.tracking import Reconciled, Tracker, open_tracker, study_runs
+from search.tracking import study_runs
 from search.tracking.store import Store
+from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.writing import Reconciled
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.execution.background import Background
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
+from search.tracking.circuit import Background
 from tests.unit.search.sample_records import curve, started, trial
 
 
