@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# A process of tests for each core that has memory for it; a file is run by one of them, in the order
-# in which pytest would run them: the long ones come first.
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+# A process of tests for each core that has memory for it. A file is run by one of them, in the order
+# in which pytest would run them: the long ones come first. Storms share nothing and run one by one.
+PARALLEL := -n auto --durations=40 --durations-min=5
 
 # What make search searches: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
 STUDY := tutorial
@@ -40,10 +40,10 @@ search: setup
 	$(BIN)/python -m search.run --study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL) --dist loadfile --no-loadscope-reorder
 
 faults: setup
-	$(BIN)/python -m pytest -m storm $(PARALLEL)
+	$(BIN)/python -m pytest -m storm $(PARALLEL) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff format --check .
