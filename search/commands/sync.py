@@ -28,9 +28,9 @@ from search.storage.results import (
 )
 from search.storage.study import close_study
 from search.storage.trials import records
-from search.tracking.study_runs import LoggedResult, Results
+from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker
-from search.tracking.writing import Reconciled
+from search.tracking.writing import LoggedResult, Results
 
 
 def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:

@@ -6,22 +6,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from search.analysis.promotion import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import CurvePoint, StudyState, TrialRecord
+from search.records.trials import CurvePoint, StudyState, TrialRecord, best_of
 from search.tracking.circuit import SLOW_S, Circuit
 from search.tracking.connection import Connection, Lock, check_mlflow
+from search.tracking.content import (
+    RunContent,
+    StoredRun,
+    best_measurement,
+    best_tags,
+    changed_ranks,
+    study_content,
+    trial_content,
+)
 from search.tracking.destination import locked, resolve_uri
 from search.tracking.models import Published, publish
-from search.tracking.names import StudyContext
-from search.tracking.study_runs import LoggedResult, Results, StudyRuns
-from search.tracking.writing import Reconciled, Reconciliation
+from search.tracking.names import RANK, StudyContext
+from search.tracking.reconciliation import Reconciled, Reconciliation, TowersOf
+from search.tracking.writing import Live, LoggedResult, Results, Writer
+
+if TYPE_CHECKING:
+    from search.tracking.store import Store
 
 Result = TypeVar("Result")
-TowersOf = Callable[[int], Path | None]  # the folder of a trial's saved towers, by number, or None
+
+REPORT = "report.html"  # the artifact of the study's run that others write
+
+LIVE_EVERY_S = 2.0  # seconds between two updates of a trial's live curve; an update costs 10 ms
+
+PORTION_S = 2.0
+"""Seconds that a reconciliation keeps other processes, and live trials, waiting at most."""
 
 CATCH_UP_S = 2.0  # seconds for what MLflow missed, after each live event that it took
 
@@ -57,7 +75,10 @@ def open_tracker(
 
 
 class Tracker:
-    """The runs of one study. No method raises for MLflow's sake; its properties do."""
+    """The runs of one study. No method raises for MLflow's sake; its properties do.
+
+    The private ones above the circuit raise what mlflow raises, and may be repeated.
+    """
 
     def __init__(
         self,
@@ -71,16 +92,21 @@ class Tracker:
         self._connection = connection
         self._circuit = circuit
         self._announce = announce
-        self._runs = StudyRuns(connection)
+        self._live: dict[int, Live] = {}
         self._unstarted: dict[int, TrialRecord] = {}
         self._ended: dict[int, tuple[TrialRecord, Path | None]] = {}
+        self._settled: set[int] = set()  # numbers of the trials that MLflow is known to hold
+        self._run_ids: dict[int, str] = {}
+        self._ranks: dict[int, str] = {}
+        self._is_running = False  # whether its parent run was opened again
+        self._best_value = -math.inf
         self._backlog: tuple[Reconciliation, Sequence[TrialRecord]] | None = None
         self._has_announced_backlog = False
 
     @property
     def experiment_id(self) -> str:
         """MLflow's id of the study's experiment."""
-        return self._connection.writer.experiment_id
+        return self._writer.experiment_id
 
     @property
     def parent_run_id(self) -> str:
@@ -90,7 +116,15 @@ class Tracker:
     @property
     def refuses_files(self) -> bool:
         """Whether MLflow was found to take no files, after a warning."""
-        return self._connection.writer.store.refuses_artifacts
+        return self._store.refuses_artifacts
+
+    @property
+    def _writer(self) -> Writer:
+        return self._connection.writer
+
+    @property
+    def _store(self) -> "Store":
+        return self._writer.store
 
     # --- live ---------------------------------------------------------------------------------
 
@@ -98,40 +132,79 @@ class Tracker:
         """Bring the run of a trial up to date; MLflow is written to before this returns."""
         match event:
             case TrialStarted(trial):
-                if not self._live(partial(self._runs.start, trial)):
+                if not self._told(partial(self._start, trial)):
                     self._unstarted[trial.number] = trial
             case EpochFinished(number, point):
                 self._take(number, point)
             case TrialFinished(trial, towers):
-                if not self._live(partial(self._runs.finish, trial, towers)):
+                if not self._told(partial(self._finish, trial, towers)):
                     self._ended[trial.number] = (trial, towers)
                 self._unstarted.pop(trial.number, None)
-                self._runs.forget(trial.number)
+                self._live.pop(trial.number, None)
+
+    def _start(self, trial: TrialRecord, *, late: bool = False) -> None:
+        """Make the run of a trial that began, RUNNING.
+
+        Where this failed before, late, the run may be there, though its answer was lost.
+        """
+        if not self._is_running:
+            self._reopen_parent()
+        content = self._content_of(trial)
+        run = (self._find(content) if late else None) or self._writer.begin(content)
+        self._live[trial.number] = Live(run)
+        self._run_ids[trial.number] = run.run_id
+
+    def _reopen_parent(self) -> None:
+        content = study_content(self._connection.context)
+        parent = self._store.get_run(self.parent_run_id)
+        self._store.reopen(parent.run_id)
+        self._store.log(parent.run_id, tags=content.tags_over(parent.tags))
+        self._is_running = True
 
     def _take(self, number: int, point: CurvePoint) -> None:
         """Take the next epoch of a trial; it is sent with a validated one, not too often."""
         late = self._unstarted.get(number)
-        if late and self._live(partial(self._runs.start, late, late=True)):
+        if late and self._told(partial(self._start, late, late=True)):
             del self._unstarted[number]
-        if self._runs.is_live(number) and self._runs.take(number, point):
-            self._live(partial(self._runs.send, number))
+        live = self._live.get(number)
+        if live is None:
+            return
+        live.take(point)
+        is_validated = any(name.startswith("val_") for name in point.metrics)
+        if is_validated and time.monotonic() - live.sent_at_s >= LIVE_EVERY_S:
+            self._told(lambda: live.send(self._store))
 
-    def _live(self, action: Callable[[], object]) -> bool:
-        """Whether MLflow took it; if so, it is given some of what it missed as well."""
-        if not self._took(action):
-            return False
-        until = time.monotonic() + CATCH_UP_S
-        for trial, towers in self._missed():
-            if not self._took(partial(self._runs.finish_missed, trial, towers)):
-                break
-            if time.monotonic() >= until:
-                break
-        return True
+    def _finish(self, trial: TrialRecord, towers: Path | None) -> None:
+        """Complete and close the run of a trial; the parent points to the best one."""
+        content = self._content_of(trial)
+        if live := self._live.get(trial.number):  # a person may have edited it meanwhile
+            run, sent_epoch = self._store.get_run(live.run_id), live.sent_epoch
+        else:
+            run, sent_epoch = self._find(content) or self._writer.begin(content), 0
+        self._writer.finish(run, content, towers, sent_epoch=sent_epoch)
+        self._run_ids[trial.number] = run.run_id
+        if towers is not None and (trial.value or 0.0) >= self._best_value:
+            tags = best_tags(trial, run.run_id)
+            self._store.log(self.parent_run_id, metrics=best_measurement(trial), tags=tags)
+            self._best_value = trial.value or 0.0
+        self._settled.add(trial.number)
+
+    def _finish_missed(self, trial: TrialRecord, towers: Path | None) -> None:
+        """The same later on, when other processes may be adding what MLflow lacks."""
+        with self._connection.alone():
+            self._finish(trial, towers)
 
     def _missed(self) -> list[tuple[TrialRecord, Path | None]]:
         """Trials that ended while MLflow failed, and that it is not known to hold since."""
-        self._ended = {n: end for n, end in self._ended.items() if n not in self._runs.settled}
+        self._ended = {n: end for n, end in self._ended.items() if n not in self._settled}
         return list(self._ended.values())
+
+    def _content_of(self, trial: TrialRecord) -> RunContent:
+        return trial_content(trial, self._connection.context, self.parent_run_id)
+
+    def _find(self, content: RunContent) -> StoredRun | None:
+        """The run of a trial that another process began, or this one with its answer lost."""
+        return next(iter(self._writer.find(content)), None)
 
     # --- what MLflow lacks --------------------------------------------------------------------
 
@@ -150,10 +223,10 @@ class Tracker:
         After ``within_s`` seconds no further trial is started on. ``tell`` takes how many trials
         are known to be there, after each portion.
         """
-        reconciliation = self._runs.reconciliation(towers_of)
+        reconciliation = self._reconciliation(towers_of)
         until = math.inf if within_s is None else time.monotonic() + within_s
         slow_s = SLOW_PORTION_S if within_s is not None else math.inf
-        portion = partial(self._runs.reconcile, reconciliation, trials, until)
+        portion = partial(self._reconcile, reconciliation, trials, until)
         is_through: bool | None = False
         while is_through is False and time.monotonic() < until:
             is_through = self._attempt(portion, None, even_if_open=True, slow_s=slow_s)
@@ -168,7 +241,7 @@ class Tracker:
 
     def reconcile_later(self, trials: Sequence[TrialRecord], towers_of: TowersOf) -> None:
         """Have :meth:`work_off` make MLflow agree with the study as it is at the start."""
-        self._backlog = self._runs.reconciliation(towers_of), trials
+        self._backlog = self._reconciliation(towers_of), trials
         self._has_announced_backlog = False
 
     def work_off(self) -> bool:
@@ -176,7 +249,7 @@ class Tracker:
         if self._backlog is None:
             return False
         reconciliation, trials = self._backlog
-        portion = partial(self._runs.reconcile, reconciliation, trials, math.inf)
+        portion = partial(self._reconcile, reconciliation, trials, math.inf)
         is_through = self._attempt(portion, None, slow_s=SLOW_PORTION_S)
         ended = sum(trial.state not in ("waiting", "running") for trial in trials)
         if is_through:
@@ -203,7 +276,7 @@ class Tracker:
         """
         until = time.monotonic() + within_s
         while self.work_off() and time.monotonic() < until:
-            tell(len(self._runs.settled))
+            tell(len(self._settled))
         lacking = self._lacking(trials)
         if not lacking and self._backlog is None:
             return Reconciled()
@@ -212,10 +285,24 @@ class Tracker:
         left_s = max(0.0, until - time.monotonic())
         return self.reconcile(trials, towers_of, within_s=left_s, tell=tell)
 
+    def _reconciliation(self, towers_of: TowersOf) -> Reconciliation:
+        return Reconciliation(self._content_of, towers_of, self._run_ids, self._ranks)
+
+    def _reconcile(
+        self, reconciliation: Reconciliation, trials: Sequence[TrialRecord], until: float
+    ) -> bool:
+        """A portion of a reconciliation: until then at most; whether it came to the end."""
+        try:
+            with self._connection.alone() as writer:
+                portion_ends = min(until, time.monotonic() + PORTION_S)
+                return reconciliation.run(writer, trials, portion_ends)
+        finally:
+            self._settled |= reconciliation.settled
+
     def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
         """Trials that ended, of which it is not known that MLflow holds them."""
         ended = (trial for trial in trials if trial.state not in ("waiting", "running"))
-        return tuple(t.number for t in ended if t.number not in self._runs.settled)
+        return tuple(t.number for t in ended if t.number not in self._settled)
 
     # --- the study and its results ------------------------------------------------------------
 
@@ -226,7 +313,7 @@ class Tracker:
         """
         if any(trial.state == "running" for trial in trials):
             return True
-        return self._took(partial(self._runs.finish_study, trials, state))
+        return self._took(partial(self._finish_study, trials, state))
 
     def study_completed(self, trials: Sequence[TrialRecord], state: StudyState) -> bool | None:
         """The same where the parent lacks something, even if MLflow failed a moment ago.
@@ -235,11 +322,46 @@ class Tracker:
         """
         if any(trial.state == "running" for trial in trials):
             return False
-        return self._insist(partial(self._runs.complete_study, trials, state))
+        return self._insist(partial(self._complete_study, trials, state))
+
+    def _finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
+        """Other processes and people write the parent, too."""
+        content = self._study_content(trials, state)
+        changed = changed_ranks(trials, self._ranks)
+        known = {n: rank for n, rank in changed.items() if n in self._run_ids}
+        self._store.tag_runs(RANK, {self._run_ids[n]: rank for n, rank in known.items()})
+        self._ranks.update(known)
+        self._writer.finish(self._store.get_run(self.parent_run_id), content)
+        self._is_running = False
+
+    def _complete_study(self, trials: Sequence[TrialRecord], state: StudyState) -> bool:
+        """The same where something is missing, the report included; returns whether it was."""
+        parent = self._store.get_run(self.parent_run_id)
+        files = () if self.refuses_files else (REPORT,)
+        is_whole = self._writer.holds(parent, self._study_content(trials, state), files=files)
+        if is_whole and not changed_ranks(trials, self._ranks):
+            return False
+        self._finish_study(trials, state)
+        return True
+
+    def _study_content(self, trials: Sequence[TrialRecord], state: StudyState) -> RunContent:
+        best = best_of(trials)
+        if (
+            best
+            and best.number not in self._run_ids
+            and (run := self._find(self._content_of(best)))
+        ):
+            self._run_ids[best.number] = run.run_id
+        best_run_id = self._run_ids.get(best.number) if best else None
+        return study_content(self._connection.context, trials, state=state, best_run_id=best_run_id)
 
     def log_report(self, report: Path) -> None:
         """Keep the study's report with its parent run, in the place of an earlier one."""
-        self._attempt(partial(self._runs.log_report, report), None, slow_s=math.inf)
+
+        def upload() -> None:
+            self._store.upload(self.parent_run_id, REPORT, report.read_bytes())
+
+        self._attempt(upload, None, slow_s=math.inf)
 
     def log_retrain(self, record: RetrainRecord, towers: Path | None) -> str | None:
         """The id of the run of a re-trained model with its towers, made or completed.
@@ -252,7 +374,7 @@ class Tracker:
     def log_references(self, references: Sequence[ReferenceRecord]) -> None:
         """Make a run for every reference, or bring it up to date, in the same experiment."""
         for reference in references:
-            self._took(partial(self._runs.log_results, Results(references=[reference])))
+            self._took(partial(self._log_results, Results(references=[reference])))
 
     def log_confirmation(self, record: ConfirmationRecord) -> str | None:
         """The id of the run that sums up a confirmation, made or completed."""
@@ -261,7 +383,17 @@ class Tracker:
 
     def log_results(self, results: Results) -> list[LoggedResult] | None:
         """Make or complete the runs of all results, however long it takes."""
-        return self._insist(partial(self._runs.log_results, results))
+        return self._insist(partial(self._log_results, results))
+
+    def _log_results(self, results: Results) -> list[LoggedResult]:
+        """Have each result's run hold it; once, however often asked."""
+        logged = []
+        for content, towers in results.contents(self._connection.context):
+            with self._connection.alone() as writer:
+                found = writer.find(content)
+                run_id, how = writer.ensure(content, found[0] if found else None, towers)
+            logged.append(LoggedResult(run_id=run_id, name=content.name, how=how))
+        return logged
 
     def publish(
         self,
@@ -286,6 +418,18 @@ class Tracker:
         return self._insist(action)
 
     # --- the circuit --------------------------------------------------------------------------
+
+    def _told(self, action: Callable[[], object]) -> bool:
+        """Whether MLflow took it; if so, it is given some of what it missed as well."""
+        if not self._took(action):
+            return False
+        until = time.monotonic() + CATCH_UP_S
+        for trial, towers in self._missed():
+            if not self._took(partial(self._finish_missed, trial, towers)):
+                break
+            if time.monotonic() >= until:
+                break
+        return True
 
     def _took(self, action: Callable[[], object]) -> bool:
         """Whether MLflow took what was to be written."""

@@ -1,4 +1,4 @@
-"""Content -> MLflow: runs found, begun, compared and finished, one or all of a study.
+"""Content -> MLflow: a run found, begun, compared and finished.
 
 A run is closed as its very last step. So a run that is not RUNNING holds everything; and every
 step may be repeated, for MLflow keeps one of two equal values.
@@ -6,25 +6,27 @@ step may be repeated, for MLflow keeps one of two equal values.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from search.records.trials import CurvePoint, TrialRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.trials import CurvePoint
 from search.tracking.content import (
     RunContent,
     StoredRun,
+    confirmation_content,
     curve_measurements,
     is_provenance,
+    reference_content,
+    retrain_content,
     runs_of,
 )
-from search.tracking.names import KIND, RANK, STUDY, TOWERS, TOWERS_FOLDER, TRIAL, StudyContext
+from search.tracking.names import TOWERS, TOWERS_FOLDER, TRIAL, StudyContext
 
 if TYPE_CHECKING:
     from search.tracking.store import Store
-
-BATCH = 100  # how many runs a database is given at once
 
 How = Literal["made", "closed", "completed"]
 """What had to be done to a run: there was none, it was left RUNNING, or it lacked something."""
@@ -129,6 +131,16 @@ class Writer:
         self.store.close(run.run_id, content.status, ended_ms)
 
 
+def _has_files(folder: Path | None, files: Iterable[str], towers: Path | None) -> bool:
+    """Whether the artifacts are there; those on a server are believed to be."""
+    wanted = [Path(TOWERS_FOLDER, path.name) for path in towers.glob("*.keras")] if towers else []
+    return folder is None or all((folder / name).is_file() for name in [*map(Path, files), *wanted])
+
+
+def _equal(stored: float | None, value: float) -> bool:
+    return stored is not None and math.isclose(stored, value, rel_tol=1e-9)
+
+
 class Live:
     """The run of a trial that trains here, and the epochs that MLflow is still to be sent."""
 
@@ -158,167 +170,27 @@ class Live:
         self._waiting.clear()
 
 
-def _has_files(folder: Path | None, files: Iterable[str], towers: Path | None) -> bool:
-    """Whether the artifacts are there; those on a server are believed to be."""
-    wanted = [Path(TOWERS_FOLDER, path.name) for path in towers.glob("*.keras")] if towers else []
-    return folder is None or all((folder / name).is_file() for name in [*map(Path, files), *wanted])
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a study holds beside its trials; re-trainings with the folder of the towers kept."""
 
+    references: Sequence[ReferenceRecord] = ()
+    retrainings: Sequence[tuple[RetrainRecord, Path | None]] = ()
+    confirmations: Sequence[ConfirmationRecord] = ()
 
-def _equal(stored: float | None, value: float) -> bool:
-    return stored is not None and math.isclose(stored, value, rel_tol=1e-9)
-
-
-# --- all trials of a study -----------------------------------------------------------------------
+    def contents(self, context: StudyContext) -> list[tuple[RunContent, Path | None]]:
+        """The content of a run for each, with its towers."""
+        return [
+            *((reference_content(record, context), None) for record in self.references),
+            *((retrain_content(record, context), towers) for record, towers in self.retrainings),
+            *((confirmation_content(record, context), None) for record in self.confirmations),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconciled:
-    """What a reconciliation did, as trial numbers."""
+class LoggedResult:
+    """The run of a result, and what had to be done to it; None where it held everything."""
 
-    made: tuple[int, ...] = ()  # MLflow lacked the run
-    closed: tuple[int, ...] = ()  # the run was left RUNNING
-    completed: tuple[int, ...] = ()  # the run was closed and lacked something
-    removed: tuple[int, ...] = ()  # there was a second run of the trial (now in MLflow's trash)
-    # MLflow lacks something of them, or it is not known whether it does
-    lacking: tuple[int, ...] = ()
-    reached: bool = True  # False when MLflow could not be reached, or broke off
-
-    @property
-    def nothing(self) -> bool:
-        """Whether MLflow was found complete."""
-        return self == Reconciled()
-
-
-@dataclass
-class Reconciliation:
-    """A comparison of all trials with the runs MLflow has of them, in portions if need be."""
-
-    content_of: Callable[[TrialRecord], RunContent]  # the content of a trial's run
-    # the saved towers of a trial, by number, if there are any
-    towers_of: Callable[[int], Path | None]
-    run_ids: dict[int, str]  # takes the run of every trial that has one, by trial number
-    ranks: dict[int, str]  # takes the tags that say the places of trials, by number
-    # numbers of the trials that MLflow is known to hold
-    settled: set[int] = field(default_factory=set)
-    _done: dict[str, list[int]] = field(default_factory=dict)
-    _unclaimed: dict[int, list[StoredRun]] | None = None
-    _has_just_searched: bool = True
-    _batch: list[tuple[TrialRecord, RunContent]] = field(default_factory=list)
-
-    @property
-    def result(self) -> Reconciled:
-        """What was done so far."""
-
-        def numbers(how: str) -> tuple[int, ...]:
-            return tuple(sorted(self._done.get(how, ())))
-
-        return Reconciled(
-            made=numbers("made"),
-            closed=numbers("closed"),
-            completed=numbers("completed"),
-            removed=numbers("removed"),
-        )
-
-    def run(self, writer: Writer, trials: Sequence[TrialRecord], until: float) -> bool:
-        """Make, close and complete what needs it; trials under way are left alone.
-
-        The runs that MLflow has are searched first, and again after a failure: thousands take
-        seconds. What other processes make later on is noticed run by run.
-
-        No other process makes runs that are missing. It stops between two trials when the monotonic
-        clock is at ``until``.
-
-        Returns whether it came to the end.
-        """
-        self._has_just_searched = self._unclaimed is None
-        unclaimed = self._search(writer) if self._unclaimed is None else self._unclaimed
-        self._unclaimed, self._batch = None, []  # searched again unless this one succeeds
-        is_through = self._settle_all(writer, trials, unclaimed, until)
-        self._unclaimed = unclaimed
-        return is_through
-
-    def _search(self, writer: Writer) -> dict[int, list[StoredRun]]:
-        found: dict[int, list[StoredRun]] = {}
-        self.ranks.clear()
-        of_trials = {STUDY: writer.context.key, KIND: "trial"}
-        for run in writer.store.find_runs(writer.experiment_id, of_trials):
-            found.setdefault(int(run.tags[TRIAL]), []).append(run)
-            if RANK in run.tags:
-                self.ranks[int(run.tags[TRIAL])] = run.tags[RANK]
-        return found
-
-    def _settle_all(
-        self,
-        writer: Writer,
-        trials: Sequence[TrialRecord],
-        unclaimed: dict[int, list[StoredRun]],
-        until: float,
-    ) -> bool:
-        for trial in trials:
-            if trial.state == "waiting" or trial.number in self.settled:
-                continue
-            if time.monotonic() >= until:
-                self._make_batch(writer)
-                return False
-            self._settle(writer, trial, unclaimed.setdefault(trial.number, []))
-        self._make_batch(writer)
-        # Runs left RUNNING by an earlier study of the same name. One whose trial has not ended
-        # may be that of a process which began it a moment ago.
-        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
-        for number in ended & unclaimed.keys():
-            for run in unclaimed[number]:
-                if run.status == "RUNNING":
-                    writer.store.close(run.run_id, "KILLED", None)
-                    self._note("closed", number)
-        return True
-
-    def _settle(self, writer: Writer, trial: TrialRecord, runs: list[StoredRun]) -> None:
-        """Bring one trial to an end, or into the batch; its runs are taken from the list."""
-        content = self.content_of(trial)
-        claimed = runs_of(content, runs)
-        runs[:] = [run for run in runs if run not in claimed]
-        for duplicate in claimed[1:]:
-            writer.store.delete(duplicate.run_id)
-            self._note("removed", trial.number)
-        if claimed:
-            self.run_ids[trial.number] = claimed[0].run_id
-        if trial.state == "running":
-            return
-        towers = None if writer.store.refuses_artifacts else self.towers_of(trial.number)
-        if claimed or towers or not writer.store.takes_many:
-            found = claimed if claimed or self._has_just_searched else writer.find(content)
-            self._ensure(writer, trial, content, found, towers)
-            return
-        self._batch.append((trial, content))
-        if len(self._batch) >= BATCH:
-            self._make_batch(writer)
-
-    def _make_batch(self, writer: Writer) -> None:
-        contents = [content for _, content in self._batch]
-        made = writer.store.create_trials(writer.experiment_id, contents) if contents else {}
-        for trial, content in self._batch:
-            if run_id := made.get(content.tags[TRIAL]):
-                self.run_ids[trial.number] = run_id
-                self._note("made", trial.number)
-                self.settled.add(trial.number)
-            else:  # another process was faster, or an earlier study has a run of that number
-                self._ensure(writer, trial, content, writer.find(content))
-        self._batch = []
-
-    def _ensure(
-        self,
-        writer: Writer,
-        trial: TrialRecord,
-        content: RunContent,
-        found: Sequence[StoredRun],
-        towers: Path | None = None,
-    ) -> None:
-        self.run_ids[trial.number], how = writer.ensure(
-            content, found[0] if found else None, towers
-        )
-        self.settled.add(trial.number)
-        if how:
-            self._note(how, trial.number)
-
-    def _note(self, how: str, number: int) -> None:
-        self._done.setdefault(how, []).append(number)
+    run_id: str
+    name: str
+    how: How | None

@@ -1,8 +1,8 @@
 """What sync says it did."""
 
 from search.commands.sync import what_was_done
-from search.tracking.study_runs import LoggedResult
-from search.tracking.writing import Reconciled
+from search.tracking.reconciliation import Reconciled
+from search.tracking.writing import LoggedResult
 from tests.unit.search.sample_records import started, trial
 
 TRIALS = [trial(0), trial(1), trial(2)]

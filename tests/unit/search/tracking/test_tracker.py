@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from search.records.events import EpochFinished, TrialFinished
-from search.tracking import study_runs, tracker
+from search.tracking import tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
 from search.tracking.destination import locked, resolve_uri
+from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker, open_tracker
-from search.tracking.writing import Reconciled, Writer
+from search.tracking.writing import Writer
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
@@ -212,7 +213,7 @@ def test_a_long_reconciliation_lets_other_processes_have_their_turn(
             turns.append(1)
             yield
 
-    monkeypatch.setattr(study_runs, "PORTION_S", 0.2)
+    monkeypatch.setattr(tracker, "PORTION_S", 0.2)
     tracked = open_tracker(None, CONTEXT, folder=folder, warn=warnings, lock=lock)
     assert tracked.experiment_id
     assert len(turns) == 1
@@ -263,10 +264,10 @@ def test_what_is_left_for_later_is_announced_and_added_in_portions(
     assert not tracked.work_off()
     trials = [trial(0), trial(1), started(trial(2)), trial(3, "waiting")]
     tracked.reconcile_later(trials, no_towers)
-    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    monkeypatch.setattr(tracker, "PORTION_S", 0.0)
     assert tracked.work_off()
     assert tracked.announced == ["adding up to 2 trials to MLflow, beside the search"]
-    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    monkeypatch.setattr(tracker, "PORTION_S", 10.0)
     assert not tracked.work_off()
     assert tracked.announced[1:] == ["MLflow holds all 2 trials that had ended"]
     assert not tracked.work_off()
@@ -278,9 +279,9 @@ def test_the_end_of_a_search_adds_what_was_left_for_later_and_what_came_since(
 ) -> None:
     trials = [trial(n) for n in range(3)]
     tracked.reconcile_later(trials[:2], no_towers)
-    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)
+    monkeypatch.setattr(tracker, "PORTION_S", 0.0)
     assert tracked.conclude(trials, no_towers, within_s=0.0) == Reconciled(lacking=(0, 1, 2))
-    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    monkeypatch.setattr(tracker, "PORTION_S", 10.0)
     assert tracked.conclude(trials, no_towers) == Reconciled(made=(2,))
     assert tracked.reader.children.keys() == {0, 1, 2}
     monkeypatch.delattr("mlflow.MlflowClient.search_runs")  # there is nothing to look for

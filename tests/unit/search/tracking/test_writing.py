@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from search.records.trials import TrialRecord
-from search.tracking import study_runs
+from search.tracking.reconciliation import Reconciled
 from search.tracking.store import Store
 from search.tracking.tracker import Tracker, open_tracker
-from search.tracking.writing import Reconciled
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
@@ -241,12 +240,13 @@ def test_a_run_that_another_process_made_between_two_portions_is_not_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Store, "takes_many", takes_many)
-    monkeypatch.setattr(study_runs, "PORTION_S", 0.0)  # the first portion is the search alone
+    portion = "search.tracking.tracker.PORTION_S"
+    monkeypatch.setattr(portion, 0.0)  # the first portion is the search alone
     trials = [trial(n) for n in range(3)]
     tracker.reconcile_later(trials, no_towers)
     assert tracker.work_off()
     run_live(opened(), trials[1])
-    monkeypatch.setattr(study_runs, "PORTION_S", 10.0)
+    monkeypatch.setattr(portion, 10.0)
     assert not tracker.work_off()
     assert reader.children.keys() == {0, 1, 2}
     assert tracker.conclude(trials, no_towers).nothing
