@@ -90,16 +90,9 @@ def made_ratings(
     rng = np.random.default_rng(7)
     user = np.sort(np.r_[np.arange(users), rng.integers(0, users, rows - users)]) + 1
     movie = [movies[index].id for index in rng.integers(0, len(movies) - 1, rows)]
-    return [
-        PublishedRating(*row)
-        for row in zip(
-            user.tolist(),
-            movie,
-            rng.choice(stars, rows).tolist(),
-            rng.integers(789_652_009, 1_574_327_703, rows).tolist(),
-            strict=True,
-        )
-    ]
+    given, times = rng.choice(stars, rows), rng.integers(789_652_009, 1_574_327_703, rows)
+    lines = zip(user.tolist(), movie, given.tolist(), times.tolist(), strict=True)
+    return [PublishedRating(*line) for line in lines]
 
 
 def write_1m(folder: Path, rows: int) -> Published:
@@ -128,8 +121,7 @@ def write_csv(folder: Path, release: Release, rows: int, sequels: int = 0) -> Pu
     ratings = made_ratings(movies, 60, HALF_STARS, rows)
     files = {
         "movies.csv": _csv(
-            ("movieId", "title", "genres"),
-            [(m.id, m.title, "|".join(m.genres)) for m in movies],
+            ("movieId", "title", "genres"), [(m.id, m.title, "|".join(m.genres)) for m in movies]
         ),
         "ratings.csv": _csv(("userId", "movieId", "rating", "timestamp"), ratings),
     }

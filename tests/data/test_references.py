@@ -28,10 +28,7 @@ def chosen(dataset: Dataset) -> dict[str, RankingMetrics]:
     ],
 )
 def test_references_reach_what_they_reached_when_they_were_written(
-    chosen: dict[str, RankingMetrics],
-    name: str,
-    kept: float,
-    unseen: float,
+    chosen: dict[str, RankingMetrics], name: str, kept: float, unseen: float
 ) -> None:
     metrics = chosen[name]
     assert metrics.top_100_accuracy == pytest.approx(kept, abs=0.005)

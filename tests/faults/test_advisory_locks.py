@@ -40,9 +40,7 @@ def test_locks_of_other_studies_and_purposes_are_others(database: str) -> None:
         lock.release()
 
 
-def test_whoever_holds_a_claim_when_the_server_restarts_has_lost_it(
-    database: str, postgres: PostgresServer
-) -> None:
+def test_a_claim_is_lost_when_the_server_restarts(database: str, postgres: PostgresServer) -> None:
     lock = lock_of(Database.at(database), "small", "claim", patience=Patience(60))
     assert lock.take(within(10))
     postgres.restart()
@@ -51,7 +49,7 @@ def test_whoever_holds_a_claim_when_the_server_restarts_has_lost_it(
     lock.release()
 
 
-def test_a_claim_is_taken_from_a_process_that_stands_still(
+def test_a_claim_is_taken_from_who_stands_still(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "IDLE_SECONDS", 1.0)
@@ -66,9 +64,7 @@ def test_a_claim_is_taken_from_a_process_that_stands_still(
     close_study(study)
 
 
-def test_a_server_that_is_away_is_waited_for_and_then_given_up(
-    database: str, postgres: PostgresServer
-) -> None:
+def test_a_server_that_is_away_is_given_up_in_time(database: str, postgres: PostgresServer) -> None:
     warnings: list[str] = []
     lock = lock_of(
         Database.at(database), "small", "claim", patience=Patience(2, warn=warnings.append)

@@ -76,9 +76,7 @@ def test_a_storage_of_an_unknown_kind(folder: Path, scheme: str, rest: str) -> N
 @pytest.mark.parametrize("command", COMMANDS)
 @few
 @given(scheme=SCHEMES, rest=TEXTS)
-def test_a_tracking_uri_of_an_unknown_kind(
-    folder: Path, command: str, scheme: str, rest: str
-) -> None:
+def test_an_unknown_tracking_uri(folder: Path, command: str, scheme: str, rest: str) -> None:
     argument = {"recommend": "1", "reproduce": "0" * 32}
     positional = [argument[command]] if command in argument else ["--study", "tiny"]
     uri = f"--tracking-uri=x{scheme}://{rest}"

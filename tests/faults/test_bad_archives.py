@@ -80,9 +80,7 @@ def refused_members(place: Path, path: Path, *, unpacked: int = 200) -> str:
         ({"ml-100k/u.data": b""}, "is damaged or not u.data"),
     ],
 )
-def test_an_archive_with_wrong_members(
-    tmp_path: Path, members: dict[str, bytes], message: str
-) -> None:
+def test_archive_of_wrong_members(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
     path = write_zip(tmp_path / "ml-100k.zip", members)
     assert message in refused_members(tmp_path, path)
 

@@ -56,9 +56,7 @@ def sign(folder: Path) -> None:
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
 @few
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 7), is_cut=st.booleans())
-def test_a_model_that_is_damaged(
-    model: Path, name: str, position: int, bit: int, is_cut: bool
-) -> None:
+def test_a_damaged_model(model: Path, name: str, position: int, bit: int, is_cut: bool) -> None:
     genuine = (model / name).read_bytes()
     place = position % len(genuine)
     after = b"" if is_cut else bytes([genuine[place] ^ 1 << bit]) + genuine[place + 1 :]

@@ -52,9 +52,7 @@ def test_a_full_disk_ends_the_search_and_leaves_the_databases_readable(
         scene.close()
 
 
-def test_a_search_cannot_start_on_a_full_disk(
-    folder: Path, small_disk: Callable[[int], Path]
-) -> None:
+def test_no_search_starts_on_a_full_disk(folder: Path, small_disk: Callable[[int], Path]) -> None:
     disk = small_disk(1)
     fill(disk)
     done = Folder(folder).search("--storage", f"sqlite:///{disk}/full.db")

@@ -47,9 +47,7 @@ def rows(url: str) -> str:
     return "\n".join(found)
 
 
-def test_a_password_is_shown_and_stored_nowhere(
-    fake: Folder, postgres: PostgresServer, database: str
-) -> None:
+def test_a_password_is_shown_nowhere(fake: Folder, postgres: PostgresServer, database: str) -> None:
     plain = database.replace("postgresql+psycopg", "postgresql")
     arguments = ("--study", "tiny", "--trials", "2", "--workers", "2", "--storage", plain)
     with (fake.path / "output").open("w+") as output:
@@ -76,7 +74,7 @@ def test_a_password_is_shown_and_stored_nowhere(
     assert {"mlruns/mlflow.db", "output"} <= fake.snapshot().keys()
 
 
-def test_a_wrong_password_is_not_repeated(
+def test_no_wrong_password_is_repeated(
     fake: Folder, postgres: PostgresServer, database: str
 ) -> None:
     wrong = database.replace(postgres.password, "wro%2Fng%40")

@@ -34,9 +34,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(folder: Path, listens: 
     assert time.monotonic() - started < WITHIN_SECONDS
 
 
-def test_what_a_search_leaves_is_for_its_owner_alone(
-    tmp_path: Path, small_cache_home: Path
-) -> None:
+def test_what_a_search_leaves_is_its_owners_alone(tmp_path: Path, small_cache_home: Path) -> None:
     folder = Folder(tmp_path / "folder", cache_home=small_cache_home, is_fake=True)
     done = folder.search("--trials", "2", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr

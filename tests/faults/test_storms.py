@@ -141,9 +141,7 @@ def test_an_outage_of_the_server_loses_nothing(
 
 
 @on_postgresql
-def test_a_server_that_stays_away_ends_the_search_with_the_reason(
-    scene: Scene, postgres: PostgresServer
-) -> None:
+def test_a_server_that_stays_away_ends_the_search(scene: Scene, postgres: PostgresServer) -> None:
     search = scene.start(1000, "--workers", "2")
     assert scene.until_more_have_finished(2)
     postgres.kill()

@@ -95,9 +95,7 @@ def wait_for_trials(server: MlflowServer, count: int) -> None:
 
 
 @pytest.mark.storm
-def test_a_server_that_is_killed_and_comes_back_has_what_it_missed_before_the_end(
-    scene: Scene, server: MlflowServer
-) -> None:
+def test_a_server_that_comes_back_gets_what_it_missed(scene: Scene, server: MlflowServer) -> None:
     search = scene.start(1000, FAKE_EPOCH_SECONDS="0.2")
     line_like(search, "^trial 0 ")
     server.kill()
@@ -117,7 +115,7 @@ def test_a_server_that_is_killed_and_comes_back_has_what_it_missed_before_the_en
 
 
 @pytest.mark.storm
-def test_a_server_that_hangs_costs_a_search_some_timeouts_and_is_brought_up_to_date(
+def test_a_server_that_hangs_costs_a_search_some_timeouts(
     scene: Scene, server: MlflowServer
 ) -> None:
     begun = time.monotonic()
@@ -142,9 +140,7 @@ def test_a_server_that_hangs_costs_a_search_some_timeouts_and_is_brought_up_to_d
 
 
 @pytest.mark.storm
-def test_a_study_goes_on_while_its_server_is_dead_and_sync_adds_what_is_missing(
-    scene: Scene, server: MlflowServer
-) -> None:
+def test_sync_adds_what_a_dead_server_missed(scene: Scene, server: MlflowServer) -> None:
     searched(scene, 2)
     server.kill()
     first, last = warnings(searched(scene, 4).process.said)

@@ -14,27 +14,17 @@ from deeprec.data.dataset import TrainingData
 from search.config.addresses import PROJECT
 from search.execution.objective import Objective
 
+
+def of(package: str, *names: str) -> list[str]:
+    return [f"{package}.{name}" for name in names]
+
+
 ROOMS = [
     "search",
-    "search.commands",
-    "search.report",
-    "search.confirmation",
-    "search.session",
-    "search.tracking",
-    "search.execution",
-    "search.scheduling",
-    "search.display",
-    "search.analysis",
-    "search.storage",
-    "search.config",
-    "search.records",
+    *of("search", "commands", "report", "confirmation", "session", "tracking", "execution"),
+    *of("search", "scheduling", "display", "analysis", "storage", "config", "records"),
     "deeprec",
-    "deeprec.recommender",
-    "deeprec.evaluation",
-    "deeprec.training",
-    "deeprec.model",
-    "deeprec.data",
-    "deeprec.sources",
+    *of("deeprec", "recommender", "evaluation", "training", "model", "data", "sources"),
 ]
 """From the top to the bottom: what is in a room imports what is in it, or below it."""
 
@@ -42,34 +32,15 @@ BASE = {"deeprec", "deeprec.config", "deeprec.errors"}
 """What every room of the recommender may import: the backend's name, what to train, its errors."""
 
 KNOW_OPTUNA = {
-    "search.commands",
-    "search.confirmation",
-    "search.session",
-    "search.report",
-    "search.execution",
-    "search.scheduling",
-    "search.storage",
-    "search.config",
+    *of("search", "commands", "confirmation", "session", "report"),
+    *of("search", "execution", "scheduling", "storage", "config"),
 }
 SLOW = {"jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
-LIGHT_MODULES = [
-    "deeprec.config",
-    "deeprec.errors",
-    "deeprec.data.dataset",
-    "deeprec.data.profiles",
-]
+LIGHT_MODULES = of("deeprec", "config", "errors", "data.dataset", "data.profiles")
 PLAIN_ROOMS = ("search.display", "search.analysis", "search.records")
 QUICK_MODULES = [
-    "search.run",
-    "search.retrain",
-    "search.reproduce",
-    "search.recommend",
-    "search.serve",
-    "search.sync",
-    "search.report.__main__",
-    "search.commands.cli",
-    "search.config.study",
-    "search.config.addresses",
+    *of("search", "run", "retrain", "reproduce", "recommend", "serve", "sync", "report.__main__"),
+    *of("search", "commands.cli", "config.study", "config.addresses"),
 ]
 
 
@@ -151,12 +122,8 @@ def test_the_recommender_knows_neither_search_nor_optuna_nor_mlflow() -> None:
 
 
 def test_the_modules_that_import_mlflow_are_known() -> None:
-    assert importers("mlflow") == {
-        "search.tracking.bulk",
-        "search.tracking.model_store",
-        "search.tracking.serving_model",
-        "search.tracking.store",
-    }
+    known = of("search.tracking", "bulk", "model_store", "serving_model", "store")
+    assert importers("mlflow") == set(known)
 
 
 def test_a_served_model_needs_nothing_of_the_search() -> None:
@@ -175,12 +142,10 @@ def test_what_shows_and_judges_depends_on_plain_records_alone() -> None:
 
 
 def test_tensorflow_is_imported_in_one_place_when_it_is_needed() -> None:
+    quiet = "deeprec.sources.quiet_tensorflow"
     for package in ("tensorflow", "tensorflow_datasets"):
-        assert importers(package) == {"deeprec.sources.quiet_tensorflow"}
-    assert not packages("deeprec.sources.quiet_tensorflow", functions=False) & {
-        "tensorflow",
-        "tensorflow_datasets",
-    }
+        assert importers(package) == {quiet}
+        assert package not in packages(quiet, functions=False)
 
 
 @pytest.mark.parametrize("module", QUICK_MODULES)
@@ -195,12 +160,8 @@ def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     parameters = inspect.signature(Objective).parameters
     assert set(parameters) == {"spec", "data", "towers_folder", "hooks"}
     assert parameters["data"].annotation is TrainingData
-    assert {field.name for field in fields(TrainingData)} == {
-        "users",
-        "movies",
-        "train",
-        "validation",
-    }
+    held = {field.name for field in fields(TrainingData)}
+    assert held == {"users", "movies", "train", "validation"}
 
 
 def test_the_objective_finds_none_either() -> None:
@@ -225,15 +186,9 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 def loaded_by(*modules: str) -> set[str]:
     """The packages that a fresh process without a network holds after importing the modules."""
     code = OFFLINE + f"import {', '.join(modules)}\nprint(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
     return {name.split(".")[0] for name in done.stdout.split()}
 
 

@@ -84,16 +84,9 @@ def test_scores_are_those_of_the_model(recommender: Recommender, user: int, k: i
     np.testing.assert_allclose([movie.score for movie in found], [-s for s, _ in expected], 1e-5)
 
 
-def test_an_unknown_user_has_the_reserved_id_and_features_as_described(
-    recommender: Recommender,
-) -> None:
-    features = {
-        "user_id": 0,
-        "user_gender": 1,
-        "raw_user_age": 1,
-        "user_gender_X_raw_user_age": 2,
-        "user_occupation_label": 1,
-    }
+def test_an_unknown_user_has_the_reserved_id_and_features(recommender: Recommender) -> None:
+    features = {"user_id": 0, "user_gender": 1, "raw_user_age": 1, "user_occupation_label": 1}
+    features["user_gender_X_raw_user_age"] = 2
     batch = {name: np.array([value], np.int32) for name, value in features.items()}
     query = np.asarray(recommender.query_model(batch))[0]
     best = recommender.recommend(None, 1, **WRITER)[0]
@@ -283,15 +276,8 @@ print(json.dumps(recommended))
 """
 
 
-def test_neither_the_data_set_nor_tensorflow_is_needed(
-    recommender: Recommender, folder: Path
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_DATA, str(folder)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def test_neither_data_set_nor_tensorflow_is_needed(recommender: Recommender, folder: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_DATA, str(folder)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [list(movie) for movie in recommender.recommend(2)]

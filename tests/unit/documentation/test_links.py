@@ -48,16 +48,6 @@ def test_no_page_names_a_path_of_one_machine(page: Path) -> None:
     assert not ABSOLUTE_PATH.search(page.read_text(encoding="utf-8"))
 
 
-def test_a_link_to_nothing_and_to_no_heading_is_found(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    (tmp_path / "other.md").write_text("# A `heading`, here\n")
-    page.write_text(
-        "[a](other.md) [b](other.md#a-heading-here) [c](gone.md) [d](other.md#gone) [e](#x)\n"
-        "[f](https://example.org/gone)\n```\n[g](in-code.md)\n```\n"
-    )
-    assert broken(page) == ["gone.md", "other.md#gone", "#x"]
-
-
 def test_every_page_in_docs_is_linked_from_another() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()

@@ -8,9 +8,9 @@ import pytest
 
 from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
 from search.config.addresses import PROJECT
-from search.config.sections import EnqueuedSection, SpaceSection, StudySection
+from search.config.sections import EnqueuedSection, SpaceSection
 from search.execution.signals import SIGNALS
-from tests.documentation import commands, exit_codes, metrics, study_file
+from tests.documentation import commands, exit_codes
 from tests.documentation.reference import FOLDER, pages
 
 
@@ -47,28 +47,6 @@ def test_every_key_of_a_study_file_is_on_the_page(made: dict[str, str]) -> None:
         for name in model.model_fields:
             assert f"| `{name}` |" in made["study-file.md"]
     assert '| `split` | text | `"random"` | `"random"`, `"temporal"` |' in made["study-file.md"]
-
-
-def test_a_key_without_a_docstring_is_refused() -> None:
-    class Undescribed(StudySection):
-        other: float
-
-    with pytest.raises(LookupError, match="other has no docstring"):
-        study_file.meaning(Undescribed, "other")
-    assert study_file.meaning(Undescribed, "seed").startswith("The origin of every random draw")
-
-
-def test_names_without_a_meaning_or_that_are_not_logged_are_refused() -> None:
-    metrics.check_names("Metrics", ["a"], {"a": "said"})
-    with pytest.raises(LookupError, match=r"without a meaning \['b'\], not logged \['a'\]"):
-        metrics.check_names("Metrics", ["b"], {"a": "said"})
-
-
-def test_a_sample_of_a_run_has_something_of_everything() -> None:
-    runs = metrics.sample_runs()
-    assert runs.keys() == {"study", "trial", "reference", "retrain", "confirmation"}
-    assert "deeprec.pruned_at_epoch" in runs["trial"].tags
-    assert "val_loss" in runs["trial"].latest
 
 
 def test_names_in_the_texts_of_the_tracking_package_are_explained(made: dict[str, str]) -> None:

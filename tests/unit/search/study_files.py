@@ -8,7 +8,7 @@ import pytest
 from search.config.study import StudySpec, load_spec
 from search.records.errors import InputError
 
-SOFTMAX = "[training]\nloss = 'softmax'\n"
+SOFTMAX = "training.loss = 'softmax'\n"
 
 
 def read(text: str | bytes) -> StudySpec:

@@ -51,7 +51,7 @@ def joined(splits: Splits) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (10, 20), (24, 24), (48, 1)])
-def test_every_row_is_in_exactly_one_part_in_the_order_of_the_split(
+def test_every_row_is_in_one_part_in_the_splits_order(
     small: Dataset, sizes: tuple[int, int]
 ) -> None:
     validation, test = sizes
@@ -67,70 +67,40 @@ def test_every_row_is_in_exactly_one_part_in_the_order_of_the_split(
     assert temporal.validation.timestamp.max() <= temporal.test.timestamp.min()
 
 
-def test_random_split_of_shuffled_rows_keeps_their_order_and_copies_nothing(
-    small: Dataset,
-) -> None:
+def test_a_split_of_rows_without_an_order_keeps_that_of_the_file(small: Dataset) -> None:
     shuffled = replace(small, tutorial_order=None)
     splits = split(shuffled, DataConfig(validation_rows=7, test_rows=9))
     assert joined(splits) == rows_of(small.interactions)
     for part in (splits.train, splits.validation, splits.test):
         assert np.shares_memory(part.user_id, small.interactions.user_id)
-
-
-def test_rows_of_one_second_keep_their_order(small: Dataset) -> None:
     at_once = replace(small.interactions, timestamp=np.zeros(ROWS, dtype=np.uint32))
-    config = DataConfig(split="temporal", validation_rows=5, test_rows=5)
-    splits = split(replace(small, interactions=at_once), config)
-    np.testing.assert_array_equal(
-        np.concatenate([splits.train.user_id, splits.validation.user_id, splits.test.user_id]),
-        small.interactions.user_id,
-    )
+    temporal = DataConfig(split="temporal", validation_rows=5, test_rows=5)
+    assert joined(split(replace(small, interactions=at_once), temporal)) == rows_of(at_once)
 
 
 @pytest.mark.parametrize(("validation", "test"), [(25, 25), (1, 49), (40, 30)])
-def test_split_that_leaves_nothing_to_train_on_is_refused(
-    small: Dataset, validation: int, test: int
-) -> None:
+def test_a_split_must_leave_rows_to_train_on(small: Dataset, validation: int, test: int) -> None:
     config = DataConfig(validation_rows=validation, test_rows=test)
-    with pytest.raises(
-        DataError, match=f"must leave rows of 50 .* but got {validation} and {test}"
-    ):
+    said = f"must leave rows of 50 .* but got {validation} and {test}"
+    with pytest.raises(DataError, match=said):
         split(small, config)
 
 
-def test_missing_data_directory_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
-        load_dataset(
-            DataConfig(),
-            data_dir=tmp_path / "nothing",
-            cache_dir=tmp_path / "cache",
-            announce=lambda _: None,
-        )
-    assert not list((tmp_path / "cache").iterdir())
-
-
-def test_nothing_is_written_where_only_prepared_data_is_asked_for(tmp_path: Path) -> None:
+def test_nothing_is_written_where_only_prepared_data_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "deeprec"
     assert load_prepared(DataConfig(), cache_dir=tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     config = DataConfig(dataset="movielens/1b")  # type: ignore[arg-type]
-    message = (
-        "must be one of movielens/100k, movielens/1m, movielens/20m, movielens/25m "
-        "but got 'movielens/1b'"
-    )
+    message = "must be one of movielens/100k, .*, movielens/25m but got 'movielens/1b'"
     for load in (load_dataset, load_prepared):
         with pytest.raises(DataError, match=message):
             load(config, cache_dir=tmp_path)
-
-
-def test_cache_is_kept_where_the_platform_keeps_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / "deeprec"
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ def numbered(*ids: int) -> Numbering:
 
 
 @given(ids=IDS)
-def test_rows_are_without_gaps_in_the_order_of_the_ids_and_lead_back_to_them(
-    ids: list[int],
-) -> None:
+def test_rows_have_no_gaps_and_the_order_of_ids_and_lead_back_to_them(ids: list[int]) -> None:
     numbers, distinct = numbered(*ids), sorted(set(ids))
     rows = numbers.rows_of("movie", np.array(ids, np.int32))
     assert rows.dtype == numbers.ids.dtype == np.int32

@@ -110,9 +110,7 @@ def test_a_manifest_without_end_is_not_read(folder: Path) -> None:
     [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: None],
     ids=["a folder", "a pipe", "a link to nothing", "missing"],
 )
-def test_what_is_no_file_is_refused(
-    folder: Path, name: str, make: Callable[[Path], object]
-) -> None:
+def test_what_is_no_file_is_named(folder: Path, name: str, make: Callable[[Path], object]) -> None:
     (folder / name).unlink()
     make(folder / name)
     refused(folder, f"does not hold a whole model .*{name}")

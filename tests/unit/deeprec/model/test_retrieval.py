@@ -107,15 +107,11 @@ def test_a_saved_model_knows_its_candidates(
     np.testing.assert_array_equal(before["predictions"], after["predictions"])
 
 
-def test_the_candidates_must_be_as_many_as_the_model_was_built_for(
-    model: RetrievalModel, users: FeatureTable
-) -> None:
+def test_candidates_are_as_many_as_when_built(model: RetrievalModel, users: FeatureTable) -> None:
     with pytest.raises(ValueError, match="must have 147 rows"):
         model.set_candidates(users)
 
 
-def test_more_retrieved_than_candidates_is_refused(
-    users: FeatureTable, movies: FeatureTable
-) -> None:
+def test_no_more_is_retrieved_than_there_is(users: FeatureTable, movies: FeatureTable) -> None:
     with pytest.raises(ValueError, match="less than the number"):
         RetrievalModel.for_tables(users, movies, ModelConfig(retrieval_k=1000))

@@ -11,9 +11,7 @@ from deeprec.data.tables import FeatureTable
 from deeprec.model.towers import CandidateModel, MeanEmbedding, QueryModel, parameter_count
 
 
-def test_parameters_are_one_table_a_feature_and_one_dense_layer_a_width(
-    users: FeatureTable,
-) -> None:
+def test_parameters_are_a_table_a_feature_and_a_dense_layer_a_width(users: FeatureTable) -> None:
     tower = QueryModel(users.schema, (6, 5), embedding_dimension=4)
     tables = sum(feature.vocabulary_size for feature in users.schema.features) * 4
     dense = (3 * 4 + 1) * 6 + (6 + 1) * 5

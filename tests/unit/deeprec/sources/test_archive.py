@@ -43,9 +43,7 @@ def test_the_files_come_out_byte_for_byte(archive: Path, tmp_path: Path) -> None
     assert read_files(copy_folder(folder, spec_of(archive), tmp_path / "c")) == FILES
 
 
-def test_checking_an_archive_unpacks_nothing_and_names_size_and_digest(
-    archive: Path, tmp_path: Path
-) -> None:
+def test_checking_unpacks_nothing_and_names_size_and_digest(archive: Path, tmp_path: Path) -> None:
     spec, whole = spec_of(archive), archive.read_bytes()
     check_archive(archive, spec)
     assert list(tmp_path.iterdir()) == [archive]
@@ -59,9 +57,7 @@ def test_checking_an_archive_unpacks_nothing_and_names_size_and_digest(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_or_truncated_file_of_a_folder_is_named(
-    archive: Path, tmp_path: Path, name: str
-) -> None:
+def test_a_missing_or_truncated_file_is_named(archive: Path, tmp_path: Path, name: str) -> None:
     folder = write_files(tmp_path / "files")
     (folder / name).write_bytes(FILES[name][:-1])
     with pytest.raises(DataError, match=f"{name} is damaged or not {name}"):

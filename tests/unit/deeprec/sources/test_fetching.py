@@ -117,9 +117,7 @@ def test_what_it_writes_is_there_afterwards(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "1"
 
 
-def test_it_is_stopped_when_it_stands_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_stopped_if_it_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "STALL_SECONDS", 0.4)
     began = time.monotonic()
     with pytest.raises(DataError, match=r"no progress for .* so it was stopped"):

@@ -8,7 +8,7 @@ import pytest
 from deeprec.config import DatasetName
 from deeprec.data.preparation import fingerprint_of
 from deeprec.sources.quiet_tensorflow import import_tfds
-from deeprec.sources.releases import CHECKSUMS, MOVIELENS_1M, MOVIELENS_100K, RELEASES, Release
+from deeprec.sources.releases import MOVIELENS_1M, MOVIELENS_100K, RELEASES, Release
 
 EACH = pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
 
@@ -32,13 +32,6 @@ def test_counts_are_those_that_tfds_tells(release: Release) -> None:
     assert {release.rating_count, release.user_count} <= numbers
     # Of 1M it says "approximately 3,900 movies".
     assert release.movie_count in numbers or release is MOVIELENS_1M
-
-
-def test_checksums_have_the_form_of_checksums() -> None:
-    for name, file in CHECKSUMS.items():
-        assert name == file.name
-        assert file.size > 0
-        assert len(bytes.fromhex(file.sha256)) == 32
 
 
 def test_only_the_smallest_is_known_by_its_tables() -> None:

@@ -66,9 +66,7 @@ def own(folder: Path, release: Release) -> TfdsStore:
 
 
 @BOTH
-def test_tables_are_prepared_once_and_kept(
-    tfds: FakeTfds, tmp_path: Path, release: Release
-) -> None:
+def test_tables_are_prepared_once(tfds: FakeTfds, tmp_path: Path, release: Release) -> None:
     for _ in range(2):
         assert own(tmp_path, release).read_or_prepare(fetch) is tfds.tables
     assert tfds.prepared == 1
@@ -100,9 +98,7 @@ def test_damaged_tables_are_replaced(tfds: FakeTfds, tmp_path: Path) -> None:
 
 
 @BOTH
-def test_tables_that_are_not_genuine_are_not_kept(
-    tfds: FakeTfds, tmp_path: Path, release: Release
-) -> None:
+def test_false_tables_are_not_kept(tfds: FakeTfds, tmp_path: Path, release: Release) -> None:
     tfds.tables = replace(tfds.tables, movies=tfds.tables.movies[1:])
     with pytest.raises(DataError, match="the tables are not those of MovieLens"):
         own(tmp_path, release).prepare(fetch)
@@ -131,9 +127,7 @@ def test_too_little_room_is_noticed_before_anything_is_fetched(
 # --- what can be verified ---------------------------------------------------------------------
 
 
-def test_tables_known_by_their_archive_are_genuine_where_they_were_prepared(
-    tfds: FakeTfds, tmp_path: Path
-) -> None:
+def test_tables_known_by_archive_are_genuine_where_prepared(tfds: FakeTfds, tmp_path: Path) -> None:
     own(tmp_path, BY_ARCHIVE).prepare(fetch)
     prepared = tmp_path / "tensorflow_datasets"
     assert own(tmp_path, BY_ARCHIVE).read(prepared) is tfds.tables

@@ -63,9 +63,7 @@ def test_the_words_of_each_batch_are_those_of_its_movies() -> None:
 
 @settings(max_examples=30)
 @given(rows=st.integers(10, 80), batch_size=st.integers(1, 25), seed=st.integers(0, 99))
-def test_batches_by_user_hold_every_rating_above_zero_once(
-    rows: int, batch_size: int, seed: int
-) -> None:
+def test_batches_by_user_hold_each_rating_above_zero(rows: int, batch_size: int, seed: int) -> None:
     interactions = random_interactions(rows, seed)
     batches = jax.tree.map(np.asarray, batched_by_user(interactions, batch_size, USERS, MOVIES))
     assert batches.movies.ids is None

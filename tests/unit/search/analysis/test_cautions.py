@@ -54,9 +54,7 @@ def valued(number: int, value: float) -> TrialRecord:
         pytest.param({"depth": 1}, "", id="nothing is beyond"),
     ],
 )
-def test_a_value_at_an_end_is_named_once_with_its_bound(
-    values: dict[str, float], named: str, spec: StudySpec
-) -> None:
+def test_a_value_at_an_end_is_named(values: dict[str, float], named: str, spec: StudySpec) -> None:
     said = at_the_edge([with_values(**values)], spec)
     assert said == (
         [
@@ -69,7 +67,7 @@ def test_a_value_at_an_end_is_named_once_with_its_bound(
 
 
 def test_a_fixed_value_has_no_edge(tmp_path: Path) -> None:
-    fixed = made_spec(tmp_path, FILE.replace("low = 16, high = 128", "low = 32, high = 32"))
+    fixed = made_spec(tmp_path, FILE + "[space]\nembedding_dimension = { low = 32, high = 32 }")
     assert at_the_edge([with_values()], fixed) == []
 
 
@@ -116,9 +114,7 @@ def test_with_a_known_noise_the_near_trials_are_named() -> None:
     assert within_noise(trials, Deviation(0.001, 8)) == []
 
 
-def test_what_diverged_is_among_the_cautions_and_an_empty_study_needs_none(
-    spec: StudySpec,
-) -> None:
+def test_cautions_name_what_diverged_and_an_empty_study_needs_none(spec: StudySpec) -> None:
     trials = [trial(number, "diverged" if number > 5 else "complete") for number in range(9)]
     said = cautions(trials, spec)
     assert any(line.startswith("3 of 9 trials diverged: all with") for line in said)

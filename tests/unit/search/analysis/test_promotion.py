@@ -78,9 +78,7 @@ def test_references_that_need_no_search_do_not_decide_but_are_named() -> None:
         (0.2, False, "not better"),
     ],
 )
-def test_a_new_champion_is_better_by_more_than_the_noise(
-    new: float, promote: bool, words: str
-) -> None:
+def test_a_champion_is_better_by_more_than_the_noise(new: float, promote: bool, words: str) -> None:
     decision = decide(confirmed(new), confirmed(0.3))
     assert decision.promote is promote
     assert decision.reason == (

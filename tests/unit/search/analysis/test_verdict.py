@@ -144,9 +144,7 @@ def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -
         "unstable",
     ],
 )
-def test_no_more_is_said_of_the_confirmed_trial_than_its_seeds_show(
-    leader: Leader, said: str
-) -> None:
+def test_no_more_is_said_of_a_confirmed_trial_than_seeds_show(leader: Leader, said: str) -> None:
     assert f"2 trials: 2 complete, 0 pruned. {said}" in verdict(SEARCHED, {}, leader)[0]
 
 

@@ -43,13 +43,13 @@ def count(
 
 
 @pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1), (130, 130)])
-def test_a_command_decides_its_exit_code(
+def test_a_command_decides_its_end(
     exit_code: Callable[..., int], result: int | None, code: int
 ) -> None:
     assert exit_code(lambda: result) == code
 
 
-def test_a_command_gets_its_options(
+def test_options_are_given(
     exit_code: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(count, "--trials", "7") == 0
@@ -97,9 +97,7 @@ def test_an_argument_with_a_password_is_not_repeated(
     assert "(postgresql://***@host/name)" in capsys.readouterr().err
 
 
-def test_what_a_command_writes_is_for_its_user_alone(
-    exit_code: Callable[..., int], tmp_path: Path
-) -> None:
+def test_what_a_command_writes_is_private(exit_code: Callable[..., int], tmp_path: Path) -> None:
     def write() -> None:
         (tmp_path / "folder").mkdir()
         (tmp_path / "file").touch()

@@ -89,9 +89,7 @@ def test_what_is_a_secret(url: str, is_secret: bool) -> None:
         (["--storage"], []),
     ],
 )
-def test_secrets_that_others_can_read_are_warned_of(
-    arguments: list[str], warned: list[str]
-) -> None:
+def test_secrets_that_others_see_are_warned_of(arguments: list[str], warned: list[str]) -> None:
     warnings = exposed_secrets(arguments)
     for warning, expected in zip(warnings, warned, strict=True):
         assert expected in warning

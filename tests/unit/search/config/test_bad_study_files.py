@@ -14,230 +14,106 @@ from search.config.study import LARGEST_FILE, StudySpec
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 
-BAD_FILES = {
-    "not UTF-8": (b"[study]\nname = '\xff'", ["must be UTF-8", "line 2", "0xff"]),
-    "no value": ("[study]\ntrials =", ["not valid TOML at line 2, column 9: Invalid value"]),
-    "unfinished text": ("a = '''b", ["not valid TOML at line 1, column 9"]),
-    "key twice": ("a = 1\na = 2", ["line 2", "Cannot overwrite a value"]),
-    "deep nesting": ("a = " + "[" * 5000, ["nested too deeply"]),
-    "endless number": ("a = " + "1" * 5000, ["not valid TOML"]),
-    "unknown section": ("[spaec]", ["unknown key spaec", "study, data, training", "'space'"]),
-    "unknown key": (
-        "[study]\ntrails = 5",
-        ["unknown key study.trails", "name, description, trials, seed", "did you mean 'trials'?"],
+ONE_LINE = """
+[spaec] => unknown key spaec ... study, data, training ... 'space'
+study.trails = 5 => unknown key study.trails ... name, description, trials ... mean 'trials'?
+space.depth = {low = 1, hihg = 2, high = 3} => the keys of space.depth are low, high ... 'high'
+space.depth = {low = 1, hihg = 2} => space.depth.high is missing ... unknown key space.depth.hihg
+space.depth = {low = 1} => space.depth.high is missing
+sampler.startup_trials = 3 => sampler.name is missing
+sampler = {name = 'random', startup_trials = 3} => startup_trials: the keys of sampler are name
+pruner = {name = 'none', warmup_epochs = 3} => pruner.warmup_epochs: the keys of pruner are name
+space = 3 => space must be a table but got 3
+[[study]] => study must be a table
+study.trials = '5' => study.trials must be an integer but got '5'
+study.seed = true => study.seed must be an integer but got true
+study.trials = 5.0 => must be an integer but got 5.0
+space.learning_rate = {low = true, high = 1} => learning_rate.low must be a number but got true
+training.epochs = 1979-05-27 => must be an integer but got '1979-05-27'
+study.description = 1 => study.description must be text but got 1
+sampler.name = 3 => sampler.name must be one of cmaes
+study.trials = 0 => study.trials must be at least 1 but got 0
+study.trials = 100001 => must be at most 100000 but got 100001
+study.seed = -1 => study.seed must be at least 0 but got -1
+study.max_failures_in_a_row = 0 => must be at least 1 but got 0
+study.name = '../x' => study.name must be 1 to 64 ... got '../x'
+data.split = 'time' => 'random' or 'temporal' but got 'time'
+data.dataset = 'x' => data.dataset must be 'movielens/100k', ... 'movielens/25m' but got 'x'
+training.epochs = 0 => training.epochs must be at least 1 but got 0
+training.epochs = 10001 => must be at most 10000
+training = {epochs = 4, validate_every = 5} => must have validate_every at most epochs (4) but got 5
+training.batch_size = 0 => training.batch_size must be at least 1
+training.loss = 'sofmax' => must be 'rating', 'softmax' or 'in_batch_softmax' but got 'sofmax'
+training.optimizer = 'sgd' => training.optimizer must be 'adagrad' or 'adam' but got 'sgd'
+space.depth = {low = 4, high = 1} => must have low at most high but got low = 4 and high = 1
+space.learning_rate = {low = 1.0, high = 0.1} => space.learning_rate must have low at most high
+space.depth = {low = 0, high = 1} => space.depth.low must be at least 1
+space.depth = {low = 1, high = 9} => space.depth.high must be at most 8
+space.width = {low = 1, high = 8192} => width.high must be at most 4096
+space.embedding_dimension = {low = 1, high = 2048} => embedding_dimension.high must be at most 1024
+space.width = {low = 33, high = 60} => must contain a power of two ... low = 33 ... 32 and 64
+space.learning_rate = {low = 0, high = 1} => rate.low must be greater than 0.0 but got 0
+space.learning_rate = {low = nan, high = inf} => low must be finite ... high must be finite but
+space.learning_rate = {low = 1, high = 101} => space.learning_rate.high must be at most 100
+space.normalize = [true, true] => space.normalize must name each choice once but got [True, True]
+space.normalize = [] => space.normalize must have at least 1 entries
+sampler.name = 'cma-es' => name must be one of cmaes, grid, nsgaii, random, tpe ... 'cmaes'?
+sampler = {name = 'tpe', group = true} => sampler must have multivariate = true where group = true
+sampler = {name = 'nsgaii', population_size = 1} => population_size must be at least 2 but got 1
+sampler = {name = 'grid', learning_rates = 500} => at most 100000 configurations ... res x 500
+pruner.name = 'medain' => must be one of hyperband, median, none, patient, percentile ... 'median'?
+pruner = {name = 'percentile', percentile = 100} => percentile must be less than 100.0 but got 100
+pruner = {name = 'median', warmup_epochs = 30} => nothing to prune ... epoch 30 ... after epoch 25
+pruner = {name = 'percentile', warmup_epochs = 26} => pruner 'percentile' leaves nothing to prune
+pruner = {name = 'patient', patience = 4} => 'patient' leaves nothing to prune ... epoch 30
+pruner = {name = 'hyperband', min_epochs = 30} => pruner 'hyperband' leaves nothing to prune
+training.epochs = 5 => leaves nothing to prune ... missing (epochs is 5) ... 'none'
+"""
+"""What is in a file, and what is said of it."""
+
+CASES = ONE_LINE.strip().splitlines()
+
+WARM = "space.temperature = { low = 0.1, high = 1.0 }\n"
+BAD_FILES: list[tuple[str | bytes, str]] = [
+    *((text, said) for text, _, said in (each.partition(" => ") for each in CASES)),
+    (b"[study]\nname = '\xff'", "must be UTF-8 ... line 2 ... 0xff"),
+    ("[study]\ntrials =", "not valid TOML at line 2, column 9: Invalid value"),
+    ("a = '''b", "not valid TOML at line 1, column 9"),
+    ("a = 1\na = 2", "line 2 ... Cannot overwrite a value"),
+    ("a = " + "[" * 5000, "nested too deeply"),
+    ("a = " + "1" * 5000, "not valid TOML"),
+    (entry() + "color = 1", "unknown key enqueue[0].color: the keys of enqueue[0] are name, layer"),
+    ('"a\\nb" = 1', r"unknown key 'a\nb'"),
+    ("[enqueue]\nname = 'a'", "enqueue must be an array but got a"),
+    (WARM, "space.temperature must be left out where training.loss is 'rating'"),
+    (SOFTMAX + "space.dropout = {low = 0.0, high = 1.0}", "dropout.high must be at most 0.99"),
+    (SOFTMAX + "space.l2 = {low = 0, high = 0.1}", "space.l2.low must be greater than 0"),
+    (SOFTMAX + WARM + "sampler.name = 'grid'", "learning rates, so space.temperature must be one"),
+    (SOFTMAX + WARM + entry(), "enqueue[0].temperature must lie in 0.1 to 1.0 ... got nothing"),
+    (entry(layers="[]"), "enqueue[0].layer_sizes must have 1 to 4"),
+    (entry(layers="[64, '32']"), "enqueue[0].layer_sizes[1] must be an integer but got '32'"),
+    (entry(layers="[64, 64, 64, 64, 64]"), "must have 1 to 4 widths (the depth of the space)"),
+    (entry(layers="[32, 64]"), "layer_sizes must not widen toward the output but got [32, 64]"),
+    (entry(layers="[512, 32]"), "must be among 16, 32, 64, 128, 256 ... got [512, 32]"),
+    (entry(layers="[48]"), "among 16, 32, 64 ... got [48]"),
+    (entry(embedding="48"), "embedding_dimension must be one of 16, 32, 64, 128 ... got 48"),
+    (entry(rate="2.0"), "enqueue[0].learning_rate must lie in 0.005 to 1.0 ... got 2.0"),
+    (entry(name="''"), "name must have at least 1 characters"),
+    (entry(name='"a\\nb"'), "enqueue[0].name must be printable"),
+    (entry() + entry(layers="[32]"), "enqueue[1].name must be unique but 'a' is enqueue[0]"),
+    (entry() + entry(name="'b'"), "enqueue[1] must differ from the others but repeats enqueue[0]"),
+    (entry() + "normalize = true", "enqueue[0].normalize must be left out ... but got true"),
+    (
+        entry() + "dropout = 0.5",
+        "enqueue[0].dropout must be left out (not in the space) but got 0.5",
     ),
-    "unknown key deep down": (
-        "[space]\ndepth = { low = 1, hihg = 2, high = 3 }",
-        ["unknown key space.depth.hihg: the keys of space.depth are low, high", "'high'"],
-    ),
-    "misspelled key that is required": (
-        "[space]\ndepth = { low = 1, hihg = 2 }",
-        ["space.depth.high is missing", "unknown key space.depth.hihg"],
-    ),
-    "unknown key of an entry": (
-        entry() + "color = 1",
-        ["unknown key enqueue[0].color: the keys of enqueue[0] are name, layer_sizes"],
-    ),
-    "key that is no word": ('"a\\nb" = 1', [r"unknown key 'a\nb'"]),
-    "a section that is a value": ("space = 3", ["space must be a table but got 3"]),
-    "an array of sections": ("[[study]]", ["study must be a table"]),
-    "a section that is an array": ("[enqueue]\nname = 'a'", ["enqueue must be an array but got a"]),
-    "text for a number": ("[study]\ntrials = '5'", ["study.trials must be an integer but got '5'"]),
-    "truth for a number": ("[study]\nseed = true", ["study.seed must be an integer but got true"]),
-    "fraction for an integer": ("[study]\ntrials = 5.0", ["must be an integer but got 5.0"]),
-    "truth for a fraction": (
-        "[space]\nlearning_rate = { low = true, high = 1 }",
-        ["space.learning_rate.low must be a number but got true"],
-    ),
-    "a date": ("[training]\nepochs = 1979-05-27", ["must be an integer but got '1979-05-27'"]),
-    "number for text": ("[study]\ndescription = 1", ["study.description must be text but got 1"]),
-    "no trials": ("[study]\ntrials = 0", ["study.trials must be at least 1 but got 0"]),
-    "too many trials": ("[study]\ntrials = 100001", ["must be at most 100000 but got 100001"]),
-    "negative seed": ("[study]\nseed = -1", ["study.seed must be at least 0 but got -1"]),
-    "no failures": ("[study]\nmax_failures_in_a_row = 0", ["must be at least 1 but got 0"]),
-    "unsafe name": ("[study]\nname = '../x'", ["study.name must be 1 to 64", "got '../x'"]),
-    "unknown split": ("[data]\nsplit = 'time'", ["'random' or 'temporal' but got 'time'"]),
-    "unknown data": (
-        "[data]\ndataset = 'x'",
-        ["data.dataset must be 'movielens/100k', 'movielens/1m',", "'movielens/25m' but got 'x'"],
-    ),
-    "no epochs": ("[training]\nepochs = 0", ["training.epochs must be at least 1 but got 0"]),
-    "too many epochs": ("[training]\nepochs = 10001", ["must be at most 10000"]),
-    "validation after the end": (
-        "[training]\nepochs = 4\nvalidate_every = 5",
-        ["training must have validate_every at most epochs (4) but got 5"],
-    ),
-    "empty batch": ("[training]\nbatch_size = 0", ["training.batch_size must be at least 1"]),
-    "half a range": ("[space]\ndepth = { low = 1 }", ["space.depth.high is missing"]),
-    "reversed range": (
-        "[space]\ndepth = { low = 4, high = 1 }",
-        ["space.depth must have low at most high but got low = 4 and high = 1"],
-    ),
-    "reversed rates": (
-        "[space]\nlearning_rate = { low = 1.0, high = 0.1 }",
-        ["space.learning_rate must have low at most high"],
-    ),
-    "no layer": ("[space]\ndepth = { low = 0, high = 1 }", ["space.depth.low must be at least 1"]),
-    "too deep": ("[space]\ndepth = { low = 1, high = 9 }", ["space.depth.high must be at most 8"]),
-    "too wide": ("[space]\nwidth = { low = 1, high = 8192 }", ["width.high must be at most 4096"]),
-    "large embedding": (
-        "[space]\nembedding_dimension = { low = 1, high = 2048 }",
-        ["space.embedding_dimension.high must be at most 1024"],
-    ),
-    "no power of two": (
-        "[space]\nwidth = { low = 33, high = 60 }",
-        ["space.width must contain a power of two", "low = 33", "high = 60", "32 and 64"],
-    ),
-    "rate of zero": (
-        "[space]\nlearning_rate = { low = 0, high = 1 }",
-        ["space.learning_rate.low must be greater than 0.0 but got 0"],
-    ),
-    "rate that is not finite": (
-        "[space]\nlearning_rate = { low = nan, high = inf }",
-        ["low must be finite but got nan", "high must be finite but got inf"],
-    ),
-    "rate out of reason": (
-        "[space]\nlearning_rate = { low = 1, high = 101 }",
-        ["space.learning_rate.high must be at most 100"],
-    ),
-    "unknown sampler": (
-        "[sampler]\nname = 'cma-es'",
-        ["sampler.name must be one of cmaes, grid, nsgaii, random, tpe", "mean 'cmaes'?"],
-    ),
-    "sampler without a name": ("[sampler]\nstartup_trials = 3", ["sampler.name is missing"]),
-    "sampler that is no text": ("[sampler]\nname = 3", ["sampler.name must be one of cmaes"]),
-    "option of another sampler": (
-        "[sampler]\nname = 'random'\nstartup_trials = 3",
-        ["unknown key sampler.startup_trials: the keys of sampler are name"],
-    ),
-    "group alone": (
-        "[sampler]\nname = 'tpe'\ngroup = true",
-        ["sampler must have multivariate = true where group = true"],
-    ),
-    "population of one": (
-        "[sampler]\nname = 'nsgaii'\npopulation_size = 1",
-        ["sampler.population_size must be at least 2 but got 1"],
-    ),
-    "grid without end": (
-        "[sampler]\nname = 'grid'\nlearning_rates = 500",
-        ["at most 100000 configurations", "500 architectures x 500"],
-    ),
-    "unknown pruner": (
-        "[pruner]\nname = 'medain'",
-        ["pruner.name must be one of hyperband, median, none, patient, percentile", "'median'?"],
-    ),
-    "option of another pruner": (
-        "[pruner]\nname = 'none'\nwarmup_epochs = 3",
-        ["unknown key pruner.warmup_epochs: the keys of pruner are name"],
-    ),
-    "percentile out of range": (
-        "[pruner]\nname = 'percentile'\npercentile = 100",
-        ["pruner.percentile must be less than 100.0 but got 100"],
-    ),
-    "warm-up without end": (
-        "[pruner]\nname = 'median'\nwarmup_epochs = 30",
-        ["pruner 'median' leaves nothing to prune", "after epoch 30", "after epoch 25"],
-    ),
-    "warm-up past the last decision": (
-        "[pruner]\nname = 'percentile'\nwarmup_epochs = 26",
-        ["pruner 'percentile' leaves nothing to prune"],
-    ),
-    "patience without end": (
-        "[pruner]\nname = 'patient'\npatience = 4",
-        ["pruner 'patient' leaves nothing to prune", "after epoch 30"],
-    ),
-    "rung past the end": (
-        "[pruner]\nname = 'hyperband'\nmin_epochs = 30",
-        ["pruner 'hyperband' leaves nothing to prune"],
-    ),
-    "nothing to prune at all": (
-        "[training]\nepochs = 5",
-        ["leaves nothing to prune", "missing (epochs is 5)", "'none'"],
-    ),
-    "enqueued without layers": (entry(layers="[]"), ["enqueue[0].layer_sizes must have 1 to 4"]),
-    "enqueued with text": (
-        entry(layers="[64, '32']"),
-        ["enqueue[0].layer_sizes[1] must be an integer but got '32'"],
-    ),
-    "enqueued too deep": (
-        entry(layers="[64, 64, 64, 64, 64]"),
-        ["enqueue[0].layer_sizes must have 1 to 4 widths (the depth of the space)"],
-    ),
-    "enqueued that widens": (
-        entry(layers="[32, 64]"),
-        ["enqueue[0].layer_sizes must not widen toward the output but got [32, 64]"],
-    ),
-    "enqueued out of range": (
-        entry(layers="[512, 32]"),
-        ["enqueue[0].layer_sizes must be among 16, 32, 64, 128, 256", "got [512, 32]"],
-    ),
-    "enqueued that is no power": (entry(layers="[48]"), ["among 16, 32, 64", "got [48]"]),
-    "enqueued embedding": (
-        entry(embedding="48"),
-        ["enqueue[0].embedding_dimension must be one of 16, 32, 64, 128", "got 48"],
-    ),
-    "enqueued rate": (
-        entry(rate="2.0"),
-        ["enqueue[0].learning_rate must lie in 0.005 to 1.0", "got 2.0"],
-    ),
-    "enqueued without a name": (entry(name="''"), ["name must have at least 1 characters"]),
-    "enqueued name on two lines": (entry(name='"a\\nb"'), ["enqueue[0].name must be printable"]),
-    "enqueued name twice": (
-        entry() + entry(layers="[32]"),
-        ["enqueue[1].name must be unique but 'a' is enqueue[0]"],
-    ),
-    "enqueued twice": (
-        entry(name="'a'") + entry(name="'b'"),
-        ["enqueue[1] must differ from the others but repeats enqueue[0]"],
-    ),
-    "unknown loss": (
-        "[training]\nloss = 'sofmax'",
-        ["training.loss must be 'rating', 'softmax' or 'in_batch_softmax' but got 'sofmax'"],
-    ),
-    "unknown optimizer": (
-        "[training]\noptimizer = 'sgd'",
-        ["training.optimizer must be 'adagrad' or 'adam' but got 'sgd'"],
-    ),
-    "temperature of the rating loss": (
-        "[space]\ntemperature = { low = 0.1, high = 1.0 }",
-        ["space.temperature must be left out where training.loss is 'rating'"],
-    ),
-    "dropout of everything": (
-        SOFTMAX + "[space]\ndropout = { low = 0.0, high = 1.0 }",
-        ["space.dropout.high must be at most 0.99 but got 1.0"],
-    ),
-    "no penalty on a logarithmic scale": (
-        SOFTMAX + "[space]\nl2 = { low = 0, high = 0.1 }",
-        ["space.l2.low must be greater than 0"],
-    ),
-    "one choice twice": (
-        "[space]\nnormalize = [true, true]",
-        ["space.normalize must name each choice once but got [True, True]"],
-    ),
-    "no choice": ("[space]\nnormalize = []", ["space.normalize must have at least 1 entries"]),
-    "grid of temperatures": (
-        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n[sampler]\nname = 'grid'",
-        ["sampler 'grid' tries architectures and learning rates, so space.temperature must be one"],
-    ),
-    "enqueued without its temperature": (
-        SOFTMAX + "[space]\ntemperature = { low = 0.1, high = 1.0 }\n" + entry(),
-        ["enqueue[0].temperature must lie in 0.1 to 1.0 (the space) but got nothing"],
-    ),
-    "enqueued with what is not searched": (
-        entry() + "\ndropout = 0.5\nnormalize = true",
-        [
-            "enqueue[0].normalize must be left out (not in the space) but got true",
-            "enqueue[0].dropout must be left out (not in the space) but got 0.5",
-        ],
-    ),
-}
+]
 
 
-@pytest.mark.parametrize(("text", "parts"), BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_a_bad_file_is_refused_in_one_line(text: str | bytes, parts: list[str]) -> None:
+@pytest.mark.parametrize(("text", "said"), BAD_FILES, ids=lambda value: repr(value)[:60])
+def test_a_bad_file_is_refused_in_one_line(text: str | bytes, said: str) -> None:
     message = refusal(text)
-    assert "given.toml" in message
-    missing = [part for part in parts if part not in message]
+    missing = [part for part in ("given.toml", *said.split(" ... ")) if part not in message]
     assert not missing, f"{missing} must be in {message!r}"
 
 
@@ -308,12 +184,10 @@ def test_the_changes_start_from_a_study_that_is_accepted() -> None:
     assert read(changed(("study", "trials"), 50)).space_hash == read(TUTORIAL).space_hash
 
 
+OTHERS = st.sampled_from([{}, {"a": 1}, [], [[]], Literal("1979-05-27")])
+NO_NUMBER = st.sampled_from([Literal(number) for number in ("nan", "inf", "-inf", "1e999")])
 CHANGED = st.one_of(
-    st.builds(
-        changed,
-        st.sampled_from(LEAVES),
-        st.sampled_from([{}, {"a": 1}, [], [[]], Literal("1979-05-27")]),
-    ),
+    st.builds(changed, st.sampled_from(LEAVES), OTHERS),
     st.builds(changed, st.sampled_from(NUMBERS), TEXTS | st.booleans()),
     st.builds(
         lambda where, sign, digits: changed(where, Literal(sign + "9" * digits)),
@@ -321,11 +195,7 @@ CHANGED = st.one_of(
         st.sampled_from("+-"),
         st.integers(20, 6000),
     ),
-    st.builds(
-        changed,
-        st.sampled_from(NUMBERS),
-        st.sampled_from([Literal(number) for number in ("nan", "inf", "-inf", "1e999")]),
-    ),
+    st.builds(changed, st.sampled_from(NUMBERS), NO_NUMBER),
     st.builds(
         lambda where, key: changed(where, 1, f"x{key}"),
         st.sampled_from([where for where in LEAVES if isinstance(where[-1], str)]),

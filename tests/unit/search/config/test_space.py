@@ -96,7 +96,7 @@ def spaces(
 
 
 @given(spaces(), st.data())
-def test_every_suggestion_lies_in_the_space_and_comes_back(
+def test_suggestions_lie_in_the_space_and_come_back(
     space: SpaceSection, data: st.DataObject
 ) -> None:
     trial = DrawnTrial(data.draw)
@@ -135,24 +135,14 @@ def test_parameters_are_named_from_the_output_and_asked_for_in_an_order_that_sta
         ("embedding_dimension_log2", 5),
         ("learning_rate", 0.05),
     ]
-    assert readable(parameters) == {
-        "depth": 3,
-        "output_width": 32,
-        "hidden_width_1": 64,
-        "hidden_width_2": 128,
-        **VALUES,
-    }
+    widths = {"depth": 3, "output_width": 32, "hidden_width_1": 64, "hidden_width_2": 128}
+    assert readable(parameters) == widths | VALUES
     trial = FixedTrial(parameters)
     suggest(trial, TUTORIAL)
     assert list(trial.distributions) == list(parameters)
     assert trial.distributions["hidden_width_2_log2"] == IntDistribution(6, 8)
-    assert [each.parameter for each in DIMENSIONS[2:]] == [
-        "normalize",
-        "temperature",
-        "dropout",
-        "l2",
-        "rating_power",
-    ]
+    further = " ".join(each.parameter for each in DIMENSIONS[2:])
+    assert further == "normalize temperature dropout l2 rating_power"
     space = SpaceSection(temperature={"low": 0.1, "high": 1}, dropout={"low": 0.1, "high": 0.2})
     common = common_distributions(space)
     assert [getattr(common[name], "log", None) for name in list(common)[3:]] == [True, True, False]
@@ -172,20 +162,14 @@ def test_only_powers_of_two_have_parameters(layer_sizes: tuple[int, ...]) -> Non
 def test_a_configuration_becomes_what_the_recommender_takes() -> None:
     spec = read("[data]\nsplit = 'temporal'\n[training]\nepochs = 20\nbatch_size = 500\n")
     assert DEEPEST.model_config() == ModelConfig(layer_sizes=(128, 64, 32), embedding_dimension=32)
-    assert DEEPEST.training_config(spec, seed=7) == TrainingConfig(
-        learning_rate=0.05, epochs=20, batch_size=500, seed=7
-    )
+    training = TrainingConfig(learning_rate=0.05, epochs=20, batch_size=500, seed=7)
+    assert DEEPEST.training_config(spec, seed=7) == training
     assert data_config(spec) == DataConfig(split="temporal")
-
-    ranking = Configuration(
-        layer_sizes=(32,), values={**VALUES, "normalize": True, "temperature": 0.2, "dropout": 0.3}
-    )
-    assert ranking.model_config() == ModelConfig(
-        layer_sizes=(32,), embedding_dimension=32, normalize=True
-    )
-    assert ranking.training_config(read(SOFTMAX), seed=2) == TrainingConfig(
-        learning_rate=0.05, loss="softmax", temperature=0.2, dropout=0.3, seed=2
-    )
+    further: dict[str, Any] = {"temperature": 0.2, "dropout": 0.3}
+    ranking = Configuration(layer_sizes=(32,), values={**VALUES, "normalize": True, **further})
+    assert ranking.model_config() == ModelConfig(embedding_dimension=32, normalize=True)
+    training = TrainingConfig(learning_rate=0.05, loss="softmax", seed=2, **further)
+    assert ranking.training_config(read(SOFTMAX), seed=2) == training
 
 
 def test_enqueued_configurations_keep_names_and_order() -> None:
@@ -204,16 +188,9 @@ def test_bounds_are_those_of_what_can_be_tried() -> None:
         width={"low": 10, "high": 300}, normalize=[True], dropout={"low": 0, "high": 0.5}
     )
     bounds = space.bounds
-    assert list(bounds) == [
-        "depth",
-        "output_width",
-        "hidden_width_1",
-        "hidden_width_2",
-        "hidden_width_3",
-        "embedding_dimension",
-        "learning_rate",
-        "dropout",
-    ]
+    hidden = [f"hidden_width_{number}" for number in (1, 2, 3)]
+    others = ["embedding_dimension", "learning_rate", "dropout"]
+    assert list(bounds) == ["depth", "output_width", *hidden, *others]
     width, rate = bounds["hidden_width_3"], bounds["learning_rate"]
     assert (width.key, width.low, width.high, width.lowest) == ("space.width", 16, 256, 1)
     assert (width.is_logarithmic, width.is_continuous) == (True, False)
@@ -267,15 +244,7 @@ assert study("").space_hash != spec.space_hash
 assert spec.space.open_dimensions == ["momentum"]
 assert dimensions.DIMENSIONS[-1].shown(spec.space.momentum) == "0.1 to 0.5, linear"
 assert "momentum.high must be at most 0.9" in refused("[space]\\nmomentum = {low = 0, high = 1}")
-assert "must lie in 0.1 to 0.5" in refused(spec_text := '''
-[space]
-momentum = { low = 0.1, high = 0.5 }
-[[enqueue]]
-name = "first"
-layer_sizes = [32]
-embedding_dimension = 32
-learning_rate = 0.05
-''')
+assert "must lie in 0.1 to 0.5" in refused(spec.text.replace("momentum = 0.3", ""))
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
 configuration = suggest(trial, spec.space)
@@ -319,20 +288,19 @@ def test_the_grid_of_the_tutorials_space_is_counted_by_hand() -> None:
     assert len(enumerate_configurations(TUTORIAL, 5)) == stacks * 4 * 5
 
 
+NEXT = math.nextafter(1e-6, 1)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "count", "expected"),
     [
         pytest.param(0.01, 1.0, 3, [0.01, 0.1, 1.0], id="evenly spaced on a logarithmic scale"),
         pytest.param(0.01, 1.0, 1, [0.1], id="the geometric mean"),
         pytest.param(0.05, 0.05, 5, [0.05], id="a fixed one"),
-        pytest.param(
-            1e-6, math.nextafter(1e-6, 1), 3, [1e-6, math.nextafter(1e-6, 1)], id="too narrow"
-        ),
+        pytest.param(1e-6, NEXT, 3, [1e-6, NEXT], id="too narrow"),
     ],
 )
-def test_learning_rates_of_the_grid(
-    low: float, high: float, count: int, expected: list[float]
-) -> None:
+def test_rates_of_the_grid(low: float, high: float, count: int, expected: list[float]) -> None:
     space = SpaceSection(learning_rate={"low": low, "high": high}, dropout={"low": 0, "high": 0})
     grid = enumerate_configurations(space, count)
     assert sorted({one.values["learning_rate"] for one in grid}) == pytest.approx(expected)

@@ -19,6 +19,7 @@ from tests.unit.search.study_files import SOFTMAX, entry, one_line, read
 
 def test_an_empty_file_is_a_study_of_defaults() -> None:
     spec = read("")
+    assert read("pruner.name = 'successive-halving'").pruner.name == "successive_halving"
     assert (spec.name, spec.study.trials, spec.study.seed) == ("given", 50, 0)
     assert (spec.training.epochs, spec.training.validate_every) == (30, 5)
     assert (spec.sampler.name, spec.pruner.name) == ("tpe", "median")
@@ -58,21 +59,14 @@ def test_a_file_is_kept_as_it_was_read_and_cannot_be_changed() -> None:
 
 
 def test_a_worker_is_sent_the_study_as_it_was_read() -> None:
-    spec = override(
-        read("# text\n[space]\nnormalize = [true]\n" + entry() + "normalize = true"), seed=5
-    )
+    text = "# text\nspace.normalize = [true]\n" + entry() + "normalize = true"
+    spec = override(read(text), seed=5)
     sent = pickle.loads(pickle.dumps(spec))
     assert (sent, sent.text, sent.study.seed) == (spec, spec.text, 5)
 
 
-def test_hyphens_in_the_names_of_pruners_are_underscores() -> None:
-    assert read("[pruner]\nname = 'successive-halving'").pruner.name == "successive_halving"
-
-
 @pytest.mark.parametrize(("low", "high", "values"), [(64, 64, (64,)), (20, 200, (32, 64, 128))])
-def test_a_range_of_powers_holds_those_between_its_ends(
-    low: int, high: int, values: tuple[int, ...]
-) -> None:
+def test_a_range_of_powers_holds_those_within(low: int, high: int, values: tuple[int, ...]) -> None:
     assert read(f"[space]\nwidth = {{ low = {low}, high = {high} }}").space.width.values == values
 
 
@@ -156,7 +150,6 @@ def test_choices_replace_the_files_and_what_is_not_chosen_stays() -> None:
     ("choice", "part"),
     [
         ({"trials": 0}, "--trials must be at least 1 but got 0"),
-        ({"trials": -5}, "--trials must be at least 1 but got -5"),
         ({"trials": 100_001}, "--trials must be at most 100000 but got 100001"),
         ({"seed": -1}, "--seed must be at least 0 but got -1"),
         ({"sampler": "foo"}, "--sampler must be one of cmaes, grid, nsgaii, random, tpe but got"),
@@ -179,11 +172,8 @@ def test_a_chosen_pruner_must_fit_the_training_of_the_file() -> None:
 # --- what makes trials comparable -------------------------------------------------------------
 
 COMPARABLE = [
-    "[space]\ndepth = { low = 1, high = 5 }",
-    "[data]\nsplit = 'temporal'",
-    "[training]\nepochs = 40",
-    SOFTMAX,
-    "[space]\nnormalize = [true]",
+    *("space.depth = { low = 1, high = 5 }", "space.normalize = [true]"),
+    *("data.split = 'temporal'", "training.epochs = 40", SOFTMAX),
 ]
 BESIDE = [
     "[sampler]\nname = 'random'",

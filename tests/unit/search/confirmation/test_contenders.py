@@ -63,9 +63,7 @@ def test_the_best_configurations_are_chosen_unless_a_trial_is_named(
         ),
     ],
 )
-def test_what_cannot_be_confirmed_is_refused(
-    trials: list[TrialRecord], number: int | None, said: str
-) -> None:
+def test_what_cannot_be_confirmed(trials: list[TrialRecord], number: int | None, said: str) -> None:
     with pytest.raises(InputError, match=said):
         chosen_trials(trials, number, 3)
 

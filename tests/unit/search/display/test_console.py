@@ -142,9 +142,7 @@ def test_lines_are_passed_on_whole_and_a_progress_bar_as_it_was_at_last(
     assert caught == lines
 
 
-def test_the_descriptor_leads_back_after_an_error_too_and_none_is_left_open(
-    descriptor: int,
-) -> None:
+def test_the_descriptor_leads_back_after_an_error_and_none_stays_open(descriptor: int) -> None:
     caught: list[str] = []
 
     def count() -> int:

@@ -36,9 +36,7 @@ COLUMNS = [
         (7384, "2:03:04", "2:03:04"),
     ],
 )
-def test_a_duration_has_hours_and_a_short_one_does_without(
-    seconds: float, long: str, short: str
-) -> None:
+def test_a_duration_has_hours_if_it_is_not_short(seconds: float, long: str, short: str) -> None:
     assert (clock(seconds), short_clock(seconds)) == (long, short)
 
 

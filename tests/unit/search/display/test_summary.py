@@ -7,21 +7,13 @@ import pytest
 
 from search.analysis.noise import Sample
 from search.analysis.verdict import Leader
-from search.config.addresses import NextCommands
 from search.display.summary import leaderboard, print_summary
 from search.records.trials import TrialRecord
+from tests.unit.search.report.made import commands
 from tests.unit.search.sample_records import trial
 from tests.unit.search.terminals import Pipe
 
-COMMANDS = NextCommands(
-    compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
-    search="python -m search.run --study 'a [b]'",
-    retrain="python -m search.retrain --study 'a [b]'",
-    more="python -m search.run --study 'a [b]' --trials 100",
-    sync="python -m search.sync --study 'a [b]'",
-    report="python -m search.report --study 'a [b]'",
-    recommend="python -m search.recommend 42",
-)
+COMMANDS = commands("'a [b]'")
 TUTORIAL = "tutorial (64, 32)"
 POPULARITY: Mapping[str, float] = {"popularity": 0.3}
 
@@ -108,18 +100,16 @@ def test_table_verdict_cautions_and_commands_follow_each_other_and_can_be_copied
 def test_it_fits_one_screen_and_no_row_wraps() -> None:
     parameters = {"embedding_dimension": 128, "learning_rate": 0.0123456}
     derived = {"layer_sizes": "(256, 256, 256, 128)", "parameter_count": 1_234_567}
-    trials = [
-        trial(100 + number, value=0.35, parameters=parameters, derived=derived)
-        for number in range(6)
-    ]
+    wide: dict[str, Any] = {"value": 0.35, "parameters": parameters, "derived": derived}
+    trials = [trial(100 + number, **wide) for number in range(6)]
     enqueued = ("tutorial (32,)", "tutorial (64, 32)", "tutorial (128, 64, 32)")
     trials += [trial(number, value=0.3, reference=name) for number, name in enumerate(enqueued)]
     references = {"popularity": 0.46, "damped mean": 0.41, "ease": 0.54}
     lines = summary(trials, references=references, width=80, cautions=["one", "two", "three"])
     assert len(lines) < 24, "a line is left for the prompt"
     assert max(map(len, lines)) <= 80
-    wide = [line.split() for line in lines if "(256, 256, 256, 128)" in line]
-    assert [row[-2:] for row in wide] == [["0.3500", "10"]] * 5
+    shown = [line.split() for line in lines if "(256, 256, 256, 128)" in line]
+    assert [row[-2:] for row in shown] == [["0.3500", "10"]] * 5
 
 
 def test_a_confirmation_outweighs_the_search_in_the_terminal_too() -> None:

@@ -9,7 +9,7 @@ from search.execution.data import load_data
 from tests.unit.search.specs import small_spec
 
 
-def test_programs_that_cannot_be_kept_are_one_line(
+def test_programs_that_are_not_kept_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []

@@ -130,7 +130,7 @@ def test_a_pruned_trial_keeps_its_curve_and_none_is_pruned_after_its_last_epoch(
     assert record.pruned_at_epoch == (epochs if state == "pruned" else None)
 
 
-def test_a_leader_that_diverges_with_another_seed_does_not_lead(
+def test_no_leader_diverges_with_another_seed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[int] = []

@@ -57,9 +57,7 @@ def run(script: str, *arguments: str, **variables: str) -> "subprocess.Completed
 
 
 @pytest.mark.parametrize(("switch", "cores"), [("on", 3), ("off", 1)])
-def test_settings_of_another_project_decide_nothing_and_ours_do(
-    tmp_path: Path, switch: str, cores: int
-) -> None:
+def test_settings_of_other_projects_decide_nothing(tmp_path: Path, switch: str, cores: int) -> None:
     settings = {"floatx": "float16", "epsilon": 1e-3, "backend": "torch", "nnx_enabled": True}
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     compiled = tmp_path / "compiled"
@@ -101,9 +99,7 @@ def test_what_chooses_the_device_and_the_precision_stays() -> None:
 
 
 @pytest.mark.parametrize("platform", ["cuda", "nonsense"])
-def test_a_device_that_is_not_there_is_one_line(
-    platform: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_is_none_is_one_line(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def devices() -> None:
         # As JAX does: with no word where the platform is known but no such device is there.
         raise AssertionError if platform == "cuda" else RuntimeError("no such platform\nreally")
@@ -135,16 +131,14 @@ def test_cores_are_divided_and_every_worker_has_one(workers: int, each: int) -> 
 
 @pytest.mark.usefixtures("eight_cores")
 @pytest.mark.parametrize(("given", "count"), [("3", 3), ("", 8), ("0", 8), ("many", 8)])
-def test_threads_are_as_many_as_xla_is_given_or_cores(
+def test_threads_are_as_many_as_given(
     monkeypatch: pytest.MonkeyPatch, given: str, count: int
 ) -> None:
     monkeypatch.setenv("NPROC", given)
     assert threads() == count
 
 
-def test_the_kernels_kills_for_want_of_memory_are_counted_where_it_counts_them(
-    tmp_path: Path,
-) -> None:
+def test_the_kernels_kills_for_want_of_memory_are_counted_if_it_does(tmp_path: Path) -> None:
     own = tmp_path / "cgroup"
     assert out_of_memory_kills(own, tmp_path) == 0
     for text in ("4:memory:/old\n", "0::/\n"):
@@ -209,9 +203,7 @@ def test_a_repository_around_the_environment_is_another_projects(project: Path) 
     assert git_commit() is None
 
 
-def test_changes_beside_the_project_do_not_make_it_dirty(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_beside_it_are_not_dirty(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = project / "vendored"
     part.mkdir()
     (part / "model.py").write_text("depth = 1\n")
@@ -232,17 +224,13 @@ def test_a_hook_of_another_repository_does_not_mislead(
     assert git_commit() == commit
 
 
-def test_versions_are_those_of_the_libraries_that_are_installed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_versions_are_those_of_installed_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"optuna", "mlflow", "keras", "jax", "numpy"} <= library_versions().keys()
     monkeypatch.setattr(runtime, "LIBRARIES", ("numpy", "no-such-library"))
     assert library_versions() == {"numpy": version("numpy")}
 
 
-def test_what_decides_how_sums_are_rounded_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_decides_rounding_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor : 0\nmodel name : Some CPU @ 2 GHz\nmodel name : other\n")
     monkeypatch.setattr(runtime, "CPUINFO", cpuinfo)

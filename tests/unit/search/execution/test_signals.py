@@ -58,11 +58,13 @@ def send(stop: StopRequest, number: signal.Signals) -> None:
         time.sleep(0.001)
 
 
-def send_all(*numbers: signal.Signals, stderr: int) -> subprocess.CompletedProcess[str]:
+def send_all(
+    *numbers: signal.Signals, stderr: int = subprocess.STDOUT, program: str = TWICE
+) -> subprocess.CompletedProcess[str]:
     """A child process that sends itself all of the signals."""
     arguments = [str(int(number)) for number in numbers]
     return subprocess.run(
-        [sys.executable, "-c", TWICE, *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -79,7 +81,7 @@ def send_all(*numbers: signal.Signals, stderr: int) -> subprocess.CompletedProce
         (signal.SIGHUP, "the terminal was closed", 129),
     ],
 )
-def test_the_first_signal_leaves_a_reason_and_goes_on(
+def test_the_first_signal_leaves_a_reason(
     number: signal.Signals, reason: str, exit_code: int
 ) -> None:
     said: list[str] = []
@@ -98,17 +100,11 @@ def test_a_signal_that_is_ignored_stays_ignored_as_after_nohup() -> None:
     assert (stop.reason, len(said)) == ("terminated", 1)
 
 
-def test_without_a_signal_there_is_no_reason() -> None:
-    said: list[str] = []
-    with StopRequest(said.append) as stop:
-        pass
-    assert (stop.reason, stop.exit_code, said) == (None, 0, [])
-
-
-def test_afterwards_signals_do_what_they_did_before() -> None:
+def test_without_a_signal_there_is_no_reason_and_signals_do_what_they_did_before() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(ValueError, match="an error"), StopRequest(print):
+    with pytest.raises(ValueError, match="an error"), StopRequest(pytest.fail) as stop:
         raise ValueError("an error")
+    assert (stop.reason, stop.exit_code) == (None, 0)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
@@ -138,28 +134,17 @@ def test_a_signal_is_heard_while_compiled_code_runs() -> None:
         ((signal.SIGHUP, signal.SIGHUP, signal.SIGTERM), 143),  # a logout sends several
     ],
 )
-def test_the_second_signal_ends_the_process_at_once(
-    numbers: tuple[signal.Signals, ...], exit_code: int
-) -> None:
-    done = send_all(*numbers, stderr=subprocess.STDOUT)
+def test_the_second_signal_ends_it_all(numbers: tuple[signal.Signals, ...], exit_code: int) -> None:
+    done = send_all(*numbers)
     assert done.returncode == exit_code
     assert done.stdout == "stopping after this epoch; press Ctrl-C again to stop at once\n"
 
 
 def test_at_the_second_signal_others_are_taken_along_first() -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            TWICE.replace("flush=True))", "flush=True), at_once=lambda: os.write(1, b'taken'))", 1),
-            *(str(int(signal.SIGTERM)),) * 2,
-        ],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (143, "")
+    taken = "flush=True), at_once=lambda: os.write(1, b'taken'))"
+    program = TWICE.replace("flush=True))", taken, 1)
+    done = send_all(signal.SIGTERM, signal.SIGTERM, program=program)
+    assert done.returncode == 143
     assert done.stdout.endswith("at once\ntaken")
 
 

@@ -18,9 +18,7 @@ from search.records.errors import environment_fault
         (OSError(), "no fault of the trial: OSError; mend it"),
     ],
 )
-def test_what_no_configuration_can_cause_is_said_with_its_remedy(
-    error: Exception, said: str
-) -> None:
+def test_what_no_configuration_causes_is_said_with_a_remedy(error: Exception, said: str) -> None:
     reason = environment_fault(error)
     assert reason is not None
     assert reason.endswith("start the same command again")

@@ -32,9 +32,7 @@ from tests.unit.search.sample_records import trial
         ("interrupted", False),
     ],
 )
-def test_only_trials_with_a_result_count_towards_the_budget(
-    state: TrialState, counts: bool
-) -> None:
+def test_only_trials_with_a_result_count_in_the_budget(state: TrialState, counts: bool) -> None:
     assert trial(state=state).is_finished is counts
 
 
@@ -59,9 +57,7 @@ def test_the_best_is_the_earliest_complete_trial_of_the_highest_value(
 
 
 @pytest.mark.parametrize(("text", "depth"), [("", 0), ("(32,)", 1), ("(256, 256, 256, 32)", 4)])
-def test_a_depth_is_the_number_of_widths_and_none_while_they_are_unknown(
-    text: str, depth: int
-) -> None:
+def test_a_depth_is_the_number_of_widths_or_none_if_unknown(text: str, depth: int) -> None:
     record = trial(derived={"layer_sizes": text} if text else {})
     again = RetrainRecord(
         trial=0, parameters={}, derived=record.derived, epochs=1, seed=0, metrics={},

@@ -18,31 +18,25 @@ from search.storage.results import Ledger
 from search.storage.study import close_study, open_study
 from tests.unit.search.sample_records import START_MS
 
-COMMANDS = NextCommands(
-    compare="mlflow ui",
-    search="python -m search.run --study made",
-    retrain="python -m search.retrain --study made",
-    more="python -m search.run --study made --trials 100",
-    sync="python -m search.sync --study made",
-    report="python -m search.report --study made",
-    recommend="python -m search.recommend 42",
-)
+
+def commands(study: str) -> NextCommands:
+    """What to do next with a study of that name."""
+    names = {"search": "run", "retrain": "retrain", "sync": "sync", "report": "report"}
+    found = {name: f"python -m search.{each} --study {study}" for name, each in names.items()}
+    return NextCommands(
+        compare="mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
+        more=f"{found['search']} --trials 100",
+        recommend="python -m search.recommend 42",
+        **found,
+    )
+
+
+COMMANDS = commands("made")
 
 FILE = """
 [study]
 description = "Made up, for tests"
-trials = 50
 seed = 3
-
-[training]
-epochs = 30
-validate_every = 5
-
-[space]
-depth = { low = 1, high = 4 }
-width = { low = 16, high = 256 }
-embedding_dimension = { low = 16, high = 128 }
-learning_rate = { low = 0.005, high = 1.0 }
 
 [pruner]
 name = "median"
@@ -106,11 +100,8 @@ class Made:
         parameters = parameters_of(configuration)
         known = common_distributions(self.spec.space)
         failed = state == TrialState.FAIL
-        derived = {
-            "layer_sizes": str(layers),
-            "parameter_count": 1000 * sum(layers) * embedding,
-            "seed": 1,
-        }
+        count = 1000 * sum(layers) * embedding
+        derived = {"layer_sizes": str(layers), "parameter_count": count, "seed": 1}
         self.study.add_trial(
             optuna.trial.create_trial(
                 state=state,
@@ -152,30 +143,21 @@ class Made:
     def keep_references(self) -> None:
         """References as a search measures them, and a re-training on test rows as well."""
         for split, part in (("validation", "val"), ("test", "test")):
-            kept = {
-                name: {
-                    "parameters": {},
-                    "metrics": {
-                        f"{part}_top_100_accuracy": value,
-                        f"{part}_recall_at_10": value / 3,
-                    },
-                    "measured_ms": START_MS,
-                }
-                for name, value in (
-                    ("popularity", 0.4353),
-                    ("ease", 0.5103),
-                    ("ease_unseen", 0.4171),
-                )
-            }
+            kept: dict[str, Any] = {}
+            for name, value in {
+                "popularity": 0.4353,
+                "ease": 0.5103,
+                "ease_unseen": 0.4171,
+            }.items():
+                metrics = {"top_100_accuracy": value, "recall_at_10": value / 3}
+                metrics = {f"{part}_{metric}": each for metric, each in metrics.items()}
+                kept[name] = {"parameters": {}, "metrics": metrics, "measured_ms": START_MS}
             self.ledger.keep(f"references:{split}", kept)
 
     def keep_confirmation(self, number: int, other: int) -> None:
         """A confirmation of two trials and the tutorial's model with three seeds, and its test."""
-        for key, first in (
-            (f"trial-{number:04d}", 0.33),
-            (f"trial-{other:04d}", 0.30),
-            ("tutorial", 0.28),
-        ):
+        of_all = {f"trial-{number:04d}": 0.33, f"trial-{other:04d}": 0.30, "tutorial": 0.28}
+        for key, first in of_all.items():
             for seed in range(3):
                 accuracy = round(first + seed / 100, 2)
                 kept = {"seed": seed, "seconds": 0.5, "val_top_100_accuracy": accuracy}
@@ -187,13 +169,8 @@ class Made:
 
 def confirmed(number: int, moment_ms: int) -> dict[str, Any]:
     """What a confirmation found, as the ledger holds it."""
-    return {
-        "trial": number,
-        "name": f"trial {number}",
-        "metrics": {},
-        "lines": ["It holds over its seeds."],
-        "confirmed_ms": moment_ms,
-    }
+    found = {"trial": number, "name": f"trial {number}", "metrics": {}, "confirmed_ms": moment_ms}
+    return found | {"lines": ["It holds over its seeds."]}
 
 
 def curve(epochs: int, top: float) -> list[list[Any]]:
@@ -210,20 +187,8 @@ def curve(epochs: int, top: float) -> list[list[Any]]:
 
 
 def _test(number: int, seed: int, value: float) -> dict[str, Any]:
-    metrics = {
-        "test_top_100_accuracy": value,
-        "test_top_100_accuracy_unseen": value + 0.1,
-        "test_recall_at_10": 0.1,
-        "test_ndcg_at_10": 0.2,
-    }
-    return {
-        "trial": number,
-        "parameters": {"depth": 1},
-        "derived": {"layer_sizes": "(32,)"},
-        "epochs": 25,
-        "seed": seed,
-        "curve": [],
-        "metrics": metrics,
-        "started_ms": START_MS,
-        "ended_ms": START_MS + 1000,
-    }
+    metrics = {"test_top_100_accuracy": value, "test_top_100_accuracy_unseen": value + 0.1}
+    metrics |= {"test_recall_at_10": 0.1, "test_ndcg_at_10": 0.2}
+    kept = {"trial": number, "parameters": {"depth": 1}, "derived": {"layer_sizes": "(32,)"}}
+    kept |= {"epochs": 25, "seed": seed, "curve": [], "metrics": metrics}
+    return kept | {"started_ms": START_MS, "ended_ms": START_MS + 1000}

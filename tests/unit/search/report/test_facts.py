@@ -51,9 +51,7 @@ def test_finished_trials_are_ranked_complete_ones_first(made: Made) -> None:
 
 
 @pytest.mark.parametrize(("is_running", "state"), [(True, "running"), (False, "interrupted")])
-def test_a_study_with_a_trial_under_way_is_running(
-    is_running: bool, state: State, made: Made
-) -> None:
+def test_a_study_with_a_running_trial_runs(is_running: bool, state: State, made: Made) -> None:
     made.add(state=TrialState.FAIL)
     if is_running:
         made.study.ask()
@@ -199,9 +197,7 @@ def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:
 @pytest.mark.parametrize(
     ("spans", "covered"), [([(0, 10), (5, 12), (6, 8), (100, 101)], 13.0), ([], 0.0)]
 )
-def test_time_side_by_side_counts_once_and_pauses_do_not(
-    spans: list[tuple[int, int]], covered: float
-) -> None:
+def test_time_side_by_side_counts_once(spans: list[tuple[int, int]], covered: float) -> None:
     trials = [trial(9, "running")]
     trials += [
         trial(number, started_ms=START_MS + 1000 * start, ended_ms=START_MS + 1000 * end)

@@ -146,9 +146,7 @@ def test_pictures_mark_them_at_the_lower_edge(facts: Facts) -> None:
     assert (marks["x"], marks["y"]) == ([3, 3], [0.0, 0.0])
 
 
-def test_slices_shade_where_they_lie_and_share_an_axis_that_no_bad_trial_squeezes(
-    facts: Facts,
-) -> None:
+def test_slices_shade_where_they_lie_and_no_bad_trial_squeezes_their_axis(facts: Facts) -> None:
     plots = slices(facts)
     [area] = [each for each in plots["learning rate"].layout["shapes"] if each["type"] == "rect"]
     assert (area["x0"], area["x1"], area["fillcolor"]) == (0.3, 1.0, FAIL)

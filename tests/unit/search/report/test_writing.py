@@ -158,9 +158,7 @@ def test_where_it_cannot_be_written_is_said_in_one_line(session: Session, tmp_pa
         assert "\n" not in str(said.value)
 
 
-def test_a_study_that_is_not_there_is_named_with_what_to_do(
-    session: Session, tmp_path: Path
-) -> None:
+def test_a_study_that_is_none_is_named_with_what_to_do(session: Session, tmp_path: Path) -> None:
     elsewhere = Workspace(tmp_path / "other")
     session = Session.of(session.flags, session.spec, elsewhere, session.screen)
     with pytest.raises(InputError, match="there is no study 'made'.*search it first"):

@@ -41,9 +41,7 @@ def test_a_counter_that_is_missing_is_forgotten() -> None:
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=60), st.floats(0.1, 5))
-def test_silence_is_never_measured_as_longer_than_it_was(
-    pauses: list[float], longest_step: float
-) -> None:
+def test_silence_is_never_taken_for_longer(pauses: list[float], longest_step: float) -> None:
     watch: Watch[str] = Watch(50, longest_step)
     now = 0.0
     watch.look({"silent": 0, "beating": 0}, now)

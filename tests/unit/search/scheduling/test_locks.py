@@ -66,7 +66,7 @@ def test_a_lock_of_another_process_is_waited_for_until_it_dies(database: Databas
     lock.release()
 
 
-def test_locks_for_different_purposes_and_databases_do_not_meet(
+def test_locks_of_other_purposes_and_databases_are_others(
     tmp_path: Path, database: Database
 ) -> None:
     other = Database.in_folder(tmp_path, "other")
@@ -225,9 +225,7 @@ def test_several_workers_run_exactly_the_trials_asked_for_each_once(tmp_path: Pa
     assert len(set(rates)) == 8, "no two workers draw the same point"
 
 
-def test_a_worker_without_a_trial_left_waits_for_those_of_others_to_run_them_again(
-    tmp_path: Path,
-) -> None:
+def test_a_worker_with_no_trial_left_waits_to_run_those_of_others_again(tmp_path: Path) -> None:
     team = Team(tmp_path, ("trials = 6", "trials = 1"))
     runs = threading.Event()
 

@@ -33,9 +33,7 @@ def interrupt(study: optuna.Study, trial: optuna.Trial) -> None:
 
 
 def run_again(study: optuna.Study, trial: optuna.Trial, first: int | None = None) -> optuna.Trial:
-    attributes = {
-        "retry_of": trial.number if first is None else first,
-    }
+    attributes = {"retry_of": trial.number if first is None else first}
     study.enqueue_trial({}, user_attrs=attributes)
     return study.ask()
 
@@ -49,18 +47,11 @@ def next_place(study: optuna.Study, spec: StudySpec) -> int:
     return next_trial(study.get_trials(deepcopy=False), spec).place
 
 
-def test_without_interruptions_the_place_is_the_number(
-    study: optuna.Study, spec: StudySpec
-) -> None:
+def test_undisturbed_the_place_is_the_number(study: optuna.Study, spec: StudySpec) -> None:
     for number in range(3):
         assert next_place(study, spec) == number
-        finish(study, study.ask())
+        study.tell(study.ask(), None if number else 0.3, TrialState.FAIL if number else None)
     assert places(study) == [0, 1, 2]
-
-
-def test_a_failed_trial_takes_a_place(study: optuna.Study, spec: StudySpec) -> None:
-    study.tell(study.ask(), state=TrialState.FAIL)
-    assert next_place(study, spec) == 1
 
 
 def test_a_new_try_takes_the_place_of_the_first(study: optuna.Study, spec: StudySpec) -> None:
@@ -76,7 +67,7 @@ def test_a_new_try_takes_the_place_of_the_first(study: optuna.Study, spec: Study
     assert places(study) == [0, 1, 1, 1]
 
 
-def test_workers_share_no_place_when_an_early_trial_is_interrupted_late(
+def test_workers_share_no_place_after_a_late_interruption(
     study: optuna.Study, spec: StudySpec
 ) -> None:
     early, later = study.ask(), study.ask()
@@ -93,9 +84,7 @@ def test_workers_share_no_place_when_an_early_trial_is_interrupted_late(
     assert places(study) == [0, 1, 2, 0, 3]
 
 
-def test_a_waiting_trial_comes_first_with_its_own_place(
-    study: optuna.Study, spec: StudySpec
-) -> None:
+def test_a_waiting_trial_is_first_with_its_place(study: optuna.Study, spec: StudySpec) -> None:
     finish(study, study.ask())
     study.enqueue_trial({"learning_rate": 0.5})
     assert next_place(study, spec) == 1
@@ -103,9 +92,7 @@ def test_a_waiting_trial_comes_first_with_its_own_place(
     assert next_place(study, spec) == 2
 
 
-def test_the_trial_that_is_created_has_the_place_that_was_decided(
-    study: optuna.Study, spec: StudySpec
-) -> None:
+def test_a_trial_has_the_place_that_was_decided(study: optuna.Study, spec: StudySpec) -> None:
     for _ in range(3):
         decided = next_place(study, spec)
         trial = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)

@@ -80,9 +80,7 @@ def test_deaths_before_a_trial_began_and_tidy_ends_do_not_count(study: optuna.St
     assert again(study) == 2
 
 
-def test_what_the_system_ended_for_want_of_memory_fails_and_does_not_run_again(
-    study: optuna.Study,
-) -> None:
+def test_what_ended_for_want_of_memory_fails_and_runs_no_more(study: optuna.Study) -> None:
     begin(study)
     begin(study, worker=None)
     first, second = close_stale(study, all_stale, out_of_memory=True)
@@ -115,7 +113,7 @@ def test_a_mark_on_a_trial_that_completes_all_the_same_means_nothing(study: optu
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
-def test_a_configuration_that_another_try_settled_does_not_run_again(
+def test_what_another_try_settled_does_not_run_again(
     study: optuna.Study, state: TrialState
 ) -> None:
     begin(study)
@@ -141,9 +139,7 @@ def test_a_superseded_trial_leaves_its_configuration_to_others(study: optuna.Stu
     assert again(study) == 0
 
 
-def test_a_configuration_that_waits_twice_or_is_settled_is_superfluous(
-    study: optuna.Study,
-) -> None:
+def test_what_waits_twice_or_is_settled_is_superfluous(study: optuna.Study) -> None:
     study.tell(begin(study, reference="settled"), 0.5)
     for reference in ("settled", "new", "new"):
         study.enqueue_trial({}, user_attrs={"reference": reference})
@@ -221,7 +217,7 @@ def study_of(*errors: str | None) -> optuna.Study:
         ([None, "A", "interrupted", "A", "A", "B", None], 3, [1, 2, 3, 4]),
     ],
 )
-def test_only_a_row_of_one_error_is_excused(
+def test_a_row_of_one_error_is_excused(
     errors: list[str | None], limit: int, numbers: list[int]
 ) -> None:
     trials = study_of(*errors).get_trials(deepcopy=False)

@@ -66,9 +66,7 @@ def test_what_the_command_line_chose_is_chosen_again_where_it_counts(tmp_path: P
     assert shown.search == call("search.run", study, chosen)
 
 
-def test_a_command_runs_by_the_interpreter_that_runs_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_names_this_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for interpreter, shown in (
         (tmp_path / ".venv" / "bin" / "python", ".venv/bin/python"),

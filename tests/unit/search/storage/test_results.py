@@ -93,9 +93,7 @@ def test_references_have_the_metrics_of_the_test_where_they_were_tested(ledger: 
     assert kept_references(ledger, test=False) == [validated]
 
 
-def test_retrainings_come_back_whole_the_first_with_its_towers(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_retrainings_come_back_the_first_with_its_towers(ledger: Ledger, tmp_path: Path) -> None:
     records = [retraining(3), retraining(4)]
     for number, record in enumerate(records):
         kept = asdict(record) | {"curve": curve_to_json(record.curve)}

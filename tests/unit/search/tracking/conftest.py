@@ -17,7 +17,7 @@ from search.tracking.destination import prepare_environment
 from search.tracking.tracker import Tracker, open_tracker
 from tests.faults.servers import MlflowServer
 from tests.tiny_recommender import tiny_recommender
-from tests.unit.search.tracking.support import CONTEXT, Open, Reader, Warnings
+from tests.unit.search.tracking.support import CONTEXT, At, Open, Reader, Warnings
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +103,8 @@ def tracker(opened: Open) -> Tracker:
 @pytest.fixture
 def reader(tracker: Tracker) -> Reader:
     return Reader(tracker.uri)
+
+
+@pytest.fixture
+def at(tracker: Tracker, reader: Reader, opened: Open, warnings: Warnings, folder: Path) -> At:
+    return At(tracker, reader, opened, warnings, folder)

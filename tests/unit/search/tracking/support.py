@@ -1,6 +1,7 @@
 """What the tests of tracking share: a study, and a reader of what MLflow holds of it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,17 @@ class Reader:
     def artifacts(self, run: "Run", path: str | None = None) -> set[str]:
         """The paths of a run's artifacts, or of those in one of its folders."""
         return {info.path for info in self.client.list_artifacts(run.info.run_id, path)}
+
+
+@dataclass(frozen=True)
+class At:
+    """A study in MLflow: what writes it, reads it, opens it anew, its warnings and its folder."""
+
+    tracker: Tracker
+    reader: Reader
+    opened: Open
+    warnings: Warnings
+    folder: Path
 
 
 def notes(run: "Run") -> str:

@@ -18,12 +18,12 @@ from search.config.addresses import PROJECT
 from search.records.errors import InputError
 from search.tracking.connection import check_mlflow, read_run
 from search.tracking.destination import SETTINGS, prepare_environment
-from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.tracker import open_tracker
 from tests.faults.servers import free_port
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
-    Open,
+    At,
     Reader,
     Warnings,
     no_towers,
@@ -107,9 +107,7 @@ def test_a_study_that_exists_goes_on_without_the_server(tmp_path: Path, warnings
 
 
 @pytest.mark.faults
-def test_an_address_that_never_answers_is_refused_within_ten_seconds(
-    tmp_path: Path, warnings: Warnings
-) -> None:
+def test_an_address_that_never_answers_is_refused(tmp_path: Path, warnings: Warnings) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(16)
@@ -121,7 +119,7 @@ def test_an_address_that_never_answers_is_refused_within_ten_seconds(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_server_that_refuses_is_bad_input_for_every_study(
+def test_a_server_that_refuses_is_bad_input(
     status: int, tmp_path: Path, warnings: Warnings
 ) -> None:
     with answering(status) as uri, pytest.raises(InputError, match="check the tracking URI"):
@@ -188,38 +186,32 @@ def test_half_a_database_is_refused_with_what_to_do(tmp_path: Path, warnings: Wa
 # --- the experiment ---------------------------------------------------------------------------
 
 
-def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(
-    tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    reader.client.delete_experiment(tracker.experiment_id)
+def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(at: At) -> None:
+    at.reader.client.delete_experiment(at.tracker.experiment_id)
     with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1"):
-        opened()
+        at.opened()
 
 
-def test_an_experiment_that_was_renamed_is_found_by_the_study_it_holds(
-    folder: Path, tracker: Tracker, reader: Reader, opened: Open, warnings: Warnings
-) -> None:
-    first = run_live(tracker, trial(0))
-    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
-    again = opened()
+def test_an_experiment_that_was_renamed_is_found_by_the_study_it_holds(at: At) -> None:
+    first = run_live(at.tracker, trial(0))
+    at.reader.client.rename_experiment(at.tracker.experiment_id, "for the paper")
+    again = at.opened()
     assert again.reconcile([first], no_towers).nothing
     run_live(again, trial(1))
-    assert again.experiment_id == tracker.experiment_id
-    assert reader.experiment is None, "it was made a second time"
-    run_id = Reader(tracker.uri, "for the paper").children[1].info.run_id
-    assert read_run(None, run_id, folder=folder).study == CONTEXT.name
-    other = opened(identity="2")  # another study of the name does not get it
-    assert other.experiment_id == Reader(tracker.uri).experiment.experiment_id
-    assert other.experiment_id != tracker.experiment_id
-    assert opened().experiment_id == tracker.experiment_id
-    assert warnings == []
+    assert again.experiment_id == at.tracker.experiment_id
+    assert at.reader.experiment is None, "it was made a second time"
+    run_id = Reader(at.tracker.uri, "for the paper").children[1].info.run_id
+    assert read_run(None, run_id, folder=at.folder).study == CONTEXT.name
+    other = at.opened(identity="2")  # another study of the name does not get it
+    assert other.experiment_id == Reader(at.tracker.uri).experiment.experiment_id
+    assert other.experiment_id != at.tracker.experiment_id
+    assert at.opened().experiment_id == at.tracker.experiment_id
+    assert at.warnings == []
 
 
-def test_an_experiment_that_was_renamed_and_deleted_is_not_made_again(
-    tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    reader.client.rename_experiment(tracker.experiment_id, "for the paper")
-    reader.client.delete_experiment(tracker.experiment_id)
+def test_an_experiment_that_was_renamed_and_deleted_is_not_made_again(at: At) -> None:
+    at.reader.client.rename_experiment(at.tracker.experiment_id, "for the paper")
+    at.reader.client.delete_experiment(at.tracker.experiment_id)
     with pytest.raises(InputError, match="'for the paper' was deleted; restore it with"):
-        opened()
-    assert reader.experiment is None
+        at.opened()
+    assert at.reader.experiment is None

@@ -15,11 +15,10 @@ from search.records.trials import TrialRecord
 from search.tracking import content
 from search.tracking.content import retrain_content, study_content, trial_content
 from search.tracking.names import NOTE, TESTS, TRIALS, VIEWS, WRITTEN, View, width_of
-from search.tracking.tracker import Tracker
 from tests.unit.search.sample_records import START_MS, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
-    Open,
+    At,
     Reader,
     begin,
     no_towers,
@@ -86,111 +85,97 @@ def rename(reader: Reader, run_id: str) -> None:
     reader.client.update_run(run_id, name="my favorite")
 
 
-def test_a_run_that_was_renamed_keeps_its_name_and_note(
-    tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    record = run_live(tracker, trial(0))
-    run_id = reader.children[0].info.run_id
-    rename(reader, run_id)
-    reader.client.set_tag(run_id, NOTE, "look at the loss")
-    reader.client.set_tag(run_id, "mine", "too")
-    again = opened()
+def test_a_run_that_was_renamed_keeps_its_name_and_note(at: At) -> None:
+    record = run_live(at.tracker, trial(0))
+    run_id = at.reader.children[0].info.run_id
+    rename(at.reader, run_id)
+    at.reader.client.set_tag(run_id, NOTE, "look at the loss")
+    at.reader.client.set_tag(run_id, "mine", "too")
+    again = at.opened()
     assert again.reconcile([record], no_towers).nothing
-    reader.client.update_run(run_id, status="RUNNING")  # as if it had been left open
+    at.reader.client.update_run(run_id, status="RUNNING")  # as if it had been left open
     assert again.reconcile([record], no_towers).closed == (0,)
-    run = reader.children[0]
+    run = at.reader.children[0]
     assert run.info.run_name == run.data.tags["mlflow.runName"] == "my favorite"
     assert (notes(run), run.data.tags["mine"]) == ("look at the loss", "too")
 
 
-def test_what_is_edited_while_the_trial_runs_stays_and_the_rest_follows(
-    tracker: Tracker, reader: Reader
-) -> None:
+def test_what_is_edited_while_the_trial_runs_stays_and_the_rest_follows(at: At) -> None:
     records = [trial(0), trial(1)]
     for record in records:
-        begin(tracker, record)
-    reader.client.set_tag(reader.children[0].info.run_id, NOTE, "watch this one")
-    rename(reader, reader.children[1].info.run_id)
+        begin(at.tracker, record)
+    at.reader.client.set_tag(at.reader.children[0].info.run_id, NOTE, "watch this one")
+    rename(at.reader, at.reader.children[1].info.run_id)
     for record in records:
-        tracker.hear(TrialFinished(record, None))
-    noted, renamed = reader.children[0], reader.children[1]
+        at.tracker.hear(TrialFinished(record, None))
+    noted, renamed = at.reader.children[0], at.reader.children[1]
     assert notes(noted) == "watch this one"
     assert noted.info.run_name == f"trial 000 {records[0].value:.4f} (64, 32)"
     assert renamed.info.run_name == "my favorite"
     assert "Best validation" in notes(renamed)
-    assert tracker.reconcile(records, no_towers).nothing
+    assert at.tracker.reconcile(records, no_towers).nothing
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "now"])
-def test_the_texts_of_a_study_follow_it_unless_they_were_edited(
-    version: str, tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    trials = [run_live(tracker, trial(0))]
-    tracker.study_finished(trials, "interrupted")
-    assert reader.parent.info.run_name == f"study tutorial {trials[0].value:.4f}"
+def test_the_texts_of_a_study_follow_it_unless_they_were_edited(version: str, at: At) -> None:
+    trials = [run_live(at.tracker, trial(0))]
+    at.tracker.study_finished(trials, "interrupted")
+    assert at.reader.parent.info.run_name == f"study tutorial {trials[0].value:.4f}"
     if version == "0.1.0":  # which kept no digests: what it wrote of trials stays, too
-        for run in (*reader.children.values(), reader.parent):
-            reader.client.delete_tag(run.info.run_id, WRITTEN)
-        rename(reader, reader.children[0].info.run_id)
+        for run in (*at.reader.children.values(), at.reader.parent):
+            at.reader.client.delete_tag(run.info.run_id, WRITTEN)
+        rename(at.reader, at.reader.children[0].info.run_id)
     else:
-        rename(reader, tracker.parent_run_id)
-    again = opened()
+        rename(at.reader, at.tracker.parent_run_id)
+    again = at.opened()
     assert again.reconcile(trials, no_towers).nothing
     trials.append(run_live(again, trial(1, top=0.4)))
     again.study_finished(trials, "complete")
     follows = f"study tutorial {trials[1].value:.4f}"
-    assert reader.parent.info.run_name == (follows if version == "0.1.0" else "my favorite")
-    assert f"{trials[1].value:.4f}" in notes(reader.parent)
+    assert at.reader.parent.info.run_name == (follows if version == "0.1.0" else "my favorite")
+    assert f"{trials[1].value:.4f}" in notes(at.reader.parent)
     if version == "0.1.0":
-        assert reader.children[0].info.run_name == "my favorite"
+        assert at.reader.children[0].info.run_name == "my favorite"
 
 
-def test_a_reference_that_was_renamed_keeps_its_name_and_gets_its_metrics(
-    tracker: Tracker, reader: Reader
-) -> None:
+def test_a_reference_that_was_renamed_keeps_its_name_and_gets_its_metrics(at: At) -> None:
     record = ReferenceRecord(
         name="ease", parameters={}, metrics={"val_top_100_accuracy": 0.5}, measured_ms=START_MS
     )
-    tracker.log_references([record])
-    rename(reader, reader.run("reference").info.run_id)
+    at.tracker.log_references([record])
+    rename(at.reader, at.reader.run("reference").info.run_id)
     tested = {**record.metrics, "test_top_100_accuracy": 0.57}
-    tracker.log_references([replace(record, metrics=tested)])
-    run = reader.run("reference")
+    at.tracker.log_references([replace(record, metrics=tested)])
+    run = at.reader.run("reference")
     assert (run.info.run_name, run.data.metrics) == ("my favorite", tested)
 
 
 # --- saved views ------------------------------------------------------------------------------
 
 
-def test_views_and_note_of_an_experiment_stay_as_a_person_left_them(
-    tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    experiment_id = tracker.experiment_id
-    reader.client.set_experiment_tag(experiment_id, NOTE, "our best study")
-    reader.client.set_experiment_tag(experiment_id, f"{VIEW}.trials", "mine")
-    reader.client.delete_experiment_tag(experiment_id, f"{VIEW}.tests")
-    assert opened().experiment_id == experiment_id
-    tags = reader.experiment.tags
+def test_views_and_note_of_an_experiment_stay_as_a_person_left_them(at: At) -> None:
+    experiment_id = at.tracker.experiment_id
+    at.reader.client.set_experiment_tag(experiment_id, NOTE, "our best study")
+    at.reader.client.set_experiment_tag(experiment_id, f"{VIEW}.trials", "mine")
+    at.reader.client.delete_experiment_tag(experiment_id, f"{VIEW}.tests")
+    assert at.opened().experiment_id == experiment_id
+    tags = at.reader.experiment.tags
     assert (tags[NOTE], tags[f"{VIEW}.trials"]) == ("our best study", "mine")
     assert f"{VIEW}.tests" not in tags
 
 
-def test_an_experiment_that_was_there_keeps_its_note_and_gets_the_views(
-    opened: Open, reader: Reader
-) -> None:
-    experiment_id = reader.client.create_experiment(CONTEXT.name)
-    reader.client.set_experiment_tag(experiment_id, NOTE, "for the paper")
-    assert opened().experiment_id == experiment_id
-    assert reader.experiment.tags[NOTE] == "for the paper"
-    assert f"{VIEW}.trials" in reader.experiment.tags
+def test_an_experiment_that_was_there_keeps_its_note_and_gets_the_views(at: At) -> None:
+    experiment_id = at.reader.client.create_experiment(CONTEXT.name)
+    at.reader.client.set_experiment_tag(experiment_id, NOTE, "for the paper")
+    assert at.opened().experiment_id == experiment_id
+    assert at.reader.experiment.tags[NOTE] == "for the paper"
+    assert f"{VIEW}.trials" in at.reader.experiment.tags
 
 
-def test_a_view_shows_its_runs_with_what_is_logged_and_the_note_leads_to_it(
-    tracker: Tracker, reader: Reader
-) -> None:
-    trials = [run_live(tracker, trial(n)) for n in range(2)]
-    tracker.study_finished(trials, "complete")
-    tag = json.loads(reader.experiment.tags[f"{VIEW}.trials"])
+def test_a_view_shows_its_runs_with_what_is_logged_and_the_note_leads_to_it(at: At) -> None:
+    trials = [run_live(at.tracker, trial(n)) for n in range(2)]
+    at.tracker.study_finished(trials, "complete")
+    tag = json.loads(at.reader.experiment.tags[f"{VIEW}.trials"])
     packed = tag["state"].removeprefix("deflate;")
     state = json.loads(zlib.decompress(base64.b64decode(packed)))
     first = "metrics.`best_val_top_100_accuracy`"
@@ -200,16 +185,16 @@ def test_a_view_shows_its_runs_with_what_is_logged_and_the_note_leads_to_it(
     assert set(state["selectedColumns"]) < set(state["columnOrder"])
     assert set(state["columnOrder"]) == set(state["columnWidths"])
 
-    found = reader.client.search_runs([tracker.experiment_id], state["searchFilter"])
+    found = at.reader.client.search_runs([at.tracker.experiment_id], state["searchFilter"])
     assert {run.data.tags["deeprec.trial"] for run in found} == {"0", "1"}
-    assert reader.client.search_runs([tracker.experiment_id], TESTS.runs) == []
+    assert at.reader.client.search_runs([at.tracker.experiment_id], TESTS.runs) == []
     data = found[0].data
     held: Mapping[str, Any] = {"metrics": data.metrics, "params": data.params, "tags": data.tags}
     columns = [column.replace("`", "").split(".", 1) for column in TRIALS.columns]
     lacking = {name for kind, name in columns if name not in held[kind]}
     assert lacking == {"embedding_dimension"}  # which the made-up trials do not have
-    link = f"(#/experiments/{tracker.experiment_id}/runs?viewStateShareKey=trials)"
-    assert f"[Trials, best first]{link}" in reader.experiment.tags[NOTE]
+    link = f"(#/experiments/{at.tracker.experiment_id}/runs?viewStateShareKey=trials)"
+    assert f"[Trials, best first]{link}" in at.reader.experiment.tags[NOTE]
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.key)
@@ -226,19 +211,17 @@ def test_no_two_columns_of_a_view_read_the_same(view: View) -> None:
 # --- ranks ------------------------------------------------------------------------------------
 
 
-def test_the_best_complete_trials_have_ranks_that_follow_the_study(
-    tracker: Tracker, reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_complete_trials_are_ranked_anew(monkeypatch: pytest.MonkeyPatch, at: At) -> None:
     def ranks() -> dict[int, str | None]:
-        return {n: run.data.tags.get("deeprec.rank") for n, run in reader.children.items()}
+        return {n: run.data.tags.get("deeprec.rank") for n, run in at.reader.children.items()}
 
     monkeypatch.setattr(content, "RANKED", 2)
     monkeypatch.setattr(content, "UNRANKED", "over 2")
     trials = [*(trial(n, value=0.2 + n / 10) for n in range(3)), trial(3, "pruned")]
-    tracker.reconcile(trials, no_towers)
-    tracker.study_finished(trials, "complete")
+    at.tracker.reconcile(trials, no_towers)
+    at.tracker.study_finished(trials, "complete")
     assert ranks() == {0: None, 1: "2", 2: "1", 3: None}
-    trials.append(run_live(tracker, trial(4, value=0.9)))
-    tracker.study_finished(trials, "complete")
+    trials.append(run_live(at.tracker, trial(4, value=0.9)))
+    at.tracker.study_finished(trials, "complete")
     assert ranks() == {0: None, 1: "over 2", 2: "2", 3: None, 4: "1"}
     assert not content.changed_ranks(trials, {1: "over 2", 2: "2", 4: "1"})

@@ -98,18 +98,14 @@ def test_what_cannot_be_used_is_refused_and_left_as_it_is(
     assert files(tmp_path) == before
 
 
-def test_a_folder_that_cannot_be_written_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(InputError, match="must be writable"):
         open_tracker(None, CONTEXT, folder=tmp_path / "mlruns", warn=pytest.fail)
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_database_that_is_only_read_need_not_be_writable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_read_need_not_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mlflow.db"
     path.touch()
     monkeypatch.setattr("os.access", lambda _path, mode: not mode & os.W_OK)
@@ -174,9 +170,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_what_a_killed_process_left_half_written_in_the_database_is_rolled_back(
-    tmp_path: Path,
-) -> None:
+def test_what_a_killed_process_left_half_written_is_rolled_back(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE experiments (name TEXT)")
@@ -215,9 +209,7 @@ def filled(own_folder: Path, recommender_folder: Path, towers: Path, warnings: W
     return own_folder
 
 
-def test_a_copy_works_on_its_own(
-    filled: Path, towers: Path, tmp_path: Path, warnings: Warnings
-) -> None:
+def test_a_copy_is_its_own(filled: Path, towers: Path, tmp_path: Path, warnings: Warnings) -> None:
     copy = tmp_path / "a cöpy" / "mlruns"
     shutil.copytree(filled, copy)
     before = files(filled)
@@ -277,9 +269,7 @@ def test_artifacts_that_a_person_keeps_elsewhere_stay_there(folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
-def test_a_database_that_is_not_made_yet_has_moved_nowhere(
-    content: bytes | None, tmp_path: Path
-) -> None:
+def test_a_database_that_is_none_yet_has_not_moved(content: bytes | None, tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     if content is not None:
         database.write_bytes(content)

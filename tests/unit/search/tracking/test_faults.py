@@ -27,7 +27,7 @@ from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
     EVIDENCE,
-    Open,
+    At,
     Reader,
     Warnings,
     begin,
@@ -177,16 +177,14 @@ def test_a_killed_server_costs_one_warning_and_is_brought_up_to_date_later(
 
 
 @pytest.mark.faults
-def test_a_database_locked_by_another_program_costs_one_warning(
-    folder: Path, tracker: Tracker, warnings: Warnings
-) -> None:
-    with closing(sqlite3.connect(folder / "mlflow.db", isolation_level=None)) as other:
+def test_a_database_locked_by_another_program_costs_one_warning(at: At) -> None:
+    with closing(sqlite3.connect(at.folder / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert seconds(lambda: run_live(tracker, trial(0))) < 30  # MLflow's own limit is 20 s
+        assert seconds(lambda: run_live(at.tracker, trial(0))) < 30  # MLflow's own limit is 20 s
         other.execute("ROLLBACK")
-    assert len(warnings) == 1
-    assert "locked" in warnings[0]
-    assert tracker.reconcile([trial(0)], no_towers) == Reconciled(made=(0,))
+    assert len(at.warnings) == 1
+    assert "locked" in at.warnings[0]
+    assert at.tracker.reconcile([trial(0)], no_towers) == Reconciled(made=(0,))
 
 
 CREATE = """
@@ -214,37 +212,32 @@ def test_processes_that_start_at_once_share_one_database_and_one_parent(tmp_path
     "location", ["s3://no-such-bucket/here", "file:///proc/no-such-bucket/here"]
 )
 def test_parameters_and_metrics_are_tracked_and_one_line_says_what_is_not(
-    location: str, tracker: Tracker, reader: Reader, warnings: Warnings, tmp_path: Path
+    location: str, tmp_path: Path, at: At
 ) -> None:
-    reader.client.create_experiment(CONTEXT.name, artifact_location=location)
-    assert tracker.parent_run_id
-    [line] = warnings
+    at.reader.client.create_experiment(CONTEXT.name, artifact_location=location)
+    assert at.tracker.parent_run_id
+    [line] = at.warnings
     assert line.startswith("MLflow takes no files from here (")
     assert "\n" not in line
     towers = save_towers(tmp_path / "towers")
-    trials = [run_live(tracker, trial(0), towers), trial(1)]
-    assert tracker.reconcile(trials, lambda _: towers) == Reconciled(made=(1,))
-    assert tracker.study_finished(trials, "complete")
-    tracker.log_report(towers / "query_model.keras")
-    assert reader.parent.info.status == "FINISHED"
-    for run in reader.children.values():
+    trials = [run_live(at.tracker, trial(0), towers), trial(1)]
+    assert at.tracker.reconcile(trials, lambda _: towers) == Reconciled(made=(1,))
+    assert at.tracker.study_finished(trials, "complete")
+    at.tracker.log_report(towers / "query_model.keras")
+    assert at.reader.parent.info.status == "FINISHED"
+    for run in at.reader.children.values():
         assert run.info.status == "FINISHED"
-        assert len(reader.history(run, "train_loss")) == 10
+        assert len(at.reader.history(run, "train_loss")) == 10
         assert "deeprec.towers" not in run.data.tags
-    assert tracker.reconcile(trials, lambda _: towers).nothing
-    assert tracker.publish(reader.parent.info.run_id, towers, confirmed(0.3), EVIDENCE) is None
-    assert warnings == [line]
-    assert tracker.refuses_files
+    assert at.tracker.reconcile(trials, lambda _: towers).nothing
+    assert (
+        at.tracker.publish(at.reader.parent.info.run_id, towers, confirmed(0.3), EVIDENCE) is None
+    )
+    assert at.warnings == [line]
+    assert at.tracker.refuses_files
 
 
-def test_files_are_added_once_they_can_be(
-    tracker: Tracker,
-    reader: Reader,
-    opened: Open,
-    warnings: Warnings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_files_are_added_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At) -> None:
     towers = save_towers(tmp_path / "towers")
 
     def refuse(*_arguments: object) -> None:
@@ -252,12 +245,12 @@ def test_files_are_added_once_they_can_be(
 
     with monkeypatch.context() as broken:
         broken.setattr("search.tracking.store.get_artifact_repository", refuse)
-        run_live(tracker, trial(0), towers)
-    assert len(warnings) == 1
-    assert opened().reconcile([trial(0)], lambda _: towers) == Reconciled(completed=(0,))
-    assert len(reader.artifacts(reader.children[0], "towers")) == 2
-    assert reader.artifacts(reader.parent) == {"study.toml"}
-    assert len(warnings) == 1
+        run_live(at.tracker, trial(0), towers)
+    assert len(at.warnings) == 1
+    assert at.opened().reconcile([trial(0)], lambda _: towers) == Reconciled(completed=(0,))
+    assert len(at.reader.artifacts(at.reader.children[0], "towers")) == 2
+    assert at.reader.artifacts(at.reader.parent) == {"study.toml"}
+    assert len(at.warnings) == 1
 
 
 def test_a_connection_that_breaks_in_the_middle_of_a_request_is_an_outage() -> None:
@@ -286,12 +279,10 @@ def test_a_refusal_is_no_outage(error: Exception, expected: bool) -> None:
     assert is_outage(error) is expected
 
 
-def test_a_folder_of_a_server_elsewhere_is_not_made_here(
-    tracker: Tracker, reader: Reader, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_a_server_is_not_made_here(monkeypatch: pytest.MonkeyPatch, at: At) -> None:
     root = "/nowhere/of/the/server"
-    reader.client.create_experiment(CONTEXT.name, artifact_location=f"{root}/7")
-    store = Store(tracker._connection.destination, warnings)
+    at.reader.client.create_experiment(CONTEXT.name, artifact_location=f"{root}/7")
+    store = Store(at.tracker._connection.destination, at.warnings)
     monkeypatch.setattr(Store, "takes_many", False)
-    assert not store.upload(tracker.parent_run_id, "a", b"b")
-    assert warnings[-1].count(f"{root} is a folder of the server, not of this machine") == 1
+    assert not store.upload(at.tracker.parent_run_id, "a", b"b")
+    assert at.warnings[-1].count(f"{root} is a folder of the server, not of this machine") == 1

@@ -18,8 +18,8 @@ from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import (
     CONTEXT,
     EVIDENCE,
+    At,
     Reader,
-    Warnings,
     confirmed,
     new_run,
     published,
@@ -54,24 +54,17 @@ def files_of(reader: Reader, run_id: str) -> Path:
 
 
 def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
-    tracker: Tracker,
-    reader: Reader,
-    run_id: str,
-    folder: Path,
-    recommender_folder: Path,
-    tmp_path: Path,
-    warnings: Warnings,
-    monkeypatch: pytest.MonkeyPatch,
+    run_id: str, recommender_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where MLflow's global database would be made
-    assert champion_of(tracker) is None
-    made = published(tracker, run_id, recommender_folder, 0.25)
+    assert champion_of(at.tracker) is None
+    made = published(at.tracker, run_id, recommender_folder, 0.25)
     assert made.decision == Decision(True, "there was no champion")
-    champion = champion_of(tracker)
+    champion = champion_of(at.tracker)
     assert champion is not None
     assert (champion.version, champion.run_id) == (made.version, run_id)
     assert champion.confirmed == confirmed(0.25)
-    version = reader.client.get_model_version(NAME, made.version)
+    version = at.reader.client.get_model_version(NAME, made.version)
     assert version.run_id == run_id
     assert version.tags == {
         "test_top_100_accuracy": "0.2500 ± 0.0020",
@@ -82,57 +75,53 @@ def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
         "deeprec.split": "random",
         "deeprec.promoted_because": "there was no champion",
     }
-    model = model_of(reader, run_id)
+    model = model_of(at.reader, run_id)
     assert (str(model.status), model.source_run_id) == ("READY", run_id)
     for uri in (None, f"models:/{NAME}/1", f"models:/{model.model_id}"):
-        with published_folder(None, uri, folder=folder) as found:
+        with published_folder(None, uri, folder=at.folder) as found:
             assert Recommender.load(found).recommend(2) == tiny_recommender().recommend(2)
-    with pytest.raises(ZeroDivisionError), published_folder(None, None, folder=folder):
+    with pytest.raises(ZeroDivisionError), published_folder(None, None, folder=at.folder):
         raise ZeroDivisionError  # what goes wrong with the files is not blamed on MLflow
     assert list(tmp_path.iterdir()) == []
-    assert warnings == []
+    assert at.warnings == []
 
 
 def test_a_run_is_published_once_and_its_descriptions_are_the_users(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+    run_id: str, recommender_folder: Path, at: At
 ) -> None:
-    made = published(tracker, run_id, recommender_folder, 0.25)
-    found = reader.client.get_model_version(NAME, made.version)
+    made = published(at.tracker, run_id, recommender_folder, 0.25)
+    found = at.reader.client.get_model_version(NAME, made.version)
     worth, note = str(found.description).split("\n\n")[:2]
     assert worth == (
         "**Top-100 accuracy 0.2500 ± 0.0020** on the test rows (3 trainings, random split)."
     )
     assert "trained again on the training and validation rows" in note
-    assert "`champion`" in str(reader.client.get_registered_model(NAME).description)
-    reader.client.update_registered_model(NAME, "ours")
-    reader.client.update_model_version(NAME, made.version, "the good one")
-    again = published(tracker, run_id, recommender_folder, 0.25)
+    assert "`champion`" in str(at.reader.client.get_registered_model(NAME).description)
+    at.reader.client.update_registered_model(NAME, "ours")
+    at.reader.client.update_model_version(NAME, made.version, "the good one")
+    again = published(at.tracker, run_id, recommender_folder, 0.25)
     assert again.version == made.version == "1"
     assert again.decision == Decision(True, "it is the champion")
-    published(tracker, new_run(tracker, 2), recommender_folder, 0.26)
-    assert reader.client.get_registered_model(NAME).description == "ours"
-    assert reader.client.get_model_version(NAME, made.version).description == "the good one"
+    published(at.tracker, new_run(at.tracker, 2), recommender_folder, 0.26)
+    assert at.reader.client.get_registered_model(NAME).description == "ours"
+    assert at.reader.client.get_model_version(NAME, made.version).description == "the good one"
 
 
-def test_the_champion_changes_only_for_a_better_one(
-    tracker: Tracker, reader: Reader, recommender_folder: Path
-) -> None:
+def test_the_champion_changes_only_for_a_better_one(recommender_folder: Path, at: At) -> None:
     made = [
-        published(tracker, new_run(tracker, seed), recommender_folder, mean)
+        published(at.tracker, new_run(at.tracker, seed), recommender_folder, mean)
         for seed, mean in enumerate([0.3, 0.301, 0.31, 0.305], start=10)
     ]
     assert [each.version for each in made] == ["1", "2", "3", "4"]
     assert [each.decision.promote for each in made] == [True, False, True, False]
-    champion = champion_of(tracker)
+    champion = champion_of(at.tracker)
     assert champion is not None
     assert champion.version == "3"
-    tags = reader.client.get_model_version(NAME, "2").tags
+    tags = at.reader.client.get_model_version(NAME, "2").tags
     assert "not better by more than the noise" in tags["deeprec.not_promoted_because"]
 
 
-def test_the_user_decides_where_a_choice_is_given(
-    tracker: Tracker, run_id: str, recommender_folder: Path
-) -> None:
+def test_the_users_choice_decides(tracker: Tracker, run_id: str, recommender_folder: Path) -> None:
     published(tracker, run_id, recommender_folder, 0.3, choice=False)
     assert champion_of(tracker) is None
     published(tracker, run_id, recommender_folder, 0.3)
@@ -143,21 +132,19 @@ def test_the_user_decides_where_a_choice_is_given(
 
 
 def test_a_champion_that_another_program_registered_is_not_comparable(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path
+    run_id: str, recommender_folder: Path, at: At
 ) -> None:
-    published(tracker, run_id, recommender_folder)
+    published(at.tracker, run_id, recommender_folder)
     for tag in ("test_accuracy_mean", "test_accuracy_deviation", "data_fingerprint"):
-        reader.client.delete_model_version_tag(NAME, "1", f"deeprec.{tag}")
-    made = published(tracker, new_run(tracker, 2), recommender_folder, 0.9)
+        at.reader.client.delete_model_version_tag(NAME, "1", f"deeprec.{tag}")
+    made = published(at.tracker, new_run(at.tracker, 2), recommender_folder, 0.9)
     assert not made.decision.promote
     assert "not comparable: the champion was tested on other data" in made.decision.reason
 
 
-def test_mlflow_that_fails_costs_a_warning(
-    tracker: Tracker, recommender_folder: Path, warnings: Warnings
-) -> None:
-    assert tracker.publish("no such run", recommender_folder, confirmed(0.3), EVIDENCE) is None
-    assert len(warnings) == 1
+def test_mlflow_that_fails_costs_a_warning(recommender_folder: Path, at: At) -> None:
+    assert at.tracker.publish("no such run", recommender_folder, confirmed(0.3), EVIDENCE) is None
+    assert len(at.warnings) == 1
 
 
 # --- its files --------------------------------------------------------------------------------
@@ -178,10 +165,10 @@ assert not {"tensorflow", "optuna"} & set(sys.modules)
 
 
 def test_it_runs_where_nothing_but_the_model_is_without_pickles(
-    tracker: Tracker, reader: Reader, run_id: str, recommender_folder: Path, tmp_path: Path
+    run_id: str, recommender_folder: Path, tmp_path: Path, at: At
 ) -> None:
-    published(tracker, run_id, recommender_folder)
-    model = files_of(reader, run_id).rename(tmp_path / "elsewhere")
+    published(at.tracker, run_id, recommender_folder)
+    model = files_of(at.reader, run_id).rename(tmp_path / "elsewhere")
     files = {path for path in model.rglob("*") if path.is_file()}
     suffixes = {"", ".json", ".keras", ".npz", ".py", ".txt", ".yaml"}
     assert {path.suffix for path in files} == suffixes
@@ -220,9 +207,7 @@ def test_it_runs_where_nothing_but_the_model_is_without_pickles(
 # --- found again ------------------------------------------------------------------------------
 
 
-def test_the_folder_of_a_confirmed_model_is_a_model(
-    tmp_path: Path, recommender_folder: Path
-) -> None:
+def test_the_folder_of_a_model_is_a_model(tmp_path: Path, recommender_folder: Path) -> None:
     with published_folder(None, str(recommender_folder), folder=tmp_path / "mlruns") as found:
         assert found == recommender_folder
     assert list(tmp_path.iterdir()) == []

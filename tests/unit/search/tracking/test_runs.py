@@ -14,9 +14,8 @@ from search.tracking.tracker import Tracker
 from tests.unit.search.sample_records import START_MS, curve, save_towers, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
-    Open,
+    At,
     Reader,
-    Warnings,
     begin,
     no_towers,
     notes,
@@ -26,12 +25,10 @@ from tests.unit.search.tracking.support import (
 # --- the parent -------------------------------------------------------------------------------
 
 
-def test_a_study_is_an_experiment_with_one_parent_run_in_the_folder(
-    folder: Path, tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    assert tracker.experiment_id == reader.experiment.experiment_id
-    parent = reader.parent
-    assert parent.info.run_id == tracker.parent_run_id
+def test_a_study_is_an_experiment_with_one_parent_run_in_the_folder(at: At) -> None:
+    assert at.tracker.experiment_id == at.reader.experiment.experiment_id
+    parent = at.reader.parent
+    assert parent.info.run_id == at.tracker.parent_run_id
     assert (parent.info.run_name, parent.info.status) == ("study tutorial", "RUNNING")
     assert parent.data.params == {
         "seed": "7",
@@ -41,26 +38,24 @@ def test_a_study_is_an_experiment_with_one_parent_run_in_the_folder(
         "train_rows": "70000",
         "validation_rows": "10000",
     }
-    path = reader.client.download_artifacts(tracker.parent_run_id, "study.toml")
+    path = at.reader.client.download_artifacts(at.tracker.parent_run_id, "study.toml")
     assert Path(path).read_text() == CONTEXT.spec_text
-    assert {path.name for path in folder.iterdir()} == {".lock", "artifacts", "mlflow.db"}
-    assert parent.info.artifact_uri.startswith((folder / "artifacts" / "tutorial").as_uri())
-    again = opened()
-    assert again.experiment_id == tracker.experiment_id
-    assert again.parent_run_id == reader.parent.info.run_id
+    assert {path.name for path in at.folder.iterdir()} == {".lock", "artifacts", "mlflow.db"}
+    assert parent.info.artifact_uri.startswith((at.folder / "artifacts" / "tutorial").as_uri())
+    again = at.opened()
+    assert again.experiment_id == at.tracker.experiment_id
+    assert again.parent_run_id == at.reader.parent.info.run_id
 
 
-def test_another_study_of_the_same_name_gets_a_parent_of_its_own(
-    tracker: Tracker, opened: Open, warnings: Warnings, reader: Reader
-) -> None:
-    run_live(tracker, trial(0))
-    other = opened(identity="study-2")
-    assert other.experiment_id == tracker.experiment_id
-    assert other.parent_run_id != tracker.parent_run_id
+def test_another_study_of_the_same_name_gets_a_parent_of_its_own(at: At) -> None:
+    run_live(at.tracker, trial(0))
+    other = at.opened(identity="study-2")
+    assert other.experiment_id == at.tracker.experiment_id
+    assert other.parent_run_id != at.tracker.parent_run_id
     assert other.reconcile([], no_towers).nothing
     run_live(other, trial(0, epochs=5))
-    assert len(reader.runs("trial")) == 2
-    assert warnings == []
+    assert len(at.reader.runs("trial")) == 2
+    assert at.warnings == []
 
 
 def test_the_finished_study_shows_its_result_once(tracker: Tracker, reader: Reader) -> None:
@@ -97,20 +92,18 @@ def test_the_finished_study_shows_its_result_once(tracker: Tracker, reader: Read
     ("state", "status"),
     [("complete", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")],
 )
-def test_the_parent_ends_as_the_search_did_and_is_reopened_on_resume(
-    state: Any, status: str, tracker: Tracker, opened: Open, warnings: Warnings, reader: Reader
-) -> None:
-    first = run_live(tracker, trial(0))
-    tracker.study_finished([first], state)
-    assert reader.parent.info.status == status
-    resumed = opened(trials=60)
-    assert reader.parent.info.status == status  # nothing has run yet
+def test_the_parent_ends_as_the_search_and_is_reopened(state: Any, status: str, at: At) -> None:
+    first = run_live(at.tracker, trial(0))
+    at.tracker.study_finished([first], state)
+    assert at.reader.parent.info.status == status
+    resumed = at.opened(trials=60)
+    assert at.reader.parent.info.status == status  # nothing has run yet
     second = run_live(resumed, trial(1, top=0.4))
-    assert reader.parent.info.status == "RUNNING"
+    assert at.reader.parent.info.status == "RUNNING"
     resumed.study_finished([first, second], "complete")
-    assert reader.parent.info.status == "FINISHED"
-    assert reader.parent.data.metrics["best_val_top_100_accuracy"] == second.value
-    assert warnings == []
+    assert at.reader.parent.info.status == "FINISHED"
+    assert at.reader.parent.data.metrics["best_val_top_100_accuracy"] == second.value
+    assert at.warnings == []
 
 
 def test_a_study_without_trials_can_end(tracker: Tracker, reader: Reader) -> None:
@@ -180,13 +173,11 @@ def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader:
     }
 
 
-def test_curves_are_live_in_steps_of_a_validation_and_of_two_seconds(
-    tracker: Tracker, reader: Reader
-) -> None:
-    begin(tracker, trial(0, epochs=10), 10)  # epoch 10 follows epoch 5 too soon to be sent
-    run = reader.children[0]
+def test_curves_are_live_in_steps_of_a_validation_and_of_two_seconds(at: At) -> None:
+    begin(at.tracker, trial(0, epochs=10), 10)  # epoch 10 follows epoch 5 too soon to be sent
+    run = at.reader.children[0]
     assert run.info.status == "RUNNING"
-    assert [step for step, _, _ in reader.history(run, "train_loss")] == [1, 2, 3, 4, 5]
+    assert [step for step, _, _ in at.reader.history(run, "train_loss")] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -212,68 +203,55 @@ def test_curves_are_live_in_steps_of_a_validation_and_of_two_seconds(
     ],
     ids=lambda value: getattr(value, "state", None),
 )
-def test_the_status_tells_the_truth(
-    record: TrialRecord,
-    status: str,
-    tags: Mapping[str, str],
-    tracker: Tracker,
-    reader: Reader,
-    warnings: Warnings,
+def test_the_status_is_true(
+    record: TrialRecord, status: str, tags: Mapping[str, str], at: At
 ) -> None:
-    run_live(tracker, record)
-    run = reader.children[0]
+    run_live(at.tracker, record)
+    run = at.reader.children[0]
     assert run.info.status == status
     assert tags.items() <= run.data.tags.items()
-    assert warnings == []
+    assert at.warnings == []
 
 
-def test_the_best_towers_are_logged_and_the_parent_points_to_them(
-    tmp_path: Path, tracker: Tracker, reader: Reader
-) -> None:
-    record = run_live(tracker, trial(0), save_towers(tmp_path / "towers-of-0"))
-    run_live(tracker, trial(1, top=0.1))
-    run = reader.children[0]
-    assert reader.artifacts(run) == {"towers"}
-    assert reader.artifacts(run, "towers") == {
+def test_the_best_towers_are_logged_and_the_parent_points_to_them(tmp_path: Path, at: At) -> None:
+    record = run_live(at.tracker, trial(0), save_towers(tmp_path / "towers-of-0"))
+    run_live(at.tracker, trial(1, top=0.1))
+    run = at.reader.children[0]
+    assert at.reader.artifacts(run) == {"towers"}
+    assert at.reader.artifacts(run, "towers") == {
         "towers/query_model.keras",
         "towers/candidate_model.keras",
     }
-    parent = reader.parent
+    parent = at.reader.parent
     assert parent.data.tags["deeprec.best_run_id"] == run.info.run_id
     assert parent.data.metrics["best_val_top_100_accuracy"] == record.value
-    assert "towers" not in reader.artifacts(reader.children[1])
+    assert "towers" not in at.reader.artifacts(at.reader.children[1])
 
 
-def test_the_end_of_a_trial_is_logged_though_its_start_was_missed_or_elsewhere(
-    tracker: Tracker, reader: Reader, opened: Open
-) -> None:
-    tracker.hear(EpochFinished(4, curve(1)[0]))
-    tracker.hear(TrialFinished(trial(4), None))
-    assert len(reader.history(reader.children[4], "train_loss")) == 10
-    begin(tracker, trial(0))
-    opened().hear(TrialFinished(trial(0), None))
-    assert reader.children[0].info.status == "FINISHED"
+def test_the_end_of_a_trial_is_logged_though_its_start_was_missed_or_elsewhere(at: At) -> None:
+    at.tracker.hear(EpochFinished(4, curve(1)[0]))
+    at.tracker.hear(TrialFinished(trial(4), None))
+    assert len(at.reader.history(at.reader.children[4], "train_loss")) == 10
+    begin(at.tracker, trial(0))
+    at.opened().hear(TrialFinished(trial(0), None))
+    assert at.reader.children[0].info.status == "FINISHED"
 
 
-def test_values_that_are_not_finite_are_left_out_and_a_long_reason_is_cut(
-    tracker: Tracker, reader: Reader
-) -> None:
+def test_values_that_are_not_finite_are_left_out_and_a_long_reason_is_cut(at: At) -> None:
     metrics = {"train_loss": float("inf"), "val_loss": 0.5}
     broken = CurvePoint(epoch=11, timestamp_ms=START_MS, metrics=metrics)
     record = trial(0, "failed", curve=(*curve(10), broken), reason="x" * 20_000)
-    run_live(tracker, record)
-    run = reader.children[0]
-    assert max(step for step, _, _ in reader.history(run, "train_loss")) == 10
+    run_live(at.tracker, record)
+    run = at.reader.children[0]
+    assert max(step for step, _, _ in at.reader.history(run, "train_loss")) == 10
     assert len(run.data.tags["deeprec.reason"]) == 1000
-    assert tracker.reconcile([record], no_towers).nothing
+    assert at.tracker.reconcile([record], no_towers).nothing
 
 
 # --- results ----------------------------------------------------------------------------------
 
 
-def test_a_retrained_model_is_a_run_beside_the_parent(
-    tmp_path: Path, tracker: Tracker, reader: Reader
-) -> None:
+def test_a_retrained_model_is_a_run_beside_the_parent(tmp_path: Path, at: At) -> None:
     record = RetrainRecord(
         trial=7,
         parameters={"depth": 2, "learning_rate": 0.05},
@@ -285,8 +263,8 @@ def test_a_retrained_model_is_a_run_beside_the_parent(
         started_ms=START_MS,
         ended_ms=START_MS + 9000,
     )
-    run_id = tracker.log_retrain(record, save_towers(tmp_path / "towers"))
-    run = reader.run("retrain")
+    run_id = at.tracker.log_retrain(record, save_towers(tmp_path / "towers"))
+    run = at.reader.run("retrain")
     assert run.info.run_id == run_id
     assert (run.info.run_name, run.info.status) == ("test 0.3400 trial 007", "FINISHED")
     assert "mlflow.parentRunId" not in run.data.tags
@@ -296,13 +274,13 @@ def test_a_retrained_model_is_a_run_beside_the_parent(
         "test_top_100_accuracy": 0.34,
         "test_loss": 0.057,
     }
-    assert len(reader.history(run, "train_loss")) == 25
-    assert len(reader.artifacts(run, "towers")) == 2
-    assert reader.children == {}
+    assert len(at.reader.history(run, "train_loss")) == 25
+    assert len(at.reader.artifacts(run, "towers")) == 2
+    assert at.reader.children == {}
 
-    assert tracker.log_retrain(record, None) == run_id  # asked again, it makes no second run
-    tracker.log_retrain(replace(record, seed=4), None)
-    assert {run.data.params["seed"] for run in reader.runs("retrain")} == {"3", "4"}
+    assert at.tracker.log_retrain(record, None) == run_id  # asked again, it makes no second run
+    at.tracker.log_retrain(replace(record, seed=4), None)
+    assert {run.data.params["seed"] for run in at.reader.runs("retrain")} == {"3", "4"}
 
 
 def test_references_are_runs_that_are_brought_up_to_date(tracker: Tracker, reader: Reader) -> None:

@@ -19,6 +19,7 @@ from search.tracking.writing import Writer
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
+    At,
     Clock,
     Open,
     Reader,
@@ -79,9 +80,7 @@ def slowly(_number: int) -> None:
     time.sleep(0.15)
 
 
-def test_nothing_is_written_before_the_first_use_and_one_that_failed_is_made_up_for(
-    tracked: Tracked,
-) -> None:
+def test_nothing_is_written_before_the_first_use_which_may_fail(tracked: Tracked) -> None:
     tracked.cut()
     run_live(tracked, trial(0))
     assert tracked.reader.experiment is None
@@ -132,9 +131,7 @@ def test_what_was_missed_is_added_in_portions_between_live_events(
     assert len(tracked.announced) == 1
 
 
-def test_a_worse_trial_that_is_added_late_does_not_become_the_best(
-    tracked: Tracked, tmp_path: Path
-) -> None:
+def test_a_worse_trial_added_late_is_not_the_best(tracked: Tracked, tmp_path: Path) -> None:
     towers = save_towers(tmp_path / "towers")
     tracked.cut()
     run_live(tracked, trial(0, top=0.2), towers)
@@ -158,9 +155,7 @@ def test_a_trial_whose_start_was_missed_is_live_once_mlflow_answers(tracked: Tra
     assert tracked.steps(0) == list(range(1, 11))
 
 
-def test_epochs_that_were_dropped_on_the_way_are_in_the_curve_at_the_end(
-    tracked: Tracked,
-) -> None:
+def test_epochs_that_were_dropped_are_in_the_curve_at_the_end(tracked: Tracked) -> None:
     record = trial(0)
     begin(tracked, record, 2)
     for point in record.curve[4:]:
@@ -169,9 +164,7 @@ def test_epochs_that_were_dropped_on_the_way_are_in_the_curve_at_the_end(
     assert tracked.steps(0) == list(range(1, 11))
 
 
-def test_what_mlflow_is_not_known_to_hold_is_named_when_it_cannot_be_reached(
-    tracked: Tracked,
-) -> None:
+def test_what_mlflow_may_lack_is_named_when_it_cannot_be_reached(tracked: Tracked) -> None:
     run_live(tracked, trial(0))
     tracked.cut()
     run_live(tracked, trial(1))
@@ -202,19 +195,17 @@ def test_a_reconciliation_ends_between_two_trials_when_its_time_is_over(tracked:
     assert tracked.reconcile(trials, no_towers) == Reconciled(made=done.lacking)
 
 
-def test_a_long_reconciliation_lets_other_processes_have_their_turn(
-    folder: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_reconciliation_lets_others_in(monkeypatch: pytest.MonkeyPatch, at: At) -> None:
     turns: list[int] = []
 
     @contextmanager
     def lock() -> Iterator[None]:
-        with locked(folder):
+        with locked(at.folder):
             turns.append(1)
             yield
 
     monkeypatch.setattr(tracker, "PORTION_S", 0.2)
-    tracked = open_tracker(None, CONTEXT, folder=folder, warn=warnings, lock=lock)
+    tracked = open_tracker(None, CONTEXT, folder=at.folder, warn=at.warnings, lock=lock)
     assert tracked.experiment_id
     assert len(turns) == 1
     trials = [trial(n) for n in range(5)]
@@ -223,9 +214,7 @@ def test_a_long_reconciliation_lets_other_processes_have_their_turn(
     assert Reader(tracked.uri).children.keys() == set(range(5))
 
 
-def test_what_another_machine_wrote_with_other_libraries_is_whole(
-    tracked: Tracked, opened: Open
-) -> None:
+def test_what_another_machine_wrote_is_whole(tracked: Tracked, opened: Open) -> None:
     run_live(tracked, trial(0))
     other = opened(git_commit="beef", versions={"keras": "3.15.2", "jax": "0.10.2"})
     assert other.reconcile([trial(0)], no_towers).nothing
@@ -241,9 +230,7 @@ def test_the_study_stays_open_while_another_process_runs_a_trial(tracked: Tracke
     assert tracked.reader.parent.info.status == "FINISHED"
 
 
-def test_the_run_of_a_study_is_completed_where_it_lacks_something(
-    tracked: Tracked, tmp_path: Path
-) -> None:
+def test_the_run_of_a_study_is_completed_where_it_must(tracked: Tracked, tmp_path: Path) -> None:
     trials = [run_live(tracked, trial(0)), run_live(tracked, trial(1))]
     assert tracked.study_completed(trials, "complete")
     assert tracked.study_completed(trials, "complete"), "it lacks the report"

@@ -15,9 +15,8 @@ from search.tracking.tracker import Tracker, open_tracker
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,
-    Open,
+    At,
     Reader,
-    Warnings,
     begin,
     no_towers,
     run_live,
@@ -27,7 +26,7 @@ STATES: Sequence[Any] = ("complete", "pruned", "failed", "interrupted")
 
 
 def test_nothing_is_to_do_for_what_ran_live_and_all_of_it_can_be_rebuilt(
-    tmp_path: Path, own_folder: Path, tracker: Tracker, reader: Reader, warnings: Warnings
+    tmp_path: Path, own_folder: Path, at: At
 ) -> None:
     towers = save_towers(tmp_path / "towers-of-0")
 
@@ -35,30 +34,30 @@ def test_nothing_is_to_do_for_what_ran_live_and_all_of_it_can_be_rebuilt(
         return towers if number == 0 else None
 
     trials = [
-        run_live(tracker, trial(n, state), towers_of(n))
+        run_live(at.tracker, trial(n, state), towers_of(n))
         for n, state in enumerate([*STATES, "complete"])
     ]
-    before = {n: run.to_dictionary() for n, run in reader.children.items()}
+    before = {n: run.to_dictionary() for n, run in at.reader.children.items()}
     for _ in range(2):
-        assert tracker.reconcile(trials, towers_of).nothing
-    assert {n: run.to_dictionary() for n, run in reader.children.items()} == before
+        assert at.tracker.reconcile(trials, towers_of).nothing
+    assert {n: run.to_dictionary() for n, run in at.reader.children.items()} == before
 
-    tracker.study_finished(trials, "complete")
-    rebuilt = open_tracker(None, CONTEXT, folder=own_folder, warn=warnings)
+    at.tracker.study_finished(trials, "complete")
+    rebuilt = open_tracker(None, CONTEXT, folder=own_folder, warn=at.warnings)
     trials.append(trial(9, "waiting"))
     done = rebuilt.reconcile(trials, towers_of)
     rebuilt.study_finished(trials, "complete")
     assert done == Reconciled(made=(0, 1, 2, 3, 4))
     copy = Reader(rebuilt.uri)
-    assert copy.children.keys() == reader.children.keys()
-    for number, run in reader.children.items():
+    assert copy.children.keys() == at.reader.children.keys()
+    for number, run in at.reader.children.items():
         twin = copy.children[number]
         assert (twin.data.params, twin.data.metrics) == (run.data.params, run.data.metrics)
         for what in ("status", "start_time", "end_time", "run_name"):
             assert getattr(twin.info, what) == getattr(run.info, what)
-        assert copy.history(twin, "train_loss") == reader.history(run, "train_loss")
-        assert copy.artifacts(twin) == reader.artifacts(run)
-    assert copy.parent.data.metrics == reader.parent.data.metrics
+        assert copy.history(twin, "train_loss") == at.reader.history(run, "train_loss")
+        assert copy.artifacts(twin) == at.reader.artifacts(run)
+    assert copy.parent.data.metrics == at.reader.parent.data.metrics
     assert copy.parent.info.end_time >= copy.parent.info.start_time
 
 
@@ -71,43 +70,32 @@ def test_nothing_is_to_do_for_what_ran_live_and_all_of_it_can_be_rebuilt(
     ],
     ids=lambda value: getattr(value, "state", None),
 )
-def test_a_run_left_running_is_closed_as_its_trial_ended(
-    record: TrialRecord,
-    status: str,
-    tracker: Tracker,
-    opened: Open,
-    reader: Reader,
-    warnings: Warnings,
-) -> None:
-    begin(tracker, record, 5)  # the process is killed here; the next one begins
-    resumed = opened()
+def test_a_run_left_running_is_closed_as_ended(record: TrialRecord, status: str, at: At) -> None:
+    begin(at.tracker, record, 5)  # the process is killed here; the next one begins
+    resumed = at.opened()
     assert resumed.reconcile([record], no_towers) == Reconciled(closed=(7,))
-    run = reader.children[7]
+    run = at.reader.children[7]
     assert run.info.status == status
     assert run.info.end_time >= record.curve[-1].timestamp_ms
-    assert len(reader.history(run, "train_loss")) == len(record.curve)
+    assert len(at.reader.history(run, "train_loss")) == len(record.curve)
     assert resumed.reconcile([record], no_towers).nothing
-    assert warnings == []
+    assert at.warnings == []
 
 
-def test_a_trial_under_way_is_left_alone_whatever_was_known_of_it(
-    tracker: Tracker, reader: Reader
-) -> None:
-    under_way = [begin(tracker, trial(number)) for number in (0, 1)]
+def test_a_trial_under_way_is_left_alone_whatever_was_known_of_it(at: At) -> None:
+    under_way = [begin(at.tracker, trial(number)) for number in (0, 1)]
     seen_before = trial(0, "waiting", parameters={}, derived={})
     for trials in ([*under_way, started(trial(2))], [seen_before]):
-        assert tracker.reconcile(trials, no_towers).nothing
-        assert {n: run.info.status for n, run in reader.children.items()} == dict.fromkeys(
+        assert at.tracker.reconcile(trials, no_towers).nothing
+        assert {n: run.info.status for n, run in at.reader.children.items()} == dict.fromkeys(
             (0, 1), "RUNNING"
         )
 
 
-def test_a_run_left_running_by_an_earlier_study_of_the_name_is_closed(
-    tracker: Tracker, reader: Reader
-) -> None:
-    begin(tracker, trial(3, parameters={"depth": 4}))
-    assert tracker.reconcile([trial(3)], no_towers) == Reconciled(made=(3,), closed=(3,))
-    assert {run.info.status for run in reader.runs("trial")} == {"FINISHED", "KILLED"}
+def test_a_run_left_running_by_an_earlier_study_of_the_name_is_closed(at: At) -> None:
+    begin(at.tracker, trial(3, parameters={"depth": 4}))
+    assert at.tracker.reconcile([trial(3)], no_towers) == Reconciled(made=(3,), closed=(3,))
+    assert {run.info.status for run in at.reader.runs("trial")} == {"FINISHED", "KILLED"}
 
 
 def delete_rows(*tables: str) -> Callable[[Path], None]:
@@ -140,38 +128,32 @@ def delete_towers(folder: Path) -> None:
     ids=["parameters", "curves", "data set", "towers", "towers saved later"],
 )
 def test_a_closed_run_that_lacks_something_is_completed(
-    damage: Callable[[Path], None] | None,
-    tmp_path: Path,
-    folder: Path,
-    tracker: Tracker,
-    reader: Reader,
+    damage: Callable[[Path], None] | None, tmp_path: Path, at: At
 ) -> None:
     towers = save_towers(tmp_path / "towers-of-0")
-    record = run_live(tracker, trial(0), towers if damage else None)
-    whole = reader.children[0]
+    record = run_live(at.tracker, trial(0), towers if damage else None)
+    whole = at.reader.children[0]
     if damage:
-        damage(folder)
-    assert tracker.reconcile([record], lambda _: towers) == Reconciled(completed=(0,))
-    run = reader.children[0]
+        damage(at.folder)
+    assert at.tracker.reconcile([record], lambda _: towers) == Reconciled(completed=(0,))
+    run = at.reader.children[0]
     assert (run.info.run_id, run.data.params) == (whole.info.run_id, whole.data.params)
     assert run.data.metrics == whole.data.metrics
-    assert len(reader.history(run, "train_loss")) == 10
-    assert len(reader.inputs(run)) == 2
-    assert len(reader.artifacts(run, "towers")) == 2
-    assert tracker.reconcile([record], lambda _: towers).nothing
+    assert len(at.reader.history(run, "train_loss")) == 10
+    assert len(at.reader.inputs(run)) == 2
+    assert len(at.reader.artifacts(run, "towers")) == 2
+    assert at.tracker.reconcile([record], lambda _: towers).nothing
 
 
-def test_a_second_run_goes_to_the_trash_and_a_deleted_one_comes_back(
-    tracker: Tracker, reader: Reader
-) -> None:
-    begin(tracker, trial(0))
-    record = run_live(tracker, trial(0))
-    assert len(reader.runs("trial")) == 2
-    assert tracker.reconcile([record], no_towers) == Reconciled(removed=(0,))
-    assert reader.children[0].info.status == "FINISHED"
-    assert tracker.reconcile([record], no_towers).nothing
-    reader.client.delete_run(reader.children[0].info.run_id)
-    assert tracker.reconcile([record], no_towers) == Reconciled(made=(0,))
+def test_a_second_run_goes_to_the_trash_and_a_deleted_one_comes_back(at: At) -> None:
+    begin(at.tracker, trial(0))
+    record = run_live(at.tracker, trial(0))
+    assert len(at.reader.runs("trial")) == 2
+    assert at.tracker.reconcile([record], no_towers) == Reconciled(removed=(0,))
+    assert at.reader.children[0].info.status == "FINISHED"
+    assert at.tracker.reconcile([record], no_towers).nothing
+    at.reader.client.delete_run(at.reader.children[0].info.run_id)
+    assert at.tracker.reconcile([record], no_towers) == Reconciled(made=(0,))
 
 
 def test_nothing_to_do_takes_one_search(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +188,7 @@ def plain(run: Any, parent: str) -> dict[str, Any]:
 
 
 def test_runs_made_many_at_once_are_as_the_client_makes_them(
-    folder: Path, own_folder: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     trials = [
         trial(0),
@@ -215,9 +197,9 @@ def test_runs_made_many_at_once_are_as_the_client_makes_them(
         trial(3, "interrupted", ended_ms=None),
     ]
     made: list[dict[int, Any]] = []
-    for place, takes_many in ((folder, True), (own_folder, False)):
+    for place, takes_many in ((at.folder, True), (own_folder, False)):
         monkeypatch.setattr(Store, "takes_many", takes_many)
-        tracker = open_tracker(None, CONTEXT, folder=place, warn=warnings)
+        tracker = open_tracker(None, CONTEXT, folder=place, warn=at.warnings)
         assert tracker.reconcile(trials, no_towers) == Reconciled(made=(0, 1, 2, 3))
         reader = Reader(tracker.uri)
         for run in reader.children.values():
@@ -227,27 +209,22 @@ def test_runs_made_many_at_once_are_as_the_client_makes_them(
         made.append({n: reader.history(run, "train_loss") for n, run in reader.children.items()})
         assert tracker.reconcile(trials, no_towers).nothing
     assert made[:2] == made[2:]
-    assert warnings == []
+    assert at.warnings == []
 
 
 @pytest.mark.parametrize("takes_many", [True, False], ids=["many at once", "one by one"])
 def test_a_run_that_another_process_made_between_two_portions_is_not_made_again(
-    takes_many: bool,
-    tracker: Tracker,
-    opened: Open,
-    reader: Reader,
-    warnings: Warnings,
-    monkeypatch: pytest.MonkeyPatch,
+    takes_many: bool, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     monkeypatch.setattr(Store, "takes_many", takes_many)
     portion = "search.tracking.tracker.PORTION_S"
     monkeypatch.setattr(portion, 0.0)  # the first portion is the search alone
     trials = [trial(n) for n in range(3)]
-    tracker.reconcile_later(trials, no_towers)
-    assert tracker.work_off()
-    run_live(opened(), trials[1])
+    at.tracker.reconcile_later(trials, no_towers)
+    assert at.tracker.work_off()
+    run_live(at.opened(), trials[1])
     monkeypatch.setattr(portion, 10.0)
-    assert not tracker.work_off()
-    assert reader.children.keys() == {0, 1, 2}
-    assert tracker.conclude(trials, no_towers).nothing
-    assert warnings == []
+    assert not at.tracker.work_off()
+    assert at.reader.children.keys() == {0, 1, 2}
+    assert at.tracker.conclude(trials, no_towers).nothing
+    assert at.warnings == []
