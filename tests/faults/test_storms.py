@@ -141,6 +141,16 @@ def test_an_outage_of_the_server_loses_nothing(
 
 
 @on_postgresql
+def test_a_hundred_trials_with_eight_kills_end_at_exactly_a_hundred(scene: Scene) -> None:
+    scene.start(100, "--workers", "4")
+    while scene.faults < 8 and scene.until_more_have_finished(8):
+        scene.kill_a_worker()
+    scene.wait()
+    assert scene.faults == 8
+    scene.assert_whole(100)
+
+
+@on_postgresql
 def test_a_server_that_stays_away_ends_the_search(scene: Scene, postgres: PostgresServer) -> None:
     search = scene.start(1000, "--workers", "2")
     assert scene.until_more_have_finished(2)

@@ -85,7 +85,7 @@ def line_like(search: Search, pattern: str) -> str:
 
 def wait_for_trials(server: MlflowServer, count: int) -> None:
     """Until MLflow holds the first trials, all of them finished."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         ended = [run for run in runs(server, "trial") if run.info.status != "RUNNING"]
         if {int(run.data.tags["deeprec.trial"]) for run in ended} >= set(range(count)):
@@ -137,6 +137,22 @@ def test_a_server_that_hangs_costs_a_search_some_timeouts(
     assert done.returncode == 0, done.stdout + done.stderr
     assert_agrees(scene, server)
     assert "nothing was missing" in sync(scene).stdout
+
+
+@pytest.mark.storm
+def test_a_server_that_hangs_in_the_middle_holds_no_trial_up(
+    scene: Scene, server: MlflowServer
+) -> None:
+    search = scene.start(12, FAKE_EPOCH_SECONDS="0.2")
+    line_like(search, "^trial 0 ")
+    server.hang()
+    assert search.process.wait() == 0, search.process.said
+    first, last = warnings(search.process.said)
+    assert "does not answer" in first
+    assert "python -m search.sync" in last
+    server.resume()
+    assert sync(scene).returncode == 0
+    assert_agrees(scene, server)
 
 
 @pytest.mark.storm
