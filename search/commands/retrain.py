@@ -7,17 +7,8 @@ from rich.text import Text
 
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed, Evidence
-from search.confirmation.comparison import (
-    Confirmation,
-    Tested,
-    Validated,
-    ranked,
-    reference_name,
-    results_table,
-    unstable,
-    validation_table,
-    verdict,
-)
+from search.confirmation import comparison
+from search.confirmation.comparison import Confirmation, Tested, Validated
 from search.confirmation.contenders import (
     Contender,
     chosen_trials,
@@ -124,15 +115,15 @@ def _confirmed(
             (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
             for contender in competitors
         )
-        winner, sample = ranked(validated)[0]
+        winner, sample = comparison.ranked(validated)[0]
         tested = range(seeds if sample.is_stable else 0)
         return confirming, validated, tuple(confirming.test(winner, number) for number in tested)
 
 
 def _none_is_stable(session: Session, validated: Validated) -> int:
     """No contender can be the model, so the test rows are not looked at."""
-    session.screen.print(validation_table(validated))
-    for line in unstable(validated):
+    session.screen.print(comparison.validation_table(validated))
+    for line in comparison.unstable(validated):
         session.screen.print(Text(line))
     session.screen.warn(
         "no contender is stable, so none was tested; confirm more with --top, or another one with "
@@ -151,7 +142,9 @@ def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
         validation=confirmation.winner_validation,
         reference=None if is_reference else of_reference,
         reference_name=reference.name,
-        not_beaten=[reference_name(each) for each in confirmation.not_beaten.get(TEST_METRIC, [])],
+        not_beaten=[
+            comparison.reference_name(each) for each in confirmation.not_beaten.get(TEST_METRIC, [])
+        ],
     )
 
 
@@ -179,7 +172,7 @@ def _concluded(
         trial=confirmation.winner.trial.number,
         name=confirmation.winner.name,
         metrics=confirmation.metrics,
-        lines=tuple(verdict(confirmation)),
+        lines=tuple(comparison.verdict(confirmation)),
         confirmed_ms=round(time.time() * 1000),
     )
     keep_confirmation(ledger, found)
@@ -214,9 +207,9 @@ def _publish(
 
 
 def _show(session: Session, confirmation: Confirmation) -> None:
-    session.screen.print(validation_table(confirmation.validated))
-    session.screen.print(results_table(confirmation))
-    for line in verdict(confirmation):
+    session.screen.print(comparison.validation_table(confirmation.validated))
+    session.screen.print(comparison.results_table(confirmation))
+    for line in comparison.verdict(confirmation):
         session.screen.print(Text(line))
 
 

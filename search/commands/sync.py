@@ -20,12 +20,7 @@ from search.records.trials import StudyState, TrialRecord
 from search.report.writing import refresh_report
 from search.session.session import Session
 from search.session.tracked import check_tracking, described, end_of, keep_end, tracker_of
-from search.storage.results import (
-    Ledger,
-    kept_confirmations,
-    kept_references,
-    kept_retrainings,
-)
+from search.storage import results
 from search.storage.study import close_study
 from search.storage.trials import records
 from search.tracking.reconciliation import Reconciled
@@ -94,7 +89,7 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     of_trials = tracker.reconcile(trials, session.towers_of, within_s=None, tell=tell)
     if of_trials.lacking or not of_trials.reached:
         return BROKE_OFF
-    of_results = tracker.log_results(_results(session, Ledger(study)))
+    of_results = tracker.log_results(_results(session, results.Ledger(study)))
     if of_results is None:
         return BROKE_OFF
     budget = described(study, session.spec).trials
@@ -108,11 +103,11 @@ def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     return BROKE_OFF if tracker.refuses_files else 0
 
 
-def _results(session: Session, ledger: Ledger) -> Results:
+def _results(session: Session, ledger: results.Ledger) -> Results:
     return Results(
-        references=kept_references(ledger, test=True),
-        retrainings=kept_retrainings(ledger, session.towers_folder),
-        confirmations=kept_confirmations(ledger),
+        references=results.kept_references(ledger, test=True),
+        retrainings=results.kept_retrainings(ledger, session.towers_folder),
+        confirmations=results.kept_confirmations(ledger),
     )
 
 

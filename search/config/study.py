@@ -15,22 +15,9 @@ from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from search.config import sections
 from search.config.dimensions import Section
 from search.config.problems import did_you_mean, sentences
-from search.config.sections import (
-    SAFE_NAME,
-    DataSection,
-    EnqueuedSection,
-    GridOptions,
-    MedianOptions,
-    NoPrunerOptions,
-    PrunerOptions,
-    SamplerOptions,
-    SpaceSection,
-    StudySection,
-    TpeOptions,
-    TrainingSection,
-)
 from search.records.errors import InputError
 from search.records.trials import OBJECTIVE_METRIC
 
@@ -47,13 +34,13 @@ Content = dict[str, Any]
 class StudySpec(Section):
     """A study file whose every key is known, typed and consistent with the others."""
 
-    study: StudySection
-    data: DataSection = DataSection()
-    training: TrainingSection = TrainingSection()
-    space: SpaceSection = SpaceSection()
-    sampler: SamplerOptions = TpeOptions()
-    pruner: PrunerOptions = MedianOptions()
-    enqueue: tuple[EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
+    study: sections.StudySection
+    data: sections.DataSection = sections.DataSection()
+    training: sections.TrainingSection = sections.TrainingSection()
+    space: sections.SpaceSection = sections.SpaceSection()
+    sampler: sections.SamplerOptions = sections.TpeOptions()
+    pruner: sections.PrunerOptions = sections.MedianOptions()
+    enqueue: tuple[sections.EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
 
     _text: str = PrivateAttr(default="")
 
@@ -101,7 +88,7 @@ class StudySpec(Section):
                 yield f"enqueue[{index}] must differ from the others but repeats enqueue[{first}]"
 
     def _pruner_problems(self) -> Iterator[str]:
-        if isinstance(self.pruner, NoPrunerOptions):
+        if isinstance(self.pruner, sections.NoPrunerOptions):
             return
         first = self.pruner.first_decision(self.training.validate_every)
         last = self.training.last_prunable_epoch
@@ -114,7 +101,7 @@ class StudySpec(Section):
             )
 
     def _sampler_problems(self) -> Iterator[str]:
-        if not isinstance(self.sampler, GridOptions):
+        if not isinstance(self.sampler, sections.GridOptions):
             return
         if self.space.open_dimensions:
             yield (
@@ -147,13 +134,13 @@ class StudySpec(Section):
     @property
     def comparable(self) -> Content:
         """What the result of a trial means, as JSON values: not which trials are run."""
-        sections = self.model_dump(
+        content = self.model_dump(
             mode="json", include={"data", "training", "space"}, exclude_none=True
         )
-        for name in TrainingSection.ADDED_LATER:
-            if sections["training"][name] == TrainingSection.model_fields[name].default:
-                del sections["training"][name]
-        return {"direction": DIRECTION, "metric": OBJECTIVE_METRIC, **sections}
+        for name in sections.TrainingSection.ADDED_LATER:
+            if content["training"][name] == sections.TrainingSection.model_fields[name].default:
+                del content["training"][name]
+        return {"direction": DIRECTION, "metric": OBJECTIVE_METRIC, **content}
 
     @property
     def space_hash(self) -> str:
@@ -264,7 +251,7 @@ def _find(study: str, folders: Sequence[Path]) -> Path:
     """The path of a study; whether it can be read is another question."""
     if study.endswith(SUFFIX) and _exists(Path(study)):
         return Path(study)
-    if SAFE_NAME.fullmatch(study):
+    if sections.SAFE_NAME.fullmatch(study):
         for folder in folders:
             if _exists(folder / f"{study}{SUFFIX}"):
                 return folder / f"{study}{SUFFIX}"
@@ -288,7 +275,7 @@ def _exists(path: Path) -> bool:
 
 def _known_studies(folders: Sequence[Path]) -> list[str]:
     names = {path.stem for folder in folders for path in folder.glob(f"*{SUFFIX}")}
-    return sorted(name for name in names if SAFE_NAME.fullmatch(name))
+    return sorted(name for name in names if sections.SAFE_NAME.fullmatch(name))
 
 
 def _read(path: Path) -> str:

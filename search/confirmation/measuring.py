@@ -33,17 +33,7 @@ from search.execution.runtime import computed_on
 from search.records.results import TEST_METRIC, ReferenceRecord, RetrainRecord
 from search.records.trials import OBJECTIVE_METRIC, CurvePoint
 from search.scheduling.seeds import derive_seed
-from search.storage.results import (
-    COLLAPSED,
-    REFERENCES,
-    SECONDS,
-    Ledger,
-    TrainingKey,
-    confirmed_folder,
-    kept_references,
-    retraining_of,
-    validated_accuracy,
-)
+from search.storage import results
 from search.storage.towers import find_towers, tower_folder
 from search.storage.trials import curve_to_json
 
@@ -56,7 +46,7 @@ class Confirming:
 
     data: StudyData
     study_seed: int
-    ledger: Ledger
+    ledger: results.Ledger
     towers_folder: Path
     progress: ConfirmationProgress
     # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
@@ -69,12 +59,14 @@ class Confirming:
         contender, so unlike the value of a trial this is no best of several validations. The seed
         goes by ``number``, from 0: it is the same for every contender.
         """
-        name = TrainingKey(contender.key, contender.training.epochs, number).validation
+        name = results.TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self.ledger.computed(name, lambda: self._validated(contender, number))
-        if COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance:  # of version 0.1.0
-            result = {**result, COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
+        if (
+            results.COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance
+        ):  # of version 0.1.0
+            result = {**result, results.COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
             self.ledger.keep(name, result)
-        accuracy = validated_accuracy(result)
+        accuracy = results.validated_accuracy(result)
         self.progress.finished(contender.name, accuracy, is_test=False)
         return accuracy
 
@@ -84,9 +76,9 @@ class Confirming:
         The seed goes by ``number``, from 0; the towers of the first are kept as a recommender,
         which is returned, too.
         """
-        name = TrainingKey(contender.key, contender.training.epochs, number).test
+        name = results.TrainingKey(contender.key, contender.training.epochs, number).test
         result = self.ledger.computed(name, lambda: self._tested(contender, number))
-        record = retraining_of(result)
+        record = results.retraining_of(result)
         if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:
             record = replace(record, collapsed=self._no_better(record.metrics[TEST_METRIC]))
         accuracy = None if record.collapsed else record.metrics[TEST_METRIC]
@@ -129,9 +121,9 @@ class Confirming:
                 model, dataset.users, dataset.movies, rows, split="val", config=config
             ).named("val")
         except DivergedError as error:
-            found[COLLAPSED] = str(error)
+            found[results.COLLAPSED] = str(error)
         free_memory()
-        return {"seed": config.seed, SECONDS: (_now_ms() - started_ms) / 1000, **found}
+        return {"seed": config.seed, results.SECONDS: (_now_ms() - started_ms) / 1000, **found}
 
     def _tested(self, contender: Contender, number: int) -> Result:
         self.progress.started(contender.name, number, "training and validation rows, tested once")
@@ -195,7 +187,7 @@ class Confirming:
 
 
 def measured_references(
-    data: StudyData, ledger: Ledger, announce: Callable[[str], None], *, test: bool
+    data: StudyData, ledger: results.Ledger, announce: Callable[[str], None], *, test: bool
 ) -> list[ReferenceRecord]:
     """The references of a study, by the metrics of its models.
 
@@ -210,20 +202,20 @@ def measured_references(
         return measured()
 
     validated = ledger.computed(
-        f"{REFERENCES}:validation",
+        f"{results.REFERENCES}:validation",
         lambda: measure("validation", lambda: _validated_references(data)),
     )
     if test:
         ledger.computed(
-            f"{REFERENCES}:test",
+            f"{results.REFERENCES}:test",
             lambda: measure("test", lambda: _tested_references(data, validated)),
         )
-    return kept_references(ledger, test=test)
+    return results.kept_references(ledger, test=test)
 
 
-def are_measured(ledger: Ledger) -> bool:
+def are_measured(ledger: results.Ledger) -> bool:
     """Whether asking for the references on the validation rows takes no time."""
-    return ledger.get(f"{REFERENCES}:validation") is not None
+    return ledger.get(f"{results.REFERENCES}:validation") is not None
 
 
 def _validated_references(data: StudyData) -> dict[str, Any]:
@@ -236,14 +228,14 @@ def _validated_references(data: StudyData) -> dict[str, Any]:
 def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
     rows, test = data.splits.before_test, data.splits.test
     users, movies = data.dataset.users.rows, data.dataset.movies.rows
-    results = {}
+    measured = {}
     for name, of_one in validated.items():
         settings = ReferenceSettings(
             name=cast("ReferenceName", name), parameters=of_one["parameters"]
         )
         score = fit_reference(settings, rows, users, movies)
-        results[name] = _of_reference(settings, rank_all(score, rows, test, movies), "test")
-    return results
+        measured[name] = _of_reference(settings, rank_all(score, rows, test, movies), "test")
+    return measured
 
 
 def _of_reference(
@@ -257,7 +249,7 @@ def _of_reference(
 
 
 def _folder_name(contender: Contender) -> str:
-    return confirmed_folder(contender.key, contender.training.epochs)
+    return results.confirmed_folder(contender.key, contender.training.epochs)
 
 
 def _now_ms() -> int:

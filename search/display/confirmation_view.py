@@ -9,25 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from search.analysis.noise import Sample
-from search.display.parts import (
-    Column,
-    LiveTable,
-    one_line,
-    overall,
-    short_clock,
-    sparkline,
-    time_left,
-)
+from search.display import parts
 from search.display.tally import Clock, ConfirmationTally, RunningSeed
 from search.display.terminal import Screen
 
 LEAST_ROWS = 9
 CURVE = 12
 _COLUMNS = (
-    Column(name="contender", width=31, rank=0, right=False),
-    Column(name="epochs", width=6, rank=3),
-    Column(name="seeds", width=7, rank=1),
-    Column(name="mean accuracy", width=15, rank=2, right=False),
+    parts.Column(name="contender", width=31, rank=0, right=False),
+    parts.Column(name="epochs", width=6, rank=3),
+    parts.Column(name="seeds", width=7, rank=1),
+    parts.Column(name="mean accuracy", width=15, rank=2, right=False),
 )
 
 
@@ -103,36 +95,36 @@ class ConfirmationView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         tally, width, height = self._tally, options.max_width, options.size.height
-        left = time_left(tally.seconds_left())
-        yield overall(self._name, "trainings", tally.done, tally.target, left, width)
+        left = parts.time_left(tally.seconds_left())
+        yield parts.overall(self._name, "trainings", tally.done, tally.target, left, width)
         current = tally.current
         if current is None:
-            yield from (one_line("between two trainings", width), Text(""))
+            yield from (parts.one_line("between two trainings", width), Text(""))
         else:
             seed = f"seed {current.seed + 1} of {tally.seeds}"
-            yield one_line(f"{current.name}, {seed}: {current.purpose}", width)
+            yield parts.one_line(f"{current.name}, {seed}: {current.purpose}", width)
             words = self._epoch(current, ascii_only=options.ascii_only)
-            yield one_line(words, width, "" if current.epoch else "dim")
+            yield parts.one_line(words, width, "" if current.epoch else "dim")
         if height >= LEAST_ROWS:
             yield ""
             yield self._means(width, height - 6)
 
     def _epoch(self, current: RunningSeed, *, ascii_only: bool) -> str:
-        seconds = short_clock(current.seconds)
+        seconds = parts.short_clock(current.seconds)
         if current.epoch == 0:
             return f"compiles  {seconds}"
-        parts = [f"epoch {current.epoch}/{current.epochs}", seconds]
+        words = [f"epoch {current.epoch}/{current.epochs}", seconds]
         if current.losses:
-            curve = sparkline(current.losses, CURVE, ascii_only=ascii_only)
-            parts.append(f"train loss {current.losses[-1]:.4f}  {curve}")
+            curve = parts.sparkline(current.losses, CURVE, ascii_only=ascii_only)
+            words.append(f"train loss {current.losses[-1]:.4f}  {curve}")
         if current.accuracies:
-            parts.append(f"accuracy {current.accuracies[-1]:.4f}")
-        return "  ".join(parts)
+            words.append(f"accuracy {current.accuracies[-1]:.4f}")
+        return "  ".join(words)
 
     def _means(self, width: int, most: int) -> Table:
         """A row for each contender, the best on average in green; then the tests."""
         tally, ahead = self._tally, self._tally.ahead
-        table = LiveTable(_COLUMNS, width)
+        table = parts.LiveTable(_COLUMNS, width)
         table.head()
         for name, epochs in list(tally.epochs.items())[:most]:
             cells = {"contender": name, "epochs": str(epochs)}

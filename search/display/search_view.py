@@ -7,17 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from search.display.parts import (
-    Column,
-    LiveTable,
-    clock,
-    configuration_cells,
-    one_line,
-    overall,
-    short_clock,
-    sparkline,
-    time_left,
-)
+from search.display import parts
 from search.display.tally import RunningTrial, SearchTally
 from search.display.terminal import Screen
 from search.records.events import TrialEvent, TrialFinished
@@ -91,15 +81,15 @@ class SearchView:
             room -= 1
         has_places = room >= 3 + tally.workers + 4 + len(self._places)
         room -= len(self._places) + 1 if has_places else 0
-        left = time_left(tally.seconds_left(), is_measured=tally.is_measured)
-        yield overall(self._name, "trials", tally.finished, tally.target, left, width)
-        yield one_line(self._counts(), width, QUIET)
+        left = parts.time_left(tally.seconds_left(), is_measured=tally.is_measured)
+        yield parts.overall(self._name, "trials", tally.finished, tally.target, left, width)
+        yield parts.one_line(self._counts(), width, QUIET)
         if room >= 4:
             yield ""
             room -= 1
         yield self._table(room, width, ascii_only=options.ascii_only)
         if further := self._further():
-            yield one_line(f"best also: {further}", width, BEST)
+            yield parts.one_line(f"best also: {further}", width, BEST)
         if has_places:
             yield ""
             grid = Table.grid(padding=(0, 2, 0, 0))
@@ -117,7 +107,7 @@ class SearchView:
         text = f"{', '.join(words)}; {len(tally.running)} running"
         if elsewhere := tally.running_elsewhere:
             text += f", {elsewhere} elsewhere"
-        return f"{text}; {clock(tally.seconds)} so far"
+        return f"{text}; {parts.clock(tally.seconds)} so far"
 
     def _further(self) -> str:
         best = self._tally.best
@@ -145,7 +135,7 @@ class _Rows:
     """The rows of the table: running trials, the best, those that ended last."""
 
     def __init__(self, width: int, tally: SearchTally, *, ascii_only: bool) -> None:
-        self.table = LiveTable(_columns(width), width)
+        self.table = parts.LiveTable(_columns(width), width)
         self._tally = tally
         self._ascii = ascii_only
 
@@ -178,7 +168,7 @@ class _Rows:
             "best": f"{max(accuracies):.4f}" if accuracies else "",
             "curve": self._curve(accuracies) if running.epoch else Text("compiles", style=QUIET),
             "loss": _loss(running.losses),
-            "time": short_clock(running.seconds),
+            "time": parts.short_clock(running.seconds),
         }
 
     def _ended(self, trial: TrialRecord) -> dict[str, str | Text]:
@@ -191,29 +181,29 @@ class _Rows:
             "best": "" if trial.value is None else f"{trial.value:.4f}",
             "curve": self._curve([p[OBJECTIVE_METRIC] for p in points if OBJECTIVE_METRIC in p]),
             "loss": _loss([p["train_loss"] for p in points if "train_loss" in p]),
-            "time": "" if trial.train_seconds is None else short_clock(trial.train_seconds),
+            "time": "" if trial.train_seconds is None else parts.short_clock(trial.train_seconds),
         }
 
     def _curve(self, values: Sequence[float]) -> str:
         column = self.table.columns.get("curve")
-        return sparkline(values, column.width if column else 0, ascii_only=self._ascii)
+        return parts.sparkline(values, column.width if column else 0, ascii_only=self._ascii)
 
 
-def _columns(width: int) -> list[Column]:
+def _columns(width: int) -> list[parts.Column]:
     """All columns; those of the highest rank are left out where there is no room."""
     return [
-        Column(name="trial", width=7, rank=0),
-        Column(name="layers", width=20, rank=4, right=False),
-        Column(name="embed", width=5, rank=5),
-        Column(name="rate", width=7, rank=6),
-        Column(name="weights", width=9, rank=8),
-        Column(name="epoch", width=7, rank=1),
-        Column(name="now", width=6, rank=3),
-        Column(name="best", width=6, rank=2),
-        Column(name="curve", width=30 if width >= 140 else 8, rank=7, right=False),
-        Column(name="loss", width=7, rank=9),
-        Column(name="time", width=5, rank=10),
-        Column(name="from the study file", width=24, rank=11, right=False),
+        parts.Column(name="trial", width=7, rank=0),
+        parts.Column(name="layers", width=20, rank=4, right=False),
+        parts.Column(name="embed", width=5, rank=5),
+        parts.Column(name="rate", width=7, rank=6),
+        parts.Column(name="weights", width=9, rank=8),
+        parts.Column(name="epoch", width=7, rank=1),
+        parts.Column(name="now", width=6, rank=3),
+        parts.Column(name="best", width=6, rank=2),
+        parts.Column(name="curve", width=30 if width >= 140 else 8, rank=7, right=False),
+        parts.Column(name="loss", width=7, rank=9),
+        parts.Column(name="time", width=5, rank=10),
+        parts.Column(name="from the study file", width=24, rank=11, right=False),
     ]
 
 
@@ -226,4 +216,4 @@ def _loss(losses: Sequence[float]) -> str:
 
 def _configured(trial: TrialRecord) -> dict[str, str]:
     name = {"trial": str(trial.number), "from the study file": trial.reference or ""}
-    return name | configuration_cells(trial)
+    return name | parts.configuration_cells(trial)

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 from search.execution.loop import lost
 from search.execution.runtime import out_of_memory_kills
 from search.execution.workers import Alive, Assignment, Crashed, Ended, Event, Pool, Warned, Worker
+from search.records import events
 from search.records.errors import StorageLostError
-from search.records.events import (
-    EpochFinished,
-    Hooks,
-    Outcome,
-    OutcomeState,
-    TrialFinished,
-    TrialStarted,
-)
 from search.scheduling.heartbeat import Watch
 from search.scheduling.locks import Claim, within
 from search.scheduling.stale import Closed, close_stale, stale_if
@@ -36,7 +29,7 @@ _LOOK_UP_SECONDS = 0.1
 _LONGEST_STEP_SECONDS = 1.0  # a supervisor that slept has not watched
 _REPEAT_SECONDS = 30.0
 _CLAIM_SECONDS = 2.0
-_GRAVEST_FIRST: tuple[OutcomeState, ...] = ("failing", "interrupted", "timeout", "exhausted")
+_GRAVEST_FIRST: tuple[events.OutcomeState, ...] = ("failing", "interrupted", "timeout", "exhausted")
 
 
 class Supervisor:
@@ -52,7 +45,7 @@ class Supervisor:
         assignment: Assignment,
         pool: Pool,
         claim: Claim,
-        hooks: Hooks,
+        hooks: events.Hooks,
     ) -> None:
         self._study = study
         self._assignment = assignment
@@ -62,7 +55,7 @@ class Supervisor:
         self._emit = hooks.emit
         self._stop_reason = hooks.stop_reason
         self._warn = hooks.warn
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[events.Outcome] = []
         self._crashes: dict[str, str] = {}
         self._ended: set[str] = set()
         self._dead: set[str] = set()
@@ -74,7 +67,7 @@ class Supervisor:
         self._is_stopping = False
         self._has_stale = False
 
-    def run(self, workers: int) -> Outcome:
+    def run(self, workers: int) -> events.Outcome:
         """Runs so many workers until none has anything more to do; returns how the search ended."""
         for _ in range(workers):
             self._pool.start(self._assignment)
@@ -112,9 +105,9 @@ class Supervisor:
 
     def _hear(self, worker: Worker, event: Event) -> None:
         match event:
-            case TrialStarted() | EpochFinished():
+            case events.TrialStarted() | events.EpochFinished():
                 self._emit(event)
-            case TrialFinished(trial, _):
+            case events.TrialFinished(trial, _):
                 if trial.is_finished:
                     self._deaths = 0
                 self._emit(event)
@@ -127,7 +120,7 @@ class Supervisor:
             case Ended(outcome):
                 self._end(worker, outcome)
 
-    def _end(self, worker: Worker, outcome: Outcome) -> None:
+    def _end(self, worker: Worker, outcome: events.Outcome) -> None:
         if outcome.state == "interrupted" and not self._is_stopping and not self._stop_reason():
             self._crashes[worker.name] = outcome.reason  # somebody else stopped it: it is replaced
             return
@@ -155,7 +148,7 @@ class Supervisor:
         else:
             self._warn(died)
             reason = f"{MOST_DEATHS} workers died and no trial finished between; the last: {how}"
-            self._outcomes.append(Outcome(state="failing", reason=reason))
+            self._outcomes.append(events.Outcome(state="failing", reason=reason))
             self._stop(reason)
 
     def _warn_once(self, line: str) -> None:
@@ -183,7 +176,7 @@ class Supervisor:
         for record in records(self._study):
             if record.number in numbers:
                 towers = find_towers(self._assignment.towers_folder, record.number)
-                self._emit(TrialFinished(record, towers))
+                self._emit(events.TrialFinished(record, towers))
         return stale
 
     def _memory_ran_out(self) -> bool:
@@ -194,17 +187,19 @@ class Supervisor:
     def _is_complete(self) -> bool:
         return sum(trial.is_finished for trial in records(self._study)) >= self._budget
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> events.Outcome:
         """How the search ended, from how its workers did."""
         if self._has_stale:
             self._close_stale()
         if self._is_complete():
-            return Outcome(state="complete")
+            return events.Outcome(state="complete")
         for state in _GRAVEST_FIRST:
             for outcome in self._outcomes:
                 if outcome.state == state:
                     return outcome
-        return Outcome(state="interrupted", reason=self._stop_reason() or "the workers are gone")
+        return events.Outcome(
+            state="interrupted", reason=self._stop_reason() or "the workers are gone"
+        )
 
 
 def _sentence(how: str, closed: Sequence[Closed]) -> str:

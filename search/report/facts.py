@@ -17,16 +17,7 @@ from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import FINISHED_STATES, TrialRecord, best_of, ranked
-from search.report.confirmed import (
-    ContenderResult,
-    TestedTrial,
-    contender_results,
-    last_of,
-    leader_of,
-    seconds_spent,
-    tested_trials,
-    typical_deviation,
-)
+from search.report import confirmed
 from search.report.schema import CostPart
 from search.session.tracked import described, end_of
 from search.storage.results import (
@@ -52,10 +43,14 @@ class Facts:
     trials: tuple[TrialRecord, ...]  # all, in the order of their numbers
     # what any model should beat, with the metrics that are known
     references: tuple[ReferenceRecord, ...]
-    contenders: tuple[ContenderResult, ...]  # configurations that were trained with several seeds
+    contenders: tuple[
+        confirmed.ContenderResult, ...
+    ]  # configurations that were trained with several seeds
     confirmation: ConfirmationRecord | None  # the last one
     leader: Leader | None  # the trial that is best over several seeds; None before a confirmation
-    tested: tuple[TestedTrial, ...]  # trials whose models were tested, the highest mean first
+    tested: tuple[
+        confirmed.TestedTrial, ...
+    ]  # trials whose models were tested, the highest mean first
     # share by parameter, the highest first; None where too little is known
     importances: Mapping[str, float] | None
     cost: CostPart
@@ -108,9 +103,9 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
     """Everything a report shows; ``commands`` tells what to do next, by the finished trials."""
     ledger, trials = Ledger(study), records(study)
     references = kept_references(ledger, test=True)
-    contenders = contender_results(ledger, trials, spec)
+    contenders = confirmed.contender_results(ledger, trials, spec)
     confirmations = kept_confirmations(ledger)
-    leader = leader_of(contenders, confirmations, trials)
+    leader = confirmed.leader_of(contenders, confirmations, trials)
     context = described(study, spec)
     is_running = any(trial.state == "running" for trial in trials)
     return Facts(
@@ -120,12 +115,12 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         trials=tuple(trials),
         references=tuple(references),
         contenders=tuple(contenders),
-        confirmation=last_of(confirmations),
+        confirmation=confirmed.last_of(confirmations),
         leader=leader,
-        tested=tuple(tested_trials(kept_tests(ledger))),
+        tested=tuple(confirmed.tested_trials(kept_tests(ledger))),
         importances=importances_of(study),
-        cost=cost_of(trials, spec.training.epochs, seconds_spent(ledger)),
-        cautions=tuple(cautions(trials, spec, typical_deviation(contenders), leader)),
+        cost=cost_of(trials, spec.training.epochs, confirmed.seconds_spent(ledger)),
+        cautions=tuple(cautions(trials, spec, confirmed.typical_deviation(contenders), leader)),
         verdict=tuple(verdict(trials, validation_accuracies(references), leader)),
         commands=commands(sum(trial.is_finished for trial in trials)),
         written_ms=round(time.time() * 1000),

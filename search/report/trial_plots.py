@@ -9,18 +9,7 @@ from search.analysis.cautions import Region
 from search.config.dimensions import Bounds
 from search.records.trials import TrialRecord, best_of, parameter_name
 from search.report import drawing as draw
-from search.report.drawing import (
-    ACCENT,
-    ACCURACY,
-    FAIL,
-    INK,
-    MOST_TICKS,
-    MUTED,
-    NO_COLOR,
-    SEQUENTIAL,
-    Json,
-    Plot,
-)
+from search.report.drawing import Json, Plot
 from search.report.facts import TOP_SHARE, Facts, parameter_count, pareto_front, top_trials
 
 
@@ -37,7 +26,7 @@ def importance_plot(facts: Facts) -> Plot | None:
         "text": [f"{share:.0%}" for share in upward.values()],
         "textposition": "outside",
         "cliponaxis": False,
-        "marker": {"color": ACCENT},
+        "marker": {"color": draw.ACCENT},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
     (first, share), *others = facts.importances.items()
@@ -57,7 +46,7 @@ def importance_plot(facts: Facts) -> Plot | None:
             height=110 + 34 * len(upward),
             legend=False,
             xaxis={"tickformat": ".0%", "rangemode": "tozero", "nticks": 5, "tickangle": 0},
-            yaxis={"gridcolor": NO_COLOR, "ticks": ""},
+            yaxis={"gridcolor": draw.NO_COLOR, "ticks": ""},
             margin={"l": 130, "r": 48, "t": 8, "b": 48},
         ),
     )
@@ -153,14 +142,14 @@ def _slice_axis(bounds: Bounds) -> Json:
 def _shapes(region: Region | None, bounds: Bounds) -> list[Json]:
     """The part of the axis where trials diverge, shaded, and the ends of the space as lines."""
     upright = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    dashes = {"color": MUTED, "width": 1.2, "dash": "dash"}
+    dashes = {"color": draw.MUTED, "width": 1.2, "dash": "dash"}
     shapes: list[Json] = [
         {"type": "line", **upright, "x0": end, "x1": end, "line": dashes}
         for end in (bounds.low, bounds.high)
     ]
     if region is not None:
         end = bounds.high if region.is_above else bounds.low
-        shade = {"fillcolor": FAIL, "opacity": 0.1, "line": {"width": 0}}
+        shade = {"fillcolor": draw.FAIL, "opacity": 0.1, "line": {"width": 0}}
         shapes.insert(0, {"type": "rect", **upright, "x0": region.limit, "x1": end, **shade})
     return shapes
 
@@ -179,7 +168,7 @@ def size_plot(facts: Facts) -> Plot | None:
         [trial.value for trial in front],
         mode="lines",
         text=[draw.hover(trial) for trial in front],
-        line={"shape": "hv", "color": INK, "width": 1.6},
+        line={"shape": "hv", "color": draw.INK, "width": 1.6},
     )
     return Plot(
         id="plot-size",
@@ -188,7 +177,7 @@ def size_plot(facts: Facts) -> Plot | None:
         data=[line, *draw.scatter(drawn, parameter_count, upward[0])],
         layout=draw.layout(
             "parameters (both towers)",
-            ACCURACY,
+            draw.ACCURACY,
             xaxis=draw.log_axis(min(counts), max(counts)),
             yaxis={"range": upward},
         ),
@@ -237,10 +226,10 @@ def parallel_plot(facts: Facts) -> Plot | None:
         "type": "parcoords",
         "dimensions": axes,
         "line": {"color": axes[-1]["values"], **_colors(facts, low, high, foot)},
-        "labelfont": {"color": INK, "size": 12},
-        "tickfont": {"color": INK, "size": 11},
-        "rangefont": {"color": MUTED, "size": 10},
-        "unselected": {"line": {"color": MUTED, "opacity": 0.08}},
+        "labelfont": {"color": draw.INK, "size": 12},
+        "tickfont": {"color": draw.INK, "size": 11},
+        "rangefont": {"color": draw.MUTED, "size": 10},
+        "unselected": {"line": {"color": draw.MUTED, "opacity": 0.08}},
     }
     margin = {"l": 70, "r": 60, "t": 64, "b": 24}
     return Plot(
@@ -289,7 +278,7 @@ def _axis(label: str, values: Sequence[float], is_logarithmic: bool) -> Json:
     """Values on their scale, the ends and what lies between named as people read them."""
     if not is_logarithmic:
         distinct = sorted(set(values))
-        ticks = {"tickvals": distinct} if len(distinct) <= MOST_TICKS else {}
+        ticks = {"tickvals": distinct} if len(distinct) <= draw.MOST_TICKS else {}
         return {"label": label, "values": list(values), **ticks}
     places = [math.log2(value) for value in values]
     low, high = min(places), max(places)
@@ -329,11 +318,11 @@ def _accuracy_axis(trials: Sequence[TrialRecord], low: float, high: float, foot:
 def _colors(facts: Facts, low: float, high: float, foot: float) -> Json:
     """Light to dark by accuracy; the color of failures for what diverged, below all of them."""
     if not facts.diverged:
-        stops = [list(stop) for stop in SEQUENTIAL]
+        stops = [list(stop) for stop in draw.SEQUENTIAL]
         return {"colorscale": stops, "cmin": draw.rounded(low), "cmax": draw.rounded(high)}
     begin = FOOT / (1 + FOOT)
-    stops = [[0.0, FAIL], [begin / 2, FAIL], [begin / 2, SEQUENTIAL[0][1]]]
-    stops += [[round(begin + share * (1 - begin), 4), color] for share, color in SEQUENTIAL]
+    stops = [[0.0, draw.FAIL], [begin / 2, draw.FAIL], [begin / 2, draw.SEQUENTIAL[0][1]]]
+    stops += [[round(begin + share * (1 - begin), 4), color] for share, color in draw.SEQUENTIAL]
     return {"colorscale": stops, "cmin": draw.rounded(foot), "cmax": draw.rounded(high)}
 
 
@@ -345,9 +334,9 @@ def _plain_lines(
     diverged = {trial.number for trial in trials if trial.state == "diverged"}
     others = {trial.number for trial in trials} - top - diverged
     looks = (
-        (others, "others", MUTED, 1, 0.3),
-        (diverged, "diverged", FAIL, 1, 0.5),
-        (top, f"top {TOP_SHARE:.0%}", ACCENT, 2, 0.9),
+        (others, "others", draw.MUTED, 1, 0.3),
+        (diverged, "diverged", draw.FAIL, 1, 0.5),
+        (top, f"top {TOP_SHARE:.0%}", draw.ACCENT, 2, 0.9),
     )
     across = list(range(len(axes)))
     scaled = list(zip(*(_scaled(axis["values"]) for axis in axes), strict=True))

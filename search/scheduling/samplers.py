@@ -13,40 +13,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from optuna import Study, create_study
+from optuna import Study, create_study, pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import (
-    BasePruner,
-    HyperbandPruner,
-    NopPruner,
-    PatientPruner,
-    PercentilePruner,
-    SuccessiveHalvingPruner,
-)
-from optuna.samplers import (
-    BaseSampler,
-    CmaEsSampler,
-    NSGAIISampler,
-    RandomSampler,
-    TPESampler,
-)
 from optuna.trial import FrozenTrial, TrialState
 
+from search.config import sections
 from search.config.addresses import call
-from search.config.sections import (
-    CmaesOptions,
-    GridOptions,
-    HyperbandOptions,
-    MedianOptions,
-    NoPrunerOptions,
-    NsgaiiOptions,
-    PatientOptions,
-    PercentileOptions,
-    RandomOptions,
-    SuccessiveHalvingOptions,
-    TpeOptions,
-)
 from search.config.space import (
     common_distributions,
     enumerate_configurations,
@@ -63,15 +36,15 @@ PROPOSALS = 16
 """How often a sampler is asked for a configuration that was not tried before chance decides."""
 
 
-def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> BaseSampler:
+def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> samplers.BaseSampler:
     """The sampler of the study for one trial; InputError where a package it needs is missing.
 
     The seed is in ``[0, 2**31)``; the order of a grid follows from the study's.
     """
     with _experimental():
         match spec.sampler:
-            case TpeOptions() as options:
-                return TPESampler(
+            case sections.TpeOptions() as options:
+                return samplers.TPESampler(
                     n_startup_trials=options.startup_trials,
                     n_ei_candidates=options.ei_candidates,
                     multivariate=options.multivariate,
@@ -80,14 +53,14 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> Bas
                     constant_liar=others_run,
                     seed=seed,
                 )
-            case RandomOptions():
-                return RandomSampler(seed=seed)
-            case GridOptions():
+            case sections.RandomOptions():
+                return samplers.RandomSampler(seed=seed)
+            case sections.GridOptions():
                 return make_grid(spec)
-            case CmaesOptions() as options:
+            case sections.CmaesOptions() as options:
                 return _cmaes(options, spec, seed)
-            case NsgaiiOptions() as options:
-                return NSGAIISampler(
+            case sections.NsgaiiOptions() as options:
+                return samplers.NSGAIISampler(
                     population_size=options.population_size,
                     mutation_prob=options.mutation_probability,
                     crossover_prob=options.crossover_probability,
@@ -98,7 +71,7 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> Bas
 
 def sampler_of_next(
     study: Study, trials: Sequence[FrozenTrial], spec: StudySpec, place: int, *, others_run: bool
-) -> BaseSampler:
+) -> samplers.BaseSampler:
     """The sampler of a trial that is neither enqueued nor run again.
 
     Where the space is finite, its seed is the first under which it proposes a configuration that
@@ -107,20 +80,22 @@ def sampler_of_next(
     own = derive_seed(spec.study.seed, "sampler", place)
     as_usual = partial(make_sampler, spec, own, others_run=others_run)
     tried = {frozenset(tried_by(trial).items()) for trial in _begun(trials)}
-    if not spec.space.is_finite or isinstance(spec.sampler, GridOptions) or not tried:
+    if not spec.space.is_finite or isinstance(spec.sampler, sections.GridOptions) or not tried:
         return as_usual()
     again = [derive_seed(own, "again", attempt) for attempt in range(PROPOSALS)]
-    makers: list[Callable[[], BaseSampler]] = [
+    makers: list[Callable[[], samplers.BaseSampler]] = [
         as_usual,
         *(partial(make_sampler, spec, seed, others_run=others_run) for seed in again),
-        *(partial(RandomSampler, seed=seed) for seed in again),  # the sampler insists on a few
+        *(
+            partial(samplers.RandomSampler, seed=seed) for seed in again
+        ),  # the sampler insists on a few
     ]
     fresh = (make for make in makers if _proposal(make(), study, trials, spec) not in tried)
     return next(fresh, as_usual)()
 
 
 def _proposal(
-    sampler: BaseSampler, study: Study, trials: Sequence[FrozenTrial], spec: StudySpec
+    sampler: samplers.BaseSampler, study: Study, trials: Sequence[FrozenTrial], spec: StudySpec
 ) -> frozenset[tuple[str, int | float]]:
     """What a sampler would choose next; it is used up by that, and the study is not touched."""
     scratch = create_study(direction="maximize", pruner=study.pruner, sampler=sampler)
@@ -136,44 +111,44 @@ def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def make_grid(spec: StudySpec) -> "ListSampler":
     """The grid sampler of a study whose sampler is ``grid``."""
-    if not isinstance(spec.sampler, GridOptions):
+    if not isinstance(spec.sampler, sections.GridOptions):
         raise TypeError(f"the sampler must be 'grid' but got {spec.sampler.name!r}")
     grid = enumerate_configurations(spec.space, spec.sampler.learning_rates)
     order = derive_seed(spec.study.seed, "grid order")
     return ListSampler(map(parameters_of, grid), seed=order)
 
 
-def make_pruner(spec: StudySpec) -> BasePruner:
+def make_pruner(spec: StudySpec) -> pruners.BasePruner:
     """The pruner of the study. Its steps are epochs: ``trial.report(value, step=epoch)``."""
     match spec.pruner:
-        case MedianOptions() as options:
+        case sections.MedianOptions() as options:
             return _percentile(options, 50.0)
-        case PercentileOptions() as options:
+        case sections.PercentileOptions() as options:
             return _percentile(options, options.percentile)
-        case PatientOptions() as options:
+        case sections.PatientOptions() as options:
             with _experimental():
-                return PatientPruner(
+                return pruners.PatientPruner(
                     _percentile(options, 50.0), patience=options.patience, min_delta=0.0
                 )
-        case SuccessiveHalvingOptions() as options:
-            return SuccessiveHalvingPruner(
+        case sections.SuccessiveHalvingOptions() as options:
+            return pruners.SuccessiveHalvingPruner(
                 min_resource=options.min_epochs,
                 reduction_factor=options.reduction_factor,
                 min_early_stopping_rate=0,
                 bootstrap_count=0,
             )
-        case HyperbandOptions() as options:
-            return HyperbandPruner(
+        case sections.HyperbandOptions() as options:
+            return pruners.HyperbandPruner(
                 min_resource=options.min_epochs,
                 max_resource=spec.training.epochs,
                 reduction_factor=options.reduction_factor,
                 bootstrap_count=0,
             )
-        case NoPrunerOptions():
-            return NopPruner()
+        case sections.NoPrunerOptions():
+            return pruners.NopPruner()
 
 
-def _cmaes(options: CmaesOptions, spec: StudySpec, seed: int) -> BaseSampler:
+def _cmaes(options: sections.CmaesOptions, spec: StudySpec, seed: int) -> samplers.BaseSampler:
     if importlib.util.find_spec("cmaes") is None:
         raise InputError(
             "sampler 'cmaes' needs the package cmaes, which is not installed "
@@ -193,9 +168,10 @@ def _cmaes(options: CmaesOptions, spec: StudySpec, seed: int) -> BaseSampler:
 
 
 def _percentile(
-    options: MedianOptions | PercentileOptions | PatientOptions, kept: float
-) -> BasePruner:
-    return PercentilePruner(
+    options: sections.MedianOptions | sections.PercentileOptions | sections.PatientOptions,
+    kept: float,
+) -> pruners.BasePruner:
+    return pruners.PercentilePruner(
         kept,
         n_startup_trials=options.startup_trials,
         n_warmup_steps=options.warmup_epochs,
@@ -209,7 +185,7 @@ def _experimental() -> Any:
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
-class CommonCmaEsSampler(CmaEsSampler):
+class CommonCmaEsSampler(samplers.CmaEsSampler):
     """CMA-ES over the parameters that every trial has; the hidden widths are drawn at random.
 
     CMA-ES needs a fixed number of dimensions. Optuna takes the parameters that all trials so
@@ -234,7 +210,7 @@ class CommonCmaEsSampler(CmaEsSampler):
 Parameters = Mapping[str, int | float]
 
 
-class ListSampler(BaseSampler):
+class ListSampler(samplers.BaseSampler):
     """Tries a list of parameters in a shuffled order, each once.
 
     Optuna's own grid is rectangular; here the number of widths depends on the depth, and a width

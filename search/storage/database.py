@@ -17,15 +17,8 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from search.config.addresses import call, mask_query, script
 from search.records.errors import InputError, StorageLostError
+from search.storage import sqlite_files
 from search.storage.retry import Patience, cause_of, patient
-from search.storage.sqlite_files import (
-    DamagedError,
-    make_whole,
-    reading,
-    refuse_network,
-    tables_of,
-    value_of,
-)
 
 CONNECT_SECONDS = 5
 """How long an address of a server may take to answer at the start; a name may have two."""
@@ -149,7 +142,7 @@ def open_storage(database: Database, patience: Patience | None = None) -> BaseSt
     """
     address = database.address.render_as_string(hide_password=False)
     if (path := database.path) is not None and not database.may_write():
-        address = f"sqlite:///file:{quote(str(path))}?{reading(path)}&uri=true"
+        address = f"sqlite:///file:{quote(str(path))}?{sqlite_files.reading(path)}&uri=true"
     storage = RDBStorage(address, engine_kwargs=database.engine_arguments)
     return patient(storage, patience or Patience(0))
 
@@ -162,7 +155,7 @@ def prepare_database(database: Database) -> None:
     """
     if database.path is None:
         return
-    make_whole(database.path, _make_tables)
+    sqlite_files.make_whole(database.path, _make_tables)
     arguments = {"timeout": _READERS_SECONDS}
     engine = sqlalchemy.create_engine(database.address, connect_args=arguments)
     with suppress(sqlalchemy.exc.OperationalError), engine.connect() as connection:
@@ -186,7 +179,7 @@ def holds_studies(database: Database) -> bool:
     if (path := database.path) is not None:
         if not path.parent.is_dir() and path.parent.name != "studies":
             raise InputError(f"the folder of --storage must exist but {path.parent} does not")
-        refuse_network(path, "the study's database")
+        sqlite_files.refuse_network(path, "the study's database")
         if not path.exists():
             return False
     with explained(database):
@@ -226,14 +219,14 @@ def _check_schema(version: str | None, library: str | None, shown_url: str) -> N
 
 def _tables(database: Database) -> set[str]:
     if database.path is not None:
-        return tables_of(database.path)
+        return sqlite_files.tables_of(database.path)
     with _engine(database) as engine:
         return set(sqlalchemy.inspect(engine).get_table_names())
 
 
 def _value(database: Database, query: str) -> Any:
     if database.path is not None:
-        return value_of(database.path, query)
+        return sqlite_files.value_of(database.path, query)
     with _engine(database) as engine, engine.connect() as connection:
         return connection.exec_driver_sql(query).scalar()
 
@@ -258,7 +251,7 @@ def explained(database: Database) -> Iterator[None]:
             f"installed or does not work here; install it: {call('pip', 'install')} '.[postgres]'"
         ) from None
     except (
-        DamagedError,
+        sqlite_files.DamagedError,
         sqlite3.Error,
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
@@ -272,7 +265,9 @@ def explained(database: Database) -> Iterator[None]:
 def _what_to_do(database: Database, error: Exception) -> str:
     """Why a database cannot be opened, and the way out."""
     cause = cause_of(error)
-    is_damaged = isinstance(error, DamagedError) or any(words in cause for words in _DAMAGED)
+    is_damaged = isinstance(error, sqlite_files.DamagedError) or any(
+        words in cause for words in _DAMAGED
+    )
     if is_damaged and database.path is not None:
         cause, advice = f"the file is damaged ({cause})", _recovery(database.path)
     elif any(words in cause for words in _FULL):

@@ -9,39 +9,25 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.space import readable
 from search.records.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
 from search.records.trials import TrialState as RecordState
-from search.storage.attributes import (
-    COMPUTED_ON,
-    CURVE,
-    DERIVED,
-    DIVERGED,
-    FIXED_PARAMETERS,
-    GRID_PARAMETERS,
-    INTERRUPTED,
-    OOM,
-    REASON,
-    REFERENCE,
-    RETRY_OF,
-    SUPERSEDED,
-    TRAIN_SECONDS,
-)
+from search.storage import attributes
 
 
 def family_of(trial: FrozenTrial) -> Hashable:
     """What the trials of one configuration have in common."""
-    family: Hashable = trial.user_attrs.get(REFERENCE) or trial.user_attrs.get(
-        RETRY_OF, trial.number
+    family: Hashable = trial.user_attrs.get(attributes.REFERENCE) or trial.user_attrs.get(
+        attributes.RETRY_OF, trial.number
     )
     return family
 
 
 def was_interrupted(trial: FrozenTrial) -> bool:
     """Whether the trial ended without a result of its own."""
-    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(INTERRUPTED))
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(attributes.INTERRUPTED))
 
 
 def was_superseded(trial: FrozenTrial) -> bool:
     """Whether the trial never began."""
-    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(SUPERSEDED))
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(attributes.SUPERSEDED))
 
 
 def to_run_again(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -105,27 +91,27 @@ def records(study: optuna.Study) -> list[TrialRecord]:
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """What the storage holds of a trial, as plain data."""
-    attributes = trial.user_attrs
-    curve = curve_from_json(attributes.get(CURVE, []))
+    noted = trial.user_attrs
+    curve = curve_from_json(noted.get(attributes.CURVE, []))
     state = _state(trial)
     best_epoch, value = (None, None) if state == "diverged" else _best_point(curve)
     return TrialRecord(
         number=trial.number,
         state=state,
         parameters=readable(tried_by(trial)),
-        derived=attributes.get(DERIVED, {}),
+        derived=noted.get(attributes.DERIVED, {}),
         value=value,
         best_epoch=best_epoch,
         pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
-        reason=attributes.get(REASON) if state in _WITH_REASON else None,
-        out_of_memory=bool(attributes.get(OOM)),
-        reference=attributes.get(REFERENCE),
-        retry_of=attributes.get(RETRY_OF),
+        reason=noted.get(attributes.REASON) if state in _WITH_REASON else None,
+        out_of_memory=bool(noted.get(attributes.OOM)),
+        reference=noted.get(attributes.REFERENCE),
+        retry_of=noted.get(attributes.RETRY_OF),
         curve=curve,
         started_ms=_milliseconds(trial.datetime_start),
         ended_ms=_milliseconds(trial.datetime_complete),
-        computed_on=attributes.get(COMPUTED_ON, {}),
-        train_seconds=attributes.get(TRAIN_SECONDS),
+        computed_on=noted.get(attributes.COMPUTED_ON, {}),
+        train_seconds=noted.get(attributes.TRAIN_SECONDS),
     )
 
 
@@ -145,7 +131,7 @@ def curve_from_json(rows: Sequence[Sequence[Any]]) -> tuple[CurvePoint, ...]:
 def _state(trial: FrozenTrial) -> RecordState:
     if was_interrupted(trial) or was_superseded(trial):
         return "interrupted"
-    if trial.state == TrialState.PRUNED and trial.user_attrs.get(DIVERGED):
+    if trial.state == TrialState.PRUNED and trial.user_attrs.get(attributes.DIVERGED):
         return "diverged"
     states: Mapping[TrialState, RecordState] = {
         TrialState.WAITING: "waiting",
@@ -176,6 +162,6 @@ def tried_by(trial: FrozenTrial) -> dict[str, int | float]:
     A waiting trial holds none of its own yet, and one that was killed may hold only some; what
     it was enqueued with, or what a grid reserved for it, completes them.
     """
-    fixed: dict[str, int | float] = trial.system_attrs.get(FIXED_PARAMETERS, {})
-    reserved: dict[str, int | float] = trial.system_attrs.get(GRID_PARAMETERS, {})
+    fixed: dict[str, int | float] = trial.system_attrs.get(attributes.FIXED_PARAMETERS, {})
+    reserved: dict[str, int | float] = trial.system_attrs.get(attributes.GRID_PARAMETERS, {})
     return {**trial.params, **fixed, **reserved}

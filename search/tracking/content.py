@@ -19,23 +19,8 @@ from search.records.logged_runs import COMPUTED_ON
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
 from search.storage.attributes import OOM
-from search.tracking import words
-from search.tracking.names import (
-    BEST,
-    EPOCHS,
-    KIND,
-    NOTE,
-    PARENT,
-    REFERENCE,
-    RUN_NAME,
-    SEED,
-    SOURCE_TRIAL,
-    STUDY,
-    STUDY_NAME,
-    TRIAL,
-    WRITTEN,
-    StudyContext,
-)
+from search.tracking import names, words
+from search.tracking.names import StudyContext
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 
@@ -54,10 +39,10 @@ _STUDY_STATUS: Mapping[StudyState, Status] = {
     "failed": "FAILED",
 }
 _FOUND_BY: Mapping[str, Sequence[str]] = {
-    "trial": (TRIAL,),
-    "reference": (REFERENCE,),
-    "retrain": (SOURCE_TRIAL, SEED, EPOCHS),
-    "confirmation": (SOURCE_TRIAL,),
+    "trial": (names.TRIAL,),
+    "reference": (names.REFERENCE,),
+    "retrain": (names.SOURCE_TRIAL, names.SEED, names.EPOCHS),
+    "confirmation": (names.SOURCE_TRIAL,),
 }
 """By kind of run: the tags that tell it from the others of its study."""
 
@@ -112,19 +97,19 @@ class RunContent:
     @property
     def key(self) -> Mapping[str, str]:
         """The tags by which the run is found."""
-        names = (STUDY, KIND, *_FOUND_BY.get(self.tags[KIND], ()))
-        return {name: self.tags[name] for name in names}
+        tags = (names.STUDY, names.KIND, *_FOUND_BY.get(self.tags[names.KIND], ()))
+        return {tag: self.tags[tag] for tag in tags}
 
     def tags_over(self, stored: Mapping[str, str]) -> dict[str, str]:
         """The tags that a run with these shall have; name and note where they are still ours."""
-        texts = {RUN_NAME: self.name, NOTE: self.tags.get(NOTE, "")}
-        written = dict(zip(texts, stored.get(WRITTEN, "").split(), strict=False))
+        texts = {names.RUN_NAME: self.name, names.NOTE: self.tags.get(names.NOTE, "")}
+        written = dict(zip(texts, stored.get(names.WRITTEN, "").split(), strict=False))
         ours = [name for name in texts if self._is_ours(name, stored, written.get(name))]
-        tags = {name: value for name, value in self.tags.items() if name != NOTE}
+        tags = {name: value for name, value in self.tags.items() if name != names.NOTE}
         if ours:
             tags |= {name: texts[name] for name in ours}
             digests = [_digest(texts[n]) if n in ours else written.get(n, "-") for n in texts]
-            tags[WRITTEN] = " ".join(digests)
+            tags[names.WRITTEN] = " ".join(digests)
         return tags
 
     def _is_ours(self, name: str, stored: Mapping[str, str], written: str | None) -> bool:
@@ -132,12 +117,12 @@ class RunContent:
             return not stored or _digest(stored.get(name, "")) == written
         # Version 0.1.0 kept no digests: what it wrote of a study is known by how it reads.
         text = stored.get(name, "")
-        if self.tags.get(KIND) != "study":
+        if self.tags.get(names.KIND) != "study":
             return False
-        if name == RUN_NAME:
+        if name == names.RUN_NAME:
             parts = text.split(" ")
             return parts[:2] == self.name.split(" ")[:2] and len(parts) <= 3
-        beginning = self.tags[NOTE].partition(":")[0]
+        beginning = self.tags[names.NOTE].partition(":")[0]
         return text.startswith(f"{beginning}: a search over") and text.endswith("`")
 
 
@@ -150,7 +135,7 @@ def runs_of(content: RunContent, runs: Iterable[StoredRun]) -> list[StoredRun]:
     matching = [
         run
         for run in runs
-        if run.tags.get(TRIAL) == content.tags[TRIAL]
+        if run.tags.get(names.TRIAL) == content.tags[names.TRIAL]
         and all(run.params.get(name, value) == value for name, value in content.params.items())
     ]
     return sorted(
@@ -169,20 +154,20 @@ def trial_content(trial: TrialRecord, context: StudyContext, parent_run_id: str)
     is_open = _STATUS[trial.state] == "RUNNING"
     ended = _end_of(trial)
     finals = {
-        BEST: trial.value,
+        names.BEST: trial.value,
         "best_epoch": trial.best_epoch,
         "train_seconds": trial.train_seconds,
     }
     tags = {
-        TRIAL: trial.number,
+        names.TRIAL: trial.number,
         "deeprec.state": trial.state,
         "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
         "deeprec.reason": words.short(trial.reason),
         "deeprec.reference": trial.reference,
         "deeprec.retry_of": trial.retry_of,
         OOM: "true" if trial.out_of_memory else None,
-        PARENT: parent_run_id,
-        NOTE: words.trial_note(trial, context),
+        names.PARENT: parent_run_id,
+        names.NOTE: words.trial_note(trial, context),
     }
     return RunContent(
         name=words.trial_name(trial),
@@ -211,7 +196,7 @@ def study_content(
     best = best_of(trials)
     states = Counter(trial.state for trial in trials)
     counted: Sequence[TrialState] = ("complete", "pruned", "diverged", "failed", "interrupted")
-    finals = {BEST: best.value if best else None}
+    finals = {names.BEST: best.value if best else None}
     finals |= {f"trials_{each}": float(states[each]) for each in counted}
     # Only what stays the same on resume: MLflow refuses a parameter's second value.
     params = {
@@ -222,9 +207,9 @@ def study_content(
         **{f"{part}_rows": count for part, count in context.rows.items()},
     }
     tags = {
-        STUDY_NAME: context.name,
+        names.STUDY_NAME: context.name,
         "deeprec.trials": context.trials,
-        NOTE: words.study_note(context, trials, state),
+        names.NOTE: words.study_note(context, trials, state),
         "deeprec.state": state or "running",
         **(best_tags(best, best_run_id) if best and best_run_id else {}),
     }
@@ -242,10 +227,10 @@ def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
     own = {"epochs": record.epochs, "seed": record.seed}
     tags = {
-        SOURCE_TRIAL: record.trial,
-        SEED: record.seed,
-        EPOCHS: record.epochs,
-        NOTE: words.retrain_note(record, context),
+        names.SOURCE_TRIAL: record.trial,
+        names.SEED: record.seed,
+        names.EPOCHS: record.epochs,
+        names.NOTE: words.retrain_note(record, context),
         "deeprec.reason": record.collapsed or None,
     }
     return RunContent(
@@ -262,7 +247,7 @@ def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
 
 def reference_content(record: ReferenceRecord, context: StudyContext) -> RunContent:
     """The run of a reference: what any model should beat, measured like a model."""
-    tags = {REFERENCE: record.name, NOTE: words.reference_note(record, context)}
+    tags = {names.REFERENCE: record.name, names.NOTE: words.reference_note(record, context)}
     return RunContent(
         name=words.reference_name(record),
         status="FINISHED",
@@ -276,7 +261,7 @@ def reference_content(record: ReferenceRecord, context: StudyContext) -> RunCont
 
 def confirmation_content(record: ConfirmationRecord, context: StudyContext) -> RunContent:
     """The run that sums up a confirmation: means and standard deviations over the seeds."""
-    tags = {SOURCE_TRIAL: record.trial, NOTE: words.confirmation_note(record)}
+    tags = {names.SOURCE_TRIAL: record.trial, names.NOTE: words.confirmation_note(record)}
     return RunContent(
         name=words.confirmation_name(record),
         status="FINISHED",
@@ -299,7 +284,7 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
 
 def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
     """The parent's best value, from the trial that reached it; later ones have later stamps."""
-    return _measurements({BEST: trial.value}, _end_of(trial))
+    return _measurements({names.BEST: trial.value}, _end_of(trial))
 
 
 def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
@@ -356,8 +341,8 @@ def _tags(
     """The tags that runs of all kinds have, and those of one, without what is None."""
     return _texts(
         {
-            KIND: kind,
-            STUDY: context.key,
+            names.KIND: kind,
+            names.STUDY: context.key,
             "deeprec.data_fingerprint": context.data_fingerprint,
             "mlflow.user": _user_name(),
             "mlflow.source.name": source,

@@ -17,18 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    Experiment,
-    InputTag,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-    ViewType,
-)
+from mlflow import MlflowClient, entities
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.entities import PagedList
@@ -86,7 +75,7 @@ class Store:
         if named is None or not self._holding(key, [named]):
             every = _all(
                 lambda token: self._client.search_experiments(
-                    view_type=ViewType.ALL, max_results=_PAGE, page_token=token
+                    view_type=entities.ViewType.ALL, max_results=_PAGE, page_token=token
                 )
             )
             holding = self._holding(key, every)
@@ -118,14 +107,16 @@ class Store:
         self._add_views(name, found)
         return found
 
-    def _holding(self, key: str, experiments: Sequence[Experiment]) -> list[Experiment]:
+    def _holding(
+        self, key: str, experiments: Sequence[entities.Experiment]
+    ) -> list[entities.Experiment]:
         """Those of the experiments that hold the run of a study, deleted or not."""
         if not experiments:
             return []
         runs = self._client.search_runs(
             [each.experiment_id for each in experiments],
             _with_tags({STUDY: key, KIND: "study"}),
-            run_view_type=ViewType.ALL,
+            run_view_type=entities.ViewType.ALL,
         )
         holding = {run.info.experiment_id for run in runs}
         return [each for each in experiments if each.experiment_id in holding]
@@ -207,9 +198,9 @@ class Store:
         """Log all of it in one request; what is stored already stays as it is."""
         self._client.log_batch(
             run_id,
-            metrics=[Metric(m.metric, m.value, m.timestamp_ms, m.step) for m in metrics],
-            params=[Param(name, value) for name, value in (params or {}).items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            metrics=[entities.Metric(m.metric, m.value, m.timestamp_ms, m.step) for m in metrics],
+            params=[entities.Param(name, value) for name, value in (params or {}).items()],
+            tags=[entities.RunTag(name, value) for name, value in (tags or {}).items()],
         )
 
     def tag_runs(self, name: str, values: Mapping[str, str]) -> None:
@@ -347,7 +338,7 @@ def _all(search: Callable[[str | None], PagedList[Entity]]) -> list[Entity]:
             return found
 
 
-def _stored(run: Run) -> StoredRun:
+def _stored(run: entities.Run) -> StoredRun:
     return StoredRun(
         run_id=run.info.run_id,
         status=run.info.status,
@@ -365,18 +356,18 @@ def _local_folder(uri: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
-def _input(context: StudyContext, part: str, rows: int) -> DatasetInput:
+def _input(context: StudyContext, part: str, rows: int) -> entities.DatasetInput:
     """A part of the data; its digest names the part, for MLflow keeps one input a digest."""
     purpose = {"train": "training"}.get(part, part)
     suffix = f"-{purpose}"
-    dataset = Dataset(
+    dataset = entities.Dataset(
         name=context.data_name,
         digest=context.data_fingerprint[: _LONGEST_DIGEST - len(suffix)] + suffix,
         source_type="local",
         source=json.dumps({"uri": mask(context.data_source)}),
         profile=json.dumps({"num_rows": rows, "split": context.split}),
     )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", purpose)])
+    return entities.DatasetInput(dataset, [entities.InputTag("mlflow.data.context", purpose)])
 
 
 def _with_tags(tags: Mapping[str, str]) -> str:
