@@ -9,6 +9,7 @@ import typer
 from search.commands.cli import (
     CompilationCacheOption,
     DataDirOption,
+    QuietOption,
     TrackingUriOption,
     run_command,
 )
@@ -23,7 +24,7 @@ def main(
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Trains a logged run again, from what MLflow holds of it, and compares the numbers.
 

@@ -7,6 +7,8 @@ import typer
 from search.commands.cli import (
     CompilationCacheOption,
     DataDirOption,
+    QuietOption,
+    SearchedStudyOption,
     StorageOption,
     TrackingUriOption,
     open_session,
@@ -14,9 +16,6 @@ from search.commands.cli import (
 )
 from search.execution.runtime import touch_device
 
-StudyOption = Annotated[
-    str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
-]
 TrialOption = Annotated[
     int | None,
     typer.Option(
@@ -37,11 +36,10 @@ PromoteOption = Annotated[
         show_default="if its test is better by more than the noise",
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Show the result alone.")]
 
 
 def main(
-    study: StudyOption = "tutorial",
+    study: SearchedStudyOption = "tutorial",
     trial: TrialOption = None,
     top: TopOption = 3,
     seeds: SeedsOption = 5,

@@ -1,19 +1,20 @@
 """``python -m search.sync``: make MLflow agree with a study."""
 
-from typing import Annotated
-
-import typer
-
-from search.commands.cli import StorageOption, TrackingUriOption, open_session, run_command
+from search.commands.cli import (
+    QuietOption,
+    SearchedStudyOption,
+    StorageOption,
+    TrackingUriOption,
+    open_session,
+    run_command,
+)
 
 
 def main(
-    study: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
-    ] = "tutorial",
+    study: SearchedStudyOption = "tutorial",
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result alone.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Makes MLflow agree with a study: after an outage of the server, or at another server.
 

@@ -61,6 +61,10 @@ TrackingUriOption = Annotated[
         show_default="SQLite, mlruns/mlflow.db",
     ),
 ]
+SearchedStudyOption = Annotated[
+    str, typer.Option("--study", metavar="NAME|FILE", help="A study that has been searched.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show the result alone.")]
 CompilationCacheOption = Annotated[
     bool,
     typer.Option(

@@ -197,19 +197,15 @@ def measured_references(
     ``test`` says whether to look at the test rows as well.
     """
 
-    def measure(split: str, measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        announce(f"measuring the references on the {split} rows, once")
-        return measured()
+    def computed(split: str, measure: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
+        name = f"{results.REFERENCES}:{split}"
+        if ledger.get(name) is None:
+            announce(f"measuring the references on the {split} rows, once")
+        return ledger.computed(name, measure)
 
-    validated = ledger.computed(
-        f"{results.REFERENCES}:validation",
-        lambda: measure("validation", lambda: _validated_references(data)),
-    )
+    validated = computed("validation", lambda: _validated_references(data))
     if test:
-        ledger.computed(
-            f"{results.REFERENCES}:test",
-            lambda: measure("test", lambda: _tested_references(data, validated)),
-        )
+        computed("test", lambda: _tested_references(data, validated))
     return results.kept_references(ledger, test=test)
 
 

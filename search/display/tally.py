@@ -207,7 +207,7 @@ class SearchTally:
         )
 
     def _ended(self) -> set[int]:
-        return {trial.number for trial in self.trials if trial.state not in ("running", "waiting")}
+        return {trial.number for trial in self.trials if trial.has_ended}
 
 
 def _running(trials: Iterable[TrialRecord]) -> set[int]:

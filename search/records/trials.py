@@ -65,6 +65,11 @@ class TrialRecord:
         return self.state in FINISHED_STATES
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the trial is over, however it ended."""
+        return self.state not in ("waiting", "running")
+
+    @property
     def curve_values(self) -> list[Mapping[str, float]]:
         """The metrics of every epoch, without the times: equal in equal trainings."""
         return [point.metrics for point in self.curve]

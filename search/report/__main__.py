@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import StorageOption, TrackingUriOption, open_session, run_command
+from search.commands.cli import (
+    SearchedStudyOption,
+    StorageOption,
+    TrackingUriOption,
+    open_session,
+    run_command,
+)
 
 OutputOption = Annotated[
     Path | None,
@@ -16,9 +22,7 @@ OutputOption = Annotated[
 
 
 def main(
-    study: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A study that has been searched.")
-    ] = "tutorial",
+    study: SearchedStudyOption = "tutorial",
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     output: OutputOption = None,

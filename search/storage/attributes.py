@@ -6,91 +6,55 @@ studies of earlier versions are read; what a study of an earlier version lacks i
 
 # --- of a study -------------------------------------------------------------------------------
 
+# str: tells the study from others of its name; `storage.study` for a new one, `tracked` for a copy
 IDENTITY = "identity"
-"""str: tells the study from others of its name; `storage` for a new one, `described` for a copy."""
-
-SEED = "seed"
-"""int: the study's seed; `storage`."""
-
-DATA_FINGERPRINT = "data_fingerprint"
-"""str: of the prepared data set; `storage`."""
-
+SEED = "seed"  # int: the study's seed; `storage.study`
+DATA_FINGERPRINT = "data_fingerprint"  # str: of the prepared data set; `storage.study`
+# object: what two searches of one study must have in common; `storage.study`, last of the four
 COMPARABLE = "comparable"
-"""object: what two searches of one study must have in common; `storage`, last of the four."""
 
 MARKS = (IDENTITY, SEED, DATA_FINGERPRINT, COMPARABLE)
 """What a study of ours has from its creation, in the order in which it is written."""
 
-HOME = "home"
-"""str: the path of the SQLite database when it was last searched; `described`."""
-
-DESCRIPTION = "description"
-"""object: what MLflow shows of the study beyond its trials; `described`."""
-
+HOME = "home"  # str: the path of the SQLite database when it was last searched; `tracked`
+DESCRIPTION = "description"  # object: what MLflow shows of the study beyond its trials; `tracked`
+# str: how the last search ended, a :data:`search.records.trials.StudyState`; `tracked`
 END = "end"
-"""str: how the last search ended, a :data:`search.records.trials.StudyState`; `described`."""
-
-RESULT = "result:"
-"""object: begins the names of results that are computed once; `ledger`, see `kept_results`."""
+RESULT = "result:"  # object: begins the names of results that are computed once; `results`
 
 # --- of a trial, from its creation ------------------------------------------------------------
 
+# int: number of the first trial of this configuration, which was interrupted; `next_trial`
 RETRY_OF = "retry_of"
-"""int: number of the first trial of this configuration, which was interrupted; `order`."""
-
+# str: name of the enqueued configuration of the study file that this is; `next_trial`
 REFERENCE = "reference"
-"""str: name of the enqueued configuration of the study file that this is; `order`."""
-
-WORKER = "worker"
-"""str: the worker that claimed the trial; `claim`."""
+WORKER = "worker"  # str: the worker that claimed the trial; `locks`
 
 # --- of a trial, while it trains --------------------------------------------------------------
 
-BEAT = "beat"
-"""int: counts the heartbeats of its worker; `pulse`."""
-
-DERIVED = "derived"
-"""object: layer sizes (as text), parameter count and seed; `objective`."""
-
-COMPUTED_ON = "computed_on"
-"""object: what decides how sums were rounded, see `provenance`; `objective`."""
-
-CURVE = "curve"
-"""array of ``[epoch, milliseconds since 1970, metrics]``; `objective`."""
-
-TRAIN_SECONDS = "train_seconds"
-"""number: seconds of building, training and validating; `objective`."""
+BEAT = "beat"  # int: counts the heartbeats of its worker; `heartbeat`
+DERIVED = "derived"  # object: layer sizes (as text), parameter count and seed; `objective`
+COMPUTED_ON = (
+    "computed_on"  # object: what decides how sums were rounded, see `runtime`; `objective`
+)
+CURVE = "curve"  # array of ``[epoch, milliseconds since 1970, metrics]``; `objective`
+TRAIN_SECONDS = "train_seconds"  # number: of building, training and validating; `objective`
 
 # --- of a trial, by its end -------------------------------------------------------------------
 
-REASON = "reason"
-"""str: why it diverged, failed or was interrupted; `objective`, `stale`."""
-
-DIVERGED = "diverged"
-"""true: its training diverged; to Optuna it is a pruned trial; `objective`."""
-
+REASON = "reason"  # str: why it diverged, failed or was interrupted; `loop`, `stale`
+DIVERGED = "diverged"  # true: its training diverged; to Optuna it is a pruned trial; `loop`
+# true, and a tag in MLflow: it ran out of memory and is not tried again; `loop`, `stale`
 OOM = "oom"
-"""true, and a tag in MLflow: it ran out of memory and is not tried again; `objective`, `stale`."""
-
+# str: type of the error of a failed trial, where the environment may be at fault; `loop`
 ERROR = "error"
-"""str: type of the error of a failed trial, where the environment may be at fault; `objective`."""
-
-TRACEBACK = "traceback"
-"""str: of a failed trial; `objective`."""
-
+TRACEBACK = "traceback"  # str: of a failed trial; `loop`
+# true: it did not fail by itself, and its configuration runs again; `stale`
 INTERRUPTED = "interrupted"
-"""true: it did not fail by itself, and its configuration runs again; `stale`."""
-
-DIED = "died"
-"""true: its process died while it ran; `stale`."""
-
-SUPERSEDED = "superseded"
-"""true: another trial took its place before it began; `stale`."""
+DIED = "died"  # true: its process died while it ran; `stale`
+SUPERSEDED = "superseded"  # true: another trial took its place before it began; `stale`
 
 # --- system attributes of a trial -------------------------------------------------------------
 
-GRID_PARAMETERS = "grid:parameters"
-"""object: the parameters that the grid sampler chose; `grid`."""
-
-FIXED_PARAMETERS = "fixed_params"
-"""object: the parameters of an enqueued trial; Optuna."""
+GRID_PARAMETERS = "grid:parameters"  # object: the parameters that the grid chose; `samplers`
+FIXED_PARAMETERS = "fixed_params"  # object: the parameters of an enqueued trial; Optuna

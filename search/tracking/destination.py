@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from search.config.addresses import check_address, check_names, holds_secret, mask
+from search.config.addresses import check_address, check_names, mask
 from search.records.errors import InputError
 from search.storage.sqlite_files import DamagedError, refuse_network, tables_of
 
@@ -122,11 +122,6 @@ class Destination:
     def artifacts(self) -> Path | None:
         """The folder of the artifacts, beside the database; None where a server keeps them."""
         return None if self.database is None else self.database.parent / "artifacts"
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether the URI holds what must not be shown."""
-        return holds_secret(self.uri)
 
     @property
     def shown(self) -> str:

@@ -50,15 +50,12 @@ class Reconciliation:
     @property
     def result(self) -> Reconciled:
         """What was done so far."""
-
-        def numbers(how: str) -> tuple[int, ...]:
-            return tuple(sorted(self._done.get(how, ())))
-
+        done = {how: tuple(sorted(numbers)) for how, numbers in self._done.items()}
         return Reconciled(
-            made=numbers("made"),
-            closed=numbers("closed"),
-            completed=numbers("completed"),
-            removed=numbers("removed"),
+            made=done.get("made", ()),
+            closed=done.get("closed", ()),
+            completed=done.get("completed", ()),
+            removed=done.get("removed", ()),
         )
 
     def run(self, writer: Writer, trials: Sequence[TrialRecord], until: float) -> bool:
@@ -106,7 +103,7 @@ class Reconciliation:
         self._make_batch(writer)
         # Runs left RUNNING by an earlier study of the same name. One whose trial has not ended
         # may be that of a process which began it a moment ago.
-        ended = {trial.number for trial in trials if trial.state not in ("waiting", "running")}
+        ended = {trial.number for trial in trials if trial.has_ended}
         for number in ended & unclaimed.keys():
             for run in unclaimed[number]:
                 if run.status == "RUNNING":

@@ -251,7 +251,7 @@ class Tracker:
         reconciliation, trials = self._backlog
         portion = partial(self._reconcile, reconciliation, trials, math.inf)
         is_through = self._attempt(portion, None, slow_s=SLOW_PORTION_S)
-        ended = sum(trial.state not in ("waiting", "running") for trial in trials)
+        ended = sum(trial.has_ended for trial in trials)
         if is_through:
             self._backlog = None
             if self._has_announced_backlog:
@@ -301,8 +301,7 @@ class Tracker:
 
     def _lacking(self, trials: Sequence[TrialRecord]) -> tuple[int, ...]:
         """Trials that ended, of which it is not known that MLflow holds them."""
-        ended = (trial for trial in trials if trial.state not in ("waiting", "running"))
-        return tuple(t.number for t in ended if t.number not in self._settled)
+        return tuple(t.number for t in trials if t.has_ended and t.number not in self._settled)
 
     # --- the study and its results ------------------------------------------------------------
 
