@@ -1,7 +1,11 @@
 """Small tables of the shape of MovieLens, made from a fixed seed."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
+from deeprec.data.dataset import Dataset
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, Interactions
 
 USERS = 31
@@ -44,6 +48,24 @@ def random_interactions(rows: int, seed: int) -> Interactions:
         rating=rng.choice(np.array([0.0, 0.5, 0.75, 1.0], np.float32), rows),
         timestamp=np.arange(rows, dtype=np.uint32),
     )
+
+
+def small_dataset(
+    users: FeatureTable, movies: FeatureTable, interactions: Interactions, **changes: Any
+) -> Dataset:
+    made = Dataset(
+        name="movielens/100k",
+        users=users,
+        movies=movies,
+        interactions=interactions,
+        user_ids=np.arange(users.rows, dtype=np.int32),
+        movie_ids=np.arange(movies.rows, dtype=np.int32),
+        tutorial_order=np.arange(len(interactions)),
+        titles=("",) * movies.rows,
+        fingerprint="0" * 64,
+        source="made up",
+    )
+    return replace(made, **changes)
 
 
 def interactions_of(*triples: tuple[int, int, float]) -> Interactions:

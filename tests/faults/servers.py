@@ -5,9 +5,38 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Self
+
+
+@contextmanager
+def answering(status: int, body: bytes = b"") -> Iterator[str]:
+    """The address of a server that answers every request so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+        do_HEAD = do_POST = do_GET  # noqa: N815
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def free_port() -> int:
@@ -43,7 +72,6 @@ class MlflowServer:
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "mlflow", "server"]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
@@ -64,7 +92,6 @@ class MlflowServer:
         self.wait_until_it_answers()
 
     def kill(self) -> None:
-        """End it at once, if it runs."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -87,7 +114,6 @@ class MlflowServer:
             time.sleep(0.2)
 
     def answers(self) -> bool:
-        """Whether it does within seconds."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.settimeout(5)
@@ -101,6 +127,5 @@ class MlflowServer:
         return self.folder / "server.log"
 
     def _signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
         assert self._process is not None
         os.killpg(self._process.pid, number)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import run
 from search.records.errors import InputError
 from search.tracking.destination import check_writable, resolve_uri
 from tests.faults.deceit import few
@@ -39,38 +38,6 @@ def test_a_tracking_uri_is_understood_or_refused(folder: Path, address: str) -> 
     assert text.isprintable()
     assert len(text) < 6000
     assert "hunter2" not in text
-
-
-BAD_STORAGES = {
-    "no scheme": "here",
-    "no file": "sqlite://",
-    "memory": "sqlite:///:memory:",
-    "a folder": "sqlite:////tmp",
-    "a port that is a word": "postgresql+psycopg://user:hunter2@h:port/x",
-    "a port beyond all ports": "postgresql+psycopg://user:hunter2@h:65536/x",
-    "half an IPv6 address": "postgresql+psycopg://user:hunter2@[::1/x",
-    "an unknown database": "nosuch://user:hunter2@h/x",
-    "an unknown driver": "postgresql+nosuch://user:hunter2@h/x",
-    "a web page": "http://user:hunter2@h/x",
-    "an unknown option": "postgresql+psycopg://user:hunter2@127.0.0.1:1/x?nonsense=1",
-    "a null character": "sqlite:///a\0b",
-    "a control character": "sqlite:///\x1b[31m",
-    "a long name": "sqlite:///" + "x" * 256,
-    "a long address": "sqlite:///" + "x/" * 2000,
-}
-
-
-@pytest.mark.parametrize("command", ["run", "retrain"])
-@pytest.mark.parametrize("url", BAD_STORAGES.values(), ids=BAD_STORAGES.keys())
-def test_a_storage_that_is_none(folder: Path, command: str, url: str) -> None:
-    refused(COMMANDS[command], folder, "--study", "tiny", "--storage", url)
-
-
-@few
-@given(scheme=SCHEMES, rest=TEXTS)
-def test_a_storage_of_an_unknown_kind(folder: Path, scheme: str, rest: str) -> None:
-    url = f"x{scheme}://user:hunter2@{rest}"
-    refused(run.main, folder, "--study", "tiny", f"--storage={url}", message="storage")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

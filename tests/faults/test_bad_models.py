@@ -115,7 +115,6 @@ def test_encodings_that_are_none(model: Path, encodings: Any) -> None:
 
 
 def with_config(folder: Path, change: Callable[[Any], Any]) -> None:
-    """Changes the configuration of the query tower."""
     path = folder / QUERY_FILE
     with zipfile.ZipFile(path) as opened:
         members = {name: opened.read(name) for name in opened.namelist()}

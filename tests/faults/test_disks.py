@@ -15,7 +15,6 @@ pytestmark = [pytest.mark.data, pytest.mark.faults]
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
-    """Fills a disk up to so many bytes."""
     ballast = disk / "ballast"
     # A search writes at the same time, so that even what was free may be too much.
     with suppress(OSError), ballast.open("wb", buffering=0) as file:

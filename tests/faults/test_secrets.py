@@ -36,7 +36,6 @@ def workers_of(process: "subprocess.Popen[str]", secret: str) -> int:
 
 
 def rows(url: str) -> str:
-    """All that a database holds, as text."""
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
         names = sqlalchemy.inspect(connection).get_table_names()

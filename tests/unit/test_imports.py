@@ -77,12 +77,10 @@ def imports(module: str, *, functions: bool = True) -> set[str]:
 
 
 def packages(module: str, *, functions: bool = True) -> set[str]:
-    """The packages a module imports from."""
     return {name.split(".")[0] for name in imports(module, functions=functions)}
 
 
 def importers(package: str) -> set[str]:
-    """The modules that import a package anywhere."""
     return {module for module in MODULES if package in packages(module)}
 
 
@@ -92,9 +90,6 @@ def room_of(module: str) -> str:
     if name == "__main__" or (module in QUICK_MODULES and package == "search"):
         return "search"
     return module if module in ROOMS else package
-
-
-# --- who may import what ----------------------------------------------------------------------
 
 
 def test_every_module_has_a_room() -> None:
@@ -153,9 +148,6 @@ def test_what_answers_at_once_imports_nothing_slow(module: str) -> None:
     assert not packages(module, functions=False) & SLOW
 
 
-# --- the test rows ----------------------------------------------------------------------------
-
-
 def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     parameters = inspect.signature(Objective).parameters
     assert set(parameters) == {"spec", "data", "towers_folder", "hooks"}
@@ -170,8 +162,6 @@ def test_the_objective_finds_none_either() -> None:
         found = {name for name in imports(module) if name.startswith(ways)}
         assert found <= {"deeprec.data.dataset.TrainingData"}, module
 
-
-# --- what an import costs ---------------------------------------------------------------------
 
 OFFLINE = """
 import socket, sys

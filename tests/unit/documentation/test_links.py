@@ -14,7 +14,6 @@ ABSOLUTE_PATH = re.compile(r"(?<![\w.])/(work|tmp|home|root)/")
 
 
 def prose(path: Path) -> str:
-    """The text of a page without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 

@@ -12,7 +12,6 @@ SOFTMAX = "training.loss = 'softmax'\n"
 
 
 def read(text: str | bytes) -> StudySpec:
-    """The study whose file ``given.toml`` holds the text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "given.toml"
         path.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
@@ -34,7 +33,6 @@ def one_line(message: str) -> str:
 def entry(
     name: str = "'a'", layers: str = "[64, 32]", embedding: str = "32", rate: str = "0.05"
 ) -> str:
-    """The text of an enqueued configuration."""
     return (
         f"[[enqueue]]\nname = {name}\nlayer_sizes = {layers}\n"
         f"embedding_dimension = {embedding}\nlearning_rate = {rate}\n"

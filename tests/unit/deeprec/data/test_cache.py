@@ -37,7 +37,6 @@ class Maker:
         self.made = 0
 
     def __call__(self) -> Entry:
-        """Makes it once more."""
         self.made += 1
         return ENTRY
 
@@ -53,9 +52,6 @@ def assert_whole(entry: Entry | None) -> None:
 
 def damage(path: Path, change: Callable[[bytes], bytes]) -> None:
     path.write_bytes(change(path.read_bytes()))
-
-
-# --- an entry -----------------------------------------------------------------------------------
 
 
 def test_an_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -92,9 +88,6 @@ def test_an_entry_renamed_to_another_fingerprint_is_refused(tmp_path: Path) -> N
         (tmp_path / "old").with_suffix(suffix).rename((tmp_path / "new").with_suffix(suffix))
     with pytest.raises(DataError, match="differs from its manifest"):
         read_entry(tmp_path, "new")
-
-
-# --- made once ----------------------------------------------------------------------------------
 
 
 def test_an_entry_is_made_once_and_again_where_it_is_damaged_or_another(tmp_path: Path) -> None:
@@ -150,9 +143,6 @@ def test_two_that_need_it_at_once_make_it_once_and_say_that_they_wait(tmp_path: 
             assert_whole(one.result(timeout=10))
     assert maker.made == 1
     assert set(lines[:2]) == {"waiting for another process that is preparing it"}
-
-
-# --- the folder ---------------------------------------------------------------------------------
 
 
 def test_what_can_be_written_is_known_without_writing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from deeprec.data.dataset import (
 )
 from deeprec.data.tables import FeatureTable, Interactions
 from deeprec.errors import DataError
-from tests.synthetic import random_interactions
+from tests.synthetic import random_interactions, small_dataset
 
 ROWS = 50
 
@@ -27,18 +27,8 @@ ROWS = 50
 def small(users: FeatureTable, movies: FeatureTable) -> Dataset:
     rng = np.random.default_rng(6)
     timestamps = rng.integers(0, 20, ROWS).astype(np.uint32)  # with equal ones among them
-    return Dataset(
-        name="movielens/100k",
-        users=users,
-        movies=movies,
-        user_ids=np.arange(users.rows, dtype=np.int32),
-        movie_ids=np.arange(movies.rows, dtype=np.int32),
-        interactions=replace(random_interactions(ROWS, seed=5), timestamp=timestamps),
-        tutorial_order=rng.permutation(ROWS).astype(np.int64),
-        titles=("",),
-        fingerprint="0" * 64,
-        source="a test",
-    )
+    rows = replace(random_interactions(ROWS, seed=5), timestamp=timestamps)
+    return small_dataset(users, movies, rows, tutorial_order=rng.permutation(ROWS))
 
 
 def rows_of(interactions: Interactions) -> list[tuple[float, ...]]:

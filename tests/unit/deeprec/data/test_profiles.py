@@ -58,17 +58,12 @@ def test_an_occupation_may_be_named_by_one_of_its_parts(occupation: str) -> None
         (Profile(30), "gender, occupation is missing"),
         (
             Profile(30, "F", "wizard"),
-            "must be one of student, technician/engineer, writer but got 'wizard'",
+            "one of student, technician/engineer, writer but got 'wizard'",
         ),
-        (
-            Profile(30, "F", "lawyer"),  # TFDS knows it; no user of this data set is one
-            "must be one of student, technician/engineer, writer but got 'lawyer'",
-        ),
+        (Profile(30, "F", "lawyer"), "but got 'lawyer'"),  # TFDS knows it; nobody here is one
         (Profile(30, "", "writer"), "gender must be one of F, M but got ''"),
         (Profile(0, "F", "writer"), "age must lie in 1 to 130 but got 0"),
-        (Profile(131, "F", "writer"), "but got 131"),
-        (Profile(math.nan, "F", "writer"), "but got nan"),
-        (Profile(math.inf, "F", "writer"), "but got inf"),
+        *((Profile(age, "F", "writer"), f"but got {age}") for age in (131, math.nan, math.inf)),
     ],
 )
 def test_what_the_data_lacks_is_refused_with_what_it_has(profile: Profile, message: str) -> None:

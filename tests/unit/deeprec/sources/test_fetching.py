@@ -1,13 +1,9 @@
 """What is fetched over the network: watched, without waiting long, and byte for byte."""
 
-import http.server
 import io
 import socket
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,33 +17,8 @@ from deeprec.sources.archive import Archive
 from deeprec.sources.fetching import archive_url, check_reachable, extract_wheel, run_watched
 from deeprec.sources.quiet_tensorflow import import_tfds
 from deeprec.sources.releases import RELEASES, WIDEDEEP, Release, Wheel
+from tests.faults.servers import answering
 from tests.unit.deeprec.archives import checksum, read_files, spec_of, write_archive, write_zip
-
-# --- the host -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def server_answering(status: int, body: bytes = b"") -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.do_HEAD()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/ml-100k.zip"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +28,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("status", [200, 403, 405])
 def test_any_answer_of_the_host_will_do(status: int) -> None:
-    with server_answering(status) as url:
+    with answering(status) as url:
         check_reachable(url)
 
 
 @pytest.mark.parametrize("status", [500, 504])
 def test_failure_of_a_server_in_between_will_not(status: int) -> None:
     message = rf"^127\.0\.0\.1 cannot be reached .HTTP status {status}"
-    with server_answering(status) as url, pytest.raises(DataError, match=message):
+    with answering(status) as url, pytest.raises(DataError, match=message):
         check_reachable(url)
 
 
@@ -101,9 +72,6 @@ def test_archive_is_the_one_that_tfds_knows(release: Release) -> None:
     archive = release.archive.archive
     assert url.endswith(f"/{archive.name}")
     assert (known.size, known.checksum) == (archive.size, archive.sha256)
-
-
-# --- the program --------------------------------------------------------------------------------
 
 
 def run(program: str, folder: Path) -> list[str]:
@@ -152,8 +120,6 @@ def test_the_last_thing_it_says_is_the_reason(tmp_path: Path, program: str, reas
     with pytest.raises(DataError, match=f"^{reason}$"):
         run(program, tmp_path)
 
-
-# --- the wheel ----------------------------------------------------------------------------------
 
 TABLES = {
     "u.data": pa.table({"user": [1, 2], "movie": [3, 4], "rating": [5, 1]}),

@@ -64,8 +64,6 @@ def test_column_of_another_type_or_length_is_refused(name: str) -> None:
             with_column(tables, name, other)
 
 
-# --- which release they are of ----------------------------------------------------------------
-
 KNOWN = replace(MOVIELENS_100K, raw_sha256=raw_tables().digest())
 COUNTED = replace(MOVIELENS_1M, rating_count=6, movie_count=4, user_count=3)
 

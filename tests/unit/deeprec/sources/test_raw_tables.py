@@ -157,8 +157,6 @@ def test_extracted_files_that_cannot_be_verified_are_refused(tmp_path: Path) -> 
         source_at(MOVIELENS_20M, tmp_path, tmp_path, ignore)
 
 
-# --- TFDS data directories --------------------------------------------------------------------
-
 BY_ARCHIVE = replace(MOVIELENS_1M, rating_count=6, movie_count=4, user_count=3)
 
 
@@ -197,13 +195,3 @@ def test_named_directory_that_cannot_be_verified_stands_for_itself_alone(tmp_pat
     assert found.identity == tfds_tables.digest(BY_ARCHIVE, given) != BY_ARCHIVE.identity
     (given / BY_ARCHIVE.ratings_table / "rows.tfrecord").write_bytes(b"changed")
     assert source_at(BY_ARCHIVE, given, tmp_path, ignore).identity != found.identity
-
-
-def test_directory_that_cannot_be_verified_is_not_used_unless_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = _tfds_directory(tmp_path / "tfds", BY_ARCHIVE)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(given))
-    from_environment = default_sources(BY_ARCHIVE, tmp_path, ignore)[0]
-    with pytest.raises(DataError, match=r"not prepared here from ml-1m\.zip.* with --data-dir"):
-        from_environment.read()

@@ -36,11 +36,7 @@ SEVERAL = (
 
 @pytest.mark.parametrize(
     ("features", "depth", "normalize"),
-    [
-        ((ID,), 1, False),
-        ((*SINGLE, ID, *SEVERAL), 3, True),
-        ((*SEVERAL, *SINGLE, ID), 2, False),
-    ],
+    [((ID,), 1, False), ((*SINGLE, ID, *SEVERAL), 3, True), ((*SEVERAL, *SINGLE, ID), 2, False)],
     ids=["the id alone", "every kind, normalized", "every kind, in another order"],
 )
 def test_a_tower_of_any_schema_equals_its_keras_model(

@@ -33,8 +33,7 @@ def accuracy(users: list[int], movies: list[int], liked: list[bool], k: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("k", "expected"),
-    [(1, 1 / 4), (2, 3 / 4), (3, 3 / 4), (4, 1.0), (100, 1.0)],
+    ("k", "expected"), [(1, 1 / 4), (2, 3 / 4), (3, 3 / 4), (4, 1.0), (100, 1.0)]
 )
 def test_worked_by_hand(k: int, expected: float) -> None:
     # User 0 has movie 1 first and movie 2 second; user 1 has movie 0 second and movie 2 last.

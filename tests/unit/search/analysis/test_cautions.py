@@ -27,13 +27,8 @@ def spec(tmp_path: Path) -> StudySpec:
 
 
 def with_values(**values: Any) -> TrialRecord:
-    inside = {
-        "depth": 2,
-        "output_width": 32,
-        "hidden_width_1": 64,
-        "embedding_dimension": 32,
-        "learning_rate": 0.1,
-    }
+    inside = {"depth": 2, "output_width": 32, "hidden_width_1": 64, "learning_rate": 0.1}
+    inside["embedding_dimension"] = 32
     return trial(7, parameters=inside | values)
 
 

@@ -5,11 +5,7 @@ from typing import Any
 
 import pytest
 
-from search.analysis.cautions import (
-    diverged_trials,
-    instability,
-    unstable_region,
-)
+from search.analysis.cautions import diverged_trials, instability, unstable_region
 from search.config.dimensions import Bounds
 from search.records.trials import TrialRecord, TrialState
 from tests.unit.search.report.made import made_spec

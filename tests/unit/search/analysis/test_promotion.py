@@ -30,10 +30,7 @@ def confirmed(
 
 
 def decide(
-    new: Confirmed,
-    champion: Confirmed | None,
-    choice: bool | None = None,
-    **changes: Any,
+    new: Confirmed, champion: Confirmed | None, choice: bool | None = None, **changes: Any
 ) -> Decision:
     return decide_by(new, replace(EVIDENCE, **changes), champion, choice)
 

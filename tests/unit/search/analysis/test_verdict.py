@@ -14,6 +14,11 @@ SEEDS = (0.318, 0.32, 0.322)
 SEARCHED = [trial(0, value=0.339), trial(1, value=0.364)]
 
 
+def led(number: int, values: tuple[float, ...], *others: Sample) -> Leader:
+    """What leads after a confirmation, with the samples of the others, trial 0 first."""
+    return Leader(number=number, sample=Sample(values), others=dict(enumerate(others)))
+
+
 def test_the_best_is_held_against_reference_and_popularity() -> None:
     trials = [trial(0, value=0.321, reference=TUTORIAL), trial(1, value=0.339), trial(2, "pruned")]
     assert verdict(trials, POPULARITY) == [
@@ -74,9 +79,6 @@ def test_names_are_joined_as_in_a_sentence() -> None:
     assert listed(["popularity", "damped mean", "ease"]) == "popularity, damped mean and ease"
 
 
-# --- after a confirmation ---------------------------------------------------------------------
-
-
 def test_what_a_confirmation_preferred_is_the_headline_and_the_lucky_draw_is_named() -> None:
     leader = Leader(number=0, sample=Sample(SEEDS), others={1: Sample((0.19, 0.20, 0.21))})
     assert verdict(SEARCHED, {"popularity": 0.33}, leader) == [
@@ -107,16 +109,16 @@ def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -
     ("leader", "said"),
     [
         (
-            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.2, 0.21, 0.22))}),
+            led(1, SEEDS, Sample((0.2, 0.21, 0.22))),
             "Trial 1 is confirmed best over 3 seeds: on average 32.0% of the five-star validation "
             "ratings are in its top 100; the search saw 36.4%.",
         ),
         (
-            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.317, 0.319, 0.321))}),
+            led(1, SEEDS, Sample((0.317, 0.319, 0.321))),
             "Trial 1 is best over 3 seeds, within the noise of trial 0: on average 32.0% of",
         ),
         (
-            Leader(number=1, sample=Sample(SEEDS), others={0: Sample((0.31, 0.32), collapsed=1)}),
+            led(1, SEEDS, Sample((0.31, 0.32), collapsed=1)),
             "Trial 1 is confirmed best over 3 seeds",
         ),
         (
@@ -125,23 +127,12 @@ def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -
             "validation ratings are in its top 100. Trial 1 had the highest single value of the "
             "search, 36.4%, and was not trained again.",
         ),
-        (
-            Leader(number=1, sample=Sample((0.32,)), others={0: Sample((0.31,))}),
-            "Trial 1 was trained again with one seed: 32.0% of",
-        ),
+        (led(1, (0.32,), Sample((0.31,))), "Trial 1 was trained again with one seed: 32.0% of"),
         (
             Leader(number=1, sample=Sample.of([None, 0.35])),
             "Trial 1 does not hold: 1 of its 2 trainings diverged or ended no better than chance; "
             "the search saw 36.4%.",
         ),
-    ],
-    ids=[
-        "the favorite",
-        "within the noise",
-        "beside one that collapsed",
-        "alone",
-        "one seed",
-        "unstable",
     ],
 )
 def test_no_more_is_said_of_a_confirmed_trial_than_seeds_show(leader: Leader, said: str) -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from deeprec.config import ModelConfig
@@ -16,6 +15,7 @@ from search.config.space import Configuration
 from search.config.study import StudySpec
 from search.session.session import Flags, Session
 from search.storage.retry import Patience
+from tests.synthetic import small_dataset
 from tests.unit.search.specs import small_spec
 from tests.unit.search.terminals import Pipe
 
@@ -28,7 +28,6 @@ GRID = ('name = "random"', 'name = "grid"\nlearning_rates = 1')
 
 
 def shown(spec: StudySpec, *, width: int = 120, workers: int = 1) -> str:
-    """What a dry run prints."""
     pipe = Pipe(width)
     flags = Flags(
         study="small",
@@ -47,7 +46,6 @@ def shown(spec: StudySpec, *, width: int = 120, workers: int = 1) -> str:
 
 @pytest.fixture
 def unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data set does not lie in the cache."""
     monkeypatch.setattr(dry_run, "load_prepared", lambda config: None)
 
 
@@ -58,24 +56,9 @@ def prepared(
     movies: FeatureTable,
     train_rows: Interactions,
 ) -> Dataset:
-    """A small data set lies in the cache."""
-    dataset = Dataset(
-        name="movielens/100k",
-        users=users,
-        movies=movies,
-        interactions=train_rows,
-        user_ids=np.arange(users.rows, dtype=np.int32),
-        movie_ids=np.arange(movies.rows, dtype=np.int32),
-        tutorial_order=np.arange(len(train_rows)),
-        titles=("",) * movies.rows,
-        fingerprint="0" * 64,
-        source="made up",
-    )
+    dataset = small_dataset(users, movies, train_rows)
     monkeypatch.setattr(dry_run, "load_prepared", lambda config: dataset)
     return dataset
-
-
-# --- the first configurations -----------------------------------------------------------------
 
 
 def test_the_files_configurations_come_first_and_then_the_samplers(tmp_path: Path) -> None:
@@ -95,9 +78,6 @@ def test_there_are_no_more_than_the_grid_has(tmp_path: Path) -> None:
     # (4,), (8,), (4, 4), (8, 4), (8, 8) at one learning rate, and two references off the grid.
     assert [origin for origin, _ in found] == [name for name, _ in REFERENCES] + ["grid"] * 5
     assert len({configuration for _, configuration in found}) == 7
-
-
-# --- what is printed --------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("unprepared")

@@ -56,27 +56,20 @@ SECRET = "postgresql://me:secret@host/name"
 PLAIN = "postgresql://me@host/name"
 
 
-@pytest.mark.parametrize(
-    ("url", "is_secret"),
-    [
-        (SECRET, True),
-        ("postgresql://me:se/cret@host/name", True),
-        ("postgresql://me:se@cret@host/name", True),
-        ("postgresql://host/name?password=secret", True),
-        ("postgresql://host/name?sslmode=require&PASSWORD=secret", True),
-        ("postgresql://host/name?sslmode=require&user=me", False),
-        (PLAIN, False),
-        ("postgresql://me@host:5432/name", False),
-        ("sqlite:////a:b@c/name.db", False),
-        ("http://host:5000", False),
-        ("http://host:5000/me@home", False),
-        ("http://me:secret@host:5000", True),
-        ("https://token@host", True),
-        ("https://host/?access_token=secret", True),
-    ],
-)
-def test_what_is_a_secret(url: str, is_secret: bool) -> None:
-    assert holds_secret(url) is is_secret
+def test_what_is_a_secret() -> None:
+    secrets = [
+        SECRET,
+        *("postgresql://me:se/cret@host/name", "postgresql://me:se@cret@host/name"),
+        *("postgresql://host/name?password=secret", "https://host/?access_token=secret"),
+        "postgresql://host/name?sslmode=require&PASSWORD=secret",
+        *("http://me:secret@host:5000", "https://token@host"),
+    ]
+    others = [
+        PLAIN,
+        *("postgresql://host/name?sslmode=require&user=me", "postgresql://me@host:5432/name"),
+        *("sqlite:////a:b@c/name.db", "http://host:5000", "http://host:5000/me@home"),
+    ]
+    assert [url for url in secrets + others if holds_secret(url)] == secrets
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,6 @@ def test_everything_wrong_is_named_at_once() -> None:
         assert key in message
 
 
-# --- files that are changed at random ---------------------------------------------------------
-
 TOML_CHARACTERS = "[]{}=\"'\n\r #.,-_0123abdehnpstuy\x00é"
 TUTORIAL = (PROJECT / "studies" / "tutorial.toml").read_text(encoding="utf-8")
 Way = tuple[str | int, ...]

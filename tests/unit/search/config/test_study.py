@@ -14,8 +14,6 @@ from search.config.study import differences, load_spec, overridden, override
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read
 
-# --- what a good file means -------------------------------------------------------------------
-
 
 def test_an_empty_file_is_a_study_of_defaults() -> None:
     spec = read("")
@@ -77,9 +75,6 @@ def test_the_names_of_data_are_those_of_the_recommender() -> None:
     assert get_args(fields["split"].annotation) == get_args(SplitName)
 
 
-# --- finding a study --------------------------------------------------------------------------
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "tutorial.toml").write_text("[study]\ntrials = 3")
@@ -110,10 +105,13 @@ def test_no_studies_at_all_is_said(tmp_path: Path) -> None:
         load_spec("tutorial", folders=[tmp_path])
 
 
-def test_a_folder_is_not_a_study(tmp_path: Path) -> None:
+def test_a_folder_and_a_pipe_are_no_studies(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(InputError, match=r"folder\.toml cannot be read: Is a directory"):
         load_spec("folder", folders=[tmp_path])
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(InputError, match=r"pipe\.toml must be a file but is not"):
+        load_spec("pipe", folders=[tmp_path])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -130,9 +128,6 @@ def test_a_file_whose_name_is_no_study_name_needs_one(tmp_path: Path) -> None:
         load_spec(str(path), folders=[])
     path.write_text("[study]\nname = 'my-study'")
     assert load_spec(str(path), folders=[]).name == "my-study"
-
-
-# --- the command line's choices ---------------------------------------------------------------
 
 
 def test_choices_replace_the_files_and_what_is_not_chosen_stays() -> None:
@@ -169,8 +164,6 @@ def test_a_chosen_pruner_must_fit_the_training_of_the_file() -> None:
         override(spec, pruner="hyperband")
 
 
-# --- what makes trials comparable -------------------------------------------------------------
-
 COMPARABLE = [
     *("space.depth = { low = 1, high = 5 }", "space.normalize = [true]"),
     *("data.split = 'temporal'", "training.epochs = 40", SOFTMAX),
@@ -185,8 +178,7 @@ BESIDE = [
 
 
 @pytest.mark.parametrize(
-    ("text", "is_same"),
-    [(text, False) for text in COMPARABLE] + [(text, True) for text in BESIDE],
+    ("text", "is_same"), [(text, False) for text in COMPARABLE] + [(text, True) for text in BESIDE]
 )
 def test_the_hash_depends_on_what_makes_trials_comparable_alone(text: str, is_same: bool) -> None:
     assert (read(text).space_hash == read("").space_hash) is is_same

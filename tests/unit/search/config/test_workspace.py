@@ -57,8 +57,6 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
         Workspace(tmp_path).check_writable()
 
 
-# --- names ------------------------------------------------------------------------------------
-
 WAYS_OUT = st.text("./\\ a\0~:", max_size=12)
 
 

@@ -32,25 +32,16 @@ def contender(number: int, value: float) -> Contender:
     )
 
 
+RUN = RetrainRecord(trial=1, parameters={}, epochs=30, seed=0, metrics={}, started_ms=0, ended_ms=1)
+
+
 def runs_of(*accuracies: float) -> tuple[tuple[RetrainRecord, None], ...]:
-    records = [
-        RetrainRecord(
-            trial=1,
-            parameters={},
-            epochs=30,
-            seed=seed,
-            metrics={
-                "test_top_100_accuracy": accuracy,
-                "test_top_100_accuracy_unseen": accuracy + 0.1,
-                "test_recall_at_10": 0.2,
-                "test_ndcg_at_10": 0.15,
-            },
-            started_ms=0,
-            ended_ms=1,
-        )
-        for seed, accuracy in enumerate(accuracies)
-    ]
-    return tuple((record, None) for record in records)
+    def run(seed: int, accuracy: float) -> RetrainRecord:
+        metrics = {"top_100_accuracy": accuracy, "top_100_accuracy_unseen": accuracy + 0.1}
+        metrics |= {"recall_at_10": 0.2, "ndcg_at_10": 0.15}
+        return replace(RUN, seed=seed, metrics={f"test_{name}": metrics[name] for name in metrics})
+
+    return tuple((run(*each), None) for each in enumerate(accuracies))
 
 
 REFERENCES = {

@@ -59,8 +59,7 @@ def full_disk() -> int:
 
 
 @pytest.mark.parametrize(
-    ("place", "is_incomplete"),
-    [(closed_pipe, False), (closed_terminal, False), (full_disk, True)],
+    ("place", "is_incomplete"), [(closed_pipe, False), (closed_terminal, False), (full_disk, True)]
 )
 def test_what_cannot_be_written_is_dropped(place: Callable[[], int], is_incomplete: bool) -> None:
     descriptor = place()

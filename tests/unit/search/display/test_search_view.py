@@ -51,6 +51,7 @@ def test_the_first_lines_count_and_time() -> None:
     assert shown[1].startswith("a   3 of 50 trials  ━")
     assert shown[1].endswith("  0:23:18 left")
     assert shown[2] == "2 complete, 1 pruned, 1 failed; 2 running, 1 elsewhere; 0:00:42 so far"
+    assert shown[-3:] == [f"{name:6}  {place}" for name, place in PLACES.items()]
 
 
 def test_every_worker_has_a_row_for_its_trial() -> None:
@@ -89,26 +90,12 @@ def test_parameters_without_a_column_are_shown_of_the_best() -> None:
     assert "best also: temperature 0.07" in lines(tally)
 
 
-def test_places_stand_below() -> None:
-    assert lines(busy())[-3:] == [
-        "study   studies/a.db",
-        "towers  studies/a/",
-        "MLflow  mlruns/mlflow.db",
-    ]
-
-
 def test_an_empty_study_is_shown_without_a_best() -> None:
     text = "\n".join(lines(SearchTally(50, 30, [])))
     assert " 0 of 50 trials" in text
     assert "-:--:-- left" in text
     assert "latest" not in text
     assert text.count("best") == 1, "the header alone"
-
-
-def test_an_estimate_from_earlier_trials_is_called_rough() -> None:
-    assert (
-        "  about 0:03:36 left" in lines(SearchTally(50, 30, [trial(0), trial(1)], clock=Clock()))[1]
-    )
 
 
 def test_a_wide_terminal_shows_more() -> None:
@@ -154,9 +141,6 @@ def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
 
 def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
     assert "\n".join(lines(busy(), utf8=False)).isascii()
-
-
-# --- a line a trial ---------------------------------------------------------------------------
 
 
 def progress_of(pipe: Pipe, tally: SearchTally) -> SearchProgress:

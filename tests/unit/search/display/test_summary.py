@@ -19,7 +19,6 @@ POPULARITY: Mapping[str, float] = {"popularity": 0.3}
 
 
 def summary(trials: Sequence[TrialRecord], *, width: int = 120, **options: Any) -> list[str]:
-    """The lines that people see."""
     pipe = Pipe(width)
     options = {"references": POPULARITY, "commands": COMMANDS, **options}
     print_summary(pipe.screen, trials, **options)
@@ -27,7 +26,6 @@ def summary(trials: Sequence[TrialRecord], *, width: int = 120, **options: Any) 
 
 
 def rows(trials: Sequence[TrialRecord]) -> list[list[str]]:
-    """The cells of the leaderboard."""
     cells = zip(*(column.cells for column in leaderboard(trials, POPULARITY).columns), strict=True)
     return [[str(cell) for cell in row] for row in cells]
 

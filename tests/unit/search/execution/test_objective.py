@@ -1,10 +1,7 @@
 """One trial: real training on small tables, its attributes, pruning, towers, time."""
 
 import contextlib
-import gc
 import time
-import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,6 @@ from search.execution.objective import (
     STABILITY_SEEDS,
     Objective,
     Stopwatch,
-    free_memory,
-    set_libraries_aside,
 )
 from search.records.events import EpochFinished, Hooks, TrialEvent, TrialFinished, TrialStarted
 from search.records.trials import TrialRecord
@@ -190,9 +185,6 @@ def test_one_seed_gives_one_search(training_data: TrainingData, tmp_path: Path) 
     assert values() == values()
 
 
-# --- what a training takes --------------------------------------------------------------------
-
-
 def test_only_running_time_counts_and_pauses_are_left_out() -> None:
     now = 100.0
     watch = Stopwatch(lambda: now)
@@ -218,28 +210,3 @@ def test_the_seconds_of_training_leave_out_what_listeners_take(bench: Bench) -> 
     record = bench.run()
     assert record.train_seconds is not None
     assert record.train_seconds < time.monotonic() - begun - 5 * 0.2
-
-
-class Knot:
-    """Something that only a collection of garbage takes away."""
-
-    def __init__(self) -> None:
-        self.itself = self
-
-
-@pytest.fixture
-def thawed() -> Iterator[None]:
-    """As a process is when it begins; afterwards as tests have it."""
-    gc.unfreeze()
-    yield
-    gc.freeze()
-
-
-def test_what_was_there_before_the_first_training_is_not_looked_at_again(thawed: None) -> None:
-    before = weakref.ref(Knot())
-    set_libraries_aside()
-    during = weakref.ref(Knot())
-    set_libraries_aside()  # a second search in this process keeps nothing alive
-    free_memory()
-    assert before() is not None
-    assert during() is None

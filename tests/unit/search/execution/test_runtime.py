@@ -50,7 +50,6 @@ print(sum(name.startswith("tf_XLAEigen") for name in names))
 
 
 def run(script: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a script in a process and an environment of its own."""
     command = [sys.executable, "-c", script, *arguments]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", **variables}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
@@ -111,9 +110,6 @@ def test_a_device_that_is_none_is_one_line(platform: str, monkeypatch: pytest.Mo
     assert "\n" not in str(error.value)
 
 
-# --- cores and memory -------------------------------------------------------------------------
-
-
 @pytest.fixture
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "available_cores", lambda: 8)
@@ -151,12 +147,7 @@ def test_the_kernels_kills_for_want_of_memory_are_counted_if_it_does(tmp_path: P
     assert out_of_memory_kills(own, tmp_path) == 2
 
 
-# --- what a result came from ------------------------------------------------------------------
-
-
 class Repository:
-    """A git repository with one committed file."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "model.py"

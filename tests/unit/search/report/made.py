@@ -46,7 +46,6 @@ warmup_epochs = 10
 
 
 def made_spec(folder: Path, text: str = FILE, name: str = "made") -> StudySpec:
-    """The study file of the made-up study."""
     file = folder / f"{name}.toml"
     file.write_text(text, encoding="utf-8")
     return load_spec(str(file), folders=[])
@@ -73,11 +72,9 @@ class Made:
 
     @property
     def facts(self) -> Facts:
-        """What a report knows about it."""
         return gather(self.study, self.spec, lambda _finished: COMMANDS)
 
     def write_report(self, path: Path) -> Path:
-        """The report as a page."""
         write_page(self.facts, path)
         return path
 

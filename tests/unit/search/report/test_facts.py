@@ -86,9 +86,6 @@ def test_the_front_holds_what_none_beats_with_fewer_parameters() -> None:
     assert [each.number for each in pareto_front(trials)] == [2, 1, 4]
 
 
-# --- after a confirmation ---------------------------------------------------------------------
-
-
 def test_a_confirmation_is_read_with_every_seed(made: Made) -> None:
     tops(made, 0.2, 0.36, 0.35, 0.345).keep_confirmation(1, 2)
     facts = made.facts
@@ -176,9 +173,6 @@ def test_a_collapsed_seed_neither_leads_nor_makes_the_noise(made: Made) -> None:
     assert marks["x"] == [low]
     assert "1 of 4 trainings collapsed" in marks["text"][0]
     assert "trial 0" not in [trace["name"] for trace in plot.data], "no mean of what collapsed"
-
-
-# --- what it cost -----------------------------------------------------------------------------
 
 
 def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:

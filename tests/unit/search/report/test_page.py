@@ -27,16 +27,13 @@ class Reader(html.parser.HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep an element."""
         self.tags.append((tag, dict(attrs)))
         self._in_script = tag in ("script", "style")
 
     def handle_endtag(self, tag: str) -> None:
-        """Note that a script is over."""
         self._in_script = False
 
     def handle_data(self, data: str) -> None:
-        """Keep what is shown."""
         self.text += "" if self._in_script else data
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
@@ -123,9 +120,6 @@ def test_only_failures_are_said_in_words(made: Made) -> None:
     assert "1 failed trial" in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.41, "0.4 s"), (12.4, "12 s"), (206, "3 min 26 s"), (7500, "2 h 5 min")],
-)
-def test_durations_are_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_durations_are_in_words() -> None:
+    words = {0.41: "0.4 s", 12.4: "12 s", 206: "3 min 26 s", 7500: "2 h 5 min"}
+    assert {seconds: duration(seconds) for seconds in words} == words

@@ -29,9 +29,6 @@ def session(tmp_path: Path) -> Session:
     return Session.of(Flags(study="made"), made.spec, workspace, Screen())
 
 
-# --- the JSON ---------------------------------------------------------------------------------
-
-
 def test_an_empty_study_has_nulls(made: Made) -> None:
     content = json.loads(document(made.facts).model_dump_json())
     assert content["schema_version"] == 1
@@ -75,9 +72,6 @@ def test_only_failures_are_counted_as_such(made: Made) -> None:
     assert any("out of memory" in line for line in found.warnings)
 
 
-# --- the file ---------------------------------------------------------------------------------
-
-
 def test_a_page_is_written_whole_with_the_umask(made: Made, tmp_path: Path) -> None:
     path = report_path(tmp_path / "studies" / "made")
     os.umask(0o027)
@@ -101,9 +95,6 @@ def test_what_cannot_be_written_leaves_the_old_page(
         made.write_report(path)
     assert path.read_text() == "old"
     assert list(tmp_path.glob(".report*")) == []
-
-
-# --- the command ------------------------------------------------------------------------------
 
 
 def test_the_report_lies_beside_the_towers(

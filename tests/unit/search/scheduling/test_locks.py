@@ -106,9 +106,6 @@ def test_attendance_tells_whether_a_process_is_alone(database: Database) -> None
         assert not alone, "on a server that cannot be known"
 
 
-# --- the claim --------------------------------------------------------------------------------
-
-
 class Unreliable(NoLock):
     """A lock that is taken away the first time."""
 

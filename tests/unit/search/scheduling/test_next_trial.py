@@ -14,7 +14,6 @@ from tests.unit.search.specs import small_spec
 
 @pytest.fixture
 def spec(tmp_path: Path) -> StudySpec:
-    """A study that enqueues two configurations."""
     return small_spec(tmp_path)
 
 

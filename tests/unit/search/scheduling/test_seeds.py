@@ -24,10 +24,3 @@ def test_other_studies_and_purposes_have_other_seeds() -> None:
     seeds = {derive_seed(0, *purpose) for purpose in purposes}
     seeds |= {derive_seed(study, "sampler", trial) for study in range(10) for trial in range(1000)}
     assert len(seeds) == len(purposes) + 10_000
-
-
-def test_bits_are_evenly_spread() -> None:
-    seeds = [derive_seed(0, "weights", trial) for trial in range(4000)]
-    for bit in range(31):
-        ones = sum(seed >> bit & 1 for seed in seeds)
-        assert 1800 < ones < 2200, f"bit {bit}"  # six standard deviations

@@ -150,9 +150,6 @@ def test_what_waits_twice_or_is_settled_is_superfluous(study: optuna.Study) -> N
     assert states(study) == ["complete", "interrupted", "waiting", "interrupted"]
 
 
-# --- failures that are excused ----------------------------------------------------------------
-
-
 def failing_with(error: str, *numbers: int) -> Behavior:
     """The trials of these numbers fail, or all of them, as the objective would note it."""
 

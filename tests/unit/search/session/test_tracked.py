@@ -9,13 +9,7 @@ import pytest
 
 from search.config.study import StudySpec
 from search.records.trials import StudyState
-from search.session.tracked import (
-    described,
-    end_of,
-    keep_description,
-    keep_end,
-    settle_identity,
-)
+from search.session.tracked import described, end_of, keep_description, keep_end, settle_identity
 from search.storage.database import Database
 from search.tracking.destination import resolve_uri
 from tests.unit.search.sample_records import trial

@@ -142,8 +142,6 @@ def test_an_empty_file_has_no_tables_and_a_folder_is_refused(tmp_path: Path) -> 
         holds_studies(Database.in_folder(tmp_path, "small"))
 
 
-# --- file systems of a network ---------------------------------------------------------------
-
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,discard
 23 22 0:20 / /proc rw,nosuid - proc proc rw

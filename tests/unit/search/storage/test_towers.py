@@ -34,17 +34,7 @@ class Tower:
         path.write_text(self.text)
 
 
-class FullDisk(Tower):
-    """Cannot be saved."""
-
-    def save(self, path: Path) -> None:
-        path.write_text(self.text[:1])
-        raise OSError(28, "No space left on device")
-
-
 class Model:
-    """Two towers."""
-
     def __init__(self, query: Tower, candidate: Tower) -> None:
         self.query_model = query
         self.candidate_model = candidate
@@ -70,23 +60,12 @@ def test_folders_sort_by_trial_and_may_have_other_names(tmp_path: Path) -> None:
     ]
 
 
-def test_towers_are_saved_whole_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left"):
-        save(tmp_path, Tower("query"), FullDisk("candidate"))
-    assert find_towers(tmp_path, 3) is None
-    folder = save(tmp_path, Tower("query"), Tower("candidate"))
-    assert list(tmp_path.iterdir()) == [folder], "nothing of the first try is left"
-
-
 @pytest.mark.parametrize("missing", TOWER_FILES)
 def test_one_tower_alone_is_none(tmp_path: Path, missing: str) -> None:
     folder = save(tmp_path, Tower("query"), Tower("candidate"))
     (folder / missing).unlink()
     assert find_towers(tmp_path, 3) is None
     assert find_towers(tmp_path / "not there", 0) is None
-
-
-# --- loading ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -115,9 +94,6 @@ def test_towers_in_each_others_place_are_refused(real: Path) -> None:
     (real / MANIFEST).write_text(json.dumps(swapped))
     with pytest.raises(DataError, match="must hold a QueryModel but holds a CandidateModel"):
         load_towers(real)
-
-
-# --- what killed processes leave --------------------------------------------------------------
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -55,13 +55,9 @@ def confirmed(mean: float, data: str = CONTEXT.data_fingerprint) -> Confirmed:
 
 def new_run(tracker: Tracker, seed: int) -> str:
     """The run of a re-training, to which a model may belong."""
-    metrics = {"test_loss": 0.1}
-    made = tracker.log_retrain(
-        RetrainRecord(
-            trial=3, parameters={}, epochs=5, seed=seed, metrics=metrics, started_ms=1, ended_ms=2
-        ),
-        None,
-    )
+    of_test: dict[str, Any] = {"metrics": {"test_loss": 0.1}, "started_ms": 1, "ended_ms": 2}
+    record = RetrainRecord(trial=3, parameters={}, epochs=5, seed=seed, **of_test)
+    made = tracker.log_retrain(record, None)
     assert made is not None
     return made
 
@@ -79,8 +75,6 @@ def no_towers(_number: int) -> Path | None:
 
 
 class Warnings(list[str]):
-    """Collects what the tracker warns of."""
-
     def __call__(self, message: str) -> None:
         self.append(message)
 
@@ -91,7 +85,6 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
-        """The time it was set to."""
         return self.now
 
 
@@ -106,19 +99,14 @@ class Reader:
 
     @property
     def experiment(self) -> Any:
-        """The study's experiment."""
         return self.client.get_experiment_by_name(self.name)
 
     def runs(self, kind: str) -> "list[Run]":
         """All runs of a kind: study, trial or retrain."""
-        return list(
-            self.client.search_runs(
-                [self.experiment.experiment_id], f"tags.`deeprec.kind` = '{kind}'", max_results=1000
-            )
-        )
+        wanted, place = f"tags.`deeprec.kind` = '{kind}'", [self.experiment.experiment_id]
+        return list(self.client.search_runs(place, wanted, max_results=1000))
 
     def run(self, kind: str) -> "Run":
-        """The only run of a kind."""
         (run,) = self.runs(kind)
         return run
 
@@ -136,7 +124,6 @@ class Reader:
         return by_number
 
     def inputs(self, run: "Run") -> "list[DatasetInput]":
-        """The data sets of a run."""
         return list(run.inputs.dataset_inputs) if run.inputs else []
 
     def history(self, run: "Run", metric: str) -> list[tuple[int, float, int]]:
@@ -145,7 +132,6 @@ class Reader:
         return sorted((m.step, m.value, m.timestamp) for m in history)
 
     def artifacts(self, run: "Run", path: str | None = None) -> set[str]:
-        """The paths of a run's artifacts, or of those in one of its folders."""
         return {info.path for info in self.client.list_artifacts(run.info.run_id, path)}
 
 

@@ -68,11 +68,7 @@ def test_when_too_many_wait_all_the_same_the_latest_are_dropped() -> None:
         for number in (1, 2, 3):
             background.hear(TrialStarted(started(trial(number))))
         slow.may_go_on.set()
-    assert slow.told == [
-        TrialStarted(started(trial(0))),
-        TrialStarted(started(trial(1))),
-        TrialStarted(started(trial(2))),
-    ]
+    assert slow.told == [TrialStarted(started(trial(number))) for number in range(3)]
 
 
 def test_leaving_takes_a_bounded_time_and_then_nothing_more_is_passed_on() -> None:

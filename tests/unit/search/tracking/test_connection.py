@@ -5,11 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,16 +15,9 @@ from search.records.errors import InputError
 from search.tracking.connection import check_mlflow, read_run
 from search.tracking.destination import SETTINGS, prepare_environment
 from search.tracking.tracker import open_tracker
-from tests.faults.servers import free_port
+from tests.faults.servers import answering, free_port
 from tests.unit.search.sample_records import trial
-from tests.unit.search.tracking.support import (
-    CONTEXT,
-    At,
-    Reader,
-    Warnings,
-    no_towers,
-    run_live,
-)
+from tests.unit.search.tracking.support import CONTEXT, At, Reader, Warnings, no_towers, run_live
 
 
 def test_what_the_user_set_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,32 +36,6 @@ def test_importing_the_package_imports_neither_mlflow_nor_matplotlib() -> None:
         "sys.exit(bool(heavy & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
-
-
-# --- the check --------------------------------------------------------------------------------
-
-
-@contextmanager
-def answering(status: int) -> Iterator[str]:
-    """The address of a server that answers every request with a status and no more."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Says nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_nothing_is_written(own_folder: Path, tmp_path: Path, warnings: Warnings) -> None:
@@ -181,9 +144,6 @@ def test_half_a_database_is_refused_with_what_to_do(tmp_path: Path, warnings: Wa
     connection.close()
     with pytest.raises(InputError, match=r"move \S+mlflow.db away if it stays so"):
         check_mlflow(None, CONTEXT.name, folder=tmp_path, warn=warnings)
-
-
-# --- the experiment ---------------------------------------------------------------------------
 
 
 def test_a_deleted_experiment_is_named_with_the_way_to_restore_it(at: At) -> None:

@@ -29,9 +29,6 @@ from tests.unit.search.tracking.support import (
 VIEW = "mlflow.sharedViewState"
 
 
-# --- notes ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("record", "said"),
     [
@@ -48,12 +45,8 @@ def test_a_note_says_what_a_run_is(record: TrialRecord, said: str) -> None:
 
 
 def test_notes_use_the_words_of_people_and_not_the_names_of_keys() -> None:
-    parameters: dict[str, float] = {
-        "depth": 3,
-        "output_width": 32,
-        "hidden_width_1": 64,
-        "hidden_width_2": 128,
-    }
+    parameters: dict[str, float] = {"depth": 3, "output_width": 32}
+    parameters |= {"hidden_width_1": 64, "hidden_width_2": 128}
     parameters |= {"embedding_dimension": 32, "learning_rate": 0.12}
     record = trial(0, parameters=parameters)
     metrics = {"test_top_100_accuracy": 0.34, "test_recall_at_10": 0.2}
@@ -75,9 +68,6 @@ def test_the_parent_never_carries_what_may_change_as_a_parameter() -> None:
     one = study_content(CONTEXT)
     more = study_content(replace(CONTEXT, trials=100), [trial(0)], state="complete")
     assert one.params == more.params
-
-
-# --- what people edit -------------------------------------------------------------------------
 
 
 def rename(reader: Reader, run_id: str) -> None:
@@ -150,9 +140,6 @@ def test_a_reference_that_was_renamed_keeps_its_name_and_gets_its_metrics(at: At
     assert (run.info.run_name, run.data.metrics) == ("my favorite", tested)
 
 
-# --- saved views ------------------------------------------------------------------------------
-
-
 def test_views_and_note_of_an_experiment_stay_as_a_person_left_them(at: At) -> None:
     experiment_id = at.tracker.experiment_id
     at.reader.client.set_experiment_tag(experiment_id, NOTE, "our best study")
@@ -206,9 +193,6 @@ def test_no_two_columns_of_a_view_read_the_same(view: View) -> None:
         return name[: (width_of(column) - 40) // 8]
 
     assert len({shown(column) for column in view.columns}) == len(view.columns)
-
-
-# --- ranks ------------------------------------------------------------------------------------
 
 
 def test_the_best_complete_trials_are_ranked_anew(monkeypatch: pytest.MonkeyPatch, at: At) -> None:

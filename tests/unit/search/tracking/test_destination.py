@@ -140,23 +140,19 @@ def test_a_database_elsewhere_of_any_name_keeps_its_artifacts_beside_it(
     assert list((path.parent / "artifacts" / "tutorial").glob("*/artifacts/study.toml"))
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("http://me:pw@host:5000/x", "http://***@host:5000/x"),
-        ("see https://token@host and http://host", "see https://***@host and http://host"),
-        ("http://me:p@w@host", "http://***@host"),
-        ("http://me:p%40w%2F@host/x", "http://***@host/x"),
-        ("http://me:p/w@host/x", "http://***@host/x"),
-        ("http://host:5000/me@home", "http://host:5000/me@home"),
-        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
-        ("'postgresql://me:12/34@host/db'", "'postgresql://***@host/db'"),
-        ("http://host/path?token=abc", "http://host/path?***"),
-        ("nothing to hide: a@b.c", "nothing to hide: a@b.c"),
-    ],
-)
-def test_secrets_in_addresses_are_masked(text: str, masked: str) -> None:
-    assert mask(text) == masked
+def test_secrets_in_addresses_are_masked() -> None:
+    masked = {
+        "http://me:pw@host:5000/x": "http://***@host:5000/x",
+        "see https://token@host and http://host": "see https://***@host and http://host",
+        "http://me:p@w@host": "http://***@host",
+        "http://me:p%40w%2F@host/x": "http://***@host/x",
+        "http://me:p/w@host/x": "http://***@host/x",
+        "'postgresql://me:12/34@host/db'": "'postgresql://***@host/db'",
+        "http://host/path?token=abc": "http://host/path?***",
+    }
+    assert {text: mask(text) for text in masked} == masked
+    for text in ("http://host:5000/me@home", "sqlite:////home/me@work/mlflow.db", "a@b.c"):
+        assert mask(text) == text
 
 
 HALF_WRITTEN = """

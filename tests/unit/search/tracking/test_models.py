@@ -50,9 +50,6 @@ def files_of(reader: Reader, run_id: str) -> Path:
     return Path(model_of(reader, run_id).artifact_location.removeprefix("file://"))
 
 
-# --- what MLflow holds ------------------------------------------------------------------------
-
-
 def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
     run_id: str, recommender_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
@@ -147,9 +144,6 @@ def test_mlflow_that_fails_costs_a_warning(recommender_folder: Path, at: At) -> 
     assert len(at.warnings) == 1
 
 
-# --- its files --------------------------------------------------------------------------------
-
-
 ANYWHERE = """
 import json, sys
 import mlflow.pyfunc
@@ -181,14 +175,9 @@ def test_it_runs_where_nothing_but_the_model_is_without_pickles(
 
     settings = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-c", ANYWHERE, str(model)],
-        cwd=tmp_path,
-        env=environment | settings,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-c", ANYWHERE, str(model)]
+    place: dict[str, Any] = {"cwd": tmp_path, "env": environment | settings, "timeout": 120}
+    done = subprocess.run(command, **place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     package, rows = json.loads(done.stdout.splitlines()[-1])
     assert Path(package).is_relative_to(model)
@@ -202,9 +191,6 @@ def test_it_runs_where_nothing_but_the_model_is_without_pickles(
     ]
     assert [row["title"] for row in rows] == [movie.title for _, _, movie in recommended]
     assert [row["score"] for row in rows] == pytest.approx([m.score for _, _, m in recommended])
-
-
-# --- found again ------------------------------------------------------------------------------
 
 
 def test_the_folder_of_a_model_is_a_model(tmp_path: Path, recommender_folder: Path) -> None:
@@ -239,12 +225,3 @@ def test_a_version_that_is_not_the_champion_is_named(decision: Decision, model: 
 def test_what_is_not_there_is_refused(folder: Path, uri: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message), published_folder(None, uri, folder=folder):
         pass
-
-
-def test_looking_for_a_model_makes_no_database(tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match="there is no champion"),
-        published_folder(None, None, folder=tmp_path / "mlruns"),
-    ):
-        pass
-    assert list(tmp_path.iterdir()) == []

@@ -25,19 +25,16 @@ from tests.unit.search.tracking.support import (
 # --- the parent -------------------------------------------------------------------------------
 
 
+D = "0123456789abcdef0123456789a"
+
+
 def test_a_study_is_an_experiment_with_one_parent_run_in_the_folder(at: At) -> None:
     assert at.tracker.experiment_id == at.reader.experiment.experiment_id
     parent = at.reader.parent
     assert parent.info.run_id == at.tracker.parent_run_id
     assert (parent.info.run_name, parent.info.status) == ("study tutorial", "RUNNING")
-    assert parent.data.params == {
-        "seed": "7",
-        "space_hash": "5ba1e",
-        "data": "movielens/100k",
-        "split": "random",
-        "train_rows": "70000",
-        "validation_rows": "10000",
-    }
+    params = {"seed": "7", "space_hash": "5ba1e", "data": "movielens/100k", "split": "random"}
+    assert parent.data.params == params | {"train_rows": "70000", "validation_rows": "10000"}
     path = at.reader.client.download_artifacts(at.tracker.parent_run_id, "study.toml")
     assert Path(path).read_text() == CONTEXT.spec_text
     assert {path.name for path in at.folder.iterdir()} == {".lock", "artifacts", "mlflow.db"}
@@ -68,14 +65,9 @@ def test_the_finished_study_shows_its_result_once(tracker: Tracker, reader: Read
     tracker.study_finished(trials, "complete")
     parent = reader.parent
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics == {
-        "best_val_top_100_accuracy": trials[1].value,
-        "trials_complete": 2,
-        "trials_pruned": 1,
-        "trials_failed": 1,
-        "trials_diverged": 0,
-        "trials_interrupted": 0,
-    }
+    counts = {"complete": 2, "pruned": 1, "failed": 1, "diverged": 0, "interrupted": 0}
+    metrics = {f"trials_{state}": count for state, count in counts.items()}
+    assert parent.data.metrics == metrics | {"best_val_top_100_accuracy": trials[1].value}
     tags = parent.data.tags
     assert tags["deeprec.best_trial"] == "1"
     assert tags["deeprec.best_run_id"] == reader.children[1].info.run_id
@@ -89,8 +81,7 @@ def test_the_finished_study_shows_its_result_once(tracker: Tracker, reader: Read
 
 
 @pytest.mark.parametrize(
-    ("state", "status"),
-    [("complete", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")],
+    ("state", "status"), [("complete", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")]
 )
 def test_the_parent_ends_as_the_search_and_is_reopened(state: Any, status: str, at: At) -> None:
     first = run_live(at.tracker, trial(0))
@@ -122,13 +113,8 @@ def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader:
     assert run.info.run_name == f"trial 007 {record.value:.4f} (64, 32)"
     assert run.info.status == "FINISHED"
     assert (run.info.start_time, run.info.end_time) == (record.started_ms, record.ended_ms)
-    assert run.data.params == {
-        "depth": "2",
-        "learning_rate": "0.057",
-        "layer_sizes": "(64, 32)",
-        "parameter_count": "90000",
-        "seed": "18",
-    }
+    derived = {"layer_sizes": "(64, 32)", "parameter_count": "90000", "seed": "18"}
+    assert run.data.params == {"depth": "2", "learning_rate": "0.057"} | derived
     assert run.data.metrics == {
         **record.curve[9].metrics,
         "train_loss": record.curve[-1].metrics["train_loss"],
@@ -162,14 +148,8 @@ def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader:
         for each in reader.inputs(run)
     }
     assert contexts == {
-        "0123456789abcdef0123456789a-training": (
-            "movielens/100k",
-            [("mlflow.data.context", "training")],
-        ),
-        "0123456789abcdef012345678-validation": (
-            "movielens/100k",
-            [("mlflow.data.context", "validation")],
-        ),
+        f"{digest}-{part}": ("movielens/100k", [("mlflow.data.context", part)])
+        for digest, part in {D: "training", D[:-2]: "validation"}.items()
     }
 
 
@@ -184,21 +164,9 @@ def test_curves_are_live_in_steps_of_a_validation_and_of_two_seconds(at: At) -> 
     ("record", "status", "tags"),
     [
         (trial(0), "FINISHED", {"deeprec.state": "complete"}),
-        (
-            trial(0, "pruned"),
-            "KILLED",
-            {"deeprec.state": "pruned", "deeprec.pruned_at_epoch": "10"},
-        ),
-        (
-            trial(0, "failed", epochs=2),
-            "FAILED",
-            {"deeprec.state": "failed", "deeprec.reason": "train_loss is not finite at epoch 3"},
-        ),
-        (
-            trial(0, "interrupted", epochs=2, reason="Ctrl-C"),
-            "KILLED",
-            {"deeprec.state": "interrupted", "deeprec.reason": "Ctrl-C"},
-        ),
+        (trial(0, "pruned"), "KILLED", {"deeprec.pruned_at_epoch": "10"}),
+        (trial(0, "failed", reason="x"), "FAILED", {"deeprec.reason": "x"}),
+        (trial(0, "interrupted", reason="Ctrl-C"), "KILLED", {"deeprec.reason": "Ctrl-C"}),
         (trial(0, "failed", curve=(), value=None, parameters={}, derived={}), "FAILED", {}),
     ],
     ids=lambda value: getattr(value, "state", None),
@@ -209,7 +177,7 @@ def test_the_status_is_true(
     run_live(at.tracker, record)
     run = at.reader.children[0]
     assert run.info.status == status
-    assert tags.items() <= run.data.tags.items()
+    assert {**tags, "deeprec.state": record.state}.items() <= run.data.tags.items()
     assert at.warnings == []
 
 
@@ -269,11 +237,7 @@ def test_a_retrained_model_is_a_run_beside_the_parent(tmp_path: Path, at: At) ->
     assert (run.info.run_name, run.info.status) == ("test 0.3400 trial 007", "FINISHED")
     assert "mlflow.parentRunId" not in run.data.tags
     assert {"epochs": "25", "seed": "3", "depth": "2"}.items() <= run.data.params.items()
-    assert run.data.metrics == {
-        "train_loss": 0.1,
-        "test_top_100_accuracy": 0.34,
-        "test_loss": 0.057,
-    }
+    assert run.data.metrics == {"train_loss": 0.1, **record.metrics}
     assert len(at.reader.history(run, "train_loss")) == 25
     assert len(at.reader.artifacts(run, "towers")) == 2
     assert at.reader.children == {}

@@ -93,18 +93,8 @@ def test_known_and_described_users_may_be_mixed(served: Served) -> None:
 @pytest.mark.parametrize(
     ("cell", "kind"),
     [
-        (2.5, JSON),
-        (True, JSON),
-        ("2.5", JSON),
-        ("", JSON),
-        ("1e0", JSON),
-        ("2_0", JSON),
-        ([2], JSON),
-        (2**63, JSON),
-        (float("inf"), JSON),
-        ("2.5", CSV),
-        ("True", CSV),
-        ("two", CSV),
+        *((cell, JSON) for cell in (2.5, True, "2.5", "", "1e0", "2_0", [2], 2**63, float("inf"))),
+        *((cell, CSV) for cell in ("2.5", "True", "two")),
     ],
 )
 @pytest.mark.parametrize("column", ["user_id", "k"])

@@ -31,13 +31,10 @@ from tests.unit.search.tracking.support import (
 
 
 class Outages(Connection):
-    """A connection that can be cut."""
-
     is_down = False
 
     @property
     def writer(self) -> Writer:
-        """Writes, or fails."""
         if self.is_down:
             raise ConnectionRefusedError("down")
         return super().writer
@@ -65,7 +62,6 @@ class Tracked(Tracker):
         self.clock.now += 10 * FIRST_PAUSE_S
 
     def steps(self, number: int) -> list[int]:
-        """The epochs that MLflow holds of a trial."""
         history = self.reader.history(self.reader.children[number], "train_loss")
         return [step for step, _, _ in history]
 

@@ -13,14 +13,7 @@ from search.tracking.reconciliation import Reconciled
 from search.tracking.store import Store
 from search.tracking.tracker import Tracker, open_tracker
 from tests.unit.search.sample_records import save_towers, started, trial
-from tests.unit.search.tracking.support import (
-    CONTEXT,
-    At,
-    Reader,
-    begin,
-    no_towers,
-    run_live,
-)
+from tests.unit.search.tracking.support import CONTEXT, At, Reader, begin, no_towers, run_live
 
 STATES: Sequence[Any] = ("complete", "pruned", "failed", "interrupted")
 
@@ -172,9 +165,6 @@ def test_nothing_to_do_takes_one_search(tracker: Tracker, monkeypatch: pytest.Mo
         monkeypatch.delattr(MlflowClient, forbidden)
     assert tracker.reconcile(trials, no_towers).nothing
     assert calls == ["search_runs"]
-
-
-# --- many at once -----------------------------------------------------------------------------
 
 
 def plain(run: Any, parent: str) -> dict[str, Any]:
