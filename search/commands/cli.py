@@ -29,7 +29,6 @@ INTERRUPTED = 130
 
 
 def _checked_storage(url: str | None) -> str | None:
-    """The URL of a study's database, checked before anything else."""
     if url is not None:
         check_address(url, "--storage")
         from search.storage.database import Database  # here, for only those who give one wait

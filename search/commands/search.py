@@ -171,8 +171,6 @@ def places_of(session: Session) -> Mapping[str, str]:
 def _loop(
     session: Session, study: optuna.Study, data: StudyData, pulse: Pulse, hooks: Hooks
 ) -> TrialLoop:
-    """Runs the trials in this process."""
-
     def make_objective() -> Objective:
         objective = Objective(session.spec, data.of_trials, session.towers_folder, hooks)
         set_libraries_aside()

@@ -197,7 +197,6 @@ def derived_parameters(
 
 
 def _leads(trial: optuna.Trial, value: float) -> bool:
-    """Whether the trial is better than all complete ones."""
     complete = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
     return all(other.value is None or value > other.value for other in complete)
 

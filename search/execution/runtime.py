@@ -213,7 +213,6 @@ def computed_on() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor as the system calls it."""
     with suppress(OSError):
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, model = line.partition(":")

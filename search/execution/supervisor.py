@@ -188,7 +188,6 @@ class Supervisor:
         return sum(trial.is_finished for trial in records(self._study)) >= self._budget
 
     def _outcome(self) -> events.Outcome:
-        """How the search ended, from how its workers did."""
         if self._has_stale:
             self._close_stale()
         if self._is_complete():

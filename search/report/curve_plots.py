@@ -91,7 +91,6 @@ def _curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecor
 
 
 def _points(trial: TrialRecord) -> list[tuple[int, float]]:
-    """Epochs and accuracies of the validations."""
     return [
         (point.epoch, point.metrics[OBJECTIVE_METRIC])
         for point in trial.curve

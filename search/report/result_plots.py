@@ -153,7 +153,6 @@ def _means(rows: Rows, floor: float) -> list[Json]:
 
 
 def _seen(rows: Rows) -> Json:
-    """What the search saw of each trial."""
     seen = [
         (value, row, f"the search saw {value:.4f}")
         for row, each in enumerate(rows)

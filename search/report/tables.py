@@ -45,7 +45,6 @@ Column = tuple[str, str, Callable[[Any], Value]]
 
 
 def _table(items: Iterable[Any], columns: Sequence[Column]) -> Table:
-    """A row an item."""
     rows = [[_cell(value_of(item), form) for _, form, value_of in columns] for item in items]
     return Table(columns=[(name, bool(form)) for name, form, _ in columns], rows=rows)
 
@@ -103,7 +102,6 @@ def varying(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def _named(trial: TrialRecord) -> str:
-    """Its number, and what the study file calls it."""
     reference = trial.reference or ""
     return f"{trial.number} {reference.removesuffix(trial.layer_sizes) or reference}".strip()
 
@@ -115,7 +113,6 @@ def _hidden_widths(trial: TrialRecord) -> str | None:
 
 
 def _state(trial: TrialRecord) -> str:
-    """How a trial ended, and where if that was early."""
     if trial.pruned_at_epoch is not None:
         return f"pruned at epoch {trial.pruned_at_epoch}"
     if trial.state == "diverged" and trial.curve:

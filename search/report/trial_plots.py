@@ -243,7 +243,6 @@ def parallel_plot(facts: Facts) -> Plot | None:
 
 
 def _finding(facts: Facts) -> str:
-    """What the top trials have in common."""
     top = top_trials(facts.trials)
     if not top:
         return "No trial is complete, so no trial is a top one."

@@ -179,8 +179,6 @@ def attending(database: Database) -> Iterator[bool]:
 
 
 class _FileLock:
-    """A lock file beside an SQLite database."""
-
     def __init__(self, path: str) -> None:
         self.name = path
         self._lock = FileLock(path)

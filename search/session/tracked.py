@@ -91,7 +91,6 @@ def _locked(session: Session) -> Iterator[None]:
 
 
 def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyContext:
-    """What the study's runs carry about it."""
     spec, dataset, splits = session.spec, data.dataset, data.splits
     return StudyContext(
         name=spec.name,

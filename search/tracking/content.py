@@ -357,7 +357,6 @@ def _tags(
 
 @cache
 def _user_name() -> str:
-    """Whose runs these are."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without a name

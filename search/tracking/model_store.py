@@ -192,6 +192,5 @@ def _save(place: Path, folder: Path, about: Model) -> None:
 
 
 def _some_user(folder: Path) -> int:
-    """A user that the recommender knows."""
     with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
         return int(arrays["user_ids"][1])

@@ -112,7 +112,6 @@ def _request(cells: _Row) -> Request | RequestError:
 
 
 def _given(cell: Any) -> Any | None:
-    """A cell, or None where it is empty."""
     return None if cell is None or pd.isna(cell) is True else cell
 
 

@@ -327,7 +327,6 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
 
 
 def _all(search: Callable[[str | None], PagedList[Entity]]) -> list[Entity]:
-    """What a search finds, page by page."""
     found: list[Entity] = []
     token: str | None = None
     while True:

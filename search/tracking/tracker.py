@@ -431,7 +431,6 @@ class Tracker:
         return True
 
     def _took(self, action: Callable[[], object]) -> bool:
-        """Whether MLflow took what was to be written."""
         return self._attempt(lambda: (action(), True)[1], False)
 
     def _insist(self, action: Callable[[], Result | None]) -> Result | None:
