@@ -12,6 +12,7 @@ from hypothesis import settings
 from deeprec.data.dataset import default_cache_dir
 from deeprec.training.programs import use_compilation_cache
 from search.config.addresses import VARIABLES
+from tests.mlflow_database import use_copies
 from tests.shared import confirmed as confirmed
 from tests.shared import dataset as dataset
 from tests.shared import searched as searched
@@ -76,11 +77,13 @@ for variable in VARIABLES.values():  # what the user has set is not for the test
 
 @pytest.fixture(scope="session", autouse=True)
 def _prepared() -> None:
-    """Many tests train the same small models: two things that save minutes.
+    """Three things that save minutes.
 
-    They are compiled once, and the libraries, all imported by now, are no garbage to be looked for.
+    Small models are compiled once, MLflow's tables are made once, and the libraries, all imported
+    by now, are no garbage to be looked for.
     """
     use_compilation_cache(default_cache_dir() / "compiled")
+    use_copies()
     gc.freeze()
 
 

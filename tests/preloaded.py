@@ -1,7 +1,14 @@
-"""Imports what commands import, in the process that forks them; see :mod:`tests.warm`."""
+"""Imports what commands import, in the process that forks them; see :mod:`tests.warm`.
+
+It also does once what every command would do again, as it is kept in the process: the mappings and
+statements of both databases, the page of the report, and the empty database of MLflow.
+"""
 
 import gc
+import threading
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from search.execution.runtime import prepare_runtime
 from search.tracking.destination import prepare_environment
@@ -10,6 +17,18 @@ prepare_runtime()
 prepare_environment()
 for name in ("recommend", "reproduce", "retrain", "search", "sync"):
     import_module(f"search.commands.{name}")
-import_module("search.report.writing")
-import_module("search.tracking.store")
+
+import optuna  # noqa: E402
+
+from tests.mlflow_database import empty_database, use_copies  # noqa: E402
+from tests.unit.search.report.made import Made  # noqa: E402
+
+use_copies()
+empty_database()
+optuna.logging.disable_default_handler()
+with TemporaryDirectory() as folder, Made(Path(folder)) as made:
+    made.add()
+    made.write_report(Path(folder) / "report.html")
+optuna.logging.enable_default_handler()
+assert threading.active_count() == 1, "a process with threads cannot be forked"
 gc.freeze()

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Self
 
+from tests.mlflow_database import empty_database
+
 
 @contextmanager
 def answering(status: int, body: bytes = b"") -> Iterator[str]:
@@ -73,9 +75,12 @@ class MlflowServer:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        database = self.folder / "mlflow.db"
+        if not database.exists():
+            database.write_bytes(empty_database())
         command = [sys.executable, "-m", "mlflow", "server"]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        command += ["--backend-store-uri", f"sqlite:///{database}"]
         if self.artifact_root is None:
             command += ["--artifacts-destination", str(self.folder / "artifacts")]
         else:

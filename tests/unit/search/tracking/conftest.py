@@ -1,6 +1,6 @@
 """An MLflow for every test: a database whose content is put back, and one server for all.
 
-Making a database takes MLflow seconds, and opening another one half of a second; so they share one.
+Opening another database takes MLflow half of a second; so they share one.
 """
 
 import shutil
@@ -13,63 +13,49 @@ from typing import Any
 
 import pytest
 
-from search.tracking.destination import prepare_environment
 from search.tracking.tracker import Tracker, open_tracker
 from tests.faults.servers import MlflowServer
+from tests.mlflow_database import empty_database
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, At, Open, Reader, Warnings
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database without experiments."""
-    prepare_environment()
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").get_experiment("0")
-    return path
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of :func:`folder`, which is to stay where it is."""
     shared = tmp_path_factory.mktemp("shared") / "mlruns"
     shared.mkdir()
-    shutil.copy(empty_database, shared / "mlflow.db")
+    (shared / "mlflow.db").write_bytes(empty_database())
     return shared
 
 
 @pytest.fixture
-def folder(shared: Path, empty_database: Path) -> Path:
+def folder(shared: Path) -> Path:
     """A folder such as ``mlruns``, its database made and empty; not to be moved or damaged."""
     (shared / ".lock").unlink(missing_ok=True)
     shutil.rmtree(shared / "artifacts", ignore_errors=True)
     with (
-        closing(sqlite3.connect(empty_database)) as template,
+        closing(sqlite3.connect(":memory:")) as template,
         closing(sqlite3.connect(shared / "mlflow.db")) as database,
     ):
+        template.deserialize(empty_database())
         template.backup(database)
     return shared
 
 
 @pytest.fixture
-def own_folder(tmp_path: Path, empty_database: Path) -> Path:
+def own_folder(tmp_path: Path) -> Path:
     """The same for what moves or damages it."""
     folder = tmp_path / "mlruns"
     folder.mkdir()
-    shutil.copy(empty_database, folder / "mlflow.db")
+    (folder / "mlflow.db").write_bytes(empty_database())
     return folder
 
 
 @pytest.fixture(scope="session")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
-) -> Iterator[MlflowServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A real server for all tests; each has a study of its own, and leaves it running."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, folder / "mlflow.db")
-    with MlflowServer(folder) as server:
+    with MlflowServer(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from search.tracking.connection import check_mlflow, read_run
 from search.tracking.destination import SETTINGS, prepare_environment
 from search.tracking.tracker import open_tracker
 from tests.faults.servers import answering, free_port
+from tests.mlflow_database import copy_database, make_database
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, At, Reader, Warnings, no_towers, run_live
 
@@ -175,3 +177,20 @@ def test_an_experiment_that_was_renamed_and_deleted_is_not_made_again(at: At) ->
     with pytest.raises(InputError, match="'for the paper' was deleted; restore it with"):
         at.opened()
     assert at.reader.experiment is None
+
+
+def test_the_tests_copy_the_database_that_mlflow_makes(tmp_path: Path) -> None:
+    made, copied = tmp_path / "made.db", tmp_path / "copied.db"
+    make_database(made, tmp_path)
+    copy_database(copied, tmp_path)
+    assert described(made) == described(copied)
+
+
+def described(path: Path) -> dict[str, object]:
+    """The columns of every table, and where the files are to lie."""
+    with closing(sqlite3.connect(path)) as database:
+        root = database.execute("SELECT artifact_location FROM experiments").fetchall()
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {"root": root} | {
+            name: database.execute(f"PRAGMA table_info('{name}')").fetchall() for (name,) in tables
+        }

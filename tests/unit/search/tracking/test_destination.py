@@ -24,6 +24,7 @@ from search.tracking.destination import (
 )
 from search.tracking.models import published_folder
 from search.tracking.tracker import Tracker, open_tracker
+from tests.mlflow_database import empty_database
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (
@@ -129,11 +130,11 @@ def test_a_relative_database_is_found_from_any_folder(tmp_path: Path) -> None:
 
 
 def test_a_database_elsewhere_of_any_name_keeps_its_artifacts_beside_it(
-    tmp_path: Path, empty_database: Path, warnings: Warnings
+    tmp_path: Path, warnings: Warnings
 ) -> None:
     path = tmp_path / "two words Ünïcode" / "tracking.db"
     path.parent.mkdir()
-    shutil.copy(empty_database, path)
+    path.write_bytes(empty_database())
     tracker = open_tracker(f"sqlite:///{path}", CONTEXT, folder=tmp_path / "mlruns", warn=warnings)
     record = run_live(tracker, trial(0))
     assert tracker.reconcile([record], no_towers).nothing
