@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,23 +33,16 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens a file or an address at a width, light or dark, and waits for what ends the drawing."""
+@contextmanager
+def opening(browser: Browser) -> Iterator[Open]:
+    """Opens a file or an address at a width, and waits for what ends the drawing."""
     contexts = []
 
     def opened(
-        place: Path | str,
-        *,
-        width: int = 1280,
-        dark: bool = False,
-        touch: bool = False,
-        script: str = "",
+        place: Path | str, *, width: int = 1280, touch: bool = False, script: str = ""
     ) -> Opened:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            has_touch=touch,
+            viewport={"width": width, "height": 900}, color_scheme="light", has_touch=touch
         )
         contexts.append(context)
         if script:
@@ -61,6 +55,13 @@ def open_page(browser: Browser) -> Iterator[Open]:
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens pages that are closed after the test."""
+    with opening(browser) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

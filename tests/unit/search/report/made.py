@@ -57,11 +57,14 @@ class Made:
     Args:
         folder: of its file and its database.
         text: of the study file.
+        in_memory: whether it leaves its database, where to add a trial takes a while.
     """
 
-    def __init__(self, folder: Path, text: str = FILE) -> None:
+    def __init__(self, folder: Path, text: str = FILE, *, in_memory: bool = False) -> None:
         self.spec = made_spec(folder, text)
         self.study = open_study(Database.in_folder(folder, "made"), self.spec, "f" * 64, "identity")
+        if in_memory:
+            self.study = held_in_memory(self.study)
         self.ledger = Ledger(self.study)
 
     def __enter__(self) -> Self:
@@ -162,6 +165,15 @@ class Made:
         for seed, value in enumerate((0.32, 0.33, 0.34)):
             self.ledger.keep(f"test:trial-{number:04d}:25:{seed}", _test(number, seed, value))
         self.ledger.keep(f"confirmation:{number}", confirmed(number, START_MS))
+
+
+def held_in_memory(stored: optuna.Study) -> optuna.Study:
+    """A study without trials as it is stored, without its database."""
+    study = optuna.create_study(study_name=stored.study_name, direction=stored.direction)
+    for name, value in stored.user_attrs.items():
+        study.set_user_attr(name, value)
+    close_study(stored)
+    return study
 
 
 def confirmed(number: int, moment_ms: int) -> dict[str, Any]:
