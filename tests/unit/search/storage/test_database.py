@@ -280,6 +280,7 @@ def die_at(step):
     for name in ("after_cursor_execute", "commit"):
         event.listen(Engine, name, count)
 
+make(Database.at(f"sqlite:///{sys.argv[1]}/first.db"))  # mappings and statements are in memory now
 for step in itertools.count(1, 6):
     database = Database.at(f"sqlite:///{sys.argv[1]}/{step}.db")
     if exit_code(lambda: (die_at(step), make(database))) == 0:
