@@ -21,7 +21,7 @@ help:
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make serve   the champion over HTTP, at http://127.0.0.1:5001/invocations"
 	@echo "make test    the tests of every push, in parallel, on the real data"
-	@echo "make faults  searches whose processes, servers and disks fail at random"
+	@echo "make faults  searches whose processes, servers and disks fail, at random and at each point"
 	@echo "make lint    format, lint and type check"
 	@echo "make docs    the pages of docs/reference/ again, from the code"
 	@echo "make bench   every benchmark with its target, as one table; well over an hour"

@@ -8,7 +8,7 @@ from search.records.trials import TrialRecord
 from tests.faults.fake import DIES, EPOCH_SECONDS, POINTS, Point
 from tests.faults.scene import Scene
 
-pytestmark = [pytest.mark.data, pytest.mark.faults]
+pytestmark = [pytest.mark.data, pytest.mark.faults, pytest.mark.storm]
 
 
 def assert_ran_again(trials: list[TrialRecord], number: int, point: Point) -> int:
