@@ -14,6 +14,7 @@ from deeprec.data.dataset import Dataset
 from tests.commands import Folder, printed_commands
 from tests.flows.outsider import accuracies
 from tests.shared import CONFIRMATION
+from tests.tiny_study import tiny_study
 
 pytestmark = pytest.mark.data
 
@@ -162,15 +163,23 @@ def described_runs(client: MlflowClient, kind: str) -> list[dict[str, object]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def promising(tmp_path_factory: pytest.TempPathFactory, small_cache_home: Path) -> Folder:
+    """A searched folder whose contenders beat chance; with fewer epochs none does."""
+    path = tmp_path_factory.mktemp("promising") / "folder"
+    folder = Folder(path, tiny_study(("epochs = 4", "epochs = 20")), cache_home=small_cache_home)
+    assert folder.search("--trials", "2").returncode == 0
+    return folder
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_what_was_computed_before_it_was_stopped_is_not_computed_again(
-    folder: Folder, number: signal.Signals, exit_code: int
+    promising: Folder, tmp_path: Path, number: signal.Signals, exit_code: int
 ) -> None:
-    folder.change(("epochs = 4", "epochs = 20"))  # with fewer, no contender beats chance
-    assert folder.search("--trials", "2").returncode == 0
+    folder = promising.copy(tmp_path / "folder")
     process = folder.start("search.retrain", *FEW)
     seen: list[str] = []
     for line in process.lines():

@@ -130,12 +130,12 @@ def test_an_interrupted_search_reaches_the_numbers_of_an_undisturbed_one(
     undisturbed = Folder(tmp_path / "undisturbed", cache_home=small_cache_home)
     for place in (folder, undisturbed):
         place.change(("epochs = 4", "epochs = 40"))
-    process = folder.start("search.run", "--study", "tiny", "--trials", "3")
+    process = folder.start("search.run", "--study", "tiny", "--trials", "2")
     wait_until(process, lambda: any(number > 0 for number in running(folder)))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    folder.search("--trials", "3")
-    undisturbed.search("--trials", "3")
+    folder.search("--trials", "2")
+    undisturbed.search("--trials", "2")
     finished = [trial.curve_values for trial in folder.trials if trial.is_finished]
     assert finished == [trial.curve_values for trial in undisturbed.trials]
-    assert len(folder.trials) == 4
+    assert len(folder.trials) == 3

@@ -14,8 +14,8 @@ from tests.commands import Folder, printed_commands
 pytestmark = pytest.mark.data
 
 
-def test_every_trial_prints_one_line_and_the_end_sums_up(folder: Folder) -> None:
-    done = folder.search("--trials", "2", "--seed", "11", "--storage", "sqlite:///my studies.db")
+def test_every_trial_prints_one_line_and_the_end_sums_up(fake: Folder) -> None:
+    done = fake.search("--trials", "2", "--seed", "11", "--storage", "sqlite:///my studies.db")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("trial ")]
     assert [line.split()[1] for line in lines[:2]] == ["0", "1"]
@@ -24,8 +24,8 @@ def test_every_trial_prints_one_line_and_the_end_sums_up(folder: Folder) -> None
     printed = printed_commands(done.stdout)
     assert printed["compare"].endswith(" ui --backend-store-uri sqlite:///mlruns/mlflow.db")
     assert printed["re-train"] == printed["report"].replace("search.report", "search.retrain")
-    assert "report.html" in folder.shell(printed["report"])
-    again = folder.shell(printed["search on"].replace("--trials 4", "--trials 2"))
+    assert "report.html" in fake.shell(printed["report"])
+    again = fake.shell(printed["search on"].replace("--trials 4", "--trials 2"))
     assert "nothing is missing: study tiny has 2 finished trials of 2" in again
 
 
@@ -104,16 +104,17 @@ def test_one_seed_gives_one_search_in_any_folder(searched: Folder, real: Folder)
     assert first == second
 
 
-def test_more_trials_go_on_from_the_stored_ones(folder: Folder) -> None:
-    command, environment = folder.command("search.run", "--study", "tiny", "--trials", "1")
-    unheard = subprocess.Popen(command, cwd=folder.path, env=environment, stdout=subprocess.PIPE)
+def test_more_trials_go_on_from_the_stored_ones(fake: Folder) -> None:
+    search = ("search.run", "--study", "tiny", "--trials", "1")
+    command, environment = fake.command("tests.faults.fake", *search)
+    unheard = subprocess.Popen(command, cwd=fake.path, env=environment, stdout=subprocess.PIPE)
     assert unheard.stdout is not None
     assert unheard.stdout.readline()
     unheard.stdout.close()  # as | head -1 does: it ends no search
     assert unheard.wait(300) == 0
-    done = folder.search("--trials", "2")
+    done = fake.search("--trials", "2")
     assert "going on with study tiny: 1 of 2 trials" in done.stdout
-    assert len(folder.trials) == 2
+    assert len(fake.trials) == 2
 
 
 def test_quiet_shows_the_summary_alone(fake: Folder) -> None:
@@ -172,9 +173,9 @@ def test_a_search_with_a_warm_cache_never_imports_tensorflow(folder: Folder) -> 
     assert folder.trials[0].state == "complete"
 
 
-def test_the_latest_ratings_can_be_the_test(folder: Folder) -> None:
-    folder.change(("[pruner]", '[data]\nsplit = "temporal"\n\n[pruner]'))
-    assert folder.search("--trials", "1").returncode == 0
-    [run] = folder.runs("trial")
+def test_the_latest_ratings_can_be_the_test(fake: Folder) -> None:
+    fake.change(("[pruner]", '[data]\nsplit = "temporal"\n\n[pruner]'))
+    assert fake.search("--trials", "1").returncode == 0
+    [run] = fake.runs("trial")
     assert run.inputs is not None
     assert '"split": "temporal"' in str(run.inputs.dataset_inputs[0].dataset.profile)

@@ -48,6 +48,7 @@ def wait_for_end(pids: list[int], seconds: float = 30) -> None:
 
 
 def test_two_workers_finish_exactly_the_trials_asked_for(folder: Folder) -> None:
+    folder.change(("low = 1, high = 2", "low = 1, high = 1"), ("high = 32", "high = 16"))
     done = folder.search("--workers", "2", "--trials", "5")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
