@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Folder
+from tests.faults.fake import EPOCH_SECONDS
 from tests.flows.conftest import folder as folder  # a study to be searched
 from tests.terminal.tmux import Tmux
 
@@ -24,6 +25,7 @@ def small(folder: Folder, small_cache_home: Path, monkeypatch: pytest.MonkeyPatc
         ("validate_every = 1", "validate_every = 3"),
         ("warmup_epochs = 1", "warmup_epochs = 3"),
         ("high = 2 }", "high = 1 }"),
+        ("high = 32 }", "high = 16 }"),
     ):
         assert given in text
         text = text.replace(given, instead)
@@ -31,10 +33,10 @@ def small(folder: Folder, small_cache_home: Path, monkeypatch: pytest.MonkeyPatc
     return folder
 
 
-def start(tmux: Tmux, folder: Folder, module: str, *arguments: str) -> None:
-    command, environment = folder.command(module, "--study", "tiny", *arguments)
+def start(tmux: Tmux, folder: Folder, *given: str, **variables: str) -> None:
+    command, environment = folder.command(*given, "--study", "tiny")
     path = environment["PYTHONPATH"]
-    tmux.start(command, COLUMNS, ROWS, folder=folder.path, PYTHONPATH=path)
+    tmux.start(command, COLUMNS, ROWS, folder=folder.path, PYTHONPATH=path, **variables)
 
 
 def is_measured(lines: list[str]) -> bool:
@@ -76,7 +78,8 @@ def test_a_search_and_its_confirmation_are_shown_from_start_to_end(
 
 
 def test_ctrl_c_stops_it_tidily_and_the_view_is_erased(tmux: Tmux, small: Folder) -> None:
-    start(tmux, small, "search.run", "--trials", "3")
+    search = ("tests.faults.fake", "search.run", "--trials", "3")
+    start(tmux, small, *search, **{EPOCH_SECONDS: "0.2"})
     tmux.wait_for(is_measured)
     tmux.press("C-c")
     end = tmux.wait_for(has_ended)
