@@ -7,6 +7,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,22 +92,17 @@ def _locked(session: Session) -> Iterator[None]:
 
 
 def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyContext:
-    spec, dataset, splits = session.spec, data.dataset, data.splits
-    return StudyContext(
-        name=spec.name,
-        spec_text=spec.text,
-        space_hash=spec.space_hash,
-        seed=spec.study.seed,
-        trials=spec.study.trials,
+    dataset, splits = data.dataset, data.splits
+    return replace(
+        described(study, session.spec),
+        trials=session.spec.study.trials,
         data_name=dataset.name,
         data_fingerprint=dataset.fingerprint,
         data_source=dataset.source,
-        split=spec.data.split,
         rows={"train": len(splits.train), "validation": len(splits.validation)},
         git_commit=git_commit(),
         versions=library_versions(),
         next_command=" ".join(filter(None, ["python -m search.retrain", *session.study_flags])),
-        identity=_identity(study),
     )
 
 

@@ -34,7 +34,7 @@ def recognized(
         return None, spec
     try:
         with explained(database):
-            study = optuna.load_study(storage=open_storage(database), study_name=spec.name)
+            study = _load(database, spec.name)
     except KeyError:
         return None, spec
     try:
@@ -89,12 +89,7 @@ def join_study(
         InputError: the study is not this one.
         StorageLostError: the database does not answer.
     """
-
-    def load() -> optuna.Study:
-        storage = open_storage(database, patience)
-        return optuna.load_study(storage=storage, study_name=spec.name)
-
-    study = patience.call(load)
+    study = patience.call(lambda: _load(database, spec.name, patience))
     refuse_other_study(study, spec, data_fingerprint)
     return study
 
@@ -110,9 +105,13 @@ def load_study(
         raise InputError(_no_study(name, database, make))
     try:
         with explained(database):
-            return optuna.load_study(storage=open_storage(database, patience), study_name=name)
+            return _load(database, name, patience)
     except KeyError:
         raise InputError(_no_study(name, database, make)) from None
+
+
+def _load(database: Database, name: str, patience: Patience | None = None) -> optuna.Study:
+    return optuna.load_study(storage=open_storage(database, patience), study_name=name)
 
 
 def close_study(study: optuna.Study) -> None:
