@@ -18,7 +18,14 @@ from search.config.sections import (
     TpeOptions,
 )
 from search.config.study import StudySpec
-from search.records.trials import TrialRecord, best_of, configuration_words, parameter_name, ranked
+from search.records.trials import (
+    TrialRecord,
+    best_of,
+    configuration_words,
+    counted,
+    parameter_name,
+    ranked,
+)
 
 EDGE_SHARE = 0.05  # a continuous value is at the edge within this share of its range, on its scale
 
@@ -255,7 +262,7 @@ def instability(trials: Sequence[TrialRecord], bounds: Mapping[str, Bounds]) -> 
     if not diverged:
         return []
     finished = sum(trial.is_finished for trial in trials)
-    words = f"{len(diverged)} of {finished} {'trial' if finished == 1 else 'trials'} diverged"
+    words = f"{len(diverged)} of {counted(finished, 'trial')} diverged"
     region = unstable_region(trials, bounds)
     if region is None:
         apart = "no limit of one parameter tells them apart; they have "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from search.analysis.noise import Sample, beats
 from search.analysis.promotion import listed, without_search
-from search.records.trials import TrialRecord, TrialState, best_of
+from search.records.trials import TrialRecord, TrialState, best_of, counted
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
 
@@ -127,7 +127,7 @@ def _counts(trials: Sequence[TrialRecord]) -> str:
         if count or state in ("complete", "pruned")
     ]
     total = sum(by_state.values())
-    return f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(named)}"
+    return f"{counted(total, 'trial')}: {', '.join(named)}"
 
 
 def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:

@@ -11,6 +11,7 @@ from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.runtime import cores_each
+from search.records.trials import counted
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
 from search.session.session import Session
@@ -43,7 +44,7 @@ def print_dry_run(session: Session) -> None:
     if session.flags.workers > 1:
         workers, cores = session.flags.workers, cores_each(session.flags.workers)
         console.print(
-            f"{workers} workers with {cores} {'core' if cores == 1 else 'cores'} each",
+            f"{workers} workers with {counted(cores, 'core')} each",
             highlight=False,
         )
     for what, place in places.items():

@@ -28,6 +28,7 @@ from search.execution.supervisor import Supervisor
 from search.execution.workers import Assignment, Pool
 from search.records.errors import InputError, StorageLostError
 from search.records.events import Hooks, Outcome, OutcomeState, to_all
+from search.records.trials import counted
 from search.report.writing import refresh_report
 from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import attending, within
@@ -223,7 +224,7 @@ def _prepare_for_workers(session: Session) -> None:
     cores, workers = available_cores(), session.flags.workers
     if workers > cores:
         session.screen.warn(
-            f"{workers} workers share {cores} {'core' if cores == 1 else 'cores'}; "
+            f"{workers} workers share {counted(cores, 'core')}; "
             "more workers than cores are seldom faster"
         )
     for name, value in shared_accelerator().items():  # before this process touches the GPU

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 import optuna
 
 from deeprec.sources.pace import Pace
-from search.records.trials import StudyState, TrialRecord
+from search.records.trials import StudyState, TrialRecord, counted
 from search.report.writing import refresh_report
 from search.session.session import Session
 from search.session.tracked import check_tracking, described, end_of, keep_end, tracker_of
@@ -82,7 +82,7 @@ def sync(session: Session) -> int:
 def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
     trials = records(study)
     session.screen.announce(
-        f"comparing {_counted(len(trials), 'trial')} of study {session.spec.name} with MLflow at "
+        f"comparing {counted(len(trials), 'trial')} of study {session.spec.name} with MLflow at "
         f"{tracker.uri}"
     )
     tell = progress_of(session, len(trials))
@@ -131,7 +131,7 @@ def what_was_done(
     ]
     lines += [f"{result.how}: {result.name}" for result in of_results if result.how]
     lines += ["completed: the run of the study"] if is_updated else []
-    lines = lines or [f"nothing was missing: MLflow holds {_counted(len(trials), 'trial')}"]
+    lines = lines or [f"nothing was missing: MLflow holds {counted(len(trials), 'trial')}"]
     running = [trial.number for trial in trials if trial.state == "running"]
     return lines + ([f"left alone, as it runs: {_numbered(running)}"] if running else [])
 
@@ -139,7 +139,3 @@ def what_was_done(
 def _numbered(numbers: Iterable[int]) -> str:
     found = sorted(numbers)
     return f"trial{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

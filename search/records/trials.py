@@ -135,6 +135,11 @@ def metric_words(name: str) -> str:
     return f"{where}: {METRICS.get(metric, parameter_name(metric))}"
 
 
+def counted(count: int, what: str) -> str:
+    """Such as ``1 trial``, ``2 trials``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def parameter_name(name: str) -> str:
     """A parameter's name for people, such as ``embedding dimension``."""
     return name.replace("_", " ")

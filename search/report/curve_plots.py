@@ -11,6 +11,7 @@ from search.records.trials import (
     TrialRecord,
     best_by_depth,
     by_depth,
+    counted,
     depth_of,
 )
 from search.report import drawing as draw
@@ -79,12 +80,12 @@ def _curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecor
     pruned = [trial.pruned_at_epoch for trial in trials if trial.pruned_at_epoch]
     if pruned:
         words += (
-            f" {draw.counted(len(pruned), 'trial')} {'was' if len(pruned) == 1 else 'were'} "
+            f" {counted(len(pruned), 'trial')} {'was' if len(pruned) == 1 else 'were'} "
             f"pruned, half of them by epoch {median(pruned):g}: dotted lines that end in a cross."
         )
     if diverged:
         words += (
-            f" {draw.counted(len(diverged), 'trial')} diverged: red crosses, at the foot where "
+            f" {counted(len(diverged), 'trial')} diverged: red crosses, at the foot where "
             "the training was never validated."
         )
     return words + " The thick line is the best trial of its depth."
@@ -202,7 +203,7 @@ def _history_finding(facts: Facts) -> str:
     after = sum(trial.number > best.number and trial.is_finished for trial in facts.trials)
     since = ", the last one: more trials may find better."
     if after:
-        since = f"; {draw.counted(after, 'finished trial')} after it did not reach it."
+        since = f"; {counted(after, 'finished trial')} after it did not reach it."
     return (
         f"The highest single value, {best.value:.4f}, came with trial {best.number}{since} The "
         "line is the best complete trial so far."

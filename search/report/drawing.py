@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from search.records.trials import TrialRecord, by_depth, depth_of, parameter_words
+from search.records.trials import TrialRecord, by_depth, counted, depth_of, parameter_words
 
 Json = dict[str, Any]
 
@@ -70,11 +70,6 @@ def plain(text: str) -> str:
 def depth_name(depth: int) -> str:
     """Such as ``2 layers``."""
     return counted(depth, "layer") if depth else "unknown layers"
-
-
-def counted(count: int, what: str) -> str:
-    """Such as ``1 trial``, ``2 trials``."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def short(value: float) -> str:

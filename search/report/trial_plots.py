@@ -7,7 +7,7 @@ from statistics import fmean
 
 from search.analysis.cautions import Region
 from search.config.dimensions import Bounds
-from search.records.trials import TrialRecord, best_of, parameter_name
+from search.records.trials import TrialRecord, best_of, counted, parameter_name
 from search.report import drawing as draw
 from search.report.drawing import Json, Plot
 from search.report.facts import TOP_SHARE, Facts, parameter_count, pareto_front, top_trials
@@ -252,7 +252,7 @@ def _finding(facts: Facts) -> str:
         for name in names
     ]
     return (
-        f"The {draw.counted(len(top), 'best complete trial')} (the top {TOP_SHARE:.0%}) "
+        f"The {counted(len(top), 'best complete trial')} (the top {TOP_SHARE:.0%}) "
         f"{'has' if len(top) == 1 else 'have'}: {', '.join(ranges)}. Each line is a finished "
         f"trial{', a red one diverged' if facts.diverged else ''}; on a wide screen, drag "
         "along an axis to keep the trials in that range."

@@ -4,6 +4,7 @@ import optuna
 
 from search.config.study import DIRECTION, StudySpec, differences, override
 from search.records.errors import InputError
+from search.records.trials import counted
 from search.storage.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
 from search.storage.database import (
     Database,
@@ -153,7 +154,7 @@ def _refuse_foreign(study: optuna.Study) -> None:
     trials = len(study.get_trials(deepcopy=False))
     foreign = study.user_attrs.keys() - set(MARKS)
     if trials or foreign:
-        holds = f"{trials} {'trial' if trials == 1 else 'trials'}" if trials else min(foreign)
+        holds = counted(trials, "trial") if trials else min(foreign)
         raise InputError(
             f"study {study.study_name!r} exists and was made by another program: it holds {holds} "
             "and no mark of a search; name another database with --storage, or search under "
