@@ -21,16 +21,10 @@ from tests.benchmarks.harness import MeasurementError, last_line
 
 @dataclass(frozen=True)
 class Folder:
-    """A working folder and the user cache that commands started in it see.
-
-    Attributes:
-        path: the working directory.
-        cache: what ``XDG_CACHE_HOME`` is set to: the prepared data, and the programs compiled by
-            the commands that ran with this cache, none at first.
-    """
+    """A working folder and the user cache that commands started in it see."""
 
     path: Path
-    cache: Path
+    cache: Path  # ``XDG_CACHE_HOME``: prepared data, and the programs that commands compiled
 
     @property
     def environment(self) -> dict[str, str]:

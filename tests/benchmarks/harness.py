@@ -33,31 +33,18 @@ class MeasurementError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One line of the table.
-
-    Attributes:
-        what: what was measured.
-        ours: how we do.
-        unit: of both.
-        against: how the other does, if there is one.
-        opponent: what the other is.
-        at_most: target for ours, or for ours by the other's where there is another.
-        at_least: target for ours, or for the other's by ours: how many times faster we are.
-        is_rate: of ours and the other's more is better, and ``at_least`` is for ours by its.
-        note: what a reader should know, such as the spread.
-        failure: why it could not be measured, if it could not.
-    """
+    """One line of the table."""
 
     what: str
     ours: float = 0.0
-    unit: str = "s"
-    against: float | None = None
-    opponent: str = ""
-    at_most: float | None = None
-    at_least: float | None = None
-    is_rate: bool = False
-    note: str = ""
-    failure: str = ""
+    unit: str = "s"  # of both
+    against: float | None = None  # how the other does, if there is one
+    opponent: str = ""  # what the other is
+    at_most: float | None = None  # target for ours, or for ours by the other's if there is one
+    at_least: float | None = None  # target for ours, or for the other's by ours: so many times
+    is_rate: bool = False  # of ours and the other's more is better, ``at_least`` is for ours by its
+    note: str = ""  # what a reader should know, such as the spread
+    failure: str = ""  # why it could not be measured, if it could not
 
     @property
     def ratio(self) -> float | None:

@@ -46,18 +46,10 @@ class PublishedRating(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """An archive, what was written to it, and the release that it is.
-
-    Attributes:
-        path: the archive.
-        release: a real one, but for the checksum of its archive and the counts.
-        movies: its movies.
-        users: its users, where there is a file of them.
-        ratings: its ratings.
-    """
+    """An archive, what was written to it, and the release that it is."""
 
     path: Path
-    release: Release
+    release: Release  # a real one, but for the checksum of its archive and the counts
     movies: Sequence[PublishedMovie]
     users: Sequence[PublishedUser]
     ratings: Sequence[PublishedRating]

@@ -103,7 +103,7 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_two_sources_yield_the_same_bytes_and_features_as_described(
+def test_two_sources_yield_the_same_bytes(
     dataset: Dataset, extracted: Path, tmp_path: Path
 ) -> None:
     loaded = load_dataset(DataConfig(), data_dir=extracted, cache_dir=tmp_path)
@@ -218,9 +218,7 @@ def test_a_cache_with_a_flipped_byte_is_rebuilt_offline(small: Prepared, tmp_pat
     assert path.read_bytes() == whole
 
 
-def test_tfds_directory_may_be_named_and_is_refused_damaged(
-    small: Prepared, tmp_path: Path
-) -> None:
+def test_tfds_directory_may_be_named_and_is_refused_if_bad(small: Prepared, tmp_path: Path) -> None:
     given = shutil.copytree(small.cache / "tensorflow_datasets", tmp_path / "tfds")
     cache = shutil.copytree(small.cache, tmp_path / "cache")
     loaded, _ = small.load(given, cache)

@@ -27,19 +27,12 @@ NAMES: tuple[DatasetName, ...] = ("movielens/1m", "movielens/20m", "movielens/25
 
 @dataclass(frozen=True)
 class Loaded:
-    """A small archive, loaded once.
-
-    Attributes:
-        published: the archive.
-        cache: the cache folder; it serves all three.
-        dataset: what was loaded from it.
-        lines: what was announced.
-    """
+    """A small archive, loaded once."""
 
     published: Published
-    cache: Path
+    cache: Path  # it serves all three
     dataset: Dataset
-    lines: list[str]
+    lines: list[str]  # what was announced
 
     def load(self, data_dir: Path | None, cache: Path | None = None) -> tuple[Dataset, list[str]]:
         """Loads it again, and tells what was announced."""

@@ -2,8 +2,8 @@
 
 import itertools
 import os
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from tests.commands import Folder
 from tests.faults.postgres import NotInstalledError, PostgresServer
 from tests.faults.scene import Scene
 from tests.faults.servers import MlflowServer
-from tests.faults.tmpfs import CannotMountError, tmpfs
 
 _numbers = itertools.count()
 
@@ -80,17 +79,21 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Makes an empty disk of so many megabytes; skips where none can be mounted."""
-    with ExitStack() as stack:
+    mounted: list[Path] = []
 
-        def make(megabytes: int) -> Path:
-            folder = tmp_path / f"disk-{next(_numbers)}"
-            folder.mkdir()
-            try:
-                return stack.enter_context(tmpfs(folder, megabytes))
-            except CannotMountError as error:
-                pytest.skip(str(error))
+    def make(megabytes: int) -> Path:
+        folder = tmp_path / f"disk-{next(_numbers)}"
+        folder.mkdir()
+        options = ["-o", f"size={megabytes}m,mode=0700", "tmpfs", str(folder)]
+        done = subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True, text=True)
+        if done.returncode != 0:  # it takes root, and not every container lets root
+            pytest.skip(f"a tmpfs cannot be mounted: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
 
-        yield make
+    yield make
+    for folder in mounted:  # lazily: a process that a failed test left may have a file open
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(scope="module")

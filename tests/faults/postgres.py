@@ -55,12 +55,6 @@ class NotInstalledError(Exception):
 class PostgresServer:
     """A cluster in a temporary folder; it keeps its port and its data from start to start.
 
-    Attributes:
-        folder: all of it: its data, its sockets and its log.
-        port: where it listens, on 127.0.0.1.
-        password: of ``ROLE``: what must not be seen anywhere.
-        log: what the server says.
-
     Raises:
         NotInstalledError: PostgreSQL, or the user it would run as, is missing.
     """
@@ -69,7 +63,7 @@ class PostgresServer:
         self._programs = find_programs()
         self._user = unprivileged_user()
         self.port = free_port()
-        self.password = secrets.token_hex(12)
+        self.password = secrets.token_hex(12)  # of ``ROLE``: what must not be seen anywhere
         self._admin_password = secrets.token_hex(12)
         # Paths of sockets may have 107 bytes, and the folders of pytest are for root alone.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))

@@ -49,9 +49,7 @@ def test_a_claim_is_lost_when_the_server_restarts(database: str, postgres: Postg
     lock.release()
 
 
-def test_a_claim_is_taken_from_who_stands_still(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_is_taken_from_a_sleeper(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "IDLE_SECONDS", 1.0)
     sleeper = lock_of(Database.at(database), "small", "claim")
     assert sleeper.take(within(10))

@@ -87,9 +87,7 @@ def test_archive_of_wrong_members(tmp_path: Path, members: dict[str, bytes], mes
 
 @few
 @given(name=st.text("./\\ab~", min_size=1, max_size=12))
-def test_a_member_that_leads_elsewhere_is_never_unpacked(
-    tmp_path_factory: pytest.TempPathFactory, name: str
-) -> None:
+def test_no_member_leads_elsewhere(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     place = tmp_path_factory.mktemp("members")
     members = {f"ml-100k/{known}": data for known, data in PUBLISHED.items()}
     path = write_zip(place / "ml-100k.zip", {f"../{name}": b"x", name: b"x", **members})

@@ -73,9 +73,7 @@ def test_a_password_is_shown_nowhere(fake: Folder, postgres: PostgresServer, dat
     assert {"mlruns/mlflow.db", "output"} <= fake.snapshot().keys()
 
 
-def test_no_wrong_password_is_repeated(
-    fake: Folder, postgres: PostgresServer, database: str
-) -> None:
+def test_a_wrong_password_is_secret(fake: Folder, postgres: PostgresServer, database: str) -> None:
     wrong = database.replace(postgres.password, "wro%2Fng%40")
     done = fake.search(DEEPREC_STORAGE=wrong)
     assert done.returncode == 2

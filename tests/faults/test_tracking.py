@@ -115,9 +115,7 @@ def test_a_server_that_comes_back_gets_what_it_missed(scene: Scene, server: Mlfl
 
 
 @pytest.mark.storm
-def test_a_server_that_hangs_costs_a_search_some_timeouts(
-    scene: Scene, server: MlflowServer
-) -> None:
+def test_a_server_that_hangs_costs_some_timeouts(scene: Scene, server: MlflowServer) -> None:
     begun = time.monotonic()
     healthy = searched(scene, 2)
     healthy_s = time.monotonic() - begun
@@ -140,9 +138,7 @@ def test_a_server_that_hangs_costs_a_search_some_timeouts(
 
 
 @pytest.mark.storm
-def test_a_server_that_hangs_in_the_middle_holds_no_trial_up(
-    scene: Scene, server: MlflowServer
-) -> None:
+def test_a_server_that_hangs_later_holds_no_trial_up(scene: Scene, server: MlflowServer) -> None:
     search = scene.start(12, FAKE_EPOCH_SECONDS="0.2")
     line_like(search, "^trial 0 ")
     server.hang()

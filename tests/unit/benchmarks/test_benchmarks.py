@@ -32,9 +32,7 @@ from tests.benchmarks.ratings import LEAST_RATINGS, Size, make_movies, make_rati
         ({"failure": "no Chromium"}, "", "not measured: no Chromium"),
     ],
 )
-def test_the_ratio_or_our_number_is_judged(
-    values: dict[str, Any], target: str, verdict: str
-) -> None:
+def test_the_ratio_or_number_is_judged(values: dict[str, Any], target: str, verdict: str) -> None:
     result = Result(what="it", **values)
     assert (result.target, result.verdict) == (target, verdict)
 

@@ -48,9 +48,6 @@ def by_hand() -> Recommender:
     return replace(Recommender.of(model, tiny_dataset(), ROWS), candidates=candidates)
 
 
-# --- what is recommended ----------------------------------------------------------------------
-
-
 def test_the_best_come_first_and_of_equal_ones_the_lower_row(by_hand: Recommender) -> None:
     assert by_hand.recommend(3, k=4) == [
         Recommended(50, "Emma (1996)", 8.0),
@@ -100,8 +97,6 @@ def test_an_unknown_id_may_be_described(recommender: Recommender) -> None:
     assert not recommender.knows(0)
 
 
-# --- many at once -----------------------------------------------------------------------------
-
 MANY = [
     Request(1, 2),
     Request(77),
@@ -141,9 +136,6 @@ def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.M
     assert shapes == {1, 16, 40}
 
 
-# --- a title is shown once --------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def with_copies(by_hand: Recommender) -> Recommender:
     """Rows 2 and 5 are Brazil (scores 7 and 8), rows 3 and 6 Casino; user 1 rated 1, 2, 3 and 4."""
@@ -180,9 +172,6 @@ def test_movies_without_a_title_are_different_ones(by_hand: Recommender) -> None
     assert len(untitled.liked_by(1)) == 3
 
 
-# --- what a user liked ------------------------------------------------------------------------
-
-
 def test_four_stars_and_more_are_liked_best_and_newest_first(recommender: Recommender) -> None:
     assert recommender.liked_by(1) == [
         Liked(40, "Dune (1984)", 5),
@@ -204,9 +193,6 @@ def test_half_stars_are_shown_as_they_were_given() -> None:
     rows = replace(ROWS, rating=np.array([7 / 9, 1, 0, 8 / 9, 0, 0], np.float32))
     halves = Recommender.of(tiny_model(), tiny_dataset("movielens/20m"), rows)
     assert [movie.stars for movie in halves.liked_by(1)] == [5, 4.5, 4]
-
-
-# --- what is refused --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("user", [-1, 0, 4, 9, 2**40])
@@ -244,9 +230,6 @@ def test_without_features_of_users_only_known_ones_are_served() -> None:
     assert recommender.recommend(3, 1)
     with pytest.raises(RequestError, match="movielens/20m says nothing of its users but their ids"):
         recommender.recommend(None, **WRITER)
-
-
-# --- the folder -------------------------------------------------------------------------------
 
 
 @pytest.fixture

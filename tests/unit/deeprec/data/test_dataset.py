@@ -41,9 +41,7 @@ def joined(splits: Splits) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (10, 20), (24, 24), (48, 1)])
-def test_every_row_is_in_one_part_in_the_splits_order(
-    small: Dataset, sizes: tuple[int, int]
-) -> None:
+def test_every_row_is_in_one_part_in_its_order(small: Dataset, sizes: tuple[int, int]) -> None:
     validation, test = sizes
     config = DataConfig(validation_rows=validation, test_rows=test)
     random, temporal = split(small, config), split(small, replace(config, split="temporal"))
@@ -76,7 +74,7 @@ def test_a_split_must_leave_rows_to_train_on(small: Dataset, validation: int, te
         split(small, config)
 
 
-def test_nothing_is_written_where_only_prepared_data_is_asked_for(
+def test_prepared_data_is_asked_for_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -120,7 +118,7 @@ def test_a_stand_in_that_others_can_write_is_not_trusted(no_cache_folder: Path) 
     assert default_cache_dir() == user_cache_dir()
 
 
-def test_without_any_place_for_a_cache_the_usual_one_is_named(
+def test_the_usual_cache_is_named_at_last(
     no_cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nowhere() -> str:

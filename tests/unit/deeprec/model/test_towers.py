@@ -59,7 +59,7 @@ def test_a_tower_needs_a_layer(users: FeatureTable) -> None:
 
 
 @pytest.mark.parametrize("kind", [QueryModel, CandidateModel])
-def test_a_saved_tower_loads_in_safe_mode_and_embeds_the_same(
+def test_a_tower_is_saved_and_loaded(
     kind: type[QueryModel], movies: FeatureTable, tmp_path: Path
 ) -> None:
     tower = kind(movies.schema, (16, 8), embedding_dimension=4, seed=3)

@@ -20,11 +20,14 @@ class Worker:
             self.pace(self.done)
 
 
-def test_a_line_every_ten_seconds_says_the_time_left_at_this_rate() -> None:
+def test_a_line_every_ten_seconds_says_the_time_left_and_one_the_end() -> None:
     worker = Worker(20_000_000)
     worker.work(rows=800_000, a_second=4_000)  # 200 seconds
     assert worker.lines[0] == "40,000 of 20,000,000 ratings read, about 83 minutes left"
     assert len(worker.lines) == 20
+    worker = Worker(2_000)
+    worker.work(rows=2_000, a_second=5_000)
+    assert worker.lines == ["2,000 of 2,000 ratings read; now they are sorted"]
 
 
 def test_what_came_before_the_first_row_does_not_count() -> None:
@@ -32,12 +35,6 @@ def test_what_came_before_the_first_row_does_not_count() -> None:
     worker.now += 3_600
     worker.work(rows=100_000, a_second=5_000)
     assert "about 3 minutes left" in worker.lines[-1]
-
-
-def test_the_end_is_always_announced() -> None:
-    worker = Worker(2_000)
-    worker.work(rows=2_000, a_second=5_000)
-    assert worker.lines == ["2,000 of 2,000 ratings read; now they are sorted"]
 
 
 def test_durations_in_words() -> None:

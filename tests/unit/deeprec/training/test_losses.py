@@ -18,12 +18,9 @@ SCORES = jnp.log(jnp.array([[1.0, 2.0, 1.0], [1.0, 1.0, 6.0]]))
 """The shares of the first user are 1/4, 1/2, 1/4, of the second 1/8, 1/8, 3/4."""
 
 
-def test_rating_loss_is_the_mean_of_the_squared_errors() -> None:
+def test_rating_loss_is_the_mean_of_the_squared_errors_without_padding() -> None:
     loss = rating_loss(jnp.array([1.0, 0.0]), jnp.array([0.5, 0.25]), 2)
     assert float(loss) == pytest.approx((0.25 + 0.0625) / 2)
-
-
-def test_padding_counts_for_nothing() -> None:
     loss = rating_loss(jnp.array([1.0, 99.0]), jnp.array([0.5, 0.0]), 1)
     assert float(loss) == pytest.approx(0.25)
 

@@ -42,9 +42,6 @@ def test_worked_by_hand(k: int, expected: float) -> None:
 
 def test_rows_that_are_not_liked_do_not_count() -> None:
     assert accuracy([0, 0, 1], [1, 0, 2], [True, False, True], k=1) == pytest.approx(0.5)
-
-
-def test_without_liked_rows_it_is_zero() -> None:
     assert accuracy([0, 1], [1, 3], [False, False], k=1) == 0.0
 
 

@@ -15,6 +15,8 @@ def test_mean_and_deviation_by_hand() -> None:
     assert sample.mean == pytest.approx(0.2)
     assert sample.deviation == pytest.approx(0.02**0.5)  # two deviations of 0.1, divided by n - 1
     assert str(sample) == "0.2000 ± 0.1414"
+    with pytest.raises(ValueError, match="must not be empty"):
+        Sample.of([])
 
 
 def test_a_training_that_collapsed_is_counted_and_is_no_noise() -> None:
@@ -26,11 +28,6 @@ def test_a_training_that_collapsed_is_counted_and_is_no_noise() -> None:
     assert str(sample) == "0.3500 ± 0.0141 (1 collapsed)"
     nothing = Sample.of([None, None])
     assert (nothing.mean, nothing.deviation, str(nothing)) == (0.0, None, "all collapsed")
-
-
-def test_no_seed_is_refused() -> None:
-    with pytest.raises(ValueError, match="must not be empty"):
-        Sample.of([])
 
 
 @pytest.mark.parametrize(

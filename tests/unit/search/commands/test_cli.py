@@ -64,9 +64,7 @@ def test_help_describes_the_command_and_its_options(run: Run) -> None:
         (["http://me:secret@h"], "error: Got unexpected extra argument(s) (http://***@h)"),
     ],
 )
-def test_what_cannot_be_understood_is_one_line(
-    run: Run, arguments: list[str], message: str
-) -> None:
+def test_what_is_not_understood_is_one_line(run: Run, arguments: list[str], message: str) -> None:
     code, out, err = run(count, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(message)
@@ -96,9 +94,7 @@ def of_system(code: int) -> tuple[OSError, int, str]:
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_what_ends_a_command_is_one_line(
-    run: Run, error: BaseException, code: int, said: str
-) -> None:
+def test_every_end_is_one_line(run: Run, error: BaseException, code: int, said: str) -> None:
     def end() -> None:
         raise error
 

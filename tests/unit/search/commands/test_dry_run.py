@@ -125,7 +125,7 @@ def test_parameters_are_those_of_the_model(tmp_path: Path, prepared: Dataset) ->
 
 
 @pytest.mark.usefixtures("unprepared")
-def test_every_dimension_and_several_workers_fit_a_narrow_terminal(
+def test_dimensions_and_workers_fit_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.execution.runtime.available_cores", lambda: 9)

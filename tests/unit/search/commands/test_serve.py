@@ -18,7 +18,7 @@ def test_a_port_that_is_used_is_refused() -> None:
             main(port=port)
 
 
-def test_without_a_champion_it_says_how_to_get_one_and_writes_nothing(
+def test_without_a_champion_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -9,10 +9,12 @@ TRIALS = [trial(0), trial(1), trial(2)]
 WHOLE = LoggedResult(run_id="1", name="reference ease", how=None)
 
 
-def test_nothing_was_missing() -> None:
+def test_nothing_was_missing_and_trials_that_run_are_left_alone() -> None:
     assert what_was_done(TRIALS, Reconciled(), [WHOLE], is_updated=False) == [
         "nothing was missing: MLflow holds 3 trials"
     ]
+    lines = what_was_done([*TRIALS, started(trial(3))], Reconciled(), [], is_updated=False)
+    assert lines[-1] == "left alone, as it runs: trial 3"
 
 
 def test_everything_that_was_done_is_named() -> None:
@@ -26,8 +28,3 @@ def test_everything_that_was_done_is_named() -> None:
         "made: reference popularity",
         "completed: the run of the study",
     ]
-
-
-def test_trials_that_run_are_left_alone() -> None:
-    lines = what_was_done([*TRIALS, started(trial(3))], Reconciled(), [], is_updated=False)
-    assert lines[-1] == "left alone, as it runs: trial 3"

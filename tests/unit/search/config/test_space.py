@@ -66,9 +66,6 @@ def spaces(
     return SpaceSection.model_validate(values)
 
 
-# --- properties of every suggestion -----------------------------------------------------------
-
-
 @given(spaces(), st.integers(0, 10_000))
 def test_suggestions_lie_in_the_space_and_come_back(space: SpaceSection, seed: int) -> None:
     trial = optuna.create_study(sampler=RandomSampler(seed=seed)).ask()
@@ -91,9 +88,6 @@ def test_suggestions_lie_in_the_space_and_come_back(space: SpaceSection, seed: i
     common = common_distributions(space)
     assert common.items() <= trial.distributions.items()
     assert all("hidden_width" in name for name in trial.distributions.keys() - common.keys())
-
-
-# --- examples ---------------------------------------------------------------------------------
 
 
 def test_parameters_are_named_from_the_output_and_asked_for_in_an_order_that_stays() -> None:
@@ -152,9 +146,6 @@ def test_enqueued_configurations_keep_names_and_order() -> None:
     ]
 
 
-# --- the bounds -------------------------------------------------------------------------------
-
-
 def test_bounds_are_those_of_what_can_be_tried() -> None:
     space = SpaceSection(
         width={"low": 10, "high": 300}, normalize=[True], dropout={"low": 0, "high": 0.5}
@@ -169,8 +160,6 @@ def test_bounds_are_those_of_what_can_be_tried() -> None:
     assert (rate.is_logarithmic, rate.is_continuous, rate.lowest) == (True, True, None)
     assert (bounds["dropout"].is_logarithmic, bounds["dropout"].lowest) == (False, 0)
 
-
-# --- one more dimension -----------------------------------------------------------------------
 
 INVENTED = """
 import dataclasses, pickle
@@ -239,9 +228,6 @@ def test_every_dimension_is_a_field_of_the_recommender() -> None:
     fields = {*ModelConfig.__dataclass_fields__, *TrainingConfig.__dataclass_fields__}
     assert {each.name for each in DIMENSIONS} <= fields
     assert [*SpaceSection.model_fields] == [each.name for each in (DEPTH, WIDTH, *DIMENSIONS)]
-
-
-# --- the grid ---------------------------------------------------------------------------------
 
 
 @given(spaces(deepest=3, widest=4, further=False), st.integers(1, 4))

@@ -24,16 +24,13 @@ def test_an_empty_file_is_a_study_of_defaults() -> None:
     assert spec.enqueue == ()
 
 
-def test_the_tutorial_study_searches_the_tutorials_space_from_its_three_models() -> None:
+def test_our_studies_search_the_tutorials_space_and_what_pays() -> None:
     spec = load_spec("tutorial", folders=[PROJECT / "studies"])
     assert spec.space == read("").space
     assert (spec.study.trials, spec.training.epochs) == (50, 30)
     assert [entry.layer_sizes for entry in spec.enqueue] == [(32,), (64, 32), (128, 64, 32)]
     for each in spec.enqueue:
         assert each.values == {"embedding_dimension": 32, "learning_rate": 0.05}
-
-
-def test_the_ranking_study_ranks_in_the_tutorials_four_parameters_and_what_pays() -> None:
     spec = load_spec("ranking", folders=[PROJECT / "studies"])
     assert (spec.training.loss, spec.training.optimizer) == ("softmax", "adam")
     assert spec.space.open_dimensions == ["temperature", "dropout", "l2", "rating_power"]

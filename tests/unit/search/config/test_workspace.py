@@ -15,14 +15,11 @@ from search.records.errors import InputError
 from search.tracking.store import _file_name
 
 
-def test_everything_lies_under_the_folder(tmp_path: Path) -> None:
+def test_everything_lies_under_the_folder_and_comes_before_the_project(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     assert workspace.studies == tmp_path / "studies"
     assert workspace.mlruns == tmp_path / "mlruns"
     assert workspace.towers("tiny") == tmp_path / "studies" / "tiny"
-
-
-def test_studies_of_the_folder_come_before_those_of_the_project(tmp_path: Path) -> None:
     assert Workspace(tmp_path).study_files == (tmp_path / "studies", PROJECT / "studies")
     assert Workspace(PROJECT).study_files == (PROJECT / "studies",)
 

@@ -68,13 +68,10 @@ def shown(*parts: object) -> str:
     return console.file.getvalue()
 
 
-def test_the_winner_is_the_trial_with_the_highest_mean_not_the_luckiest() -> None:
+def test_the_winner_has_the_highest_mean_and_of_equals_the_favorite_wins() -> None:
     assert CONFIRMATION.winner.key == "trial-0001"
     assert [pair[0].key for pair in CONFIRMATION.ranked] == ["trial-0001", "trial-0000"]
     assert CONFIRMATION.value_of_search == 0.61
-
-
-def test_of_equal_means_the_favorite_of_the_search_wins() -> None:
     same = Sample.of([0.5, 0.6])
     pairs = ((contender(0, 0.7), same), (contender(1, 0.6), same))
     assert ranked(pairs)[0][0].key == "trial-0000"

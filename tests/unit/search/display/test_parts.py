@@ -34,10 +34,11 @@ def test_a_duration_has_hours_if_it_is_not_short() -> None:
         assert (clock(seconds), short_clock(seconds)) == (long, short)
 
 
-def test_an_estimate_says_when_it_is_none_or_rough() -> None:
+def test_estimates_may_be_rough_and_curves_ascii() -> None:
     assert time_left(None) == "-:--:-- left"
     assert time_left(65) == "0:01:05 left"
     assert time_left(65, is_measured=False) == "about 0:01:05 left"
+    assert sparkline([0.1, 0.8], 8, ascii_only=True) == ASCII_BARS[0] + ASCII_BARS[-1]
 
 
 def test_the_column_of_the_highest_rank_goes_first() -> None:
@@ -94,7 +95,3 @@ def test_a_curve_goes_from_its_lowest_to_its_highest_and_keeps_its_end() -> None
         curve: curve for curve in shown
     }
     assert sparkline([0.1, 0.2], 0) == ""
-
-
-def test_a_terminal_that_knows_ascii_alone_gets_a_curve_of_that() -> None:
-    assert sparkline([0.1, 0.8], 8, ascii_only=True) == ASCII_BARS[0] + ASCII_BARS[-1]

@@ -90,12 +90,13 @@ def test_parameters_without_a_column_are_shown_of_the_best() -> None:
     assert "best also: temperature 0.07" in lines(tally)
 
 
-def test_an_empty_study_is_shown_without_a_best() -> None:
+def test_an_empty_study_has_no_best_and_ascii_is_enough() -> None:
     text = "\n".join(lines(SearchTally(50, 30, [])))
     assert " 0 of 50 trials" in text
     assert "-:--:-- left" in text
     assert "latest" not in text
     assert text.count("best") == 1, "the header alone"
+    assert "\n".join(lines(busy(), utf8=False)).isascii()
 
 
 def test_a_wide_terminal_shows_more() -> None:
@@ -137,10 +138,6 @@ def test_where_there_is_less_room_the_curve_goes_before_the_accuracy() -> None:
     narrow = ["running", "layers", "embed", "epoch", "now", "best"]
     assert row(lines(busy(), 61), "running") == narrow
     assert row(lines(busy(), 30), "running") == ["running", "epoch", "best"]
-
-
-def test_a_terminal_that_knows_ascii_alone_gets_nothing_else() -> None:
-    assert "\n".join(lines(busy(), utf8=False)).isascii()
 
 
 def progress_of(pipe: Pipe, tally: SearchTally) -> SearchProgress:

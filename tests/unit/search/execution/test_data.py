@@ -9,9 +9,7 @@ from search.execution.data import load_data
 from tests.unit.search.specs import small_spec
 
 
-def test_programs_that_are_not_kept_are_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     (tmp_path / "file").touch()  # below which not even root makes a folder
     monkeypatch.setattr(data, "load_dataset", lambda *_arguments, **_options: "the data set")

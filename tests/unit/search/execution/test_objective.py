@@ -125,9 +125,7 @@ def test_a_pruned_trial_keeps_its_curve_and_none_is_pruned_after_its_last_epoch(
     assert record.pruned_at_epoch == (epochs if state == "pruned" else None)
 
 
-def test_no_leader_diverges_with_another_seed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_leader_diverges_with_other_seeds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[int] = []
 
     def second_check_diverges(
@@ -147,9 +145,7 @@ def test_no_leader_diverges_with_another_seed(
     assert find_towers(bench.objective.towers_folder, 0) is None
 
 
-def test_the_curve_of_a_trial_that_is_stopped_reaches_its_last_epoch(
-    training_data: TrainingData, tmp_path: Path
-) -> None:
+def test_the_curve_of_a_stopped_trial_is_whole(training_data: TrainingData, tmp_path: Path) -> None:
     bench = Bench(training_data, tmp_path, ("validate_every = 1", "validate_every = 2"))
     reasons = iter([None, None, "terminated"])
     bench.objective.hooks = Hooks(stop_reason=lambda: next(reasons))
@@ -158,7 +154,7 @@ def test_the_curve_of_a_trial_that_is_stopped_reaches_its_last_epoch(
     assert [point.epoch for point in record.curve] == [1, 2, 3]
 
 
-def test_the_curve_is_stored_while_a_long_trial_runs_and_whole_at_its_end(
+def test_the_curve_is_stored_while_a_long_trial_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored: list[int] = []

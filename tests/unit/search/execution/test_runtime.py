@@ -127,9 +127,7 @@ def test_cores_are_divided_and_every_worker_has_one(workers: int, each: int) -> 
 
 @pytest.mark.usefixtures("eight_cores")
 @pytest.mark.parametrize(("given", "count"), [("3", 3), ("", 8), ("0", 8), ("many", 8)])
-def test_threads_are_as_many_as_given(
-    monkeypatch: pytest.MonkeyPatch, given: str, count: int
-) -> None:
+def test_threads_are_as_given(monkeypatch: pytest.MonkeyPatch, given: str, count: int) -> None:
     monkeypatch.setenv("NPROC", given)
     assert threads() == count
 
@@ -171,7 +169,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_commit_is_the_checked_out_one_and_changed_files_make_it_dirty(
+def test_the_commit_is_dirty_where_files_differ(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert git_commit() is None, "there is no repository yet"

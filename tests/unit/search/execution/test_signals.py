@@ -81,9 +81,7 @@ def send_all(
         (signal.SIGHUP, "the terminal was closed", 129),
     ],
 )
-def test_the_first_signal_leaves_a_reason(
-    number: signal.Signals, reason: str, exit_code: int
-) -> None:
+def test_the_first_signal_is_kept(number: signal.Signals, reason: str, exit_code: int) -> None:
     said: list[str] = []
     with StopRequest(said.append) as stop:
         send(stop, number)

@@ -61,7 +61,7 @@ def test_what_has_changed_is_named() -> None:
     ]
 
 
-def test_another_processor_or_number_of_threads_is_named() -> None:
+def test_another_processor_or_number_of_threads_is_named_where_it_is_known() -> None:
     tags = {f"deeprec.computed_on.{name}": each for name, each in COMPUTED.items()}
     logged = run(tags={**run().tags, **tags})
     assert logged.computed_on == COMPUTED
@@ -72,8 +72,5 @@ def test_another_processor_or_number_of_threads_is_named() -> None:
         "the number of threads was 2, is 1",
         "JAX_DEFAULT_MATMUL_PRECISION was not set, is highest",
     ]
-
-
-def test_a_run_that_does_not_say_what_it_was_computed_on_is_not_compared() -> None:
     assert run().computed_on == {}
     assert run().changes("f" * 64, {}, COMPUTED) == []

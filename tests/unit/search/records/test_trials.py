@@ -99,14 +99,11 @@ def test_parameters_in_full(parameters: dict[str, float], words: str) -> None:
     assert parameter_words(parameters) == words
 
 
-def test_what_is_not_known_is_left_out_of_a_configuration() -> None:
+def test_what_is_not_known_is_left_out_and_what_has_no_column_listed() -> None:
     assert configuration_words(trial(0, parameters={}, derived={})) == ""
     assert configuration_words(trial(0, parameters=PARAMETERS)) == (
         "layers (64, 32), embedding dimension 32, learning rate 0.123"
     )
-
-
-def test_parameters_without_a_column_are_listed() -> None:
     assert further_words(trial(0, parameters=PARAMETERS)) == ""
     assert further_words(trial(0, parameters=PARAMETERS | RANKING)) == parameter_words(RANKING)
 

@@ -186,6 +186,8 @@ def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:
     assert (cost.train_seconds, cost.trained_epochs, cost.saved_epochs) == (14.0, 50, 45)
     assert cost.saved_seconds == pytest.approx(4.0 + 25.0)
     assert cost.saved_share == pytest.approx(29 / 43)
+    cost = cost_of([trial(0, "running")], epochs=30)
+    assert (cost.train_seconds, cost.saved_epochs, cost.saved_share) == (0.0, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +200,3 @@ def test_time_side_by_side_counts_once(spans: list[tuple[int, int]], covered: fl
         for number, (start, end) in enumerate(spans)
     ]
     assert cost_of(trials, epochs=30).wall_seconds == covered
-
-
-def test_nothing_costs_nothing() -> None:
-    cost = cost_of([trial(0, "running")], epochs=30)
-    assert (cost.train_seconds, cost.saved_epochs, cost.saved_share) == (0.0, 0, None)

@@ -81,7 +81,7 @@ def test_a_page_is_written_whole_with_the_umask(made: Made, tmp_path: Path) -> N
     assert [each.name for each in path.parent.iterdir()] == ["report.html"]
 
 
-def test_what_cannot_be_written_leaves_the_old_page(
+def test_a_full_disk_leaves_the_page(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.html"

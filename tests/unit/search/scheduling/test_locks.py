@@ -66,9 +66,7 @@ def test_a_lock_of_another_process_is_waited_for_until_it_dies(database: Databas
     lock.release()
 
 
-def test_locks_of_other_purposes_and_databases_are_others(
-    tmp_path: Path, database: Database
-) -> None:
+def test_locks_of_other_purposes_and_files_are_others(tmp_path: Path, database: Database) -> None:
     other = Database.in_folder(tmp_path, "other")
     locks = [lock_of(database, "small", "claim"), lock_of(database, "small", "confirm")]
     locks.append(lock_of(other, "other", "claim"))

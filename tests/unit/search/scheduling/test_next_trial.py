@@ -66,9 +66,7 @@ def test_a_new_try_takes_the_place_of_the_first(study: optuna.Study, spec: Study
     assert places(study) == [0, 1, 1, 1]
 
 
-def test_workers_share_no_place_after_a_late_interruption(
-    study: optuna.Study, spec: StudySpec
-) -> None:
+def test_workers_share_no_place_if_one_ends_late(study: optuna.Study, spec: StudySpec) -> None:
     early, later = study.ask(), study.ask()
     finish(study, study.ask())
     interrupt(study, early)

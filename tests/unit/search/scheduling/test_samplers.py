@@ -112,7 +112,7 @@ STARTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialStat
 
 @pytest.mark.parametrize("pruner", PRUNERS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_twenty_trials_of_any_sampler_and_pruner(
+def test_any_sampler_and_pruner(
     sampler: str, pruner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = override(TUTORIAL, sampler=sampler, pruner=pruner)

@@ -113,9 +113,7 @@ def test_a_mark_on_a_trial_that_completes_all_the_same_means_nothing(study: optu
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
-def test_what_another_try_settled_does_not_run_again(
-    study: optuna.Study, state: TrialState
-) -> None:
+def test_what_another_try_settled_runs_no_more(study: optuna.Study, state: TrialState) -> None:
     begin(study)
     close_stale(study, all_stale)
     study.tell(begin(study, retry_of=0), 0.5 if state == TrialState.COMPLETE else None, state)
@@ -214,7 +212,7 @@ def study_of(*errors: str | None) -> optuna.Study:
         ([None, "A", "interrupted", "A", "A", "B", None], 3, [1, 2, 3, 4]),
     ],
 )
-def test_a_row_of_one_error_is_excused(
+def test_a_row_of_errors_is_excused(
     errors: list[str | None], limit: int, numbers: list[int]
 ) -> None:
     trials = study_of(*errors).get_trials(deepcopy=False)

@@ -151,9 +151,7 @@ def path(tmp_path: Path) -> Path:
         ("v99.0.0.a", "99.0.0", "a newer Optuna than .*, 99.0.0; .* -m pip install --upgrade opt"),
     ],
 )
-def test_tables_of_another_optuna_stay(
-    path: Path, version: str, library: str, message: str
-) -> None:
+def test_tables_of_another_optuna(path: Path, version: str, library: str, message: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", [version])
         connection.execute("UPDATE version_info SET library_version = ?", [library])

@@ -199,7 +199,7 @@ def test_local_and_unknown_file_systems_are_welcome(tmp_path: Path, kind: str | 
         *("gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs"),
     ],
 )
-def test_sqlite_databases_on_a_network_are_refused(
+def test_no_database_on_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = tmp_path / "mountinfo"

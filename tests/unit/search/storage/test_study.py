@@ -104,7 +104,7 @@ def test_a_study_of_another_program_is_left_alone(tmp_path: Path, database: Data
 
 
 @pytest.mark.parametrize("marks", [{}, {"identity": "before", "seed": 3}])
-def test_a_study_whose_creation_was_cut_short_is_completed(
+def test_a_study_half_made_is_made(
     tmp_path: Path, database: Database, marks: dict[str, object]
 ) -> None:
     cut_short = optuna.create_study(storage=database.url, study_name="small", direction="maximize")

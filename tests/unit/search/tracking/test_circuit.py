@@ -41,7 +41,7 @@ def action(clock: Clock) -> Server:
     return Server(clock)
 
 
-def test_a_failing_action_warns_once_and_pauses(
+def test_a_failure_warns_once(
     circuit: Circuit, clock: Clock, action: Server, warnings: Warnings
 ) -> None:
     assert circuit.attempt(action, "nothing") == "done"
@@ -57,7 +57,7 @@ def test_a_failing_action_warns_once_and_pauses(
     assert "down" in warnings[0]
 
 
-def test_each_outage_is_warned_of_once_and_ends_when_the_server_answers(
+def test_each_outage_is_warned_of_once(
     circuit: Circuit, action: Server, warnings: Warnings
 ) -> None:
     for outage in (1, 2):

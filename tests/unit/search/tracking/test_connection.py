@@ -84,9 +84,7 @@ def test_an_address_that_never_answers_is_refused(tmp_path: Path, warnings: Warn
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_server_that_refuses_is_bad_input(
-    status: int, tmp_path: Path, warnings: Warnings
-) -> None:
+def test_a_server_that_says_no_is_refused(status: int, tmp_path: Path, warnings: Warnings) -> None:
     with answering(status) as uri, pytest.raises(InputError, match="check the tracking URI"):
         check_mlflow(uri, "tutorial", folder=tmp_path, warn=warnings, must_answer=False)
     assert warnings == []

@@ -37,8 +37,6 @@ from tests.unit.search.tracking.support import (
     run_live,
 )
 
-# --- refused ----------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("uri", "said"),
@@ -120,9 +118,6 @@ def test_a_path_that_would_be_read_as_something_else_is_refused(tmp_path: Path) 
         resolve_uri(None, tmp_path / "100%")
 
 
-# --- understood -------------------------------------------------------------------------------
-
-
 def test_a_relative_database_is_found_from_any_folder(tmp_path: Path) -> None:
     destination = resolve_uri("sqlite:///mlruns/mlflow.db", tmp_path)
     assert destination.database == Path.cwd() / "mlruns" / "mlflow.db"
@@ -179,9 +174,6 @@ def test_what_a_killed_process_left_half_written_is_rolled_back(tmp_path: Path) 
     assert tables == [("experiments",)]
 
 
-# --- copied, moved or linked ------------------------------------------------------------------
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -228,7 +220,7 @@ def test_a_copy_is_its_own(filled: Path, towers: Path, tmp_path: Path, warnings:
     assert warnings == []
 
 
-def test_what_was_moved_is_found_also_where_it_cannot_be_written(
+def test_what_was_moved_is_found_read_only(
     filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = Reader(f"sqlite:///{filled}/mlflow.db").children[0].info.run_id

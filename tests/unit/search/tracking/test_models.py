@@ -83,9 +83,7 @@ def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
     assert at.warnings == []
 
 
-def test_a_run_is_published_once_and_its_descriptions_are_the_users(
-    run_id: str, recommender_folder: Path, at: At
-) -> None:
+def test_a_run_is_published_once(run_id: str, recommender_folder: Path, at: At) -> None:
     made = published(at.tracker, run_id, recommender_folder, 0.25)
     found = at.reader.client.get_model_version(NAME, made.version)
     worth, note = str(found.description).split("\n\n")[:2]
@@ -128,7 +126,7 @@ def test_the_users_choice_decides(tracker: Tracker, run_id: str, recommender_fol
     assert champion.version == "2"
 
 
-def test_a_champion_that_another_program_registered_is_not_comparable(
+def test_a_foreign_champion_is_not_comparable(
     run_id: str, recommender_folder: Path, at: At
 ) -> None:
     published(at.tracker, run_id, recommender_folder)

@@ -22,9 +22,6 @@ from tests.unit.search.tracking.support import (
     run_live,
 )
 
-# --- the parent -------------------------------------------------------------------------------
-
-
 D = "0123456789abcdef0123456789a"
 
 
@@ -101,9 +98,6 @@ def test_a_study_without_trials_can_end(tracker: Tracker, reader: Reader) -> Non
     tracker.study_finished([], "interrupted")
     assert reader.parent.info.status == "KILLED"
     assert reader.parent.info.end_time >= reader.parent.info.start_time
-
-
-# --- trials -----------------------------------------------------------------------------------
 
 
 def test_a_trial_is_a_child_run_with_all_of_its_record(tracker: Tracker, reader: Reader) -> None:
@@ -214,9 +208,6 @@ def test_values_that_are_not_finite_are_left_out_and_a_long_reason_is_cut(at: At
     assert max(step for step, _, _ in at.reader.history(run, "train_loss")) == 10
     assert len(run.data.tags["deeprec.reason"]) == 1000
     assert at.tracker.reconcile([record], no_towers).nothing
-
-
-# --- results ----------------------------------------------------------------------------------
 
 
 def test_a_retrained_model_is_a_run_beside_the_parent(tmp_path: Path, at: At) -> None:

@@ -98,9 +98,7 @@ def test_known_and_described_users_may_be_mixed(served: Served) -> None:
     ],
 )
 @pytest.mark.parametrize("column", ["user_id", "k"])
-def test_what_is_no_whole_number_is_refused_and_nothing_else(
-    served: Served, cell: Any, kind: str, column: str
-) -> None:
+def test_cells_must_be_whole_numbers(served: Served, cell: Any, kind: str, column: str) -> None:
     row = {"user_id": 2, "k": 1} | {column: cell}
     lines = "\n".join(["user_id,k", "2,1", f"{row['user_id']},{row['k']}", "3,1"])
     body = records({"user_id": 2, "k": 1}, row, {"user_id": 3, "k": 1}) if kind == JSON else lines

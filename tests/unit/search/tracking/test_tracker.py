@@ -113,7 +113,7 @@ def test_what_ended_in_an_outage_is_added_with_the_first_event_after_it(
     assert len(tracked.warned) == 1
 
 
-def test_what_was_missed_is_added_in_portions_between_live_events(
+def test_what_was_missed_is_added_between_events(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker, "CATCH_UP_S", 0.0)
@@ -241,7 +241,7 @@ def test_the_run_of_a_study_is_completed_where_it_must(tracked: Tracked, tmp_pat
     assert tracked.study_completed(trials, "complete") is None
 
 
-def test_what_is_left_for_later_is_announced_and_added_in_portions(
+def test_what_is_left_for_later_is_announced(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not tracked.work_off()
@@ -257,7 +257,7 @@ def test_what_is_left_for_later_is_announced_and_added_in_portions(
     assert tracked.reader.children.keys() == {0, 1}
 
 
-def test_the_end_of_a_search_adds_what_was_left_for_later_and_what_came_since(
+def test_the_end_of_a_search_adds_what_was_left(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = [trial(n) for n in range(3)]

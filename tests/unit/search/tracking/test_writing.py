@@ -18,7 +18,7 @@ from tests.unit.search.tracking.support import CONTEXT, At, Reader, begin, no_to
 STATES: Sequence[Any] = ("complete", "pruned", "failed", "interrupted")
 
 
-def test_nothing_is_to_do_for_what_ran_live_and_all_of_it_can_be_rebuilt(
+def test_what_ran_live_is_whole_and_can_be_rebuilt(
     tmp_path: Path, own_folder: Path, at: At
 ) -> None:
     towers = save_towers(tmp_path / "towers-of-0")
@@ -177,7 +177,7 @@ def plain(run: Any, parent: str) -> dict[str, Any]:
     return found
 
 
-def test_runs_made_many_at_once_are_as_the_client_makes_them(
+def test_many_at_once_are_as_one_by_one(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     trials = [
