@@ -1,12 +1,14 @@
 """What to train on what: frozen configurations, checked when they are made."""
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
 LossName = Literal["rating", "softmax", "in_batch_softmax"]
 OptimizerName = Literal["adagrad", "adam"]
+MetricName = Literal["recall", "hit", "ndcg", "mrr", "map", "precision", "coverage", "top_accuracy"]
 
 
 def _check_positive(**values: float) -> None:
@@ -18,6 +20,45 @@ def _check_positive(**values: float) -> None:
 def _check_choice(name: str, value: str, choices: Any) -> None:
     if value not in get_args(choices):
         raise ValueError(f"{name} must be one of {', '.join(get_args(choices))} but got {value!r}")
+
+
+_METRIC = re.compile(r"([a-z_]+)@([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True, order=True)
+class Metric:
+    """What a model is judged by: a metric of lists of the best ``k``, written ``ndcg@10``.
+
+    ``top_accuracy`` is the tutorial's: over relevant rows, items that a user has seen ranked too.
+    All others are means over users, see :mod:`deeprec.training.lists`.
+    """
+
+    name: MetricName
+    k: int
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The metric that a text such as ``ndcg@10`` names.
+
+        Raises:
+            ValueError: it names none.
+        """
+        found = _METRIC.fullmatch(text)
+        if found is None or found[1] not in get_args(MetricName):
+            names = ", ".join(f"{name}@k" for name in get_args(MetricName))
+            raise ValueError(f"must be one of {names} but got {text!r}")
+        return cls(found[1], int(found[2]))  # type: ignore[arg-type]
+
+    @property
+    def key(self) -> str:
+        """The name in tracking, behind that of the rows: ``val_ndcg_at_10``."""
+        if self.name == "top_accuracy":
+            return f"top_{self.k}_accuracy"
+        return f"{self.name}_at_{self.k}"
+
+    def __str__(self) -> str:
+        """As a study file has it."""
+        return f"{self.name}@{self.k}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +150,15 @@ class TrainingConfig:
     weighs this share of the next, in ``[0, 1)``; 0 is the weights of the last epoch alone."""
 
     seed: int = 0
-    """Origin of what training draws at random: which elements are dropped."""
+    """Origin of what training draws at random: which elements, and which ids, are dropped."""
+
+    id_dropout: float = 0.0
+    """Share of the users and items of a step that are trained as unknown, in ``[0, 1)``, where the
+    data has a row for unknown ones."""
+
+    metrics: tuple[Metric, ...] = ()
+    """What is measured on the validation rows; the first decides which epoch is the best. When none
+    is named it is ``top_accuracy`` at the model's ``retrieval_k``: the tutorial's."""
 
     def __post_init__(self) -> None:
         _check_choice("loss", self.loss, LossName)
@@ -124,8 +173,9 @@ class TrainingConfig:
         )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1) but got {self.dropout}")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"averaging must lie in [0, 1) but got {self.averaging}")
+        for name in ("averaging", "id_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1) but got {getattr(self, name)}")
         if not self.l2 >= 0:
             raise ValueError(f"l2 must not be negative but got {self.l2}")
 

@@ -6,11 +6,11 @@ by its SHA-256. Loading it runs no code that is in the folder.
 
 import json
 import zipfile
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, write_folder
 from deeprec.errors import DataError, RequestError
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
+from deeprec.events.encoding import UNKNOWN, Encoder
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_model_of, save_model
 from deeprec.model.towers import CandidateModel, QueryModel
@@ -43,21 +44,27 @@ UNKNOWN_ROW = 0
 """The row that stands for an unknown user."""
 
 
+Id = int | str
+"""An id as it was published: text, or a whole number."""
+
+
 class Request(NamedTuple):
     """What is asked for one user: a known one by the published id, or one who is described.
 
-    ``k`` movies are asked for, at least 1; fewer are recommended where fewer are left.
+    ``k`` movies are asked for, at least 1; fewer are recommended where fewer are left. A user of
+    MovieLens is described by a profile, one of other data by the features of the study.
     """
 
-    user_id: int | None = None
+    user_id: Id | None = None
     k: int = 10
     profile: Profile = Profile()
+    features: Mapping[str, Any] = MappingProxyType({})
 
 
 class Recommended(NamedTuple):
     """One movie for a user; the score is the dot product of both embeddings."""
 
-    movie_id: int
+    movie_id: Id
     title: str
     score: float
 
@@ -65,7 +72,7 @@ class Recommended(NamedTuple):
 class Liked(NamedTuple):
     """One movie that a user rated highly."""
 
-    movie_id: int
+    movie_id: Id
     title: str
     stars: float
 
@@ -110,26 +117,31 @@ class Recommender:
         query_model: the query tower.
         candidate_model: the candidate tower.
         users: the features of known users; row 0 is reserved.
-        user_ids: int32, the published id of each row, ascending.
-        movie_ids: int32, the published id of each row; row 0 is no movie.
+        user_ids: whole numbers or UTF-8 bytes, the published id of each row.
+        movie_ids: the same of the movies; the reserved rows are no movies.
         titles: by row of the movies.
         candidates: float32 ``[movie rows, dimension]``, the embedding of each movie.
         history: what is known of the users; it is left out of what is recommended.
         profiles: computes the features of an unknown user; None where there are none.
         stars: the lowest and the highest rating.
+        reserved: how many of the first rows of users and movies stand for none: 1, and 2 with a row
+            for unknown ones, as data of one's own has it.
+        repeats: whether a user is recommended again what is in the history.
     """
 
     data_name: str
     query_model: QueryModel
     candidate_model: CandidateModel
     users: FeatureTable
-    user_ids: IntArray
-    movie_ids: IntArray
+    user_ids: npt.NDArray[Any]
+    movie_ids: npt.NDArray[Any]
     titles: tuple[str, ...]
     candidates: FloatArray
     history: History
-    profiles: ProfileEncoder | None
+    profiles: ProfileEncoder | Encoder | None
     stars: tuple[float, float]
+    reserved: int = 1
+    repeats: bool = False
 
     @classmethod
     def of(cls, model: RetrievalModel, dataset: "Dataset", rows: Interactions) -> Self:
@@ -150,18 +162,21 @@ class Recommender:
             titles=dataset.titles,
             candidates=_embedded(model.candidate_model, dataset.movies),
             history=History.of(rows, dataset.users.rows),
-            profiles=dataset.profiles,
-            stars=release_named(dataset.name).stars,
+            profiles=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
+            stars=(0.0, 1.0) if dataset.own else release_named(dataset.name).stars,
+            reserved=dataset.reserved,
+            repeats=dataset.repeats,
         )
 
     def recommend(
         self,
-        user_id: int | None,
+        user_id: Id | None,
         k: int = 10,
         *,
         age: float | None = None,
         gender: str | None = None,
         occupation: str | None = None,
+        features: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[Recommended]:
         """The best movies for a user, each title once; what a known user has rated is left out.
 
@@ -171,12 +186,13 @@ class Recommender:
             age: in years.
             gender: ``F`` or ``M``.
             occupation: one of those that the data set has.
+            features: of a user of other data than MovieLens, by their names in the study.
 
         Raises:
             RequestError: the user is unknown and not described well enough, or known and
                 described as another; or k is less than 1.
         """
-        request = Request(user_id, k, Profile(age, gender, occupation))
+        request = Request(user_id, k, Profile(age, gender, occupation), features)
         answer = next(self.recommend_all([request]))
         if isinstance(answer, RequestError):
             raise answer
@@ -199,11 +215,11 @@ class Recommender:
             for user in users:
                 yield user if isinstance(user, RequestError) else next(found)
 
-    def knows(self, user_id: int) -> bool:
+    def knows(self, user_id: Id) -> bool:
         """Whether the user was among those of the data set."""
         return self._row_of(user_id) != UNKNOWN_ROW
 
-    def liked_by(self, user_id: int, k: int | None = None) -> list[Liked]:
+    def liked_by(self, user_id: Id, k: int | None = None) -> list[Liked]:
         """What a known user rated with four stars or more, best first, newest first, a title once.
 
         Raises:
@@ -214,11 +230,12 @@ class Recommender:
             raise self._unknown(user_id)
         movies, ratings = self.history.of_user(row)
         lowest, highest = self.stars
-        liked: dict[str | int, Liked] = {}
+        liked: dict[Id, Liked] = {}
         for movie, rating in zip(movies.tolist(), ratings.tolist(), strict=True):
             if rating >= LIKED_FROM:
                 stars = round(lowest + rating * (highest - lowest), 2)
-                liked.setdefault(self.titles[movie] or movie, Liked(*self._movie(movie), stars))
+                same = self.titles[movie] if self.reserved == 1 else ""
+                liked.setdefault(same or movie, Liked(*self._movie(movie), stars))
         return list(liked.values())[:k]
 
     def save(self, folder: Path) -> None:
@@ -255,8 +272,10 @@ class Recommender:
             titles=titles,
             candidates=arrays["candidates"],
             history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
-            profiles=_profiles(about["encodings"], users),
+            profiles=_profiles(about["encodings"], users, own=bool(about.get("own"))),
             stars=(float(lowest), float(highest)),
+            reserved=2 if about.get("own") else 1,
+            repeats=bool(about.get("own") and about["own"]["repeats"]),
         )
 
     def _fill(self, folder: Path) -> None:
@@ -270,19 +289,35 @@ class Recommender:
             "candidates": self.candidates,
         }
         np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
-        about = {
+        about: dict[str, Any] = {
             "data_name": self.data_name,
             "titles": list(self.titles),
-            "encodings": list(self.profiles.encodings) if self.profiles else [],
+            "encodings": self._encodings(),
             "stars": list(self.stars),
         }
+        if self.reserved > 1:
+            about["own"] = {"repeats": self.repeats}
         (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
 
-    def _row_of(self, user_id: int) -> int:
+    def _encodings(self) -> list[Any]:
+        if isinstance(self.profiles, Encoder):
+            return [each.to_config() for each in self.profiles.encodings]
+        return list(self.profiles.encodings) if self.profiles else []
+
+    @cached_property
+    def _rows(self) -> dict[Any, int]:
+        """The row of each known user, by the id as the array has it."""
+        ids = self.user_ids[self.reserved :].tolist()
+        return dict(zip(ids, range(self.reserved, len(ids) + self.reserved), strict=True))
+
+    def _row_of(self, user_id: Id) -> int:
         """The row of a user; :data:`UNKNOWN_ROW` where the user is unknown."""
-        row = bisect_left(self.user_ids, user_id)
-        is_known = row < len(self.user_ids) and self.user_ids[row] == user_id
-        return row if is_known else UNKNOWN_ROW
+        key: Any = user_id
+        if self.user_ids.dtype.kind == "S":
+            key = str(user_id).encode()
+        elif isinstance(user_id, str):
+            key = int(user_id) if user_id.isascii() and user_id.isdecimal() else None
+        return self._rows.get(key, UNKNOWN_ROW)
 
     def _user_of(self, request: Request) -> "_User | RequestError":
         """The user of a request, or why it cannot be answered."""
@@ -295,40 +330,70 @@ class Recommender:
             return error
         return _User(row, request.k, features)
 
-    def _known(self, row: int, request: Request) -> dict[str, int]:
+    def _known(self, row: int, request: Request) -> "_Features":
         """The features of a known user, of whom nothing else may be said."""
-        features = {name: int(column[row]) for name, column in self.users.columns.items()}
-        answered = request.profile.answered
-        if answered and (wrong := self._encoder.contradicted(request.profile, features)):
+        features: _Features = {n: column[row].tolist() for n, column in self.users.columns.items()}
+        if request.features:
             raise RequestError(
-                f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
-                f"{', '.join(answered)} out"
+                f"user {request.user_id} is known: leave {', '.join(request.features)} out"
             )
+        answered = request.profile.answered
+        if answered:
+            numbers = {name: each for name, each in features.items() if isinstance(each, int)}
+            if wrong := self._profile_encoder.contradicted(request.profile, numbers):
+                raise RequestError(
+                    f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
+                    f"{', '.join(answered)} out"
+                )
         return features
 
-    def _described(self, request: Request) -> dict[str, int]:
+    def _described(self, request: Request) -> "_Features":
         """The features of an unknown user."""
+        own_id = self.users.schema.id_feature.name
+        if isinstance(self.profiles, Encoder):
+            if request.features:
+                return {own_id: UNKNOWN, **self.profiles.features_of(request.features)}
+        elif request.features:
+            name = next(iter(request.features))
+            raise RequestError(f"there is no feature {name!r} of {self.data_name}")
         if request.profile.answered:
-            described = self._encoder.features_of(request.profile)
-            return {self.users.schema.id_feature.name: UNKNOWN_ROW, **described}
+            described = self._profile_encoder.features_of(request.profile)
+            return {own_id: UNKNOWN_ROW, **described}
         if request.user_id is not None:
             raise self._unknown(request.user_id)
         questions = ", ".join(self._encoder.questions)
         raise RequestError(f"give a user, or {questions} of an unknown one")
 
     @property
-    def _encoder(self) -> ProfileEncoder:
-        if self.profiles is None:
+    def _encoder(self) -> ProfileEncoder | Encoder:
+        if self.profiles is None or not self.profiles.questions:
             raise RequestError(
                 f"{self.data_name} says nothing of its users but their ids, so only for a known "
-                f"user ({self.user_ids[1]} to {self.user_ids[-1]}) anything can be recommended"
+                f"user ({self._some_users}) anything can be recommended"
             )
         return self.profiles
 
-    def _unknown(self, user_id: int) -> RequestError:
+    @property
+    def _profile_encoder(self) -> ProfileEncoder:
+        encoder = self._encoder
+        if isinstance(encoder, Encoder):
+            raise RequestError(
+                f"{self.data_name} knows no age, gender or occupation; its features are "
+                f"{', '.join(encoder.questions)}"
+            )
+        return encoder
+
+    @property
+    def _some_users(self) -> str:
+        """The first and the last of MovieLens; the first few of other data."""
+        if self.reserved == 1:
+            return f"{self.user_ids[1]} to {self.user_ids[-1]}"
+        return "such as " + ", ".join(str(shown_id(each)) for each in self.user_ids[2:5])
+
+    def _unknown(self, user_id: Id) -> RequestError:
         return RequestError(
-            f"user must be one of the {len(self.user_ids) - 1:,} of {self.data_name} "
-            f"({self.user_ids[1]} to {self.user_ids[-1]}) but got {user_id}"
+            f"user must be one of the {len(self.user_ids) - self.reserved:,} of {self.data_name} "
+            f"({self._some_users}) but got {user_id}"
         )
 
     def _best(self, users: "Sequence[_User]") -> Iterator[list[Recommended]]:
@@ -336,9 +401,10 @@ class Recommender:
         if not users:
             return
         scores = self._queries(users) @ self.candidates.T
-        scores[:, 0] = -np.inf  # no movie
-        for own, user in zip(scores, users, strict=True):
-            own[self.history.of_user(user.row)[0]] = -np.inf
+        scores[:, : self.reserved] = -np.inf  # no movie
+        if not self.repeats:
+            for own, user in zip(scores, users, strict=True):
+                own[self.history.of_user(user.row)[0]] = -np.inf
         keep_one_of_each_title(scores, self._same_titles)
         for own, best in zip(scores, best_of(scores, [user.k for user in users]), strict=True):
             yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
@@ -351,8 +417,13 @@ class Recommender:
         padded = min(16 ** -(-(len(users) - 1).bit_length() // 4), self._block)
         padding = padded - len(users)
         batch = {
-            name: np.array([user.features[name] for user in users] + [0] * padding, np.int32)
-            for name in self.users.columns
+            name: np.concatenate(
+                [
+                    np.array([user.features[name] for user in users], np.int32),
+                    np.zeros((padding, *column.shape[1:]), np.int32),
+                ]
+            )
+            for name, column in self.users.columns.items()
         }
         return np.asarray(self.query_model(batch), np.float32)[: len(users)]
 
@@ -363,10 +434,20 @@ class Recommender:
 
     @cached_property
     def _same_titles(self) -> list[IntArray]:
-        return rows_by_title(self.titles)
+        """To people MovieLens's movies are their titles; other items may share one."""
+        return rows_by_title(self.titles) if self.reserved == 1 else []
 
-    def _movie(self, row: int) -> tuple[int, str]:
-        return int(self.movie_ids[row]), self.titles[row]
+    def _movie(self, row: int) -> tuple[Id, str]:
+        return shown_id(self.movie_ids[row]), self.titles[row]
+
+
+def shown_id(own: Any) -> Id:
+    """An id of an array as it was published."""
+    return own.decode() if isinstance(own, bytes) else int(own)
+
+
+_Features = dict[str, int | list[int]]
+"""The integers of each feature, by its name."""
 
 
 class _User(NamedTuple):
@@ -374,15 +455,20 @@ class _User(NamedTuple):
 
     row: int
     k: int
-    features: dict[str, int]
+    features: _Features
 
 
-def _profiles(encodings: Any, users: FeatureTable) -> ProfileEncoder | None:
+def _profiles(encodings: Any, users: FeatureTable, *, own: bool) -> ProfileEncoder | Encoder | None:
     """What computes the features of an unknown user: all but the id, or there is no such."""
-    if encodings == []:
+    profiles: ProfileEncoder | Encoder
+    if own:
+        profiles = Encoder.of(encodings)
+        computed = {encoding.name for encoding in profiles.encodings}
+    elif encodings == []:
         return None
-    profiles = ProfileEncoder.from_config(encodings)
-    computed = {encoding["name"] for encoding in profiles.encodings}
+    else:
+        profiles = ProfileEncoder.from_config(encodings)
+        computed = {encoding["name"] for encoding in profiles.encodings}
     if computed != users.columns.keys() - {users.schema.id_feature.name}:
         raise ValueError("the encodings must be those of the features of a user")
     return profiles
@@ -408,13 +494,18 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return dict(stored)
 
 
+def _id_type(ids: npt.NDArray[Any]) -> Any:
+    """The type that an array of ids may have: its own where that is bytes or int64, else int32."""
+    return ids.dtype if ids.dtype.kind == "S" or ids.dtype == np.int64 else np.int32
+
+
 def _check_arrays(arrays: dict[str, npt.NDArray[Any]], users: int, movies: int) -> None:
     """Checks the types and shapes of the arrays, and that they lead to rows that there are."""
     ratings = arrays["history.movies"].shape
     dimension = arrays["candidates"].shape[-1:]
     for name, kind, shape in (
-        ("user_ids", np.int32, (users,)),
-        ("movie_ids", np.int32, (movies,)),
+        ("user_ids", _id_type(arrays["user_ids"]), (users,)),
+        ("movie_ids", _id_type(arrays["movie_ids"]), (movies,)),
         ("candidates", np.float32, (movies, *dimension)),
         ("history.starts", np.int64, (users + 1,)),
         ("history.movies", np.int32, ratings),

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
@@ -50,6 +50,7 @@ class Dataset:
         source: in words, where the raw data came from.
         profiles: computes the features of users who are not in the table; None where the data set
             says nothing of its users.
+        own: what is so of data of one's own alone; None for MovieLens.
     """
 
     name: str
@@ -63,22 +64,65 @@ class Dataset:
     fingerprint: str
     source: str
     profiles: ProfileEncoder | None = None
+    own: "OwnData | None" = None
+
+    @property
+    def reserved(self) -> int:
+        """How many of the first rows of a table are no users and no items."""
+        return 1 if self.own is None else 2
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an item counts, and is recommended, where the user has it already."""
+        return self.own is not None and self.own.repeats
+
+    def training(
+        self, rows: Interactions, validation: Interactions | None = None
+    ) -> "TrainingData":
+        """Rows to train on, and others to validate on, if any."""
+        return TrainingData(
+            users=self.users,
+            movies=self.movies,
+            train=rows,
+            validation=validation,
+            reserved=self.reserved,
+            repeats=self.repeats,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """What data of one's own has more.
+
+    Attributes:
+        ends: where the training rows and the validation rows of the interactions end.
+        repeats: whether an item may be recommended again to a user who has it.
+        encodings: how the features of users are encoded, as plain values, see
+            :class:`deeprec.events.encoding.Encoding`.
+    """
+
+    ends: tuple[int, int]
+    repeats: bool
+    encodings: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """All that a trial may see: there is no way from here to the test rows.
 
-    All movies are candidates; ``validation`` is None where nothing is selected any more.
+    All movies are candidates, but for the reserved first rows; ``validation`` is None where nothing
+    is selected any more. With ``repeats`` a user's own items count again.
     """
 
     users: FeatureTable
     movies: FeatureTable
     train: Interactions
     validation: Interactions | None
+    reserved: int = 1
+    repeats: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Splits:
     """The interactions, divided: every one of them is in exactly one part."""
 
@@ -92,8 +136,8 @@ class Splits:
         return self.train.followed_by(self.validation)
 
 
-def split(dataset: Dataset, config: DataConfig) -> Splits:
-    """Divides the interactions.
+def split(dataset: Dataset, config: DataConfig | None = None) -> Splits:
+    """Divides the interactions; data of one's own is divided already, and needs no configuration.
 
     The rows are ordered (``random``: the tutorial's shuffle, or as they come where they are
     shuffled already, which copies nothing; ``temporal``: by timestamp, equal ones as they come);
@@ -102,6 +146,10 @@ def split(dataset: Dataset, config: DataConfig) -> Splits:
     Raises:
         DataError: no row would be left to train on.
     """
+    if dataset.own is not None:
+        own_ends = (0, *dataset.own.ends, len(dataset.interactions))
+        return Splits(*(dataset.interactions[slice(*part)] for part in pairwise(own_ends)))
+    config = config or DataConfig()
     rows = len(dataset.interactions)
     held_out = config.validation_rows + config.test_rows
     if held_out >= rows:
@@ -137,7 +185,8 @@ def default_cache_dir() -> Path:
     return usual
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Prints a line beside the output."""
     sys.stderr.write(f"{line}\n")
 
 
@@ -146,7 +195,7 @@ def load_dataset(
     *,
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
-    announce: Callable[[str], None] = _to_stderr,
+    announce: Callable[[str], None] = to_stderr,
     release: Release | None = None,
 ) -> Dataset:
     """Loads the data set, and prepares it the first time (about 40 seconds for 100,000 ratings).
@@ -185,7 +234,7 @@ def load_dataset(
         return prepare(known, tables, source)
 
     entry = read_or_make(folder, fingerprint, make, say, usual=usual)
-    source = given.name if given else _source_of(entry)
+    source = given.name if given else source_of(entry)
     return _from_arrays(entry.arrays, fingerprint, source)
 
 
@@ -196,11 +245,11 @@ def load_prepared(config: DataConfig, *, cache_dir: Path | None = None) -> Datas
     for folder in (cache_dir,) if cache_dir else (user_cache_dir(), temporary_folder()):
         entry = None if folder is None else read_sound(folder, fingerprint)
         if entry is not None:
-            return _from_arrays(entry.arrays, fingerprint, _source_of(entry))
+            return _from_arrays(entry.arrays, fingerprint, source_of(entry))
     return None
 
 
-def _source_of(entry: Entry) -> str:
+def source_of(entry: Entry) -> str:
     """In words, if the note is fit to be shown."""
     source = str(entry.notes.get("source", ""))
     return source if source.isprintable() and source else "an unknown source"
@@ -210,8 +259,8 @@ def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, sourc
     """The data set in arrays that :func:`deeprec.data.preparation.prepare` computed."""
     about = json.loads(arrays["about"].tobytes())
     columns = {field.name: arrays[f"interactions.{field.name}"] for field in fields(Interactions)}
-    users = _table("users", about["users"], arrays)
-    movies = _table("movies", about["movies"], arrays)
+    users = table_of("users", about["users"], arrays)
+    movies = table_of("movies", about["movies"], arrays)
     return Dataset(
         name=about["name"],
         users=users,
@@ -227,9 +276,10 @@ def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, sourc
     )
 
 
-def _table(
+def table_of(
     side: str, schema: list[dict[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> FeatureTable:
+    """A feature table from the arrays of one side, ``users`` or ``movies`` or ``items``."""
     features = FeatureSchema.from_config(schema)
     names = [feature.name for feature in features.features]
     return FeatureTable(features, {name: arrays[f"{side}.{name}"] for name in names})

@@ -56,7 +56,8 @@ class Feature:
 class FeatureSchema:
     """The features of one side, in the order in which a tower concatenates them.
 
-    Exactly one feature is of kind ``id``; it equals the row number in the table.
+    Exactly one feature is of kind ``id``: the row number in the table, or what stands for an
+    unknown row.
     """
 
     features: tuple[Feature, ...]
@@ -91,7 +92,8 @@ class FeatureTable:
     Attributes:
         schema: what the columns are.
         columns: int32 arrays by feature name, ``[rows]``, or ``[rows, length]`` where the
-            feature is multivalued. Row 0 is reserved.
+            feature is multivalued. Row 0 is reserved. The id is that of the row; or 1, in data of
+            one's own, where training does not know the row.
     """
 
     schema: FeatureSchema
@@ -129,7 +131,7 @@ LIKED_ABOVE = 0.9
 """A label above this (five stars, rescaled to 1.0) counts as liked, as in the tutorial."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Interactions:
     """Ratings as four numbers a row.
 
@@ -137,34 +139,51 @@ class Interactions:
         user_id: int32 ``[n]``, row of the user table.
         movie_id: int32 ``[n]``, row of the movie table.
         rating: float32 ``[n]``, rescaled to 0..1; the label.
-        timestamp: uint32 ``[n]``, seconds since 1970 (until 2106).
+        timestamp: integers ``[n]``, seconds since 1970 of MovieLens, else microseconds.
+        relevant: bool ``[n]``, whether a recommendation should have found the row; five stars are
+            where it is None.
     """
 
     user_id: IntArray
     movie_id: IntArray
     rating: FloatArray
-    timestamp: npt.NDArray[np.uint32]
+    timestamp: npt.NDArray[np.integer]
+    relevant: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        shapes = {column.shape for column in vars(self).values()}
+        shapes = {column.shape for column in self._columns.values()}
         if len(shapes) != 1 or self.user_id.ndim != 1:
             raise ValueError(f"columns must be one-dimensional and equally long but got {shapes}")
+
+    @property
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: column for name, column in vars(self).items() if column is not None}
 
     def __len__(self) -> int:
         return len(self.user_id)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer | np.bool_]) -> Self:
         """The given rows, in the given order; or those where a mask is true."""
-        return type(self)(**{name: column[rows] for name, column in vars(self).items()})
+        return type(self)(**{name: column[rows] for name, column in self._columns.items()})
 
     def followed_by(self, other: Self) -> Self:
         """These rows, then the other's."""
-        columns = vars(other)
+        columns = other._columns
         return type(self)(
-            **{name: np.concatenate([own, columns[name]]) for name, own in vars(self).items()}
+            **{name: np.concatenate([own, columns[name]]) for name, own in self._columns.items()}
         )
 
     @property
     def liked(self) -> npt.NDArray[np.bool_]:
-        """``[n]``, whether the row is a five-star rating."""
-        return self.rating > LIKED_ABOVE
+        """``[n]``, whether the row is relevant: a five-star rating, unless the data says more."""
+        return self.rating > LIKED_ABOVE if self.relevant is None else self.relevant
+
+    @property
+    def liked_once(self) -> npt.NDArray[np.bool_]:
+        """``[n]``, the liked rows without those that repeat a user's movie."""
+        rows = np.flatnonzero(self.liked)
+        movies = int(self.movie_id.max(initial=0)) + 1
+        pairs = self.user_id[rows].astype(np.int64) * movies + self.movie_id[rows]
+        once = np.zeros(len(self), bool)
+        once[rows[np.unique(pairs, return_index=True)[1]]] = True
+        return once

@@ -6,7 +6,7 @@ among the candidates (none of them can be right, as no user rates a movie twice)
 removes them, as a recommender that is used would.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from jax.typing import ArrayLike
 
+from deeprec.config import Metric
 from deeprec.data.dataset import Dataset, Splits
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.evaluation.selection import best_of
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import places_of, rows_of
 from deeprec.training.forward import TowerShape, embed, weights_of
+from deeprec.training.lists import Asked, best_lists, measured
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
 Score = Callable[[IntArray], ArrayLike]
@@ -113,7 +115,7 @@ def rank_all(
     Raises:
         ValueError: a score is not finite.
     """
-    rows = evaluated[evaluated.liked]
+    rows = evaluated[evaluated.liked_once]
     liked = rows[np.argsort(rows.user_id, kind="stable")]
     kept, unseen = np.empty(len(liked), np.int64), np.empty(len(liked), np.int64)
     seen, lists = _SeenMovies(train), _Lists(candidate_count)
@@ -138,6 +140,24 @@ def rank_all(
         top_20_share_at_10=lists.head_share,
         personalization_gain=_mean(kept < k) - _mean(lists.mean_ranks[liked.movie_id] < k),
     )
+
+
+def list_metrics(score: Score, asked: Asked, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Metrics of the lists that a scorer recommends, by keys; see :mod:`deeprec.training.lists`.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+
+    def of_block(block: slice) -> jax.Array:
+        scores = np.zeros((asked.block, asked.items), np.float32)
+        scores[: block.stop - block.start] = score(asked.users[block])
+        return jnp.asarray(scores)
+
+    lists, finite = best_lists(of_block, asked, max(metric.k for metric in metrics))
+    if not finite:
+        raise ValueError("scores must be finite but got some that are not")
+    return measured(lists, asked, metrics)
 
 
 def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTable) -> Score:

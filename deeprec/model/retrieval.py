@@ -93,14 +93,17 @@ class RetrievalModel(keras.Model):
         *,
         seed: int | None = None,
     ) -> Self:
-        """The model for the given tables, its candidates set to every row of ``movies``."""
+        """The model for the given tables, its candidates set to every row of ``movies``.
+
+        It retrieves no more candidates than there are.
+        """
         model = cls(
             users.schema,
             movies.schema,
             movies.rows,
             config.layer_sizes,
             config.embedding_dimension,
-            config.retrieval_k,
+            min(config.retrieval_k, movies.rows),
             normalize=config.normalize,
             seed=seed,
         )

@@ -21,6 +21,9 @@ from deeprec.training.device_tables import smallest_type, stacked_places
 
 USER_SHUFFLE_SEED = 42
 
+UNKNOWN_ROW = 1
+"""The row of a table that stands for unknown users or items, where two rows are reserved."""
+
 
 class Side(NamedTuple):
     """The users, or the movies, of every batch of an epoch.
@@ -51,12 +54,18 @@ class Batches(NamedTuple):
 
 
 def batched(
-    interactions: Interactions, batch_size: int, users: FeatureTable, movies: FeatureTable
+    interactions: Interactions,
+    batch_size: int,
+    users: FeatureTable,
+    movies: FeatureTable,
+    *,
+    reserved: int = 1,
 ) -> Batches:
     """Cuts the interactions, in their order, into batches of so many each on the default device.
 
     At 20 million interactions memory counts: each part goes to the device as it is made, in the
-    smallest type that holds it.
+    smallest type that holds it. Where tables have a row for unknown users and items (with two
+    ``reserved`` rows) it is the first of every batch's rows.
 
     Raises:
         ValueError: there are no interactions.
@@ -67,8 +76,8 @@ def batched(
     sizes = np.full(steps, batch_size, np.int32)
     sizes[-1] = len(interactions) - (steps - 1) * batch_size
     return Batches(
-        users=_side(interactions.user_id, batch_size, users),
-        movies=_side(interactions.movie_id, batch_size, movies),
+        users=_side(interactions.user_id, batch_size, users, reserved),
+        movies=_side(interactions.movie_id, batch_size, movies, reserved),
         ratings=jax.device_put(
             np.pad(interactions.rating, (0, batch_size - sizes[-1])).reshape(steps, batch_size)
         ),
@@ -77,12 +86,17 @@ def batched(
 
 
 def batched_by_user(
-    interactions: Interactions, batch_size: int, users: FeatureTable, movies: FeatureTable
+    interactions: Interactions,
+    batch_size: int,
+    users: FeatureTable,
+    movies: FeatureTable,
+    *,
+    reserved: int = 1,
 ) -> Batches:
     """Cuts the interactions into batches of so many users each, on the default device.
 
     Those rated 0 are left out. The users are shuffled, always in the same way, so that the batches
-    are about equally large. Every batch uses all movies.
+    are about equally large. Every batch uses all movies. ``reserved`` is as in :func:`batched`.
 
     Raises:
         ValueError: there are no interactions rated above 0.
@@ -91,8 +105,10 @@ def batched_by_user(
     if len(rows) == 0:
         raise ValueError("interactions must not be empty")
     selections, of_selection = _users_and_rows(rows.user_id, batch_size)
+    if reserved > 1:
+        selections = [np.concatenate([[UNKNOWN_ROW], ids]).astype(np.int32) for ids in selections]
     sizes = np.array([len(taken) for taken in of_selection], np.int32)
-    positions = np.zeros((len(sizes), sizes.max()), smallest_type(batch_size))
+    positions = np.zeros((len(sizes), sizes.max()), smallest_type(batch_size + 1))
     candidates = np.zeros(positions.shape, smallest_type(movies.rows))
     ratings = np.zeros(positions.shape, np.float32)
     place = np.zeros(users.rows, np.int32)
@@ -122,8 +138,8 @@ def _users_and_rows(user_id: IntArray, batch_size: int) -> tuple[list[IntArray],
     return users, np.split(by_batch, ends[:-1])
 
 
-def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
-    distinct, positions = _distinct(ids, batch_size)
+def _side(ids: IntArray, batch_size: int, table: FeatureTable, reserved: int) -> Side:
+    distinct, positions = _distinct(ids, batch_size, [UNKNOWN_ROW] * (reserved - 1))
     return Side(
         ids=jax.device_put(_padded(distinct, smallest_type(table.rows))),
         positions=positions,
@@ -131,19 +147,19 @@ def _side(ids: IntArray, batch_size: int, table: FeatureTable) -> Side:
     )
 
 
-def _distinct(ids: IntArray, batch_size: int) -> tuple[list[IntArray], jax.Array]:
-    """The distinct ids of each batch, and where each row's id is; 0 for padding."""
+def _distinct(ids: IntArray, batch_size: int, first: list[int]) -> tuple[list[IntArray], jax.Array]:
+    """The first ids and the distinct ids of each batch, and where each row's id is."""
     starts = range(0, len(ids), batch_size)
-    positions = np.zeros((len(starts), batch_size), smallest_type(batch_size))
+    positions = np.zeros((len(starts), batch_size), smallest_type(batch_size + len(first)))
     # Views of one array: 20,000 small ones would leave holes in memory that nothing fills again.
-    all_distinct, used = np.empty(len(ids), np.int32), 0
+    all_distinct, used = np.empty(len(ids) + len(starts) * len(first), np.int32), 0
     distinct = []
     for number, start in enumerate(starts):
         batch, inverse = np.unique(ids[start : start + batch_size], return_inverse=True)
-        positions[number, : len(inverse)] = inverse
-        distinct.append(all_distinct[used : used + len(batch)])
-        distinct[-1][:] = batch
-        used += len(batch)
+        positions[number, : len(inverse)] = inverse + len(first)
+        distinct.append(all_distinct[used : used + len(first) + len(batch)])
+        distinct[-1][:] = [*first, *batch]
+        used += len(distinct[-1])
     return distinct, jax.device_put(positions)
 
 

@@ -1,5 +1,7 @@
 """Training data on the device: made once, used by every training of a search."""
 
+from functools import cached_property
+
 import numpy as np
 
 from deeprec.config import LossName
@@ -7,6 +9,7 @@ from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FloatArray, Interactions
 from deeprec.training.batches import Batches, batched, batched_by_user
 from deeprec.training.device_tables import rows_of
+from deeprec.training.lists import Asked
 from deeprec.training.validation import EvaluationRows
 
 
@@ -16,13 +19,24 @@ class DeviceData:
     def __init__(self, data: TrainingData) -> None:
         self.users = rows_of(data.users)
         self.movies = rows_of(data.movies)
-        self.validation = (
-            None
-            if data.validation is None
-            else EvaluationRows.of(data.validation, data.users, data.movies)
-        )
         self.source = data
         self._batches: tuple[tuple[LossName, int], Batches] | None = None
+
+    @cached_property
+    def validation(self) -> EvaluationRows | None:
+        """The validation rows on the device, if there are any."""
+        rows = self.source.validation
+        if rows is None:
+            return None
+        return EvaluationRows.of(rows, self.source.users, self.source.movies)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What the validation rows ask for; there must be some."""
+        data = self.source
+        assert data.validation is not None
+        known = None if data.repeats else data.train
+        return Asked.of(data.validation, known, data.movies.rows, reserved=data.reserved)
 
     def batches(self, loss: LossName, batch_size: int) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""
@@ -30,7 +44,8 @@ class DeviceData:
             self._batches = None  # frees the old ones before the new ones are made
             data = self.source
             cut = batched_by_user if loss == "softmax" else batched
-            batches = cut(self._train_rows(loss), batch_size, data.users, data.movies)
+            rows = self._train_rows(loss)
+            batches = cut(rows, batch_size, data.users, data.movies, reserved=data.reserved)
             self._batches = ((loss, batch_size), batches)
         return self._batches[1]
 
@@ -43,13 +58,13 @@ class DeviceData:
     def log_probabilities(self, batch_size: int) -> FloatArray:
         """The logarithm of the chance of every movie to occur in a batch: float32 ``[movies]``.
 
-        It is for the in-batch softmax; ``inf`` for row 0, which pads batches.
+        It is for the in-batch softmax; ``inf`` for the reserved rows.
         """
         rows = self._train_rows("in_batch_softmax")
         shares = np.bincount(rows.movie_id, minlength=self.source.movies.rows) / len(rows)
         occurs = -np.expm1(batch_size * np.log1p(-shares))
         logs = np.log(np.maximum(occurs, np.finfo(np.float32).tiny))
-        logs[0] = np.inf
+        logs[: self.source.reserved] = np.inf
         return logs.astype(np.float32)
 
     def _train_rows(self, loss: LossName) -> Interactions:

@@ -109,7 +109,7 @@ def rows_of(table: FeatureTable) -> FeatureRows:
             lists[feature.name] = _value_list(column, feature)
         elif feature.kind != "id":
             columns[feature.name] = column
-    ids = np.arange(table.rows, dtype=np.int32)
+    ids = table.columns[table.schema.id_feature.name]
     return jax.device_put(FeatureRows(ids, columns, shares, lists))  # type: ignore[arg-type]
 
 

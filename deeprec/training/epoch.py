@@ -9,11 +9,20 @@ import numpy as np
 
 from deeprec.config import LossName, OptimizerName
 from deeprec.model.towers import Tower
-from deeprec.training.batches import Batches, Side
+from deeprec.training.batches import UNKNOWN_ROW, Batches, Side
 from deeprec.training.device_tables import FeatureRows, take_rows
-from deeprec.training.forward import TowerShape, TowerWeights, Weights, dot_products, embed
+from deeprec.training.forward import (
+    DroppedIds,
+    TowerShape,
+    TowerWeights,
+    Weights,
+    dot_products,
+    embed,
+)
 from deeprec.training.losses import in_batch_softmax_loss, rating_loss, rating_weights, softmax_loss
 from deeprec.training.optimizers import OPTIMIZERS, Optimizer, Slots, update_rows
+
+Sides = tuple[Side, Side]
 
 ROWS_PAY_ABOVE = 4
 """With more rows in a table than this, for one that a batch uses, only those used are updated.
@@ -53,6 +62,7 @@ class EpochPlan(NamedTuple):
     optimizer: OptimizerName
     towers: tuple[TowerPlan, TowerPlan]
     averages: bool
+    drops_ids: bool
 
 
 class Knobs(NamedTuple):
@@ -68,6 +78,7 @@ class Knobs(NamedTuple):
     l2: jax.Array
     rating_power: jax.Array
     averaging: jax.Array
+    id_dropout: jax.Array
     seed: jax.Array
     log_probabilities: jax.Array | None
 
@@ -159,7 +170,8 @@ def _loss(
     number: jax.Array,
 ) -> jax.Array:
     sides = (batch.users, batch.movies)
-    queries, candidates = map(_embed_used, plan.towers, used, tables, sides)
+    dropped = _dropped_ids(knobs, number, tables, sides) if plan.drops_ids else (None, None)
+    queries, candidates = map(_embed_used, plan.towers, used, tables, sides, dropped)
     if plan.loss == "rating":
         scores = dot_products(
             take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
@@ -200,11 +212,35 @@ def _dropped(embeddings: jax.Array, share: jax.Array, key: jax.Array) -> jax.Arr
     return jnp.where(kept, embeddings / (1 - share), 0.0)
 
 
-def _embed_used(tower: TowerPlan, used: TowerWeights, table: FeatureRows, side: Side) -> jax.Array:
+def _dropped_ids(
+    knobs: Knobs, number: jax.Array, tables: tuple[FeatureRows, FeatureRows], sides: Sides
+) -> tuple[DroppedIds, DroppedIds]:
+    """Which rows of both sides are trained as unknown: others in every step."""
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(knobs.seed + 1), number))
+
+    def of_side(key: jax.Array, table: FeatureRows, side: Side) -> DroppedIds:
+        ids = table.ids if side.ids is None else side.ids
+        assert ids is not None
+        mask = jax.random.bernoulli(key, knobs.id_dropout, ids.shape)
+        return DroppedIds(mask, UNKNOWN_ROW if side.ids is None else 0)
+
+    query, candidate = map(of_side, keys, tables, sides)
+    return query, candidate
+
+
+def _embed_used(
+    tower: TowerPlan,
+    used: TowerWeights,
+    table: FeatureRows,
+    side: Side,
+    dropped: DroppedIds | None,
+) -> jax.Array:
     if side.ids is None:
-        return embed(tower.shape, used, table)
+        return embed(tower.shape, used, table, dropped)
     rows = table.take(side.ids, side.places)
-    return embed(tower.shape, used, rows._replace(ids=None) if tower.updates_rows else rows)
+    if tower.updates_rows:
+        rows = rows._replace(ids=None)
+    return embed(tower.shape, used, rows, dropped)
 
 
 def _updated(

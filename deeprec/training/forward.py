@@ -84,7 +84,16 @@ class TowerShape(NamedTuple):
         return cls(tower.schema, tower.normalize)
 
 
-def embed(tower: TowerShape, weights: TowerWeights, rows: FeatureRows) -> jax.Array:
+class DroppedIds(NamedTuple):
+    """Rows whose id is not looked at, bool ``[rows]``, and the row that stands in for them."""
+
+    mask: jax.Array
+    unknown: int
+
+
+def embed(
+    tower: TowerShape, weights: TowerWeights, rows: FeatureRows, dropped: DroppedIds | None = None
+) -> jax.Array:
     """The final embeddings of some rows, float ``[rows, dimension]``.
 
     Where ``rows.ids`` is None, the table of the id feature holds those of the rows, in their order.
@@ -95,7 +104,7 @@ def embed(tower: TowerShape, weights: TowerWeights, rows: FeatureRows) -> jax.Ar
     kernels = jnp.split(dense[0], count)
     hidden: Any = dense[1]
     for feature, embedding, kernel in zip(features, embeddings, kernels, strict=True):
-        hidden = hidden + _through_first_layer(feature, embedding, kernel, rows)
+        hidden = hidden + _through_first_layer(feature, embedding, kernel, rows, dropped)
     for kernel, bias in zip(dense[2::2], dense[3::2], strict=True):
         hidden = jax.nn.relu(hidden) @ kernel + bias
     return _of_length_one(hidden) if tower.normalize else hidden
@@ -108,7 +117,11 @@ def _of_length_one(rows: jax.Array) -> jax.Array:
 
 
 def _through_first_layer(
-    feature: Feature, embedding: jax.Array, kernel: jax.Array, rows: FeatureRows
+    feature: Feature,
+    embedding: jax.Array,
+    kernel: jax.Array,
+    rows: FeatureRows,
+    dropped: DroppedIds | None,
 ) -> jax.Array:
     """What the feature adds to the first layer's output, ``[rows, width]``.
 
@@ -116,6 +129,8 @@ def _through_first_layer(
     """
     if feature.kind == "id":
         own = embedding if rows.ids is None else take_rows(embedding, rows.ids)
+        if dropped is not None:
+            own = jnp.where(dropped.mask[:, None], own[dropped.unknown], own)
         return own @ kernel
     if is_share(feature):
         return rows.shares[feature.name] @ (embedding @ kernel)

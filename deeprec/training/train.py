@@ -8,13 +8,13 @@ rate, seed and number of epochs are no part of it.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
@@ -22,16 +22,15 @@ from deeprec.training.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, r
 from deeprec.training.forward import assign_weights, weights_of
 from deeprec.training.optimizers import OPTIMIZERS
 from deeprec.training.programs import compiled
-from deeprec.training.validation import Evaluator
+from deeprec.training.validation import Evaluator, ListEvaluator
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """The one seam between training and what watches it: called as ``on_epoch(epoch, metrics)``.
 
 ``epoch`` counts from 1. ``metrics`` holds ``train_loss`` and, on validated epochs, ``val_loss`` and
-``val_top_100_accuracy``. What it raises ends the training and reaches the caller of :func:`train`.
+the metrics of the configuration, such as ``val_top_100_accuracy``. What it raises ends the training
+and reaches the caller of :func:`train`.
 """
-
-OBJECTIVE_METRIC = "val_top_100_accuracy"
 
 EXPLODED = 100.0
 """A loss above so many times that of scoring everything 0 is no loss of a model that learns.
@@ -44,8 +43,8 @@ was above 1e11 times."""
 class TrainingResult:
     """What a training reached.
 
-    The best epoch is the validated one with the highest top-100 accuracy, the earliest of equals;
-    without validation rows the last, and its accuracy is None.
+    The best epoch is the validated one with the highest objective, the earliest of equals; without
+    validation rows the last, and its ``best_accuracy`` is None.
     """
 
     epochs: int
@@ -73,19 +72,21 @@ def train(
             ``on_epoch`` was given the loss of that epoch where it is finite.
     """
     trainer = _Trainer(model, data, config)
-    users, movies, rows = data.users, data.movies, data.validation
-    evaluator = Evaluator(model, users, movies, rows, split="val", config=config) if rows else None
+    config = replace(config, metrics=metrics_of(config, model.retrieval_k))
+    evaluators = _evaluators(model, data, config)
+    objective = f"val_{config.metrics[0].key}"
     watch = _DivergenceWatch.of(model, data, config)
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
     for epoch in range(1, config.epochs + 1):
         metrics = trainer.train_epoch(epoch)
-        if evaluator is not None and config.validates_after(epoch) and not watch.exploded(metrics):
-            metrics |= evaluator.evaluate(trainer.state.results, epoch=epoch).named("val")
+        if config.validates_after(epoch) and not watch.exploded(metrics):
+            for each in evaluators:
+                metrics |= each.evaluate(trainer.state.results, epoch=epoch).named("val")
         if diverged := watch.look(epoch, metrics):
             on_epoch(epoch, {"train_loss": metrics["train_loss"]})
             raise DivergedError(diverged)
-        if metrics.get(OBJECTIVE_METRIC, -math.inf) > best_accuracy:
-            best_epoch, best_accuracy = epoch, metrics[OBJECTIVE_METRIC]
+        if metrics.get(objective, -math.inf) > best_accuracy:
+            best_epoch, best_accuracy = epoch, metrics[objective]
             best_weights = trainer.state.results
         on_epoch(epoch, metrics)
     assign_weights(model, trainer.state.results if best_weights is None else best_weights)
@@ -94,6 +95,26 @@ def train(
         best_epoch=best_epoch or config.epochs,
         best_accuracy=best_accuracy if best_epoch else None,
     )
+
+
+def _evaluators(
+    model: RetrievalModel, data: DeviceData, config: TrainingConfig
+) -> list[Evaluator | ListEvaluator]:
+    """What measures the metrics of a training; nothing where there are no validation rows."""
+    rows = data.validation
+    if rows is None:
+        return []
+    tables = (data.users, data.movies, rows)
+    found: list[Evaluator | ListEvaluator] = [
+        Evaluator(model, *tables, split="val", config=config, k=metric.k)
+        for metric in config.metrics
+        if metric.name == "top_accuracy"
+    ]
+    lists = tuple(metric for metric in config.metrics if metric.name != "top_accuracy")
+    if lists:
+        of_lists = replace(config, metrics=lists)
+        found.append(ListEvaluator(model, *tables, data.asked, split="val", config=of_lists))
+    return found
 
 
 def train_new(
@@ -113,6 +134,16 @@ def train_new(
     return built, train(built, data, config, on_epoch=on_epoch)
 
 
+def tutorial_metric(k: int) -> Metric:
+    """What the tutorial judges a model by that retrieves so many candidates."""
+    return Metric("top_accuracy", k)
+
+
+def metrics_of(config: TrainingConfig, k: int) -> tuple[Metric, ...]:
+    """What a training measures; the tutorial's metric where its configuration names none."""
+    return config.metrics or (tutorial_metric(k),)
+
+
 def chance_accuracy(k: int, candidates: int) -> float:
     """The top-k accuracy of candidates in random order, in 0..1; row 0 is no candidate."""
     return min(k / candidates, 1.0)
@@ -128,17 +159,22 @@ class _DivergenceWatch:
     limit: float
     chance: float
     first_loss: float = math.inf
+    objective: str = "val_top_100_accuracy"
 
     @classmethod
     def of(cls, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> Self:
         """The watch of a training that has not begun; the weights are the initial ones."""
-        candidates = model.candidate_count - 1
+        candidates = model.candidate_count - data.source.reserved
         if config.loss == "rating":
             constant = data.mean_squared_rating
         else:
             penalty = sum(np.sum(np.square(w)) for tower in weights_of(model) for w in tower)
             constant = math.log(model.candidate_count) + config.l2 * float(penalty)
-        return cls(EXPLODED * constant, chance_accuracy(model.retrieval_k, candidates))
+        objective = metrics_of(config, model.retrieval_k)[0]
+        chance = 0.0
+        if objective.name in ("top_accuracy", "recall"):
+            chance = chance_accuracy(objective.k, candidates)
+        return cls(EXPLODED * constant, chance, objective=f"val_{objective.key}")
 
     def exploded(self, metrics: Mapping[str, float]) -> bool:
         """Whether the loss is far above that of scoring everything 0."""
@@ -146,7 +182,7 @@ class _DivergenceWatch:
 
     def look(self, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Why the training diverged in this epoch; None where it did not."""
-        loss, accuracy = metrics["train_loss"], metrics.get(OBJECTIVE_METRIC)
+        loss, accuracy = metrics["train_loss"], metrics.get(self.objective)
         self.first_loss = loss if epoch == 1 else self.first_loss
         if self.exploded(metrics):
             return (
@@ -155,7 +191,7 @@ class _DivergenceWatch:
             )
         if accuracy is not None and accuracy <= self.chance < 1 and loss > self.first_loss:
             return (
-                f"{OBJECTIVE_METRIC} is {accuracy:.4f} at epoch {epoch}, no better than chance "
+                f"{self.objective} is {accuracy:.4f} at epoch {epoch}, no better than chance "
                 f"({self.chance:.4f}), and train_loss has risen from {self.first_loss:.3g} to "
                 f"{loss:.3g}"
             )
@@ -176,7 +212,9 @@ class _Trainer:
         )
         self.sizes = np.asarray(batches.sizes)
         self.constants = (_knobs(config, data), (data.users, data.movies), batches)
-        self.plan = EpochPlan(config.loss, config.optimizer, towers, averages)
+        self.plan = EpochPlan(
+            config.loss, config.optimizer, towers, averages, drops_ids=config.id_dropout > 0
+        )
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
@@ -200,6 +238,7 @@ def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
         l2=jnp.float32(config.l2),
         rating_power=jnp.float32(config.rating_power),
         averaging=jnp.float32(config.averaging),
+        id_dropout=jnp.float32(config.id_dropout),
         seed=jnp.uint32(config.seed),
         log_probabilities=log_probabilities,
     )

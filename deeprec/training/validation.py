@@ -1,23 +1,24 @@
-"""Evaluation: loss and top-100 accuracy of interactions, over all candidates.
+"""Evaluation: the loss of interactions and how well they are retrieved, over all candidates.
 
 What depends on the user alone is computed once a user, not once a rating; the scores of liked
-rows over the catalogue are computed block by block, and never all exist at once.
+rows, or of users, over the catalogue are computed block by block, and never all exist at once.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.config import TrainingConfig
-from deeprec.data.tables import FeatureTable, Interactions
+from deeprec.config import Metric, TrainingConfig
+from deeprec.data.tables import FeatureTable, IntArray, Interactions
 from deeprec.errors import NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import FeatureRows, places_of, rows_of, take_rows
 from deeprec.training.forward import TowerShape, Weights, dot_products, embed, weights_of
+from deeprec.training.lists import Asked, best_lists, measured
 from deeprec.training.losses import rating_loss, surprises
 from deeprec.training.metrics import LikedRows, means_over_liked, ranks
 from deeprec.training.programs import QUICK_TO_COMPILE, compiled
@@ -28,16 +29,22 @@ class Evaluation:
     """What a model reaches on some rows.
 
     The loss is the mean squared error over all rows, or for a ranking loss the mean cross-entropy
-    of a softmax over all candidates, over the five-star rows; the accuracy is the share of
-    five-star rows retrieved, in 0..1.
+    of a softmax over all candidates, over the relevant rows.
     """
 
     loss: float
-    top_100_accuracy: float
+    values: Mapping[Metric, float]
+    """In 0..1."""
+
+    @property
+    def value(self) -> float:
+        """Of the first metric."""
+        return next(iter(self.values.values()))
 
     def named(self, split: str) -> dict[str, float]:
         """The metrics under their names in tracking, such as ``val_loss`` for split ``val``."""
-        return {f"{split}_{name}": value for name, value in asdict(self).items()}
+        values = {f"{split}_{metric.key}": value for metric, value in self.values.items()}
+        return {f"{split}_loss": self.loss, **values}
 
 
 class EvaluationRows(NamedTuple):
@@ -66,7 +73,7 @@ class EvaluationRows(NamedTuple):
         positions = inverse.astype(np.int32)
         places = places_of(users, distinct)
         ids = interactions.movie_id
-        liked = LikedRows.of(positions, ids, interactions.liked, movies.rows)
+        liked = LikedRows.of(positions, ids, interactions.liked_once, movies.rows)
         rows = cls(distinct, places, positions, ids, interactions.rating, liked)  # type: ignore[arg-type]
         return jax.device_put(rows)
 
@@ -81,6 +88,7 @@ class Evaluator:
         rows: the interactions.
         split: what these rows are called in an error: ``val`` or ``test``.
         config: says which loss, at which temperature.
+        k: how many candidates are retrieved; the model's ``retrieval_k`` when not given.
     """
 
     def __init__(
@@ -92,13 +100,14 @@ class Evaluator:
         *,
         split: str,
         config: TrainingConfig,
+        k: int | None = None,
     ) -> None:
         self.split = split
         self.plan = _Plan(
             TowerShape.of(model.query_model),
             TowerShape.of(model.candidate_model),
             config.loss == "rating",
-            model.retrieval_k,
+            k or model.retrieval_k,
         )
         self.on_device = (np.float32(config.temperature), users, movies, rows)
 
@@ -113,7 +122,7 @@ class Evaluator:
         loss, accuracy, finite = np.asarray(program(*arguments)).tolist()
         if not finite:
             raise NonFiniteError(f"{self.split}_score", epoch)
-        return Evaluation(loss=loss, top_100_accuracy=accuracy)
+        return Evaluation(loss=loss, values={Metric("top_accuracy", self.plan.k): accuracy})
 
 
 class _Plan(NamedTuple):
@@ -169,3 +178,111 @@ def evaluate_model(
     rows = EvaluationRows.of(interactions, users, movies)
     evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split, config=config)
     return evaluator.evaluate(weights_of(model), epoch=config.epochs)
+
+
+class ListEvaluator:
+    """Evaluates weights of one architecture by the lists that they recommend.
+
+    Args:
+        model: of this architecture.
+        users: on the device.
+        movies: on the device; all are candidates but for the reserved rows.
+        rows: the interactions, on the device.
+        asked: what these rows ask for.
+        split: what the rows are called in an error: ``val`` or ``test``.
+        config: says which loss, at which temperature, and which metrics.
+    """
+
+    def __init__(
+        self,
+        model: RetrievalModel,
+        users: FeatureRows,
+        movies: FeatureRows,
+        rows: EvaluationRows,
+        asked: Asked,
+        *,
+        split: str,
+        config: TrainingConfig,
+    ) -> None:
+        self.split = split
+        self.asked = asked
+        self.metrics = config.metrics
+        self.plan = _Plan(
+            TowerShape.of(model.query_model),
+            TowerShape.of(model.candidate_model),
+            config.loss == "rating",
+            max(metric.k for metric in config.metrics),
+        )
+        self.temperature = np.float32(config.temperature)
+        self.on_device = (users, movies, rows)
+        self.position = np.searchsorted(np.asarray(rows.users), asked.users).astype(np.int32)
+
+    def evaluate(self, weights: Weights, *, epoch: int) -> Evaluation:
+        """Evaluates the weights.
+
+        Raises:
+            NonFiniteError: an embedding or a score is NaN or infinite.
+        """
+        arguments = (weights, *self.on_device)
+        embedded = compiled(_embedded, self.plan, *arguments, options=QUICK_TO_COMPILE)
+        queries, candidates, rating = embedded(*arguments)
+        surprise: list[np.ndarray] = []
+
+        def score(block: slice) -> jax.Array:
+            own, counts = self._relevant(block)
+            given = (queries, candidates, self._users(block), own, self.temperature)
+            scores, sums = compiled(_block_scores, None, *given)(*given)
+            surprise.append(np.asarray(sums)[:counts])
+            return scores
+
+        lists, finite = best_lists(score, self.asked, self.plan.k)
+        of_rows = np.concatenate([*surprise, np.zeros(0, np.float32)])
+        loss = float(rating) if self.plan.rates else float(of_rows.mean() if len(of_rows) else 0.0)
+        if not finite or not np.isfinite(loss):
+            raise NonFiniteError(f"{self.split}_score", epoch)
+        values = measured(lists, self.asked, self.metrics)
+        return Evaluation(loss=loss, values={each: values[each.key] for each in self.metrics})
+
+    def _users(self, block: slice) -> IntArray:
+        """Where the embeddings of a block's users are; a whole block, whatever is left."""
+        found = np.zeros(self.asked.block, np.int32)
+        found[: block.stop - block.start] = self.position[block]
+        return found
+
+    def _relevant(self, block: slice) -> tuple[tuple[IntArray, IntArray], int]:
+        """The users, in the block, and the items of the pairs that a block's users like, padded."""
+        items = self.asked.items
+        ends = np.searchsorted(self.asked.relevant, [block.start * items, block.stop * items])
+        pairs = self.asked.relevant[slice(*ends)]
+        padding = (0, self.asked.most_relevant - len(pairs))
+        of_user = (pairs // items - block.start).astype(np.int32)
+        own = (np.pad(of_user, padding), np.pad((pairs % items).astype(np.int32), padding))
+        return own, len(pairs)
+
+
+def _embedded(
+    plan: _Plan, weights: Weights, users: FeatureRows, movies: FeatureRows, rows: EvaluationRows
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The embeddings of the users of some rows and of all candidates, and the rating loss."""
+    queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
+    candidates = embed(plan.candidate, weights.candidate, movies)
+    loss = jnp.zeros(())
+    if plan.rates:
+        own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))
+        loss = rating_loss(own, rows.ratings, len(own))
+    return queries, candidates, loss
+
+
+def _block_scores(
+    _plan: None,
+    queries: jax.Array,
+    candidates: jax.Array,
+    users: jax.Array,
+    relevant: tuple[jax.Array, jax.Array],
+    temperature: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """The scores of some users, and for each relevant pair how much a softmax is surprised."""
+    scores = take_rows(queries, users) @ candidates.T
+    of_user, items = relevant
+    normalizers = jax.nn.logsumexp(scores / temperature, axis=-1)
+    return scores, normalizers[of_user] - scores[of_user, items] / temperature

@@ -34,10 +34,7 @@ class StudyData:
 
     def training(self, rows: Interactions, validation: Interactions | None = None) -> TrainingData:
         """Rows to train on, and others to validate on, if any."""
-        dataset = self.dataset
-        return TrainingData(
-            users=dataset.users, movies=dataset.movies, train=rows, validation=validation
-        )
+        return self.dataset.training(rows, validation)
 
 
 def load_data(

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 
 from deeprec.evaluation.ranking import RankingMetrics
 from deeprec.evaluation.references import ReferenceName
+from deeprec.training.train import tutorial_metric
 from deeprec.training.validation import Evaluation
 from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed
@@ -267,7 +268,10 @@ def _trial() -> TrialRecord:
         layer_sizes=(64, 32),
         values={each.name: 32 if each.kind is PowersOfTwo else 0.1 for each in DIMENSIONS},
     )
-    metrics = {"train_loss": 0.1, **Evaluation(loss=0.1, top_100_accuracy=0.5).named("val")}
+    metrics = {
+        "train_loss": 0.1,
+        **Evaluation(loss=0.1, values={tutorial_metric(100): 0.5}).named("val"),
+    }
     return TrialRecord(
         number=0,
         state="complete",

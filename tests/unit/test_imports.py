@@ -24,7 +24,7 @@ ROOMS = [
     *of("search", "commands", "report", "confirmation", "session", "tracking", "execution"),
     *of("search", "scheduling", "display", "analysis", "storage", "config", "records"),
     "deeprec",
-    *of("deeprec", "recommender", "evaluation", "training", "model", "data", "sources"),
+    *of("deeprec", "recommender", "evaluation", "training", "model", "events", "data", "sources"),
 ]
 """From the top to the bottom: what is in a room imports what is in it, or below it."""
 
@@ -153,11 +153,11 @@ def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     assert set(parameters) == {"spec", "data", "towers_folder", "hooks"}
     assert parameters["data"].annotation is TrainingData
     held = {field.name for field in fields(TrainingData)}
-    assert held == {"users", "movies", "train", "validation"}
+    assert held == {"users", "movies", "train", "validation", "reserved", "repeats"}
 
 
 def test_the_objective_finds_none_either() -> None:
-    ways = ("deeprec.data.dataset", "deeprec.data.cache", "deeprec.sources")
+    ways = ("deeprec.data.dataset", "deeprec.data.cache", "deeprec.events", "deeprec.sources")
     for module in ("search.execution.objective", "search.execution.loop", "search.config.space"):
         found = {name for name in imports(module) if name.startswith(ways)}
         assert found <= {"deeprec.data.dataset.TrainingData"}, module

@@ -52,6 +52,12 @@ def test_users_who_like_more_than_fits_or_nothing() -> None:
     assert set(metrics.named("test").values()) == {0.0}
 
 
+def test_what_stands_twice_among_the_evaluated_rows_counts_once() -> None:
+    twice = EVALUATED.followed_by(EVALUATED)
+    once = rank_all(by_table, TRAIN, EVALUATED, CANDIDATES)
+    assert rank_all(by_table, TRAIN, twice, CANDIDATES) == once
+
+
 def test_coverage_and_concentration_are_of_what_is_shown() -> None:
     """Ten of twelve movies are shown: 2 to 11 to user 1, 11 to 2 to user 2, 1 to 10 to user 3."""
     metrics = rank_all(by_table, TRAIN, EVALUATED, CANDIDATES)
@@ -123,5 +129,5 @@ def test_a_model_is_measured_as_in_training(users: FeatureTable, movies: Feature
     evaluation = evaluate_model(
         model, users, movies, evaluated, split="test", config=TrainingConfig()
     )
-    assert metrics.top_100_accuracy == pytest.approx(evaluation.top_100_accuracy)
+    assert metrics.top_100_accuracy == pytest.approx(evaluation.value)
     assert metrics.named("test")["test_top_100_accuracy"] == metrics.top_100_accuracy

@@ -1,0 +1,1 @@
+"""A person's own data: logs of events and tables in files, read, checked, split and encoded."""
