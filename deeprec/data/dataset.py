@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from deeprec.data.cache import (
     read_sound,
     temporary_folder,
 )
-from deeprec.data.preparation import fingerprint_of, prepare, seconds_of
+from deeprec.data.preparation import COLUMNS, fingerprint_of, prepare, seconds_of
 from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureSchema, FeatureTable, IntArray, Interactions
 from deeprec.errors import DataError
@@ -258,7 +258,7 @@ def source_of(entry: Entry) -> str:
 def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], fingerprint: str, source: str) -> Dataset:
     """The data set in arrays that :func:`deeprec.data.preparation.prepare` computed."""
     about = json.loads(arrays["about"].tobytes())
-    columns = {field.name: arrays[f"interactions.{field.name}"] for field in fields(Interactions)}
+    columns = {name: arrays[f"interactions.{name}"] for name in COLUMNS}
     users = table_of("users", about["users"], arrays)
     movies = table_of("movies", about["movies"], arrays)
     return Dataset(

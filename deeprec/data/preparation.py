@@ -25,6 +25,9 @@ FORMAT_VERSION = 3
 LIBRARIES = ("keras", "tensorflow", "tensorflow-datasets")
 """The libraries whose versions decide what the prepared arrays are."""
 
+COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
+"""Of the interactions, as the arrays are named."""
+
 SHUFFLE_BUFFER = 100_000
 SHUFFLE_SEED = 42
 
