@@ -260,7 +260,7 @@ class Recommender:
         query_model = load_model_of(QueryModel, folder / QUERY_FILE)
         columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
         users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
-        _check_arrays(arrays, users.rows, len(titles))
+        _check_arrays(arrays, users.rows, len(titles), is_own=bool(about.get("own")))
         lowest, highest = about["stars"]
         return cls(
             data_name=str(about["data_name"]),
@@ -494,18 +494,22 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return dict(stored)
 
 
-def _id_type(ids: npt.NDArray[Any]) -> Any:
-    """The type that an array of ids may have: its own where that is bytes or int64, else int32."""
-    return ids.dtype if ids.dtype.kind == "S" or ids.dtype == np.int64 else np.int32
+def _id_type(ids: npt.NDArray[Any], is_own: bool) -> Any:
+    """The type that an array of ids may have: int32 of MovieLens, else int64 or bytes."""
+    if not is_own:
+        return np.int32
+    return ids.dtype if ids.dtype.kind == "S" else np.int64
 
 
-def _check_arrays(arrays: dict[str, npt.NDArray[Any]], users: int, movies: int) -> None:
+def _check_arrays(
+    arrays: dict[str, npt.NDArray[Any]], users: int, movies: int, *, is_own: bool
+) -> None:
     """Checks the types and shapes of the arrays, and that they lead to rows that there are."""
     ratings = arrays["history.movies"].shape
     dimension = arrays["candidates"].shape[-1:]
     for name, kind, shape in (
-        ("user_ids", _id_type(arrays["user_ids"]), (users,)),
-        ("movie_ids", _id_type(arrays["movie_ids"]), (movies,)),
+        ("user_ids", _id_type(arrays["user_ids"], is_own), (users,)),
+        ("movie_ids", _id_type(arrays["movie_ids"], is_own), (movies,)),
         ("candidates", np.float32, (movies, *dimension)),
         ("history.starts", np.int64, (users + 1,)),
         ("history.movies", np.int32, ratings),

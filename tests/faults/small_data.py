@@ -4,7 +4,6 @@ A command finds them as it finds all data: prepared, in the cache folder, under 
 the real data. Nothing in the command knows that they are fewer.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from deeprec.config import DataConfig
 from deeprec.data.cache import ENTRIES, Entry, open_folder, write_entry
 from deeprec.data.dataset import Dataset, default_cache_dir
+from deeprec.data.preparation import COLUMNS
 
 TRAINING_ROWS = 6_000
 """What is left of the rows to train on; studies have their 30,000 held-out rows whatever there is,
@@ -59,10 +59,7 @@ def _arrays(real: Dataset) -> Mapping[str, npt.NDArray[Any]]:
     return {
         **{f"users.{name}": column for name, column in real.users.columns.items()},
         **{f"movies.{name}": column for name, column in real.movies.columns.items()},
-        **{
-            f"interactions.{field.name}": getattr(interactions, field.name)
-            for field in dataclasses.fields(interactions)
-        },
+        **{f"interactions.{name}": getattr(interactions, name) for name in COLUMNS},
         "tutorial_order": np.searchsorted(kept, last),
         "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
     }
