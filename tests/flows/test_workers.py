@@ -94,6 +94,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_runs_again(fake: FakeFolder) 
     process = start_and_hold(fake)
     number, victim = max(running(fake).items())
     os.kill(victim, signal.SIGKILL)
+    wait_until(process, lambda: "another one is started" in process.said)
     fake.release()
     assert process.wait() == 0, process.said
     assert (
@@ -186,6 +187,7 @@ def test_a_terminated_worker_records_its_trial_and_is_replaced(fake: FakeFolder)
     process = start_and_hold(fake)
     number, victim = min(running(fake).items())
     os.kill(victim, signal.SIGTERM)
+    wait_until(process, lambda: "another one is started" in process.said)
     fake.release()
     assert process.wait() == 0, process.said
     assert "warning: a worker died (terminated); another one is started" in process.said
