@@ -285,16 +285,14 @@ def _counted(frame: Frame, described: TimeDescription, values: pa.ChunkedArray) 
     """Numbers since 1970."""
     unit: TimeUnit = described.unit or "s"
     numbers = values.to_numpy()
-    micro = numbers * MICROSECONDS[unit] if unit != "ns" else numbers // 1000
-    if np.abs(np.asarray(micro, np.float64)).max(initial=0) > 2**62:
-        raise _implausible(frame, described, float(numbers[0]))
-    times: Times = np.asarray(numbers, np.float64 if numbers.dtype.kind == "f" else np.int64)
-    if unit == "ns":
-        return (times // 1000).astype(np.int64)
     factor = MICROSECONDS[unit]
-    if times.dtype.kind == "f":
-        return np.round(times * factor).astype(np.int64)
-    return times * int(factor)
+    microseconds = numbers.astype(np.float64) * factor
+    if (too_large := np.abs(microseconds) > 2**62).any():
+        raise _implausible(frame, described, float(numbers[too_large.argmax()]))
+    if numbers.dtype.kind == "f":
+        return np.round(microseconds).astype(np.int64)
+    whole = numbers.astype(np.int64)  # floats would round them
+    return whole // 1000 if unit == "ns" else whole * int(factor)
 
 
 def _implausible(frame: Frame, described: TimeDescription, number: float) -> DataError:

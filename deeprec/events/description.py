@@ -4,7 +4,6 @@ These models are the grammar of ``[data]`` where it names ``interactions``. What
 tell, such as whether a column exists, is checked when they are read.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -292,9 +291,3 @@ class DataDescription(Described):
                     and label == (feature.column or name)
                 ):
                     yield f"must not use the label {label!r} as the feature {side}.features.{name}"
-
-    @property
-    def relevant_from(self) -> float:
-        """The number from which on a label is relevant; minus infinity where all are."""
-        relevant = None if self.label is None else self.label.relevant
-        return float(relevant) if isinstance(relevant, int | float) else -math.inf

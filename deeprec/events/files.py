@@ -42,7 +42,6 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MOST_ROWS = 2**31 - 1
 BLOCK_BYTES = 16 << 20
 """Of a CSV or JSON file, read at once; a line is not longer."""
-TEXT_OF_CSV = "text"
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,6 @@ def format_of(path: Path, described: FilesDescription) -> FileFormat:
     return known
 
 
-def column_names(described: FilesDescription, folder: Path) -> list[str]:
-    """The names of the columns of a table; all of its files have the same."""
-    files = found_files(described, folder)
-    return _read(files, described, None, folder, only_names=True).table.column_names
-
-
 def read_columns(described: FilesDescription, folder: Path, names: Sequence[str] | None) -> Frame:
     """Reads columns of a table; all of them when no names are given.
 
@@ -156,8 +149,6 @@ def _read(
     described: FilesDescription,
     names: Sequence[str] | None,
     folder: Path,
-    *,
-    only_names: bool = False,
 ) -> Frame:
     wanted = None if names is None else list(dict.fromkeys(names))
     root = Path(folder, described.path)
@@ -171,9 +162,6 @@ def _read(
             columns = [*source.column_names(), *partition]
         _check_names(path, columns, wanted, first, files[0])
         first = first or columns
-        if only_names:
-            tables = [pa.table({name: pa.array([], pa.string()) for name in columns})]
-            break
         inside = [name for name in wanted or columns if name not in partition]
         with _named(path):
             table = source.read(inside)

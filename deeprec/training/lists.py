@@ -154,7 +154,7 @@ def _best(
 
 
 def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[str, float]:
-    """The metrics of lists, by their keys; each in 0..1, and 0 where nobody likes anything."""
+    """The metrics of lists, by their keys; each in 0..1, and 0 where no user likes anything."""
     if not len(asked.users):
         return {metric.key: 0.0 for metric in metrics}
     hits = asked.hits(lists)

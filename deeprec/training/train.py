@@ -202,6 +202,11 @@ class _Trainer:
     """Trains one model on one set of rows, epoch by epoch; ``state`` is after the last one."""
 
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
+        if config.id_dropout and data.source.reserved < 2:
+            raise ValueError(
+                "id_dropout must be 0 where the data has no row for unknown users and items, as "
+                f"MovieLens has none, but got {config.id_dropout}"
+            )
         batches = data.batches(config.loss, config.batch_size)
         optimizer = OPTIMIZERS[config.optimizer]
         averages = config.averaging > 0

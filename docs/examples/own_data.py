@@ -74,7 +74,7 @@ def main() -> None:
     titles = [each.title for each in recommender.recommend("c001", 5)]
     say(f"for c001: {', '.join(titles)}")
     titles = [each.title for each in recommender.recommend(None, 5, features={"region": "north"})]
-    say(f"for somebody new in the north: {', '.join(titles)}")
+    say(f"for an unknown customer in the north: {', '.join(titles)}")
 
 
 def show_epoch(epoch: int, metrics: Mapping[str, float]) -> None:

@@ -332,7 +332,7 @@ SPLITS: list[tuple[str, Arrange, dict[str, Any], str]] = [
         r"leaves no training row of 5",
     ),
     (
-        "nobody is known",
+        "no known user to validate on",
         lambda s: s.write(
             "events.csv",
             EVENTS.replace("ann,003,2025-02", "eve,003,2025-02").replace(

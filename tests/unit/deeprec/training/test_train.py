@@ -123,6 +123,11 @@ def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData
     assert found.value == pytest.approx(result.best_accuracy)
 
 
+def test_ids_are_not_dropped_where_no_row_stands_for_unknown_ones(data: TrainingData) -> None:
+    with pytest.raises(ValueError, match="id_dropout must be 0 where the data has no row"):
+        trained(data, TrainingConfig(id_dropout=0.1))
+
+
 def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) -> None:
     config = TrainingConfig(epochs=3, batch_size=100)
     result = train(build(data), DeviceData(replace(data, validation=None)), config)
