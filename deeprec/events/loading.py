@@ -43,7 +43,7 @@ def load_own(
     cache = open_folder(cache_dir or default_cache_dir())
 
     def say(line: str) -> None:
-        announce(f"{described.interactions.path}: {line}")
+        announce(f"{described.name}: {line}")
 
     fingerprint = fingerprint_of(described, folder)
 

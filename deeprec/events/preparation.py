@@ -59,7 +59,6 @@ def fingerprint_of(described: DataDescription, folder: Path) -> str:
     Raises:
         DataError: a file is not there or cannot be read.
     """
-    recipe = described.model_dump(mode="json")
     contents = []
     for files in _all_files(described):
         for path in found_files(files, folder):
@@ -68,8 +67,7 @@ def fingerprint_of(described: DataDescription, folder: Path) -> str:
                     contents.append(hashlib.file_digest(file, "sha256").hexdigest())
             except OSError as error:
                 raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    _without_paths(recipe)
-    decisive = {"recipe": recipe, "contents": contents, "format": FORMAT_VERSION}
+    decisive = {"recipe": described.recipe, "contents": contents, "format": FORMAT_VERSION}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -85,15 +83,6 @@ def _all_files(described: DataDescription) -> Iterator[FilesDescription]:
 
 def _like(files: FilesDescription, path: str) -> FilesDescription:
     return files.model_copy(update={"path": path})
-
-
-def _without_paths(recipe: dict[str, Any]) -> None:
-    del recipe["interactions"]["path"]
-    if recipe["split"]["by"] == "files":
-        recipe["split"] = {"by": "files"}
-    for side in ("users", "items"):
-        if recipe[side]["table"] is not None:
-            del recipe[side]["table"]["path"]
 
 
 @dataclass(frozen=True)
@@ -506,7 +495,7 @@ def _encoded(
 ) -> Entry:
     """The arrays of both tables and of the events, by the rows of the tables."""
     arrays: dict[str, npt.NDArray[Any]] = {}
-    about: dict[str, Any] = {"name": described.interactions.path, "repeats": described.repeats}
+    about: dict[str, Any] = {"name": described.name, "repeats": described.repeats}
     training = events.part == 0
     for side, table in tables.items():
         codes = table.codes(events)

@@ -117,6 +117,19 @@ def _evaluators(
     return found
 
 
+def evaluated(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> dict[str, float]:
+    """The validation metrics of the weights that a training of ``config`` left, once.
+
+    Raises:
+        NonFiniteError: an embedding or a score is NaN or infinite.
+    """
+    config = replace(config, metrics=metrics_of(config, model.retrieval_k))
+    metrics: dict[str, float] = {}
+    for each in _evaluators(model, data, config):
+        metrics |= each.evaluate(weights_of(model), epoch=config.epochs).named("val")
+    return metrics
+
+
 def train_new(
     model: ModelConfig,
     data: DeviceData,

@@ -15,6 +15,7 @@ class Confirmed:
     seeds: int
     data_fingerprint: str
     split: str  # how the rows were divided: other test rows are another test, as are other data
+    metric: str = "test_top_100_accuracy"  # what was measured
 
     @property
     def spread(self) -> Spread:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 
 from search.analysis.noise import Sample, beats
 from search.analysis.promotion import listed, without_search
-from search.records.trials import TrialRecord, TrialState, best_of, counted
+from search.records.trials import (
+    TUTORIAL_OBJECTIVE,
+    TrialRecord,
+    TrialState,
+    best_of,
+    counted,
+    measure_words,
+)
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
 
@@ -29,35 +36,41 @@ class Leader:
 
 
 def verdict(
-    trials: Sequence[TrialRecord], references: Mapping[str, float], leader: Leader | None = None
+    trials: Sequence[TrialRecord],
+    references: Mapping[str, float],
+    leader: Leader | None = None,
+    *,
+    objective: str = TUTORIAL_OBJECTIVE,
 ) -> list[str]:
     """What holds now, a sentence or two an item: counts, the best, and where it stands.
 
     A confirmation outweighs the search: its mean over seeds is named first, and is what is held
-    against the references, which are validation accuracies of what needs no search, by name.
+    against the references, which are validation values of what needs no search, by name.
     """
     counts = _counts(trials)
     best = best_of(trials)
     if leader is not None:
         return [
-            f"{counts}. {_confirmed(leader)}{_highest_single(leader, best)}.",
+            f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best)}.",
             *_newer(leader),
             *_against_references(leader.sample.mean, references),
         ]
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
     return [
-        f"{counts}. Trial {best.number} is the best: {_accuracy(best.value)}"
+        f"{counts}. Trial {best.number} is the best: {_reached(best.value, objective)}"
         f"{_against_enqueued(trials, best)}.",
         *_against_references(best.value, references),
     ]
 
 
-def _accuracy(share: float) -> str:
-    return f"{share:.1%} of the five-star validation ratings are in its top 100"
+def _reached(value: float, objective: str) -> str:
+    if objective == TUTORIAL_OBJECTIVE:
+        return f"{value:.1%} of the five-star validation ratings are in its top 100"
+    return f"{measure_words(objective.removeprefix('val_'))} {value:.4f} on the validation rows"
 
 
-def _confirmed(leader: Leader) -> str:
+def _confirmed(leader: Leader, objective: str) -> str:
     """What the seeds say of the leader; a trial that was alone, or had one seed, is no best one."""
     name, values = f"Trial {leader.number}", leader.sample.values
     if leader.is_unstable:
@@ -65,7 +78,7 @@ def _confirmed(leader: Leader) -> str:
             f"{name} does not hold: {leader.sample.collapsed} of its {leader.sample.seeds} "
             "trainings diverged or ended no better than chance"
         )
-    mean = _accuracy(leader.sample.mean)
+    mean = _reached(leader.sample.mean, objective)
     if len(values) == 1:
         return f"{name} was trained again with one seed: {mean}"
     if not leader.others:

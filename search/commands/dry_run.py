@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deeprec.data.dataset import Dataset, load_prepared
+from deeprec.events.description import DataDescription
 from deeprec.model.towers import parameter_count
 from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
@@ -23,7 +24,7 @@ FIRST = 10
 def print_dry_run(session: Session) -> None:
     """Prints the space, the first configurations and what would be written where."""
     console, spec = session.screen.console, session.spec
-    dataset = load_prepared(data_config(spec))
+    dataset = None if isinstance(spec.data, DataDescription) else load_prepared(data_config(spec))
     places = {
         "study": session.database.shown,
         "towers": str(session.towers_folder),

@@ -7,9 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from deeprec.data.profiles import Profile
 from deeprec.errors import DataError, RequestError
-from deeprec.recommender import Liked, Recommended, Recommender
+from deeprec.recommender import Id, Liked, Recommended, Recommender, Request
 from search.display.terminal import Screen
 from search.records.errors import InputError
 
@@ -22,29 +21,29 @@ def load(folder: Path) -> Recommender:
         raise InputError(f"{error}; name another with --model") from error
 
 
-def recommend(
-    recommender: Recommender, user: int | None, profile: Profile, k: int, screen: Screen
-) -> None:
+def recommend(recommender: Recommender, request: Request, screen: Screen) -> None:
     """Prints what is recommended to a user and, of a known one, what was liked.
 
     InputError where the recommender cannot answer; nothing was printed then.
     """
     try:
-        movies = recommender.recommend(
-            user, k, age=profile.age, gender=profile.gender, occupation=profile.occupation
-        )
+        [answer] = recommender.recommend_all([request])
+        if isinstance(answer, RequestError):
+            raise answer
     except RequestError as error:
         raise InputError(str(error)) from error
+    user, movies = request.user_id, answer
     screen.print(recommended_table(movies))
     if user is None:
         return
     if not recommender.knows(user):
-        by = ", ".join(profile.answered)
+        by = ", ".join([*request.profile.answered, *request.features])
         screen.show(f"user {user} is not known to this model: recommended by {by}")
         return
-    if liked := recommender.liked_by(user, k):
-        screen.print(liked_table(user, liked))
-    else:
+    if liked := recommender.liked_by(user, request.k):
+        unit = "stars" if recommender.reserved == 1 else "label"
+        screen.print(liked_table(user, liked, unit))
+    elif recommender.reserved == 1:
         screen.show(f"user {user} has rated nothing with four stars or more")
 
 
@@ -56,9 +55,9 @@ def recommended_table(movies: Sequence[Recommended]) -> Table:
     return table
 
 
-def liked_table(user: int, movies: Sequence[Liked]) -> Table:
-    """What a user liked, highest rated first."""
-    table = _table("", f"liked by user {user}", "stars")
+def liked_table(user: Id, movies: Sequence[Liked], unit: str = "stars") -> Table:
+    """What a user liked, highest rated first; ``unit`` is that of the ratings."""
+    table = _table("", f"liked by user {user}", unit)
     for movie in movies:
         table.add_row("", Text(movie.title), f"{movie.stars:g}")
     return table

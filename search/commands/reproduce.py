@@ -17,7 +17,7 @@ from search.execution.runtime import computed_on, library_versions
 from search.records.errors import InputError
 from search.records.logged_runs import LoggedRun
 from search.session.session import Session
-from search.tracking.names import BEST
+from search.tracking.names import best_metric
 
 DIFFERENT = 1
 
@@ -110,8 +110,9 @@ def _measured(data: StudyData, run: LoggedRun, spec: StudySpec) -> Mapping[str, 
     model, result = train_new(configuration.model_config(), DeviceData(rows), config)
     if is_trial:
         assert result.best_accuracy is not None, "a trial always has validation rows"
-        return {BEST: result.best_accuracy}
-    return rank_test_rows(model, data.dataset, data.splits).named("test")
+        return {best_metric(spec.objective_metric): result.best_accuracy}
+    judge = data.judge(spec)
+    return rank_test_rows(model, data.dataset, data.splits, judge).named("test")
 
 
 def _table(compared: list[Comparison]) -> Table:

@@ -20,7 +20,8 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
-from search.records.results import TEST_METRIC, ConfirmationRecord
+from search.records.results import ConfirmationRecord
+from search.records.trials import TUTORIAL_OBJECTIVE, measure_words
 from search.report.writing import refresh_report
 from search.scheduling.locks import sole_holder
 from search.session.session import Session
@@ -28,7 +29,7 @@ from search.session.tracked import check_tracking, tracker_of
 from search.storage.results import Ledger, keep_confirmation
 from search.storage.study import close_study, refuse_other_study
 from search.storage.trials import records
-from search.tracking.models import MODEL_NAME, Published
+from search.tracking.models import Published
 from search.tracking.tracker import Tracker
 
 FAILED = 1
@@ -100,13 +101,23 @@ def _confirmed(
     """All contenders, and the reference, are validated before the best stable one is tested."""
     competitors = [*contenders, reference_contender(session.spec)]
     epochs = {each.name: each.training.epochs for each in competitors}
-    progress = ConfirmationProgress(session.screen, epochs, seeds, name=session.spec.name)
+    objective = session.spec.objective_metric
+    progress = ConfirmationProgress(
+        session.screen,
+        epochs,
+        seeds,
+        name=session.spec.name,
+        measure="accuracy"
+        if objective == TUTORIAL_OBJECTIVE
+        else measure_words(objective.removeprefix("val_")),
+    )
     confirming = Confirming(
         data=data,
         study_seed=session.spec.study.seed,
         ledger=ledger,
         towers_folder=session.towers_folder,
         progress=progress,
+        judge=data.judge(session.spec),
         stop_reason=lambda: stop.reason,
     )
     set_libraries_aside()
@@ -122,7 +133,7 @@ def _confirmed(
 
 def _none_is_stable(session: Session, validated: Validated) -> int:
     """No contender can be the model, so the test rows are not looked at."""
-    session.screen.print(comparison.validation_table(validated))
+    session.screen.print(comparison.validation_table(validated, session.spec.objective_metric))
     for line in comparison.unstable(validated):
         session.screen.print(Text(line))
     session.screen.warn(
@@ -135,6 +146,7 @@ def _none_is_stable(session: Session, validated: Validated) -> int:
 def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
     reference, of_reference = confirmation.reference
     is_reference = confirmation.winner.is_same_configuration(reference)
+    not_beaten = confirmation.not_beaten.get(confirmation.test_objective, [])
     return Evidence(
         collapsed=sum(record.collapsed is not None for record, _ in confirmation.tested),
         trainings=confirmation.winner_validation.seeds + len(confirmation.tested),
@@ -142,9 +154,7 @@ def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
         validation=confirmation.winner_validation,
         reference=None if is_reference else of_reference,
         reference_name=reference.name,
-        not_beaten=[
-            comparison.reference_name(each) for each in confirmation.not_beaten.get(TEST_METRIC, [])
-        ],
+        not_beaten=[comparison.reference_name(name) for name in not_beaten],
     )
 
 
@@ -157,11 +167,13 @@ def _concluded(
     tested: Tested,
 ) -> Confirmation:
     """What the confirmation found, beside the references; kept with the study, and tracked."""
-    references = measured_references(data, ledger, session.screen.announce, test=True)
+    judge = data.judge(session.spec)
+    references = measured_references(data, ledger, session.screen.announce, judge=judge, test=True)
     confirmation = Confirmation(
         validated=validated,
         tested=tested,
         references={each.name: each.test_metrics for each in references},
+        objective=session.spec.objective_metric,
     )
     session.screen.doing("logging the confirmation in MLflow")
     for record, towers in tested[1:]:
@@ -195,19 +207,22 @@ def _publish(
         session.screen.warn("no model is registered: the training of the first seed collapsed")
     if run_id is None or folder is None:
         return None
-    sample = confirmation.test[TEST_METRIC]
+    sample = confirmation.test[confirmation.test_objective]
     worth = Confirmed(
         mean=sample.mean,
         deviation=sample.deviation,
         seeds=len(sample.values),
         data_fingerprint=data.dataset.fingerprint,
-        split=session.spec.data.split,
+        split=session.spec.data.split_name,
+        metric=confirmation.test_objective,
     )
     return tracker.publish(run_id, folder, worth, evidence, choice=promote)
 
 
 def _show(session: Session, confirmation: Confirmation) -> None:
-    session.screen.print(comparison.validation_table(confirmation.validated))
+    session.screen.print(
+        comparison.validation_table(confirmation.validated, confirmation.objective)
+    )
     session.screen.print(comparison.results_table(confirmation))
     for line in comparison.verdict(confirmation):
         session.screen.print(Text(line))
@@ -216,9 +231,8 @@ def _show(session: Session, confirmation: Confirmation) -> None:
 def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:
     if published is not None:
         standing = "is the champion" if published.decision.promote else "is NOT the champion"
-        session.screen.show(
-            f"Version {published.version} of {MODEL_NAME} {standing}: {published.decision.reason}."
-        )
+        version = f"Version {published.version} of {published.name}"
+        session.screen.show(f"{version} {standing}: {published.decision.reason}.")
     session.screen.show("")
     if confirmation.towers is not None:
         session.screen.show(f"model:     {confirmation.towers}")

@@ -92,6 +92,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         commands=facts.commands,
         cautions=facts.cautions,
         leader=facts.leader,
+        objective=session.spec.objective_metric,
     )
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)
@@ -107,7 +108,9 @@ def _references(
     ledger = Ledger(study)
     if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
         return {}
-    found = measured_references(data, ledger, session.screen.announce, test=False)
+    found = measured_references(
+        data, ledger, session.screen.announce, judge=data.judge(session.spec), test=False
+    )
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
     return validation_accuracies(found)

@@ -113,9 +113,11 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tag(model: type[BaseModel]) -> str:
-    """The name that chooses a model among several; empty for a section that has no choice."""
+    """What chooses a model among several: its name, or else its first key."""
     field = model.model_fields.get("name")
-    return field.default if field is not None and isinstance(field.default, str) else ""
+    if field is not None and isinstance(field.default, str):
+        return field.default
+    return next(iter(model.model_fields))
 
 
 def _joined(section: str, key: str) -> str:

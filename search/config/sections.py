@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 
 from pydantic import Field, create_model, field_validator, model_validator
 
+from deeprec.config import Metric
 from search.config.dimensions import (
     DEPTH,
     DIMENSIONS,
@@ -90,11 +91,40 @@ class DataSection(Section):
     split: Literal["random", "temporal"] = "random"
     """``random``: shuffled once. ``temporal``: by timestamp, the latest rows test."""
 
+    @property
+    def name(self) -> str:
+        """What people call the data."""
+        return self.dataset
+
+    @property
+    def split_name(self) -> str:
+        """How rows are divided, in a word."""
+        return self.split
+
+
+class ObjectiveSection(Section):
+    """``[objective]``: what a trial is judged by, on the validation rows."""
+
+    metric: str | None = None
+    """``ndcg``, ``recall``, ``hit``, ``mrr``, ``map``, ``precision`` or ``coverage`` at any k,
+    such as ``ndcg@10``. When not given, ``top_accuracy@100`` of MovieLens, which is the tutorial's,
+    and ``ndcg@10`` of other data."""
+
+    also: tuple[str, ...] = Field(default=(), max_length=20, strict=False)
+    """What else is measured and shown."""
+
+    @field_validator("metric", "also")
+    @classmethod
+    def _check_metrics(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for text in (given,) if isinstance(given, str) else given or ():
+            Metric.of(text)
+        return given
+
 
 class TrainingSection(Section):
     """``[training]``: what every trial has in common."""
 
-    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer", "averaging")
+    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer", "averaging", "id_dropout")
     """Where these have their defaults, trials are comparable with those of older studies."""
 
     epochs: Epochs = 30
@@ -116,6 +146,10 @@ class TrainingSection(Section):
     averaging: float = Field(default=0.0, ge=0, lt=1)
     """What is validated is an average of the weights after the epochs, in which each epoch weighs
     this share of the next; 0 is the last epoch alone."""
+
+    id_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the users and items of a step that are trained as unknown ones, so that somebody new
+    is answered by features; not for MovieLens, which has no row for them."""
 
     @model_validator(mode="after")
     def _check_validations(self) -> Self:

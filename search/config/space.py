@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from deeprec.config import DataConfig, ModelConfig, TrainingConfig
+from deeprec.config import DataConfig, Metric, ModelConfig, TrainingConfig
 from search.config.dimensions import (
     DEPTH,
     DIMENSIONS,
@@ -35,8 +35,10 @@ from search.config.dimensions import (
     exponent_of,
     width_names,
 )
-from search.config.sections import SpaceSection
+from search.config.sections import DataSection, SpaceSection
 from search.config.study import StudySpec
+
+TUTORIAL_METRIC = Metric("top_accuracy", 100)
 
 OF_THE_MODEL = {each.name for each in fields(ModelConfig)}
 """What of a configuration is the architecture; the rest is training."""
@@ -59,11 +61,18 @@ class Configuration:
     def training_config(self, spec: StudySpec, seed: int) -> TrainingConfig:
         """How it is trained: what is its own, and what all trials of the study share."""
         own = {name: value for name, value in self.values.items() if name not in OF_THE_MODEL}
-        return TrainingConfig(**{**spec.training.model_dump(), **own, "seed": seed})
+        shared = {**spec.training.model_dump(), "metrics": list_metrics_of(spec)}
+        return TrainingConfig(**{**shared, **own, "seed": seed})
+
+
+def list_metrics_of(spec: StudySpec) -> tuple[Metric, ...]:
+    """The metrics of the study; none where it is judged as the tutorial's model is."""
+    return () if spec.metrics == (TUTORIAL_METRIC,) else spec.metrics
 
 
 def data_config(spec: StudySpec) -> DataConfig:
-    """The data of the study."""
+    """The data set of MovieLens that the study names."""
+    assert isinstance(spec.data, DataSection), "other data is loaded by its description"
     return DataConfig(dataset=spec.data.dataset, split=spec.data.split)
 
 

@@ -2,7 +2,7 @@
 
 ``studies/NAME.toml`` describes a search. :func:`load_spec` reads one, :func:`override` applies what
 the command line chose; both raise an ``InputError`` that names everything wrong in one line.
-Neither deeprec nor optuna is imported, so this takes no noticeable time.
+Nothing slow is imported, so this takes no noticeable time.
 """
 
 import hashlib
@@ -11,15 +11,24 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from deeprec.config import Metric
+from deeprec.events.description import DataDescription
 from search.config import sections
 from search.config.dimensions import Section
 from search.config.problems import did_you_mean, sentences
 from search.records.errors import InputError
-from search.records.trials import OBJECTIVE_METRIC
 
 SUFFIX = ".toml"
 DIRECTION = "maximize"
@@ -31,11 +40,23 @@ SHOWN_PROBLEMS = 20
 Content = dict[str, Any]
 
 
+def _kind_of_data(given: object) -> str:
+    """Which model ``[data]`` is: MovieLens's presets name a data set, other data its log."""
+    if isinstance(given, DataDescription) or (isinstance(given, dict) and "interactions" in given):
+        return "interactions"
+    return "dataset"
+
+
 class StudySpec(Section):
     """A study file whose every key is known, typed and consistent with the others."""
 
     study: sections.StudySection
-    data: sections.DataSection = sections.DataSection()
+    data: Annotated[
+        Annotated[sections.DataSection, Tag("dataset")]
+        | Annotated[DataDescription, Tag("interactions")],
+        Discriminator(_kind_of_data),
+    ] = sections.DataSection()
+    objective: sections.ObjectiveSection = sections.ObjectiveSection()
     training: sections.TrainingSection = sections.TrainingSection()
     space: sections.SpaceSection = sections.SpaceSection()
     sampler: sections.SamplerOptions = sections.TpeOptions()
@@ -43,6 +64,7 @@ class StudySpec(Section):
     enqueue: tuple[sections.EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
 
     _text: str = PrivateAttr(default="")
+    _folder: Path | None = PrivateAttr(default=None)
 
     @field_validator("sampler", "pruner", mode="before")
     @classmethod
@@ -55,6 +77,7 @@ class StudySpec(Section):
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         problems = [
+            *self._data_problems(),
             *self._loss_problems(),
             *self._enqueue_problems(),
             *self._pruner_problems(),
@@ -63,6 +86,19 @@ class StudySpec(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _data_problems(self) -> Iterator[str]:
+        if isinstance(self.data, sections.DataSection):
+            if self.training.id_dropout:
+                yield (
+                    "training.id_dropout must be left out where data.dataset is a data set of "
+                    "MovieLens: it has no row for unknown users"
+                )
+        elif self.data.label is None and self.training.loss == "rating":
+            yield (
+                "training.loss must be 'softmax' or 'in_batch_softmax' where data.label is left "
+                "out: there are no ratings to learn"
+            )
 
     def _loss_problems(self) -> Iterator[str]:
         if self.training.loss == "rating":
@@ -119,7 +155,7 @@ class StudySpec(Section):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as data: the classes of ranges have no place to be found in."""
-        return _restored, (self.model_dump(), self._text)
+        return _restored, (self.model_dump(), self._text, self._folder)
 
     @property
     def name(self) -> str:
@@ -132,6 +168,33 @@ class StudySpec(Section):
         return self._text
 
     @property
+    def folder(self) -> Path:
+        """Of the study file: where paths in it begin; the working directory where it has none."""
+        return self._folder or Path.cwd()
+
+    @property
+    def is_own_data(self) -> bool:
+        """Whether the data is other than MovieLens."""
+        return isinstance(self.data, DataDescription)
+
+    @property
+    def registered_model(self) -> str:
+        """The name of its models in MLflow's registry: one for MovieLens, else the study's."""
+        return self.name if self.is_own_data else "deep-retrieval"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is measured on the validation rows, the objective first."""
+        default = "top_accuracy@100" if isinstance(self.data, sections.DataSection) else "ndcg@10"
+        named = (self.objective.metric or default, *self.objective.also)
+        return tuple(dict.fromkeys(map(Metric.of, named)))
+
+    @property
+    def objective_metric(self) -> str:
+        """The objective's name among the metrics of an epoch, such as ``val_ndcg_at_10``."""
+        return f"val_{self.metrics[0].key}"
+
+    @property
     def comparable(self) -> Content:
         """What the result of a trial means, as JSON values: not which trials are run."""
         content = self.model_dump(
@@ -140,7 +203,9 @@ class StudySpec(Section):
         for name in sections.TrainingSection.ADDED_LATER:
             if content["training"][name] == sections.TrainingSection.model_fields[name].default:
                 del content["training"][name]
-        return {"direction": DIRECTION, "metric": OBJECTIVE_METRIC, **content}
+        if isinstance(self.data, DataDescription):
+            content["data"] = self.data.recipe
+        return {"direction": DIRECTION, "metric": self.objective_metric, **content}
 
     @property
     def space_hash(self) -> str:
@@ -149,9 +214,9 @@ class StudySpec(Section):
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
-def _restored(content: Content, text: str) -> StudySpec:
+def _restored(content: Content, text: str, folder: Path | None) -> StudySpec:
     spec = StudySpec.model_validate(content)
-    spec._text = text
+    spec._text, spec._folder = text, folder
     return spec
 
 
@@ -165,16 +230,17 @@ def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
         InputError: the study is unknown, or its file cannot be read or is not valid.
     """
     path = _find(study, folders)
-    return spec_of_text(_read(path), name=path.stem, source=str(path))
+    text, folder = _read(path), path.absolute().parent
+    return spec_of_text(text, name=path.stem, source=str(path), folder=folder)
 
 
-def spec_of_text(text: str, *, name: str, source: str) -> StudySpec:
+def spec_of_text(text: str, *, name: str, source: str, folder: Path | None = None) -> StudySpec:
     """The study of a text, which may name it, or InputError that says where it is from."""
     content = _parse(text, source)
     section = content.setdefault("study", {})
     if isinstance(section, dict):
         section.setdefault("name", name)
-    return _checked(content, text=text, source=source)
+    return _checked(content, text=text, source=source, folder=folder)
 
 
 def override(
@@ -199,7 +265,8 @@ def override(
     for key, name in (("sampler", sampler), ("pruner", pruner)):
         if name is not None and name.replace("-", "_") != content[key]["name"]:
             content[key] = {"name": name}
-    return _checked(content, text=spec.text, source=f"study {spec.name}", in_flags=True)
+    source = f"study {spec.name}"
+    return _checked(content, text=spec.text, source=source, folder=spec.folder, in_flags=True)
 
 
 def overridden(spec: StudySpec) -> dict[str, Any]:
@@ -231,10 +298,12 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, o
             yield f"{prefix}{key}", value
 
 
-def _checked(content: Content, *, text: str, source: str, in_flags: bool = False) -> StudySpec:
+def _checked(
+    content: Content, *, text: str, source: str, folder: Path | None, in_flags: bool = False
+) -> StudySpec:
     """The study; what is wrong is named by its key, or by the flag that has set it."""
     try:
-        return _restored(content, text)
+        return _restored(content, text, folder)
     except ValidationError as error:
         problems = sentences(error, StudySpec)
     if in_flags:

@@ -11,16 +11,22 @@ from deeprec.evaluation.ranking import same_for_all
 from search.analysis.noise import Sample, beats, noise_of
 from search.analysis.promotion import listed
 from search.confirmation.contenders import Contender
-from search.records.results import TEST_METRIC, RetrainRecord, reference_title
-from search.records.trials import OBJECTIVE_METRIC, SEEN_KEPT, SEEN_REMOVED
+from search.records.results import RetrainRecord, reference_title
+from search.records.trials import (
+    SEEN_KEPT,
+    SEEN_REMOVED,
+    TUTORIAL_OBJECTIVE,
+    measure_words,
+    shown_metrics,
+)
 
-UNSEEN_METRIC = f"{TEST_METRIC}_unseen"
+TEST_METRIC, UNSEEN_METRIC = "test_top_100_accuracy", "test_top_100_accuracy_unseen"
 
 TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
     TEST_METRIC: ("ease_unseen",),
     UNSEEN_METRIC: ("ease",),
 }
-"""The metrics by which references are judged, each with those that were tuned for the other."""
+"""By metric of MovieLens's two protocols, the references that were tuned for the other one."""
 
 Results = Mapping[str, Mapping[str, float]]  # metrics by name, of each reference by its name
 
@@ -38,6 +44,7 @@ class Confirmation:
     # the winner's trainings on training and validation rows, with the towers of the first
     tested: Tested
     references: Results  # metrics of the test rows, of what any model should beat
+    objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
 
     @property
     def ranked(self) -> list[tuple[Contender, Sample]]:
@@ -71,11 +78,17 @@ class Confirmation:
             metric: [
                 name
                 for name, metrics in self.references.items()
-                if name not in TUNED_FOR_OTHERS[metric] and not beats(sample, metrics[metric])
+                if name not in TUNED_FOR_OTHERS.get(metric, ())
+                and not beats(sample, metrics[metric])
             ]
             for metric, sample in self.test.items()
-            if metric in TUNED_FOR_OTHERS
+            if metric == self.test_objective or metric in TUNED_FOR_OTHERS
         }
+
+    @property
+    def test_objective(self) -> str:
+        """The objective's name among the metrics of the test rows."""
+        return self.objective.replace("val_", "test_", 1)
 
     @property
     def towers(self) -> Path | None:
@@ -95,16 +108,16 @@ class Confirmation:
         """All of it as numbers by name, for tracking."""
         validation = self.winner_validation
         reference, of_reference = self.reference
-        test = self.test.get(TEST_METRIC)
+        test = self.test.get(self.test_objective)
         over_seeds = {
             f"{name}_{part}": value
-            for name, sample in {OBJECTIVE_METRIC: validation, **self.test}.items()
+            for name, sample in {self.objective: validation, **self.test}.items()
             for part, value in (("mean", sample.mean), ("std", sample.deviation))
             if value is not None
         }
         return {
             **over_seeds,
-            f"{reference.key}_{OBJECTIVE_METRIC}_mean": of_reference.mean,
+            f"{reference.key}_{self.objective}_mean": of_reference.mean,
             "search_minus_validation": self.value_of_search - validation.mean,
             **({} if test is None else {"search_minus_test": self.value_of_search - test.mean}),
             **{
@@ -143,15 +156,14 @@ def test_samples(records: Sequence[RetrainRecord]) -> dict[str, Sample]:
 TEST_COLUMNS = {
     TEST_METRIC: "top-100,\nseen movies\nranked too",
     UNSEEN_METRIC: "top-100,\nseen movies\nleft out",
-    "test_recall_at_10": "recall@10",
-    "test_ndcg_at_10": "nDCG@10",
 }
+"""The headers that are not the metric's name in words."""
 
 
-def validation_table(validated: Validated) -> Table:
+def validation_table(validated: Validated, objective: str = TUTORIAL_OBJECTIVE) -> Table:
     """Every contender: what the search saw, and the mean over the seeds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("validation, top-100 accuracy")
+    table.add_column(f"validation, {measure_words(objective.removeprefix('val_'))}")
     for header in ("in the search", "epochs", "mean over seeds"):
         table.add_column(header, justify="right", no_wrap=True)
     in_order = ranked(validated)
@@ -171,16 +183,19 @@ def results_table(confirmation: Confirmation) -> Table:
     """The winner and the references on the test rows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("test")
-    for header in TEST_COLUMNS.values():
-        table.add_column(header, justify="right", no_wrap=True)
     test = confirmation.test
+    measured = [name for metrics in confirmation.references.values() for name in metrics]
+    columns = shown_metrics([*test, *measured])
+    for name in columns:
+        header = TEST_COLUMNS.get(name, measure_words(name.removeprefix("test_")))
+        table.add_column(header, justify="right", no_wrap=True)
     table.add_row(
         _short_name(confirmation),
-        *(test[name].figures if name in test else "collapsed" for name in TEST_COLUMNS),
+        *(test[name].figures if name in test else "collapsed" for name in columns),
         style="green",
     )
     for reference, metrics in confirmation.references.items():
-        shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in TEST_COLUMNS)
+        shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in columns)
         table.add_row(reference_title(reference), *shown)
     return table
 
@@ -255,10 +270,13 @@ def _collapsed_tests(confirmation: Confirmation) -> list[str]:
 def _against_references(confirmation: Confirmation) -> list[str]:
     if not confirmation.test or not confirmation.references:
         return []
-    kept, removed = (
-        listed([reference_name(name) for name in confirmation.not_beaten[metric]], "or")
-        for metric in (TEST_METRIC, UNSEEN_METRIC)
-    )
+    not_beaten = {
+        metric: listed([reference_name(name) for name in names], "or")
+        for metric, names in confirmation.not_beaten.items()
+    }
+    if UNSEEN_METRIC not in not_beaten:
+        return [_not_beaten(not_beaten[confirmation.test_objective], "")]
+    kept, removed = not_beaten[TEST_METRIC], not_beaten[UNSEEN_METRIC]
     if kept == removed:
         where = f", {SEEN_KEPT} or {SEEN_REMOVED}"
         return [_not_beaten(kept, where if kept else "")]
@@ -285,7 +303,7 @@ def reference_name(name: str) -> str:
 
 
 def _winners_curse(confirmation: Confirmation) -> list[str]:
-    value, test = confirmation.value_of_search, confirmation.test.get(TEST_METRIC)
+    value, test = confirmation.value_of_search, confirmation.test.get(confirmation.test_objective)
     if test is None:
         return []
     validation = confirmation.winner_validation

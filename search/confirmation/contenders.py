@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import optuna
 
 from deeprec.config import ModelConfig, TrainingConfig
-from search.config.space import enqueued_configurations, suggest
+from search.config.sections import DataSection
+from search.config.space import Configuration, enqueued_configurations, suggest
 from search.config.study import StudySpec
 from search.records.errors import InputError
 from search.records.trials import TrialRecord, ranked
@@ -93,7 +94,11 @@ def reference_contender(spec: StudySpec) -> Contender:
     tutorial = tutorial_contender()
     first = next(iter(enqueued_configurations(spec).items()), None)
     if first is None:
-        return tutorial
+        if isinstance(spec.data, DataSection):
+            return tutorial
+        model = ModelConfig()
+        training = Configuration(layer_sizes=model.layer_sizes, values={})
+        return replace(tutorial, training=training.training_config(spec, seed=0))
     name, configuration = first
     reference = Contender(
         key=REFERENCE,

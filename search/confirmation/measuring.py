@@ -13,7 +13,13 @@ from typing import Any, cast
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.errors import DivergedError
-from deeprec.evaluation.ranking import RankingMetrics, rank_all, rank_test_rows
+from deeprec.evaluation.ranking import (
+    MOVIELENS,
+    Judgment,
+    ListMetrics,
+    RankingMetrics,
+    rank_test_rows,
+)
 from deeprec.evaluation.references import (
     ReferenceName,
     ReferenceSettings,
@@ -23,15 +29,14 @@ from deeprec.evaluation.references import (
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
-from deeprec.training.train import chance_accuracy, train_new
-from deeprec.training.validation import evaluate_model
+from deeprec.training.train import chance_accuracy, evaluated, train_new
 from search.confirmation.contenders import Contender
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.records.results import TEST_METRIC, ReferenceRecord, RetrainRecord
-from search.records.trials import OBJECTIVE_METRIC, CurvePoint
+from search.records.results import ReferenceRecord, RetrainRecord, test_metric
+from search.records.trials import CurvePoint, objective_of
 from search.scheduling.seeds import derive_seed
 from search.storage import results
 from search.storage.towers import find_towers, tower_folder
@@ -49,11 +54,12 @@ class Confirming:
     ledger: results.Ledger
     towers_folder: Path
     progress: ConfirmationProgress
+    judge: Judgment = MOVIELENS
     # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
     stop_reason: Callable[[], str | None] = lambda: None
 
     def validate(self, contender: Contender, number: int) -> float | None:
-        """Validation top-100 accuracy after training on the training rows with a seed.
+        """The validation objective after training on the training rows with a seed.
 
         None where the training diverged, or is no better than chance. The epochs are those of the
         contender, so unlike the value of a trial this is no best of several validations. The seed
@@ -61,10 +67,10 @@ class Confirming:
         """
         name = results.TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self.ledger.computed(name, lambda: self._validated(contender, number))
-        if (
-            results.COLLAPSED not in result and result[OBJECTIVE_METRIC] <= self.chance
-        ):  # of version 0.1.0
-            result = {**result, results.COLLAPSED: self._no_better(result[OBJECTIVE_METRIC])}
+        value = objective_of(result)
+        if results.COLLAPSED not in result and value is not None and value <= self.chance:
+            # It was kept by version 0.1.0.
+            result = {**result, results.COLLAPSED: self._no_better(value)}
             self.ledger.keep(name, result)
         accuracy = results.validated_accuracy(result)
         self.progress.finished(contender.name, accuracy, is_test=False)
@@ -79,16 +85,21 @@ class Confirming:
         name = results.TrainingKey(contender.key, contender.training.epochs, number).test
         result = self.ledger.computed(name, lambda: self._tested(contender, number))
         record = results.retraining_of(result)
-        if record.collapsed is None and record.metrics[TEST_METRIC] <= self.chance:
-            record = replace(record, collapsed=self._no_better(record.metrics[TEST_METRIC]))
-        accuracy = None if record.collapsed else record.metrics[TEST_METRIC]
+        value = None if record.collapsed else record.metrics[test_metric(record.metrics)]
+        if value is not None and value <= self.chance:
+            record = replace(record, collapsed=self._no_better(value))
+        accuracy = None if record.collapsed else value
         self.progress.finished(contender.name, accuracy, is_test=True)
         return record, self._towers(contender) if number == 0 and not record.collapsed else None
 
     @property
     def chance(self) -> float:
         """The accuracy of a random order, in 0..1."""
-        return chance_accuracy(ModelConfig().retrieval_k, self.data.dataset.movies.rows - 1)
+        dataset, objective = self.data.dataset, next(iter(self.judge.metrics), None)
+        items = dataset.movies.rows - dataset.reserved
+        if objective is None:
+            return chance_accuracy(ModelConfig().retrieval_k, items)
+        return chance_accuracy(objective.k, items) if objective.name == "recall" else 0.0
 
     def _no_better(self, accuracy: float) -> str:
         return f"accuracy {accuracy:.4f} is no better than chance ({self.chance:.4f})"
@@ -116,10 +127,7 @@ class Confirming:
         found: dict[str, Any] = {}
         try:
             model = self._trained(contender, config, self._train_only, [])
-            dataset, rows = self.data.dataset, self.data.splits.validation
-            found = evaluate_model(
-                model, dataset.users, dataset.movies, rows, split="val", config=config
-            ).named("val")
+            found = evaluated(model, self._to_validate, config)
         except DivergedError as error:
             found[results.COLLAPSED] = str(error)
         free_memory()
@@ -132,7 +140,8 @@ class Confirming:
         metrics, collapsed = {}, None
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
-            metrics = rank_test_rows(model, self.data.dataset, self.data.splits).named("test")
+            dataset, splits = self.data.dataset, self.data.splits
+            metrics = rank_test_rows(model, dataset, splits, self.judge).named("test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -182,12 +191,21 @@ class Confirming:
         return DeviceData(self.data.training(self.data.splits.train))
 
     @cached_property
+    def _to_validate(self) -> DeviceData:
+        return DeviceData(self.data.of_trials)
+
+    @cached_property
     def _all_but_test(self) -> DeviceData:
         return DeviceData(self.data.training(self.data.splits.before_test))
 
 
 def measured_references(
-    data: StudyData, ledger: results.Ledger, announce: Callable[[str], None], *, test: bool
+    data: StudyData,
+    ledger: results.Ledger,
+    announce: Callable[[str], None],
+    *,
+    judge: Judgment,
+    test: bool,
 ) -> list[ReferenceRecord]:
     """The references of a study, by the metrics of its models.
 
@@ -203,9 +221,9 @@ def measured_references(
             announce(f"measuring the references on the {split} rows, once")
         return ledger.computed(name, measure)
 
-    validated = computed("validation", lambda: _validated_references(data))
+    validated = computed("validation", lambda: _validated_references(data, judge))
     if test:
-        computed("test", lambda: _tested_references(data, validated))
+        computed("test", lambda: _tested_references(data, validated, judge))
     return results.kept_references(ledger, test=test)
 
 
@@ -214,14 +232,16 @@ def are_measured(ledger: results.Ledger) -> bool:
     return ledger.get(f"{results.REFERENCES}:validation") is not None
 
 
-def _validated_references(data: StudyData) -> dict[str, Any]:
+def _validated_references(data: StudyData, judge: Judgment) -> dict[str, Any]:
     splits = data.splits
     counts = (data.dataset.users.rows, data.dataset.movies.rows)
-    chosen = choose_references(splits.train, splits.validation, *counts)
+    chosen = choose_references(splits.train, splits.validation, *counts, judge)
     return {settings.name: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
 
 
-def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
+def _tested_references(
+    data: StudyData, validated: Mapping[str, Any], judge: Judgment
+) -> dict[str, Any]:
     rows, test = data.splits.before_test, data.splits.test
     users, movies = data.dataset.users.rows, data.dataset.movies.rows
     measured = {}
@@ -230,12 +250,12 @@ def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[st
             name=cast("ReferenceName", name), parameters=of_one["parameters"]
         )
         score = fit_reference(settings, rows, users, movies)
-        measured[name] = _of_reference(settings, rank_all(score, rows, test, movies), "test")
+        measured[name] = _of_reference(settings, judge(score, rows, test, movies), "test")
     return measured
 
 
 def _of_reference(
-    settings: ReferenceSettings, metrics: RankingMetrics, split: str
+    settings: ReferenceSettings, metrics: RankingMetrics | ListMetrics, split: str
 ) -> dict[str, Any]:
     return {
         "parameters": dict(settings.parameters),

@@ -19,7 +19,7 @@ _COLUMNS = (
     parts.Column(name="contender", width=31, rank=0, right=False),
     parts.Column(name="epochs", width=6, rank=3),
     parts.Column(name="seeds", width=7, rank=1),
-    parts.Column(name="mean accuracy", width=15, rank=2, right=False),
+    parts.Column(name="mean over seeds", width=15, rank=2, right=False),
 )
 
 
@@ -28,7 +28,8 @@ class ConfirmationProgress:
 
     Of a result that was kept, it hears the result alone.
 
-    ``epochs`` are those of each contender by name, in the order in which they are trained.
+    ``epochs`` are those of each contender by name, in the order in which they are trained;
+    ``measure`` is what people call the objective.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class ConfirmationProgress:
         seeds: int,
         *,
         name: str,
+        measure: str = "accuracy",
         clock: Clock = time.monotonic,
     ) -> None:
         self._screen = screen
+        self._measure = measure
         self._tally = ConfirmationTally(epochs, seeds, clock=clock)
-        self._view = ConfirmationView(self._tally, name=name)
+        self._view = ConfirmationView(self._tally, name=name, measure=measure)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -63,12 +66,12 @@ class ConfirmationProgress:
             self._tally.current.advance(epoch, metrics)
 
     def finished(self, name: str, accuracy: float | None, *, is_test: bool) -> None:
-        """A contender's top-100 accuracy is known and kept; None if the training collapsed."""
+        """A contender's result is known and kept; None if the training collapsed."""
         training = self._tally.current
         seconds = training.seconds if training else 0.0
         self._tally.finish(name, accuracy, is_test=is_test)
         if training is not None:
-            result = "collapsed" if accuracy is None else f"accuracy {accuracy:.4f}"
+            result = "collapsed" if accuracy is None else f"{self._measure} {accuracy:.4f}"
             self._say(training, f": {result}  {seconds:.1f} s")
 
     def made_again(self) -> None:
@@ -89,9 +92,10 @@ class ConfirmationProgress:
 class ConfirmationView:
     """Drawn anew, as often as it is shown, from the tally of a confirmation."""
 
-    def __init__(self, tally: ConfirmationTally, *, name: str) -> None:
+    def __init__(self, tally: ConfirmationTally, *, name: str, measure: str = "accuracy") -> None:
         self._tally = tally
         self._name = name
+        self._measure = measure
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         tally, width, height = self._tally, options.max_width, options.size.height
@@ -118,7 +122,7 @@ class ConfirmationView:
             curve = parts.sparkline(current.losses, CURVE, ascii_only=ascii_only)
             words.append(f"train loss {current.losses[-1]:.4f}  {curve}")
         if current.accuracies:
-            words.append(f"accuracy {current.accuracies[-1]:.4f}")
+            words.append(f"{self._measure} {current.accuracies[-1]:.4f}")
         return "  ".join(words)
 
     def _means(self, width: int, most: int) -> Table:
@@ -137,4 +141,4 @@ class ConfirmationView:
 
     def _so_far(self, values: list[float | None]) -> dict[str, str]:
         seeds = f"{len(values)}/{self._tally.seeds}"
-        return {"seeds": seeds, "mean accuracy": str(Sample.of(values)) if values else ""}
+        return {"seeds": seeds, "mean over seeds": str(Sample.of(values)) if values else ""}

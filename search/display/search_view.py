@@ -12,9 +12,9 @@ from search.display.tally import RunningTrial, SearchTally
 from search.display.terminal import Screen
 from search.records.events import TrialEvent, TrialFinished
 from search.records.trials import (
-    OBJECTIVE_METRIC,
     TrialRecord,
     further_words,
+    objective_of,
     trial_line,
 )
 
@@ -179,7 +179,7 @@ class _Rows:
             "epoch": f"{epoch}/{self._tally.epochs}",
             "now": _IN_SHORT.get(trial.state, ""),
             "best": "" if trial.value is None else f"{trial.value:.4f}",
-            "curve": self._curve([p[OBJECTIVE_METRIC] for p in points if OBJECTIVE_METRIC in p]),
+            "curve": self._curve([v for v in map(objective_of, points) if v is not None]),
             "loss": _loss([p["train_loss"] for p in points if "train_loss" in p]),
             "time": "" if trial.train_seconds is None else parts.short_clock(trial.train_seconds),
         }

@@ -10,7 +10,7 @@ from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.display.parts import configuration_cells
 from search.display.terminal import Screen
-from search.records.trials import TrialRecord, ranked
+from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, measure_words, ranked
 
 TOP = 5
 
@@ -25,18 +25,19 @@ def print_summary(
     commands: NextCommands,
     cautions: Sequence[str] = (),
     leader: Leader | None = None,
+    objective: str = TUTORIAL_OBJECTIVE,
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
-    References are validation top-100 accuracies by name; empty where they were not measured.
+    References are validated objectives by name; empty where they were not measured.
     """
     has_best = bool(ranked(trials))
     if has_best:
         screen.show("")
-        screen.print(leaderboard(trials, references))
+        screen.print(leaderboard(trials, references, objective))
         if not cautions:  # with them there is no room on one screen
             screen.show("")
-    for line in verdict(trials, references, leader):
+    for line in verdict(trials, references, leader, objective=objective):
         screen.print(Text(line))
     for caution in cautions[:CAUTIONS]:
         screen.print(Text(f"careful: {caution}", style="yellow"))
@@ -52,7 +53,11 @@ def print_summary(
         screen.show(f"{purpose + ':':<10} {command}")
 
 
-def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) -> Table:
+def leaderboard(
+    trials: Sequence[TrialRecord],
+    references: Mapping[str, float],
+    objective: str = TUTORIAL_OBJECTIVE,
+) -> Table:
     """The best complete trials, the best enqueued configuration, and the references.
 
     A row is a line in a terminal of 80 columns: what is too long for its column is cut.
@@ -62,7 +67,10 @@ def leaderboard(trials: Sequence[TrialRecord], references: Mapping[str, float]) 
     table.add_column("layers", max_width=20, no_wrap=True, overflow="ellipsis")
     for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("accuracy", justify="right", no_wrap=True, style="bold")
+    name = "accuracy"
+    if objective != TUTORIAL_OBJECTIVE:
+        name = measure_words(objective.removeprefix("val_"))
+    table.add_column(name, justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
     best = ranked(trials)
     enqueued = [trial for trial in best if trial.reference][:1]

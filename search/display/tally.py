@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from search.analysis.noise import Sample
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
-from search.records.trials import OBJECTIVE_METRIC, TrialRecord, best_of
+from search.records.trials import TrialRecord, best_of, objective_of
 
 Clock = Callable[[], float]  # seconds from any origin
 
@@ -35,8 +35,8 @@ class Training:
         self.epoch = epoch
         if "train_loss" in metrics:
             self.losses.append(metrics["train_loss"])
-        if OBJECTIVE_METRIC in metrics:
-            self.accuracies.append(metrics[OBJECTIVE_METRIC])
+        if (value := objective_of(metrics)) is not None:
+            self.accuracies.append(value)
 
 
 @dataclass(kw_only=True)

@@ -14,8 +14,11 @@ from deeprec.data.dataset import (
 )
 from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
+from deeprec.evaluation.ranking import Judgment
+from deeprec.events.description import DataDescription
+from deeprec.events.loading import load_own
 from deeprec.training.programs import use_compilation_cache
-from search.config.space import data_config
+from search.config.space import data_config, list_metrics_of
 from search.config.study import StudySpec
 from search.records.errors import InputError
 
@@ -32,6 +35,14 @@ class StudyData:
         """What a trial may see: training and validation rows."""
         return self.training(self.splits.train, self.splits.validation)
 
+    def judge(self, spec: StudySpec) -> Judgment:
+        """How the study judges models and references."""
+        return Judgment(
+            metrics=list_metrics_of(spec),
+            repeats=self.dataset.repeats,
+            reserved=self.dataset.reserved,
+        )
+
     def training(self, rows: Interactions, validation: Interactions | None = None) -> TrainingData:
         """Rows to train on, and others to validate on, if any."""
         return self.dataset.training(rows, validation)
@@ -41,9 +52,8 @@ def load_data(
     spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None] = lambda _line: None
 ) -> StudyData:
     """Loads the data of a study, or InputError; sets up the cache of compiled programs."""
-    config = data_config(spec)
     try:
-        dataset = load_dataset(config, data_dir=data_dir, announce=announce)
+        dataset = _dataset(spec, data_dir, announce)
     except DataError as error:
         raise InputError(str(error)) from error
     # What loads the data is going to compute; a check or a dry run writes nothing.
@@ -51,4 +61,24 @@ def load_data(
         use_compilation_cache(default_cache_dir() / "compiled")
     except OSError as error:
         announce(f"compiled programs are not kept: {error.strerror}: {error.filename}")
-    return StudyData(dataset, split(dataset, config))
+    is_own = isinstance(spec.data, DataDescription)
+    return StudyData(dataset, split(dataset, None if is_own else data_config(spec)))
+
+
+def _dataset(spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None]) -> Dataset:
+    if isinstance(spec.data, DataDescription):
+        dataset = load_own(spec.data, data_dir or spec.folder, announce=announce)
+        _check_lists(spec, dataset)
+        return dataset
+    return load_dataset(data_config(spec), data_dir=data_dir, announce=announce)
+
+
+def _check_lists(spec: StudySpec, dataset: Dataset) -> None:
+    """A list of as many as there are items says nothing of any model."""
+    items = dataset.movies.rows - dataset.reserved
+    for metric in spec.metrics:
+        if metric.k >= items:
+            raise InputError(
+                f"study {spec.name}: objective {metric} must have a k below the {items:,} items "
+                "that training knows; choose a smaller k"
+            )

@@ -25,7 +25,7 @@ from search.config.study import StudySpec
 from search.execution.runtime import computed_on
 from search.records.errors import StorageLostError
 from search.records.events import EpochFinished, Hooks, TrialStarted
-from search.records.trials import OBJECTIVE_METRIC, CurvePoint
+from search.records.trials import CurvePoint, objective_of
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
 from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED, TRAIN_SECONDS
@@ -86,7 +86,7 @@ class Objective:
         self.hooks = hooks
 
     def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
-        """Runs the trial; the best validation top-100 accuracy over its epochs, in 0..1.
+        """Runs the trial; the best validated objective over its epochs, in 0..1.
 
         Raises:
             optuna.TrialPruned: the pruner gave it up.
@@ -165,14 +165,14 @@ class _Seam:
             epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=dict(metrics)
         )
         self.curve.append(point)
-        validated = OBJECTIVE_METRIC in metrics
-        if validated and time.monotonic() - self._stored_at >= STORE_EVERY_S:
+        value = objective_of(metrics)
+        if value is not None and time.monotonic() - self._stored_at >= STORE_EVERY_S:
             self._store()
         self.hooks.emit(EpochFinished(self.trial.number, point))
         if reason := self.hooks.stop_reason():
             raise KeyboardInterrupt(reason)
-        if validated:
-            self.trial.report(metrics[OBJECTIVE_METRIC], step=epoch)
+        if value is not None:
+            self.trial.report(value, step=epoch)
             # After the last epoch there is nothing left to save, and the value is known.
             if epoch < self.epochs and self.trial.should_prune():
                 raise optuna.TrialPruned(f"pruned after epoch {epoch}")

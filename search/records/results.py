@@ -1,12 +1,14 @@
 """A model that was trained again for good, as plain data for tracking and reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from search.records.trials import SEEN_REMOVED, CurvePoint
 
-TEST_METRIC = "test_top_100_accuracy"
-"""The metric of the test rows by which models are compared; higher is better."""
+
+def test_metric(metrics: Iterable[str]) -> str:
+    """The name of the objective among metrics of the test rows: the first of them."""
+    return next(name for name in metrics if name.startswith("test_"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,12 @@ def reference_title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " "))
 
 
-_TITLES = {"ease": "EASE", "ease_unseen": f"EASE ({SEEN_REMOVED})"}
+_TITLES = {
+    "recent_popularity": "popular lately",
+    "own_frequent": "own history",
+    "ease": "EASE",
+    "ease_unseen": f"EASE ({SEEN_REMOVED})",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

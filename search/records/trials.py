@@ -10,8 +10,8 @@ TrialState = Literal[
 ]
 StudyState = Literal["complete", "interrupted", "failed"]  # how a search ended
 
-OBJECTIVE_METRIC = "val_top_100_accuracy"
-"""The metric whose best validated value is the value of a trial; higher is better."""
+TUTORIAL_OBJECTIVE = "val_top_100_accuracy"
+"""What a trial of MovieLens is judged by, unless its study says otherwise; higher is better."""
 
 FINISHED_STATES: tuple[TrialState, ...] = ("complete", "pruned", "diverged")
 """The states that count towards ``--trials``."""
@@ -23,8 +23,8 @@ class CurvePoint:
 
     epoch: int  # counted from 1
     timestamp_ms: int  # when the epoch ended, milliseconds since 1970
-    # ``train_loss`` of every epoch; on validated epochs also ``val_loss`` and
-    # ``val_top_100_accuracy``
+    # ``train_loss`` of every epoch; on validated epochs also ``val_loss`` and the metrics of the
+    # study, the objective first
     metrics: Mapping[str, float]
 
 
@@ -38,7 +38,7 @@ class TrialRecord:
     parameters: Mapping[str, int | float] = field(default_factory=dict)
     # what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``
     derived: Mapping[str, int | str] = field(default_factory=dict)
-    # the best validation top-100 accuracy; None while there is none, and where the training
+    # the best validated objective; None while there is none, and where the training
     # diverged
     value: float | None = None
     best_epoch: int | None = None  # the epoch of that value
@@ -68,6 +68,14 @@ class TrialRecord:
     def has_ended(self) -> bool:
         """Whether the trial is over, however it ended."""
         return self.state not in ("waiting", "running")
+
+    @property
+    def objective(self) -> str:
+        """The objective in words, such as ``nDCG@10``; the tutorial's is plain ``accuracy``."""
+        found = next(filter(None, (objective_in(point.metrics) for point in self.curve)), None)
+        if found in (None, TUTORIAL_OBJECTIVE):
+            return "accuracy"
+        return measure_words(found.removeprefix("val_"))
 
     @property
     def curve_values(self) -> list[Mapping[str, float]]:
@@ -117,13 +125,10 @@ def best_by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, TrialRecord]:
 SEEN_KEPT, SEEN_REMOVED = "seen movies ranked too", "seen movies left out"
 """Whether the movies that a user rated in training stay candidates when a metric is computed."""
 
-METRICS = {
-    "top_100_accuracy": "top-100 accuracy",
-    "top_100_accuracy_unseen": f"top-100 accuracy, {SEEN_REMOVED}",
-    "recall_at_10": "recall@10",
-    "ndcg_at_10": "nDCG@10",
-}
-"""What tables show of any model, in their order: metrics by name, with their words."""
+MOVIELENS_METRICS = ("top_100_accuracy", "top_100_accuracy_unseen", "recall_at_10", "ndcg_at_10")
+"""What tables show of models of MovieLens, in their order."""
+
+_SHORT_NAMES = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP"}
 
 _IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
@@ -132,7 +137,37 @@ def metric_words(name: str) -> str:
     """A metric for people: ``test_recall_at_10`` is ``test: recall@10``."""
     part, _, metric = name.partition("_")
     where = {"val": "validation"}.get(part, part)
-    return f"{where}: {METRICS.get(metric, parameter_name(metric))}"
+    return f"{where}: {measure_words(metric)}"
+
+
+def measure_words(metric: str) -> str:
+    """A metric without its rows: ``ndcg_at_10`` is ``nDCG@10``."""
+    if found := re.fullmatch(r"top_(\d+)_accuracy(_unseen)?", metric):
+        return f"top-{found[1]} accuracy" + (f", {SEEN_REMOVED}" if found[2] else "")
+    if found := re.fullmatch(r"([a-z]+)_at_(\d+)", metric):
+        return f"{_SHORT_NAMES.get(found[1], found[1])}@{found[2]}"
+    return parameter_name(metric)
+
+
+def objective_in(metrics: Iterable[str]) -> str | None:
+    """The name of the objective: the first metric of the validation rows beside the loss."""
+    return next((n for n in metrics if n.startswith("val_") and n != "val_loss"), None)
+
+
+def objective_of(metrics: Mapping[str, float]) -> float | None:
+    """The objective's value in the metrics of an epoch; None where it was not validated."""
+    name = objective_in(metrics)
+    return None if name is None else metrics[name]
+
+
+def shown_metrics(known: Iterable[str]) -> list[str]:
+    """What tables show of the metrics that are known, in their order; losses are left out."""
+    names = list(dict.fromkeys(known))
+    order = [f"{part}_{name}" for part in ("val", "test") for name in MOVIELENS_METRICS]
+    if not set(order[::4]).isdisjoint(names):
+        return [name for name in order if name in names]
+    in_parts = sorted(names, key=lambda name: not name.startswith("val_"))
+    return [name for name in in_parts if not name.endswith("_loss")]
 
 
 def counted(count: int, what: str) -> str:
@@ -195,9 +230,10 @@ def rate_text(rate: float | None) -> str:
 
 def trial_line(trial: TrialRecord) -> str:
     """A trial that is over, in one plain line."""
+    value = f"{trial.objective} {_accuracy(trial)}"
     results = {
-        "complete": f"accuracy {_accuracy(trial)} at epoch {trial.best_epoch}",
-        "pruned": f"accuracy {_accuracy(trial)} when pruned at epoch {trial.pruned_at_epoch}",
+        "complete": f"{value} at epoch {trial.best_epoch}",
+        "pruned": f"{value} when pruned at epoch {trial.pruned_at_epoch}",
     }
     result = results.get(trial.state, trial.reason or "no reason recorded")
     seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"

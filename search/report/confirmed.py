@@ -8,7 +8,7 @@ from search.analysis.verdict import Leader
 from search.config.study import StudySpec
 from search.confirmation.comparison import test_samples
 from search.confirmation.contenders import TUTORIAL, reference_contender, tutorial_contender
-from search.records.results import TEST_METRIC, ConfirmationRecord, RetrainRecord
+from search.records.results import ConfirmationRecord, RetrainRecord, test_metric
 from search.records.trials import TrialRecord
 from search.storage.results import (
     SECONDS,
@@ -138,7 +138,7 @@ def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
         for number, several in by_trial.items()
         if any(not record.collapsed for record in several)
     ]
-    return sorted(found, key=lambda each: -each.metrics[TEST_METRIC].mean)
+    return sorted(found, key=lambda each: -each.metrics[test_metric(each.metrics)].mean)
 
 
 def seconds_spent(ledger: Ledger) -> float | None:

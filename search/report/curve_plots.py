@@ -7,15 +7,15 @@ from typing import Any
 
 from search.records.trials import (
     FINISHED_STATES,
-    OBJECTIVE_METRIC,
     TrialRecord,
     best_by_depth,
     by_depth,
     counted,
     depth_of,
+    objective_of,
 )
 from search.report import drawing as draw
-from search.report.drawing import ACCURACY, FAIL, INK, MUTED, Json, Plot, in_state
+from search.report.drawing import FAIL, INK, MUTED, Json, Plot, in_state
 from search.report.facts import Facts
 
 
@@ -61,7 +61,7 @@ def curves_plot(facts: Facts) -> Plot | None:
         ],
         layout=draw.layout(
             "epoch",
-            ACCURACY,
+            facts.axis,
             height=480,
             xaxis={"range": [0, 1.03 * last], **draw.whole_ticks(0, last)},
             yaxis={"range": draw.accuracy_range([0.0, *reached])},
@@ -93,9 +93,9 @@ def _curves_finding(trials: Sequence[TrialRecord], diverged: Sequence[TrialRecor
 
 def _points(trial: TrialRecord) -> list[tuple[int, float]]:
     return [
-        (point.epoch, point.metrics[OBJECTIVE_METRIC])
+        (point.epoch, value)
         for point in trial.curve
-        if math.isfinite(point.metrics.get(OBJECTIVE_METRIC, math.nan))
+        if (value := objective_of(point.metrics)) is not None and math.isfinite(value)
     ]
 
 
@@ -188,7 +188,7 @@ def history_plot(facts: Facts) -> Plot | None:
         ],
         layout=draw.layout(
             "trial",
-            ACCURACY,
+            facts.axis,
             xaxis={"range": [-margin, last + margin], **draw.whole_ticks(0, last)},
             yaxis={"range": upward},
         ),

@@ -20,7 +20,6 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexag
 BELOW, DIVERGED = "triangle-down-open", "x-thin"
 """Symbols at the lower edge: of trials below it, and of those that diverged."""
 
-ACCURACY = "top-100 accuracy (validation)"
 MOST_TICKS = 8
 
 

@@ -16,7 +16,13 @@ from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
-from search.records.trials import FINISHED_STATES, TrialRecord, best_of, ranked
+from search.records.trials import (
+    FINISHED_STATES,
+    TrialRecord,
+    best_of,
+    measure_words,
+    ranked,
+)
 from search.report import confirmed
 from search.report.schema import CostPart
 from search.session.tracked import described, end_of
@@ -63,6 +69,16 @@ class Facts:
     def best(self) -> TrialRecord | None:
         """The complete trial with the highest value."""
         return best_of(self.trials)
+
+    @property
+    def objective(self) -> str:
+        """The objective in words, such as ``top-100 accuracy``."""
+        return measure_words(self.spec.objective_metric.removeprefix("val_"))
+
+    @property
+    def axis(self) -> str:
+        """What stands at an axis of the objective."""
+        return f"{self.objective} (validation)"
 
     @property
     def tests(self) -> Mapping[str, Sample]:
@@ -121,7 +137,14 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         importances=importances_of(study),
         cost=cost_of(trials, spec.training.epochs, confirmed.seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, confirmed.typical_deviation(contenders), leader)),
-        verdict=tuple(verdict(trials, validation_accuracies(references), leader)),
+        verdict=tuple(
+            verdict(
+                trials,
+                validation_accuracies(references),
+                leader,
+                objective=spec.objective_metric,
+            )
+        ),
         commands=commands(sum(trial.is_finished for trial in trials)),
         written_ms=round(time.time() * 1000),
     )

@@ -18,8 +18,8 @@ from markupsafe import Markup
 
 from search.analysis.noise import Sample
 from search.analysis.verdict import ENDED
-from search.records.results import TEST_METRIC
-from search.records.trials import OBJECTIVE_METRIC
+from search.records.results import test_metric
+from search.records.trials import objective_of
 from search.report import tables
 from search.report.curve_plots import curves_plot, history_plot
 from search.report.drawing import Plot, accuracy_window
@@ -141,7 +141,7 @@ def _of_models(facts: Facts) -> Iterator[Figure]:
         yield Figure(name, f"{leader.sample.mean:.4f}", note)
         for tested in facts.tested:
             if tested.trial == leader.number:
-                sample = tested.metrics[TEST_METRIC]
+                sample = tested.metrics[test_metric(tested.metrics)]
                 yield Figure("test", f"{sample.mean:.4f}", f"{tested.name}, {_seeds(sample)}")
     if best is not None:
         name = "best of the search" if leader is None else "highest single value"
@@ -162,7 +162,7 @@ def _of_popularity(facts: Facts) -> Iterator[Figure]:
     if facts.leader is not None:
         which, own = "confirmed one", facts.leader.sample.mean
     for each in facts.references:
-        value = each.metrics.get(OBJECTIVE_METRIC)
+        value = objective_of(each.metrics)
         if each.name == "popularity" and value is not None:
             note = "needs no search, validation"
             if own is not None:

@@ -6,7 +6,7 @@ from search.analysis.noise import Sample, beats
 from search.records.trials import depth_of
 from search.report import drawing as draw
 from search.report.confirmed import ContenderResult
-from search.report.drawing import ACCURACY, FAIL, INK, MUTED, NO_COLOR, Json, Plot
+from search.report.drawing import FAIL, INK, MUTED, NO_COLOR, Json, Plot
 from search.report.facts import Facts
 
 SEED_OFFSET = 0.22  # how far above its mean a seed is drawn, in rows
@@ -36,7 +36,7 @@ def confirmation_plot(facts: Facts) -> Plot | None:
         label="Chart: validation accuracy of every contender over several seeds",
         caption=_finding(facts),
         data=[*_seeds(rows, across[0]), *_means(rows, across[0]), _seen(rows)],
-        layout=draw.layout(ACCURACY, "", height=height, xaxis={"range": across}, yaxis=names),
+        layout=draw.layout(facts.axis, "", height=height, xaxis={"range": across}, yaxis=names),
     )
 
 

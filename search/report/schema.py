@@ -51,7 +51,7 @@ class BestPart(Part):
     """The complete trial with the highest value of the search, of one seed."""
 
     number: int = Field(description="Its number.")
-    value: float = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    value: float = Field(description="Best validated objective, 0 to 1.")
     parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
     layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
     parameter_count: int | None = Field(description="Parameters of both towers.")
@@ -68,7 +68,7 @@ class TrialPart(Part):
     state: Literal["complete", "pruned", "diverged"] = Field(description="How it ended.")
     reason: str | None = Field(default=None, description="Why it diverged, if it did.")
     reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
-    value: float | None = Field(description="Best validation top-100 accuracy, 0 to 1.")
+    value: float | None = Field(description="Best validated objective, 0 to 1.")
     parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
     layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
     parameter_count: int | None = Field(description="Parameters of both towers.")
@@ -96,7 +96,7 @@ class SamplePart(Part):
 
 
 class ContenderPart(SamplePart):
-    """A configuration trained with several seeds; validation top-100 accuracies."""
+    """A configuration trained with several seeds; validated objectives."""
 
     name: str = Field(description="For people, such as `trial 12 (64, 32)`.")
     trial: int | None = Field(description="Its number; null for the study's reference.")
@@ -105,7 +105,7 @@ class ContenderPart(SamplePart):
 
 
 class ConfirmedPart(SamplePart):
-    """The trial that is best over several seeds; validation top-100 accuracies."""
+    """The trial that is best over several seeds; validated objectives."""
 
     number: int = Field(description="Its number.")
     is_unstable: bool = Field(description="Whether it collapsed with one of its seeds.")

@@ -6,11 +6,12 @@ from typing import Any
 
 from search.analysis.noise import Sample
 from search.records.trials import (
-    METRICS,
-    OBJECTIVE_METRIC,
+    TUTORIAL_OBJECTIVE,
     TrialRecord,
     metric_words,
+    objective_in,
     parameter_name,
+    shown_metrics,
 )
 from search.report.facts import Facts, parameter_count
 
@@ -125,19 +126,19 @@ Measured = tuple[str, dict[str, Value]]  # a name, and metrics by theirs
 
 def references_table(facts: Facts) -> Table:
     """The references, and below them the trials that were tested and the best of the search."""
-    known = {name for reference in facts.references for name in reference.metrics}
-    order = [f"{part}_{name}" for part in ("val", "test") for name in METRICS]
+    known = [name for reference in facts.references for name in reference.metrics]
+    objective = objective_in(known) or TUTORIAL_OBJECTIVE
     rows = [*_references(facts), *_tested(facts)]
     if facts.best is not None:
         which = "highest single value" if facts.leader else "the best of the search"
-        rows.append((f"trial {facts.best.number}, {which}", {OBJECTIVE_METRIC: facts.best.value}))
-    return _metrics_table(rows, [name for name in order if name in known])
+        rows.append((f"trial {facts.best.number}, {which}", {objective: facts.best.value}))
+    return _metrics_table(rows, shown_metrics(known))
 
 
 def results_of_test(facts: Facts) -> Table:
     """What was tested and the references on the test rows; without rows before any test."""
-    known = {name for each in facts.tested for name in each.metrics}
-    names = [f"test_{name}" for name in METRICS if f"test_{name}" in known]
+    known = [name for each in facts.tested for name in each.metrics]
+    names = [name for name in shown_metrics(known) if name.startswith("test_")]
     return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
 
 
@@ -156,9 +157,10 @@ def _references(facts: Facts) -> list[Measured]:
 def _tested(facts: Facts) -> list[Measured]:
     """The tested trials: means and deviations over seeds, of validation and test rows."""
     validated = {each.trial: each.sample for each in facts.contenders}
+    of_references = (name for reference in facts.references for name in reference.metrics)
+    objective = objective_in(of_references) or TUTORIAL_OBJECTIVE
     return [
-        (each.name, {OBJECTIVE_METRIC: validated.get(each.trial), **each.metrics})
-        for each in facts.tested
+        (each.name, {objective: validated.get(each.trial), **each.metrics}) for each in facts.tested
     ]
 
 

@@ -177,7 +177,7 @@ def size_plot(facts: Facts) -> Plot | None:
         data=[line, *draw.scatter(drawn, parameter_count, upward[0])],
         layout=draw.layout(
             "parameters (both towers)",
-            draw.ACCURACY,
+            facts.axis,
             xaxis=draw.log_axis(min(counts), max(counts)),
             yaxis={"range": upward},
         ),

@@ -117,7 +117,7 @@ class Session:
 
     def load_data(self) -> StudyData:
         """The data of the study, test rows included; InputError if it cannot be had."""
-        self.screen.doing(f"loading {self.spec.data.dataset}")
+        self.screen.doing(f"loading {self.spec.data.name}")
         return load_data(self.spec, self.flags.data_dir, self.screen.announce)
 
     def load_study(self) -> optuna.Study:
@@ -140,6 +140,11 @@ class Session:
             flag("--tracking-uri", flags.tracking_uri and self.destination.uri),
         )
 
+    @property
+    def _somebody(self) -> tuple[str, ...]:
+        """A user to recommend to, and of other data than MovieLens whose champion answers."""
+        return ("USER", flag("--study", self.spec.name)) if self.spec.is_own_data else ("42",)
+
     def commands(self, finished: int = 0) -> NextCommands:
         """What to do next, with the flags that this command was given."""
         flags, destination, study = self.flags, self.destination, self.study_flags
@@ -160,5 +165,5 @@ class Session:
             retrain=call("search.retrain", *study, data),
             sync=call("search.sync", *study),
             report=call("search.report", *study),
-            recommend=call("search.recommend", "42", study[-1]),
+            recommend=call("search.recommend", *self._somebody, study[-1]),
         )

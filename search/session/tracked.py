@@ -181,9 +181,11 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
         spec_text=spec.text,
         space_hash=spec.space_hash,
         seed=spec.study.seed,
-        data_name=spec.data.dataset,
+        data_name=spec.data.name,
         data_fingerprint=attributes.get(DATA_FINGERPRINT, ""),
-        split=spec.data.split,
+        split=spec.data.split_name,
+        objective=spec.objective_metric,
+        registered_model=spec.registered_model,
         identity=_identity(study),
         **(defaults | attributes.get(DESCRIPTION, {})),
     )

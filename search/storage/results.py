@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import optuna
 
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import OBJECTIVE_METRIC
+from search.records.trials import objective_in, objective_of
 from search.storage.attributes import RESULT
 from search.storage.towers import find_towers
 from search.storage.trials import curve_from_json
@@ -131,8 +131,8 @@ def kept_tests(ledger: Ledger) -> list[RetrainRecord]:
 
 
 def validated_accuracy(result: Mapping[str, Any]) -> float | None:
-    """The accuracy of a validation; None where the training collapsed."""
-    return None if COLLAPSED in result else float(result[OBJECTIVE_METRIC])
+    """The objective of a validation; None where the training collapsed."""
+    return None if COLLAPSED in result else objective_of(result)
 
 
 def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
@@ -161,7 +161,7 @@ def confirmed_folder(contender: str, epochs: int) -> str:
 def validation_accuracies(references: Iterable[ReferenceRecord]) -> dict[str, float]:
     """The references that trials can be compared with, by a name for people: their accuracy."""
     return {
-        reference.title: reference.metrics[OBJECTIVE_METRIC]
+        reference.title: reference.metrics[name]
         for reference in references
-        if reference.name not in FOR_OTHER_METRICS
+        if reference.name not in FOR_OTHER_METRICS and (name := objective_in(reference.metrics))
     }

@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import readable
-from search.records.trials import OBJECTIVE_METRIC, CurvePoint, TrialRecord
+from search.records.trials import CurvePoint, TrialRecord, objective_of
 from search.records.trials import TrialState as RecordState
 from search.storage import attributes
 
@@ -144,12 +144,13 @@ def _state(trial: FrozenTrial) -> RecordState:
 
 
 def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None]:
-    """The epoch and value of the highest validation accuracy, the earliest of equals."""
-    validated = [point for point in curve if OBJECTIVE_METRIC in point.metrics]
+    """The epoch and value of the highest validated objective, the earliest of equals."""
+    values = [(objective_of(point.metrics), point.epoch) for point in curve]
+    validated = [(value, -epoch) for value, epoch in values if value is not None]
     if not validated:
         return None, None
-    best = max(validated, key=lambda point: (point.metrics[OBJECTIVE_METRIC], -point.epoch))
-    return best.epoch, best.metrics[OBJECTIVE_METRIC]
+    value, minus_epoch = max(validated)
+    return -minus_epoch, value
 
 
 def _milliseconds(moment: Any) -> int | None:

@@ -147,7 +147,9 @@ class Connection:
                     bring_along(database, self._announce)
                 store = connect(self.destination, self.context.name, self.context.key, self._warn)
             with self._lock():
-                experiment_id = store.experiment(self.context.name, self.context.key)
+                experiment_id = store.experiment(
+                    self.context.name, self.context.key, self.context.objective
+                )
                 writer = Writer(store, experiment_id, self.context)
                 content = study_content(self.context)
                 found = writer.find(content)

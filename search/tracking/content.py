@@ -154,7 +154,7 @@ def trial_content(trial: TrialRecord, context: StudyContext, parent_run_id: str)
     is_open = _STATUS[trial.state] == "RUNNING"
     ended = _end_of(trial)
     finals = {
-        names.BEST: trial.value,
+        names.best_metric(context.objective): trial.value,
         "best_epoch": trial.best_epoch,
         "train_seconds": trial.train_seconds,
     }
@@ -196,7 +196,7 @@ def study_content(
     best = best_of(trials)
     states = Counter(trial.state for trial in trials)
     counted: Sequence[TrialState] = ("complete", "pruned", "diverged", "failed", "interrupted")
-    finals = {names.BEST: best.value if best else None}
+    finals = {names.best_metric(context.objective): best.value if best else None}
     finals |= {f"trials_{each}": float(states[each]) for each in counted}
     # Only what stays the same on resume: MLflow refuses a parameter's second value.
     params = {
@@ -282,9 +282,9 @@ def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
     }
 
 
-def best_measurement(trial: TrialRecord) -> tuple[Measurement, ...]:
+def best_measurement(trial: TrialRecord, context: StudyContext) -> tuple[Measurement, ...]:
     """The parent's best value, from the trial that reached it; later ones have later stamps."""
-    return _measurements({names.BEST: trial.value}, _end_of(trial))
+    return _measurements({names.best_metric(context.objective): trial.value}, _end_of(trial))
 
 
 def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:

@@ -4,24 +4,28 @@ A model is text, arrays and Keras's own format: nothing of it is pickled.
 :func:`search.tracking.destination.prepare_environment` comes before the import of this module.
 """
 
+import json
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
-from mlflow.types.schema import ColSpec, DataType, Schema
+from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
 import deeprec
-from deeprec.recommender import ARRAYS_FILE
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, shown_id
 from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (
@@ -55,21 +59,23 @@ _ANSWER = {
     "known_user": DataType.boolean,
     "error": DataType.string,
 }
-SIGNATURE = ModelSignature(
-    outputs=Schema(
-        [
-            ColSpec(kind, name, required=name in ("row", "known_user"))
-            for name, kind in _ANSWER.items()
-        ]
-    ),
-)
-"""The columns of an answer. Types of inputs are not declared, see :mod:`.serving_model`."""
+
+
+def signature_of(ids: Mapping[str, DataType], item: str) -> ModelSignature:
+    """The columns of an answer. Types of inputs are not declared, see :mod:`.serving_model`."""
+    kinds = {**_ANSWER, "user_id": ids["user_ids"], item: ids["movie_ids"]}
+    names = [name if name != "movie_id" else item for name in _ANSWER]
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(kinds[n], n, required=n in ("row", "known_user")) for n in names
+    ]
+    return ModelSignature(outputs=Schema(columns))
 
 
 class ModelStore:
     """The models of one MLflow server or database; every method may raise what mlflow raises."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, name: str = MODEL_NAME) -> None:
+        self.name = name  # of the registered model
         self._uri = destination.uri
         self._database = destination.database
         self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
@@ -77,7 +83,7 @@ class ModelStore:
     def log_model(self, run_id: str, folder: Path) -> str:
         """Makes a model of a recommender's folder and links it to a run; returns its id."""
         experiment_id = self._client.get_run(run_id).info.experiment_id
-        model = self._client.create_logged_model(experiment_id, MODEL_NAME, source_run_id=run_id)
+        model = self._client.create_logged_model(experiment_id, self.name, source_run_id=run_id)
         with tempfile.TemporaryDirectory() as place:
             about = Model(
                 artifact_path=model.artifact_location,
@@ -97,13 +103,13 @@ class ModelStore:
         Descriptions are written now and never again: people may edit them.
         """
         with suppress(MlflowException):  # it exists
-            self._client.create_registered_model(MODEL_NAME, description=MODEL_DESCRIPTION)
+            self._client.create_registered_model(self.name, description=MODEL_DESCRIPTION)
         model = self._client.get_logged_model(model_id)
         # A database would look the URI up in MLflow's global one; a server looks in its own.
         source = f"models:/{model_id}" if self._database is None else model.artifact_location
         run = self._client.get_run(str(model.source_run_id))
         made = self._client.create_model_version(
-            MODEL_NAME,
+            self.name,
             source,
             run_id=model.source_run_id,
             tags=tags_of(confirmed),
@@ -115,30 +121,30 @@ class ModelStore:
     def champion(self) -> ModelVersion | None:
         """The version to use; None where there is no such model or alias."""
         try:
-            aliases = self._client.get_registered_model(MODEL_NAME).aliases
+            aliases = self._client.get_registered_model(self.name).aliases
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
         if CHAMPION not in aliases:
             return None
-        found = self._client.get_model_version(MODEL_NAME, str(aliases[CHAMPION]))
+        found = self._client.get_model_version(self.name, str(aliases[CHAMPION]))
         return ModelVersion(
             version=str(found.version), run_id=found.run_id, confirmed=confirmed_of(found.tags)
         )
 
     def version_of(self, run_id: str) -> str | None:
         """The latest version that was made of a run; None where there is none."""
-        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and run_id = '{run_id}'")
+        found = self._client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'")
         return max((str(made.version) for made in found), key=int, default=None)
 
     def tag(self, version: str, tag: str, value: str) -> None:
         """Sets a tag of a version."""
-        self._client.set_model_version_tag(MODEL_NAME, version, tag, value)
+        self._client.set_model_version_tag(self.name, version, tag, value)
 
     def promote(self, version: str) -> None:
         """Makes a version the champion."""
-        self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        self._client.set_registered_model_alias(self.name, CHAMPION, version)
 
     def download(self, model_uri: str, into: Path) -> Path | None:
         """A copy of a model's recommender in a folder; None where there is no such model."""
@@ -176,6 +182,10 @@ def _save(place: Path, folder: Path, about: Model) -> None:
         warnings.simplefilter("ignore", UserWarning)  # MLflow warns of its own type hints
         from mlflow.pyfunc import save_model
 
+    ids = _ids_in(folder)
+    kinds = {n: DataType.string if a.dtype.kind == "S" else DataType.long for n, a in ids.items()}
+    is_own = json.loads((folder / CATALOG_FILE).read_bytes()).get("own") is not None
+    some_user = shown_id(ids["user_ids"][2 if is_own else 1])
     shutil.copytree(folder, place / RECOMMENDER_FOLDER)
     save_model(
         place / "model",
@@ -183,14 +193,14 @@ def _save(place: Path, folder: Path, about: Model) -> None:
         python_model=str(SERVING_CODE),
         artifacts={"recommender": str(place / RECOMMENDER_FOLDER)},
         code_paths=[str(Path(deeprec.__file__).parent)],
-        signature=SIGNATURE,
-        input_example=pd.DataFrame({"user_id": [_some_user(folder)], "k": [5]}),
+        signature=signature_of(kinds, "item_id" if is_own else "movie_id"),
+        input_example=pd.DataFrame({"user_id": [some_user], "k": [5]}),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
     )
     for cache in (place / "model").rglob("__pycache__"):
         shutil.rmtree(cache)
 
 
-def _some_user(folder: Path) -> int:
+def _ids_in(folder: Path) -> dict[str, npt.NDArray[Any]]:
     with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-        return int(arrays["user_ids"][1])
+        return {name: arrays[name] for name in ("user_ids", "movie_ids")}

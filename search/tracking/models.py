@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from search.analysis.promotion import Confirmed, Decision, Evidence, decide
 from search.config.addresses import call, check_names, flag
 from search.records.errors import InputError
-from search.records.results import TEST_METRIC
+from search.records.trials import measure_words
 from search.tracking.destination import (
     Destination,
     bring_along,
@@ -24,11 +24,17 @@ from search.tracking.destination import (
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore
 
-MODEL_NAME = "deep-retrieval"  # the registered model, whatever the study
+MODEL_NAME = "deep-retrieval"  # the registered model of all studies of MovieLens
 
 CHAMPION = "champion"  # the alias of the version to use
 
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
+
+
+def champion_uri(study: str | None) -> str:
+    """The champion of a study of other data than MovieLens, or of all studies of MovieLens."""
+    return CHAMPION_URI if study is None else f"models:/{study}@{CHAMPION}"
+
 
 MODEL_DESCRIPTION = (
     "Two-tower models that recommend titles. A version is the first training of a confirmation; "
@@ -40,6 +46,7 @@ PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_becau
 
 _MODEL_URI = re.compile(r"models:/[^/@\s]+(@[^/@\s]+|/\d+)?")
 _MEAN, _DEVIATION = "deeprec.test_accuracy_mean", "deeprec.test_accuracy_deviation"
+_METRIC = "deeprec.test_metric"
 _SEEDS, _FINGERPRINT, _SPLIT = "deeprec.seeds", "deeprec.data_fingerprint", "deeprec.split"
 
 
@@ -52,17 +59,18 @@ class ModelVersion:
     confirmed: Confirmed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Published:
     """The version that was made of a model, and whether it is the champion now, and why."""
 
     version: str
     decision: Decision
+    name: str = MODEL_NAME  # of the registered model
 
     @property
     def for_flag(self) -> str | None:
         """What ``--model`` must be to use it; None where it is the champion, the default."""
-        return None if self.decision.promote else f"models:/{MODEL_NAME}/{self.version}"
+        return None if self.decision.promote else f"models:/{self.name}/{self.version}"
 
 
 def worth_of(confirmed: Confirmed) -> str:
@@ -73,9 +81,11 @@ def worth_of(confirmed: Confirmed) -> str:
 
 def description_of(confirmed: Confirmed, note: str) -> str:
     """What a version is, in Markdown, with the note of the run that made it."""
+    measure = measure_words(confirmed.metric.removeprefix("test_"))
+    measure = measure[0].upper() + measure[1:] if measure.startswith("top") else measure
     trainings = "one training" if confirmed.seeds == 1 else f"{confirmed.seeds} trainings"
     return (
-        f"**Top-100 accuracy {worth_of(confirmed)}** on the test rows ({trainings}, "
+        f"**{measure} {worth_of(confirmed)}** on the test rows ({trainings}, "
         f"{confirmed.split} split).\n\n{note}"
     ).strip()
 
@@ -84,7 +94,8 @@ def tags_of(confirmed: Confirmed) -> dict[str, str]:
     """The tags of a version that keep what it is worth."""
     deviation = confirmed.deviation
     return {
-        TEST_METRIC: worth_of(confirmed),
+        confirmed.metric: worth_of(confirmed),
+        _METRIC: confirmed.metric,
         _MEAN: repr(confirmed.mean),
         **({} if deviation is None else {_DEVIATION: repr(deviation)}),
         _SEEDS: str(confirmed.seeds),
@@ -102,6 +113,7 @@ def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
         seeds=int(tags.get(_SEEDS, 0)),
         data_fingerprint=tags.get(_FINGERPRINT, "unknown"),
         split=tags.get(_SPLIT, "unknown"),
+        metric=tags.get(_METRIC, Confirmed.metric),
     )
 
 
@@ -126,12 +138,12 @@ def publish(
     version = made or store.register(store.log_model(run_id, folder), confirmed)
     champion = store.champion()
     if champion and champion.version == version:
-        return Published(version=version, decision=Decision(True, "it is the champion"))
+        return Published(version, Decision(True, "it is the champion"), store.name)
     decision = decide(confirmed, evidence, champion.confirmed if champion else None, choice)
     store.tag(version, PROMOTED if decision.promote else NOT_PROMOTED, decision.reason)
     if decision.promote:
         store.promote(version)
-    return Published(version=version, decision=decision)
+    return Published(version, decision, store.name)
 
 
 @contextmanager

@@ -10,10 +10,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.records.trials import OBJECTIVE_METRIC
+from search.records.trials import TUTORIAL_OBJECTIVE
 
-BEST = f"best_{OBJECTIVE_METRIC}"
-"""The metric that trials are compared by, on child runs and on the parent."""
+
+def best_metric(objective: str) -> str:
+    """The metric that trials are compared by, on child runs and on the parent."""
+    return f"best_{objective}"
+
 
 STUDY_NAME = "deeprec.study_name"  # tag of a study's run; its experiment may have been renamed
 
@@ -53,6 +56,8 @@ class StudyContext:
     # since: any text kept with the study. Without it the name has to do, and a study that starts
     # over would find the runs of its predecessor.
     identity: str = ""
+    objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
+    registered_model: str = "deep-retrieval"  # MovieLens's; of other data the study has its own
 
     @property
     def key(self) -> str:
@@ -84,43 +89,57 @@ class View:
     columns: tuple[str, ...]
 
 
-TRIALS = View(
-    key="trials",
-    name="Trials, best first",
-    runs=f"tags.`{KIND}` = 'trial'",
-    columns=(
-        f"metrics.`{BEST}`",
-        "tags.`deeprec.rank`",
-        "params.`layer_sizes`",
-        "params.`embedding_dimension`",
-        "params.`learning_rate`",
-        "params.`parameter_count`",
-        "metrics.`best_epoch`",
-        "tags.`deeprec.state`",
-    ),
+TRIAL_COLUMNS = (
+    "tags.`deeprec.rank`",
+    "params.`layer_sizes`",
+    "params.`embedding_dimension`",
+    "params.`learning_rate`",
+    "params.`parameter_count`",
+    "metrics.`best_epoch`",
+    "tags.`deeprec.state`",
 )
-TESTS = View(
-    key="tests",
-    name="Test rows: models and references",
-    runs="metrics.`test_top_100_accuracy` >= 0",
-    columns=(
-        "metrics.`test_top_100_accuracy`",
-        "metrics.`test_top_100_accuracy_unseen`",
-        "metrics.`test_recall_at_10`",
-        "metrics.`test_ndcg_at_10`",
-    ),
+MOVIELENS_TESTS = (
+    "test_top_100_accuracy",
+    "test_top_100_accuracy_unseen",
+    "test_recall_at_10",
+    "test_ndcg_at_10",
 )
-VIEWS = (TRIALS, TESTS)
 
 
-def view_tags(study: str, experiment_id: str, created_ms: int) -> Mapping[str, str]:
+def views_of(objective: str) -> tuple[View, View]:
+    """The views of a study with such an objective: its trials, and what was tested."""
+    tested = objective.replace("val_", "test_", 1)
+    metrics = MOVIELENS_TESTS if objective == TUTORIAL_OBJECTIVE else (tested,)
+    trials = View(
+        key="trials",
+        name="Trials, best first",
+        runs=f"tags.`{KIND}` = 'trial'",
+        columns=(f"metrics.`{best_metric(objective)}`", *TRIAL_COLUMNS),
+    )
+    tests = View(
+        key="tests",
+        name="Test rows: models and references",
+        runs=f"metrics.`{tested}` >= 0",
+        columns=tuple(f"metrics.`{name}`" for name in metrics),
+    )
+    return trials, tests
+
+
+TRIALS, TESTS = VIEWS = views_of(TUTORIAL_OBJECTIVE)
+"""The views of MovieLens's studies."""
+
+
+def view_tags(
+    study: str, experiment_id: str, created_ms: int, objective: str = TUTORIAL_OBJECTIVE
+) -> Mapping[str, str]:
     """The experiment's tags that make its views, and the note that links to them."""
-    links = ", ".join(f"[{view.name}]({view_path(view, experiment_id)})" for view in VIEWS)
+    views = views_of(objective)
+    links = ", ".join(f"[{view.name}]({view_path(view, experiment_id)})" for view in views)
     note = (
         f"Study `{study}`: {links}. Its parent run holds the result and the report; to compare "
         "trials, select some and press Compare."
     )
-    return {NOTE: note, **{_TAG + view.key: _saved(view, created_ms) for view in VIEWS}}
+    return {NOTE: note, **{_TAG + view.key: _saved(view, created_ms) for view in views}}
 
 
 def width_of(column: str) -> int:

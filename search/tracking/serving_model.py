@@ -19,27 +19,40 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from deeprec.data.profiles import Profile
 from deeprec.errors import RequestError, printable
+from deeprec.events.encoding import Encoder
 from deeprec.recommender import Recommended, Recommender, Request
 
 DEFAULT_K = 10
-INPUTS = ("user_id", "k", "age", "gender", "occupation")
-COLUMNS = ("user_id", "rank", "movie_id", "title", "score", "row", "known_user", "error")
+ASKED = ("user_id", "k")
+ANSWERED = ("user_id", "rank", "movie_id", "title", "score", "row", "known_user", "error")
+PROFILE = ("age", "gender", "occupation")
 _LARGEST = 2**63 - 1  # of what MLflow, pandas and JSON can all hold
 _NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _Row = tuple[Any, ...]
 
 
 class ServedRecommender(PythonModel):
-    """A request is a row: a known user, or age, gender and occupation of an unknown one.
+    """A request is a row: a known user, or what is known of an unknown one.
 
-    What is not said may be missing or null, in every form that MLflow takes. The answer has a
-    row for each recommended movie, the rows of the first request first; a request that cannot be
-    answered has one row, with the reason as its ``error``.
+    Of MovieLens's users that is age, gender and occupation, of others the features of the study;
+    ids of other data than MovieLens are the user's own, and items are ``item_id``. What is not said
+    may be missing or null, in every form that MLflow takes. The answer has a row for each
+    recommended item, the rows of the first request first; a request that cannot be answered has
+    one row, with the reason as its ``error``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the recommender that is among the artifacts."""
-        self._recommender = Recommender.load(Path(context.artifacts["recommender"]))
+        self.use(Recommender.load(Path(context.artifacts["recommender"])))
+
+    def use(self, recommender: Recommender) -> None:
+        """Answers by a recommender."""
+        self._recommender, encoder = recommender, recommender.profiles
+        self._is_own = isinstance(encoder, Encoder)
+        features = encoder.questions if isinstance(encoder, Encoder) else PROFILE
+        self._inputs = (*ASKED, *features)
+        items = "item_id" if self._is_own else "movie_id"
+        self._columns = tuple(items if name == "movie_id" else name for name in ANSWERED)
 
     def predict(
         self,
@@ -48,7 +61,7 @@ class ServedRecommender(PythonModel):
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Answers each row, or refuses them all with the reason where none can be answered."""
-        requests = [_request(cells) for cells in _rows(model_input)]
+        requests = [self._request(cells) for cells in _rows(model_input, self._inputs)]
         asked = [request for request in requests if isinstance(request, Request)]
         found = self._recommender.recommend_all(asked)
         answers = [next(found) if isinstance(each, Request) else each for each in requests]
@@ -62,8 +75,11 @@ class ServedRecommender(PythonModel):
             for row in self._answer(number, request, answer)
         ]
         # What is empty is None, as JSON knows no NaN.
-        whole = {} if errors else {"user_id": int, "rank": int, "movie_id": int, "score": float}
-        return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype({**whole, "row": int})
+        whole: dict[str, type] = {} if errors else {"rank": int, "score": float}
+        if not errors and not self._is_own:
+            whole |= {"user_id": int, "movie_id": int}
+        table = pd.DataFrame(rows, columns=list(self._columns), dtype=object)
+        return table.astype({**whole, "row": int})
 
     def _answer(
         self, number: int, request: Request | RequestError, answer: list[Recommended] | RequestError
@@ -74,11 +90,31 @@ class ServedRecommender(PythonModel):
             yield user_id, None, None, None, None, number, known, str(answer)
             return
         for rank, movie in enumerate(answer, start=1):
-            yield user_id or 0, rank, *movie, number, known, None
+            nobody = None if self._is_own else 0
+            yield user_id or nobody, rank, *movie, number, known, None
+
+    def _request(self, cells: _Row) -> Request | RequestError:
+        if not self._is_own:
+            return _request(cells)
+        user_id, k, *features = map(_given, cells)
+        given = dict(zip(self._inputs[2:], features, strict=True))
+        try:
+            return Request(
+                None if user_id is None else _id(user_id),
+                _whole("k", DEFAULT_K if k is None else k),
+                features={name: value for name, value in given.items() if value is not None},
+            )
+        except RequestError as error:
+            return error
 
 
-def _rows(model_input: Any) -> Iterator[_Row]:
-    """The cells of each row in the order of :data:`INPUTS`; None where they are empty.
+def _id(cell: Any) -> int | str:
+    """An id as it was published: text, or a whole number."""
+    return cell if isinstance(cell, str) else _whole("user_id", cell)
+
+
+def _rows(model_input: Any, inputs: tuple[str, ...]) -> Iterator[_Row]:
+    """The cells of each row in the order of the inputs; None where they are empty.
 
     No types are declared for them: MLflow would read 42.7 as 42, true as 1, and refuse null.
     """
@@ -87,12 +123,12 @@ def _rows(model_input: Any) -> Iterator[_Row]:
             "a request must be a table (dataframe_records, dataframe_split, CSV, Parquet): MLflow "
             "mixes up the rows and the types of inputs and instances"
         )
-    names = [name for name in INPUTS if name in model_input.columns]
+    names = [name for name in inputs if name in model_input.columns]
     if not names or not len(model_input) or not model_input.columns.is_unique:
-        raise _refusal(f"a request needs a row with some of {', '.join(INPUTS)}, each once")
+        raise _refusal(f"a request needs a row with some of {', '.join(inputs)}, each once")
     columns = {name: model_input[name].tolist() for name in names}
     empty = [None] * len(model_input)
-    return zip(*(columns.get(name, empty) for name in INPUTS), strict=True)
+    return zip(*(columns.get(name, empty) for name in inputs), strict=True)
 
 
 def _request(cells: _Row) -> Request | RequestError:

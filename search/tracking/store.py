@@ -25,6 +25,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from search.config.addresses import mask
 from search.records.errors import InputError
+from search.records.trials import TUTORIAL_OBJECTIVE
 from search.tracking.bulk import insert_trials, set_tags
 from search.tracking.content import Measurement, RunContent, Status, StoredRun
 from search.tracking.destination import Destination, address_here
@@ -89,7 +90,7 @@ class Store:
             )
         return None if named is None else str(named.experiment_id)
 
-    def experiment(self, name: str, key: str) -> str:
+    def experiment(self, name: str, key: str, objective: str = TUTORIAL_OBJECTIVE) -> str:
         """The same, made if there is none; it has its views."""
         found = self.find_experiment(name, key)
         if found is None:
@@ -104,7 +105,7 @@ class Store:
             found = self.find_experiment(name, key)
         if found is None:
             raise InputError(f"MLflow's experiment {name!r} could neither be found nor made")
-        self._add_views(name, found)
+        self._add_views(name, found, objective)
         return found
 
     def _holding(
@@ -121,13 +122,13 @@ class Store:
         holding = {run.info.experiment_id for run in runs}
         return [each for each in experiments if each.experiment_id in holding]
 
-    def _add_views(self, name: str, experiment_id: str) -> None:
+    def _add_views(self, name: str, experiment_id: str, objective: str) -> None:
         """Add the views once, and the note where there is none: what the user makes of them stays.
 
         An experiment that has one of the views had all of them.
         """
         stored = self._client.get_experiment(experiment_id).tags
-        wanted = view_tags(name, experiment_id, time.time_ns() // 1_000_000)
+        wanted = view_tags(name, experiment_id, time.time_ns() // 1_000_000, objective)
         if not (wanted.keys() - {NOTE}) & stored.keys():
             for tag in wanted.keys() - stored.keys():
                 self._client.set_experiment_tag(experiment_id, tag, wanted[tag])

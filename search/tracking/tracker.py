@@ -185,7 +185,8 @@ class Tracker:
         self._run_ids[trial.number] = run.run_id
         if towers is not None and (trial.value or 0.0) >= self._best_value:
             tags = best_tags(trial, run.run_id)
-            self._store.log(self.parent_run_id, metrics=best_measurement(trial), tags=tags)
+            measured = best_measurement(trial, self._connection.context)
+            self._store.log(self.parent_run_id, metrics=measured, tags=tags)
             self._best_value = trial.value or 0.0
         self._settled.add(trial.number)
 
@@ -410,7 +411,8 @@ class Tracker:
                 return None
             from search.tracking.model_store import ModelStore  # here: it imports mlflow and Keras
 
-            store = ModelStore(self._connection.destination)
+            connection = self._connection
+            store = ModelStore(connection.destination, connection.context.registered_model)
             with locked(self._connection.folder):
                 return publish(store, run_id, folder, confirmed, evidence, choice=choice)
 

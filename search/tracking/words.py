@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord, test_metric
 from search.records.trials import (
-    OBJECTIVE_METRIC,
     StudyState,
     TrialRecord,
     TrialState,
     best_of,
+    measure_words,
     metric_words,
+    objective_of,
     parameter_words,
 )
 from search.tracking.names import StudyContext
@@ -45,7 +46,7 @@ def reference_name(record: ReferenceRecord) -> str:
 
 def confirmation_name(record: ConfirmationRecord) -> str:
     """The mean on the test rows, and of what."""
-    return f"confirmed{_figure(record.metrics.get(f'{TEST_METRIC}_mean'))} {record.name}"
+    return f"confirmed{_figure(record.metrics.get(_mean_of_test(record)))} {record.name}"
 
 
 def trial_note(trial: TrialRecord, context: StudyContext) -> str:
@@ -56,7 +57,7 @@ def trial_note(trial: TrialRecord, context: StudyContext) -> str:
     can_win = trial.state == "complete" and trial.value is not None
     return (
         f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model"
-        f"{configuration and f' with {configuration}'}. {_outcome(trial)}{retry}"
+        f"{configuration and f' with {configuration}'}. {_outcome(trial, context)}{retry}"
         + (_next(f"{context.next_command} --trial {trial.number}") if can_win else "")
     )
 
@@ -69,8 +70,8 @@ def study_note(
     return (
         f"Study `{context.name}`: a search over two-tower retrieval models on "
         f"{context.data_name} ({context.split} split{rows}). Its trials are the child runs; "
-        f"compare them by their best validation top-100 accuracy.\n\n"
-        f"{_study_result(trials, state)}{_next(context.next_command)}"
+        f"compare them by their best validation {_objective(context)}.\n\n"
+        f"{_study_result(trials, state, context)}{_next(context.next_command)}"
     )
 
 
@@ -113,19 +114,32 @@ def _figure(value: float | None) -> str:
 
 
 def _main_metric(metrics: Mapping[str, float]) -> str:
-    """The test's top-100 accuracy where it is known, else that of the validation rows."""
-    return _figure(metrics.get(TEST_METRIC, metrics.get(OBJECTIVE_METRIC)))
+    """The objective of the test rows where it is known, else that of the validation rows."""
+    tested = [name for name in metrics if name.startswith("test_")]
+    return _figure(metrics[test_metric(tested)] if tested else objective_of(metrics))
 
 
-def _outcome(trial: TrialRecord) -> str:
+def _objective(context: StudyContext) -> str:
+    """The objective in words, such as ``top-100 accuracy``."""
+    return measure_words(context.objective.removeprefix("val_"))
+
+
+def _mean_of_test(record: ConfirmationRecord) -> str:
+    """The name of the objective's mean over the seeds on the test rows."""
+    means = [name for name in record.metrics if name.startswith("test_") and name.endswith("_mean")]
+    return means[0] if means else ""
+
+
+def _outcome(trial: TrialRecord, context: StudyContext) -> str:
     reached = "no accuracy yet" if trial.value is None else f"{trial.value:.4f}"
     because = f": {short(trial.reason)}" if trial.reason else ""
+    name = _objective(context)
     sentences: Mapping[TrialState, str] = {
         "waiting": "It has not started.",
         "running": "It is running.",
-        "complete": f"Best validation top-100 accuracy {reached}, at epoch {trial.best_epoch}.",
-        "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation top-100 accuracy "
-        f"until then: {reached}.",
+        "complete": f"Best validation {name} {reached}, at epoch {trial.best_epoch}.",
+        "pruned": f"Pruned at epoch {trial.pruned_at_epoch}; best validation {name} until then: "
+        f"{reached}.",
         "diverged": f"It diverged{because}.",
         "failed": f"It failed{because}.",
         "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
@@ -133,7 +147,9 @@ def _outcome(trial: TrialRecord) -> str:
     return sentences[trial.state]
 
 
-def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> str:
+def _study_result(
+    trials: Sequence[TrialRecord], state: StudyState | None, context: StudyContext
+) -> str:
     if state is None:
         return "The search is running."
     counts = Counter(trial.state for trial in trials)
@@ -143,7 +159,7 @@ def _study_result(trials: Sequence[TrialRecord], state: StudyState | None) -> st
         return f"The search is {state}. Trials: {summary or 'none'}."
     configuration = parameter_words(best.parameters)
     return (
-        f"The search is {state}. Trials: {summary}. **Best validation top-100 accuracy "
+        f"The search is {state}. Trials: {summary}. **Best validation {_objective(context)} "
         f"{best.value:.4f}**: trial {best.number}{configuration and f', {configuration}'}, "
         f"epoch {best.best_epoch}."
     )

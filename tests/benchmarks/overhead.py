@@ -7,9 +7,11 @@ Optuna and MLflow, making their databases, logging, saving, the summary.
 
 import statistics
 import time
+from contextlib import suppress
 
 from deeprec.config import TrainingConfig
 from deeprec.data.dataset import default_cache_dir
+from deeprec.errors import DivergedError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
 from deeprec.training.programs import use_compilation_cache
@@ -68,6 +70,7 @@ def train_all(*, count: int, epochs: int) -> None:
             epochs=epochs,
             validate_every=validate_every(epochs),
         )
-        train(model, on_device, config)
+        with suppress(DivergedError):  # the study's trial ends there, too
+            train(model, on_device, config)
         del model
         free_memory()

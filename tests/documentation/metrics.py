@@ -20,7 +20,7 @@ from search.confirmation.comparison import Confirmation
 from search.confirmation.contenders import tutorial_contender
 from search.execution.objective import derived_parameters
 from search.execution.runtime import LIBRARIES
-from search.records.results import TEST_METRIC, ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, TrialRecord
 from search.tracking.content import (
     RunContent,
@@ -156,7 +156,9 @@ TAGS = {
     "deeprec.seed": "the seed of this training",
     "deeprec.epochs": "its epochs",
     "deeprec.towers": "where among the artifacts the towers are",
-    "deeprec.reference_name": "popularity, damped_mean, ease or ease_unseen",
+    "deeprec.reference_name": (
+        "popularity, recent_popularity, damped_mean, own_frequent, ease or ease_unseen"
+    ),
     "mlflow.parentRunId": "the study's run",
     "mlflow.note.content": "the run in words",
     "mlflow.user": "who started it",
@@ -166,8 +168,10 @@ TAGS = {
 }
 
 VERSION_TAGS = {
-    TEST_METRIC: "what it is worth, for people: mean and standard deviation over the seeds",
-    "deeprec.test_accuracy_mean": "mean `test_top_100_accuracy` over the seeds",
+    "test_top_100_accuracy": "what it is worth, for people: mean and deviation over the seeds; of "
+    "other data the study's objective",
+    "deeprec.test_metric": "the metric of the test rows that was measured",
+    "deeprec.test_accuracy_mean": "its mean over the seeds",
     "deeprec.test_accuracy_deviation": "its standard deviation; not for a single seed",
     "deeprec.seeds": "how many seeds",
     "deeprec.data_fingerprint": "the data that it was tested on; others are not compared",

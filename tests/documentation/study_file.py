@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from deeprec.events import description
 from search.config import sections
 from search.config.study import StudySpec
 from tests.documentation.markdown import code, prose, table
@@ -33,6 +34,24 @@ pruner, the number of trials, the description and the configurations to try firs
 FROM_THE_FILE = {"study.name": "the stem of the file"}
 """Required by the model, and filled in when the file is read."""
 
+OF_DATA = """## [data]
+
+A data set of MovieLens, `movielens/100k` when the section is left out, or other data: a section
+with `interactions` describes files. [Bring your data](../how-to/other-data.md) shows how.
+"""
+
+DATA: Mapping[str, type[BaseModel]] = {
+    "[data] of MovieLens": sections.DataSection,
+    "[data] of other data": description.DataDescription,
+    "data.interactions, data.users.table, data.items.table": description.FilesDescription,
+    "data.time": description.TimeDescription,
+    "data.label": description.LabelDescription,
+    "data.core": description.CoreDescription,
+    "[data.split]": description.SplitDescription,
+    "[data.users], [data.items]": description.SideDescription,
+    "[data.users.features], [data.items.features]": description.FeatureDescription,
+}
+
 KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
 
 Schema = Mapping[str, Any]
@@ -49,6 +68,11 @@ def page() -> str:
 
 def _parts(section: str, schema: Schema, annotation: Any) -> Iterator[str]:
     definition = schema["properties"][section]
+    if "oneOf" in definition and "discriminator" not in definition:
+        yield OF_DATA
+        for title, model in DATA.items():
+            yield f"### {title}\n\n{_about(model)}\n\n{_keys(section, model, schema)}\n"
+        return
     if "discriminator" in definition:
         default = definition["default"]["name"]
         left_out = f"{code(default)} when the section is left out"
@@ -93,6 +117,8 @@ def _default(key: Schema, *, is_required: bool) -> str:
     if is_required:
         return "*required*"
     default = key.get("default", key.get("const"))
+    if isinstance(default, dict) and "low" not in default:
+        default = None
     return "left out" if default is None else code(_in_toml(default))
 
 
@@ -104,18 +130,21 @@ def _in_toml(value: Any) -> str:
 
 
 def _kind_and_bounds(key: Schema, schema: Schema) -> tuple[str, str]:
-    for choice in key.get("anyOf", ()):
-        if choice.get("type") != "null":
-            return _kind_and_bounds(choice, schema)
+    if choices := [each for each in key.get("anyOf", ()) if each.get("type") != "null"]:
+        kinds, bounds = zip(*(_kind_and_bounds(each, schema) for each in choices), strict=True)
+        return " or ".join(kinds), bounds[0]
     if "$ref" in key:
         definition = schema["$defs"][key["$ref"].rsplit("/", 1)[-1]]
-        is_range = "properties" in definition
-        return _of_range(definition) if is_range else _kind_and_bounds(definition, schema)
+        if "low" in definition.get("properties", ()):
+            return _of_range(definition)
+        return _kind_and_bounds(definition, schema)
+    if key.get("type") == "object":
+        return "table", ""
     if "const" in key or "enum" in key:
         values = key.get("enum", [key.get("const")])
         return "text", ", ".join(code(json.dumps(value)) for value in values)
     if key["type"] == "array":
-        kind, allowed = _kind_and_bounds(key["items"], schema)
+        kind, allowed = _kind_and_bounds(key.get("items") or key["prefixItems"][0], schema)
         return f"array of {kind}", f"each {allowed}" if allowed else ""
     return KINDS[key["type"]], _bounds(key)
 

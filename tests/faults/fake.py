@@ -31,7 +31,7 @@ from search.config.space import Configuration
 from search.config.study import StudySpec
 from search.execution.workers import Assignment, Pool
 from search.records.events import EpochFinished, Hooks, TrialStarted
-from search.records.trials import OBJECTIVE_METRIC, CurvePoint
+from search.records.trials import TUTORIAL_OBJECTIVE, CurvePoint
 from search.scheduling.locks import Claim
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
@@ -79,7 +79,7 @@ class FakeObjective:
                 self._train(trial, epoch, top, curve)
         finally:
             trial.set_user_attr(CURVE, curve_to_json(curve))
-        value = max(point.metrics[OBJECTIVE_METRIC] for point in curve)
+        value = max(point.metrics[TUTORIAL_OBJECTIVE] for point in curve)
         complete = trial.study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         if all(value > (other.value or 0.0) for other in complete):
             write_folder(tower_folder(self.towers_folder, trial.number), partial(fill, trial))
@@ -91,7 +91,7 @@ class FakeObjective:
         while epoch > 1 and self.hold.exists() and not self.hooks.stop_reason():
             time.sleep(0.01)
         value = top * (1 - math.exp(-epoch))
-        metrics = {"train_loss": 9 - value, "val_loss": 9 - value / 2, OBJECTIVE_METRIC: value}
+        metrics = {"train_loss": 9 - value, "val_loss": 9 - value / 2, TUTORIAL_OBJECTIVE: value}
         point = CurvePoint(epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=metrics)
         curve.append(point)
         self.hooks.emit(EpochFinished(trial.number, point))
@@ -134,13 +134,12 @@ def train_nothing() -> None:
     """Has the search of this process, and its workers, train nothing."""
     import search.commands.search as command
     import search.confirmation.measuring as measuring
-    from deeprec.evaluation.ranking import rank_all
     from deeprec.evaluation.references import ReferenceSettings, fit_reference
 
-    def popularity(train: Any, validation: Any, users: int, movies: int) -> list[Any]:
+    def popularity(train: Any, validation: Any, users: int, movies: int, judge: Any) -> list[Any]:
         settings = ReferenceSettings(name="popularity")
         score = fit_reference(settings, train, users, movies)
-        return [(settings, rank_all(score, train, validation, movies))]
+        return [(settings, judge(score, train, validation, movies))]
 
     changed = {
         "Objective": lambda spec, _data, folder, hooks: FakeObjective(spec, folder, hooks),

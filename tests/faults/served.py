@@ -12,9 +12,10 @@ with warnings.catch_warnings():
     from mlflow.models import Model
     from mlflow.pyfunc import PyFuncModel, scoring_server
     from mlflow.pyfunc.model import PythonModelContext, _PythonModelPyfuncWrapper
+    from mlflow.types.schema import DataType
 
-    from search.tracking.model_store import SIGNATURE
-    from search.tracking.serving_model import COLUMNS as COLUMNS
+    from search.tracking.model_store import signature_of
+    from search.tracking.serving_model import ANSWERED as ANSWERED
     from search.tracking.serving_model import ServedRecommender
 
 Message = MutableMapping[str, Any]
@@ -25,10 +26,12 @@ class Served:
 
     def __init__(self, recommender: Recommender) -> None:
         self.model = ServedRecommender()
-        self.model._recommender = recommender
+        self.model.use(recommender)
+        ids = dict.fromkeys(("user_ids", "movie_ids"), DataType.long)
+        signature = signature_of(ids, "movie_id")
         context = PythonModelContext({}, {})  # type: ignore[no-untyped-call]
-        wrapper = _PythonModelPyfuncWrapper(self.model, context, SIGNATURE)
-        about = Model(signature=SIGNATURE, flavors={"python_function": {"loader_module": "none"}})
+        wrapper = _PythonModelPyfuncWrapper(self.model, context, signature)
+        about = Model(signature=signature, flavors={"python_function": {"loader_module": "none"}})
         self.pyfunc = PyFuncModel(about, wrapper)
         self._app = scoring_server.init(self.pyfunc)
 

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 
 from tests.faults.deceit import JSON, WRITER
-from tests.faults.served import COLUMNS, Served
+from tests.faults.served import ANSWERED, Served
 from tests.tiny_recommender import tiny_recommender
 
 pytestmark = [pytest.mark.data, pytest.mark.faults]
@@ -103,4 +103,4 @@ def test_any_cells_are_answered_or_refused(served: Served, cells: dict[str, Any]
         assert found.message.isprintable()
         assert len(found.message) < 500
     else:
-        assert tuple(answer.columns) == COLUMNS
+        assert tuple(answer.columns) == ANSWERED

@@ -210,7 +210,7 @@ def test_a_score_that_is_not_finite_is_found_before_it_is_ranked(data: TrainingD
 
 
 def test_the_search_and_the_training_mean_the_same_metric() -> None:
-    assert f"val_{tutorial_metric(100).key}" == trials.OBJECTIVE_METRIC
+    assert f"val_{tutorial_metric(100).key}" == trials.TUTORIAL_OBJECTIVE
 
 
 RANKING: tuple[LossName, ...] = ("softmax", "in_batch_softmax")

@@ -15,7 +15,7 @@ from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 
 ONE_LINE = """
-[spaec] => unknown key spaec ... study, data, training ... 'space'
+[spaec] => unknown key spaec ... study, data, objective ... 'space'
 study.trails = 5 => unknown key study.trails ... name, description, trials ... mean 'trials'?
 space.depth = {low = 1, hihg = 2, high = 3} => the keys of space.depth are low, high ... 'high'
 space.depth = {low = 1, hihg = 2} => space.depth.high is missing ... unknown key space.depth.hihg

@@ -38,7 +38,7 @@ def test_it_shows_how_far_all_and_this_one_are_and_the_means() -> None:
     assert shown[2] == "epoch 12/30  3 s  train loss 0.1333  █▄▃▂▂▂▁▁▁▁▁▁"
     rows = [" ".join(line.split()) for line in shown[4:]]
     assert rows == [
-        "contender epochs seeds mean accuracy",
+        "contender epochs seeds mean over seeds",
         "trial 34 (64, 32) 25 3/3 0.3400 ± 0.0100",
         "the tutorial's (32,) 30 0/3",
     ]

@@ -112,7 +112,7 @@ def test_a_metric_in_words() -> None:
     words = {
         "test_top_100_accuracy_unseen": "test: top-100 accuracy, seen movies left out",
         "val_recall_at_10": "validation: recall@10",
-        "val_coverage_at_10": "validation: coverage at 10",
+        "val_coverage_at_10": "validation: coverage@10",
         "train_loss": "train: loss",
     }
     assert {name: metric_words(name) for name in words} == words

@@ -38,8 +38,8 @@ def test_a_context_comes_back_without_the_data_set(study: optuna.Study, small: S
         space_hash=small.space_hash,
         seed=small.study.seed,
         trials=small.study.trials + 9,  # --trials
-        data_name=small.data.dataset,
-        split=small.data.split,
+        data_name=small.data.name,
+        split=small.data.split_name,
     )
     keep_description(study, context)
     assert described(study, small) == context

@@ -68,6 +68,7 @@ def test_the_first_model_becomes_the_champion_and_is_found_in_every_way(
         "deeprec.test_accuracy_mean": "0.25",
         "deeprec.test_accuracy_deviation": "0.002",
         "deeprec.seeds": "3",
+        "deeprec.test_metric": "test_top_100_accuracy",
         "deeprec.data_fingerprint": CONTEXT.data_fingerprint,
         "deeprec.split": "random",
         "deeprec.promoted_because": "there was no champion",
