@@ -38,7 +38,7 @@ class Ids:
 
     Attributes:
         codes: int32 ``[rows]``, where in ``values`` each row's id is.
-        values: the distinct ids in ascending order, text or int64.
+        values: the distinct ids, text or int64; ascending as they were read.
     """
 
     codes: IntArray
@@ -48,6 +48,11 @@ class Ids:
     def are_text(self) -> bool:
         """Whether the ids are text rather than whole numbers."""
         return bool(pa.types.is_string(self.values.type))
+
+    @property
+    def as_text(self) -> "Ids":
+        """The same ids, in the same order."""
+        return Ids(self.codes, self.values.cast(pa.string()))
 
 
 def wrong(frame: Frame, column: str, rows: Mask, must: str, then: str) -> DataError:

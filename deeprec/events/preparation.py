@@ -40,7 +40,7 @@ from deeprec.events.description import (
     TimeDescription,
 )
 from deeprec.events.encoding import UNKNOWN, Encoded, encode_features
-from deeprec.events.files import Frame, found_files, read_columns
+from deeprec.events.files import Frame, format_of, found_files, read_columns
 
 FORMAT_VERSION = 1
 """Raised whenever prepared arrays of an older version must not be read."""
@@ -249,12 +249,7 @@ class _Table:
         assert described.id is not None
         table = read_columns(described.table, folder, [described.id, *_columns_of(described)])
         found = read_ids(table, described.id)
-        if found.are_text != log.are_text and len(table):
-            kinds = [("text" if each.are_text else "whole numbers") for each in (log, found)]
-            raise DataError(
-                f"ids must have one type but {frame.name}, column {column!r}, has {kinds[0]} and "
-                f"{table.name}, column {described.id!r}, has {kinds[1]}; convert one of them"
-            )
+        log, found = _of_one_type(log, found, frame, column, table, described.id)
         if len(found.values) < len(table):
             counts = np.bincount(found.codes)
             twice = int(np.flatnonzero(counts > 1)[0])
@@ -302,6 +297,26 @@ class _Table:
         if lacking.all():
             raise DataError(f"{found}, and nothing is left without them; check the column of ids")
         return events.take(~lacking)
+
+
+def _of_one_type(
+    log: Ids, found: Ids, frame: Frame, column: str, table: Frame, own: str
+) -> tuple[Ids, Ids]:
+    """The ids of the log and of a table, as text where one of them is a CSV file, without types.
+
+    Raises:
+        DataError: one file says that they are text, the other that they are whole numbers.
+    """
+    if log.are_text == found.are_text or not len(table):
+        return log, found
+    text = frame if log.are_text else table
+    if format_of(text.files[0], text.described) == "csv":
+        return log.as_text, found.as_text
+    kinds = [("text" if each.are_text else "whole numbers") for each in (log, found)]
+    raise DataError(
+        f"ids must have one type but {frame.name}, column {column!r}, has {kinds[0]} and "
+        f"{table.name}, column {own!r}, has {kinds[1]}; convert one of them"
+    )
 
 
 def _one_row_each(

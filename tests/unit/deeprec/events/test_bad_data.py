@@ -41,6 +41,11 @@ def parquet(**columns: Any) -> Arrange:
     return arrange
 
 
+def typed_ids(shop: Shop) -> None:
+    parquet(**{**WHOLE, "user": [1, 2]})(shop)
+    shop.write("u.jsonl", '{"id": "1"}\n{"id": "2"}\n')
+
+
 def nothing(_shop: Shop) -> None:
     pass
 
@@ -172,9 +177,9 @@ VALUES: list[tuple[str, Arrange, dict[str, Any], str]] = [
     ),
     (
         "types of ids",
-        parquet(**{**WHOLE, "user": [1, 2]}),
-        IN_PARQUET,
-        r"column 'user', has whole numbers and .*users.csv, column 'id', has text; convert one",
+        typed_ids,
+        {**IN_PARQUET, "users": {"table": "u.jsonl", "id": "id"}},
+        r"column 'user', has whole numbers and .*u.jsonl, column 'id', has text; convert one",
     ),
     (
         "not in its table",

@@ -53,6 +53,16 @@ def test_rows_of_tables_are_reserved_then_known_then_unknown(shop: Shop) -> None
     assert arrays["items.item_id"].tolist() == [0, 1, 2, 3, 4, 1]
 
 
+def test_whole_numbers_of_a_table_are_the_texts_of_a_csv_file(shop: Shop) -> None:
+    for old, new in (("ann", "1"), ("bob", "2"), ("cat", "3"), ("dan", "10")):
+        shop.write("events.csv", (shop.folder / "events.csv").read_text().replace(old, new))
+    table = {"id": [10, 3, 2, 1], "region": list("wnsn"), "age": [50.0, None, 40.0, 30.0]}
+    pa.parquet.write_table(pa.table(table), shop.folder / "users.parquet")
+    arrays = shop.prepare(users__table="users.parquet").arrays
+    assert arrays["user_ids"].tolist() == [b"", b"", b"1", b"2", b"3", b"10"]
+    assert arrays["users.region"].tolist() == [0, 0, 2, 3, 2, 1]
+
+
 def test_features_are_learned_from_what_training_knows(shop: Shop) -> None:
     entry = shop.prepare()
     # north is the most frequent of ann, bob and cat; west is dan's alone.
