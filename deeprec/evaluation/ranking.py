@@ -24,7 +24,7 @@ from deeprec.evaluation.selection import best_of
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import places_of, rows_of
 from deeprec.training.forward import TowerShape, embed, weights_of
-from deeprec.training.lists import Asked, best_lists, measured
+from deeprec.training.lists import Asked, best_lists, by_slice, measured
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
 Score = Callable[[IntArray], ArrayLike]
@@ -142,8 +142,16 @@ def rank_all(
     )
 
 
-def list_metrics(score: Score, asked: Asked, metrics: Sequence[Metric]) -> dict[str, float]:
+def list_metrics(
+    score: Score,
+    asked: Asked,
+    metrics: Sequence[Metric],
+    sliced_by: Interactions | None = None,
+) -> dict[str, float]:
     """Metrics of the lists that a scorer recommends, by keys; see :mod:`deeprec.training.lists`.
+
+    Where the rows that were learned from are given as ``sliced_by``, the first metric follows for
+    each slice.
 
     Raises:
         ValueError: a score is not finite.
@@ -157,7 +165,10 @@ def list_metrics(score: Score, asked: Asked, metrics: Sequence[Metric]) -> dict[
     lists, finite = best_lists(of_block, asked, max(metric.k for metric in metrics))
     if not finite:
         raise ValueError("scores must be finite but got some that are not")
-    return measured(lists, asked, metrics)
+    values = measured(lists, asked, metrics)
+    if sliced_by is not None and metrics[0].name != "coverage" and len(asked.users):
+        values |= by_slice(lists, asked, sliced_by, metrics[0])
+    return values
 
 
 @dataclass(frozen=True)
@@ -185,11 +196,13 @@ class Judgment:
             is named.
         repeats: whether what a user has counts, and is listed, again.
         reserved: how many of the first rows are no items.
+        slices: whether the objective of lists is measured for parts of the rows, too.
     """
 
     metrics: tuple[Metric, ...] = ()
     repeats: bool = False
     reserved: int = 1
+    slices: bool = False
 
     def __call__(
         self, score: Score, known: Interactions, rows: Interactions, items: int
@@ -199,7 +212,8 @@ class Judgment:
             return rank_all(score, known, rows, items)
         seen = None if self.repeats else known
         asked = Asked.of(rows, seen, items, reserved=self.reserved)
-        return ListMetrics(list_metrics(score, asked, self.metrics))
+        sliced_by = known if self.slices else None
+        return ListMetrics(list_metrics(score, asked, self.metrics, sliced_by))
 
 
 MOVIELENS = Judgment()

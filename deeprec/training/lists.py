@@ -6,7 +6,7 @@ in no mean.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.config import Metric
+from deeprec.config import SLICES, Metric
 from deeprec.data.tables import IntArray, Interactions
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
 from deeprec.training.programs import compiled
@@ -77,9 +77,14 @@ class Asked:
             reserved,
         )
 
+    def only(self, is_wanted: npt.NDArray[np.bool_]) -> Self:
+        """The same users, of whose relevant items only some count: bool ``[items]``."""
+        relevant = self.relevant[is_wanted[self.relevant % self.items]]
+        return replace(self, relevant=relevant)
+
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
-        """How many items each user likes, ``[users]``, at least 1."""
+        """How many items each user likes, ``[users]``; at least 1 unless some do not count."""
         return np.bincount(self.relevant // self.items, minlength=len(self.users))
 
     @property
@@ -115,6 +120,8 @@ class Asked:
     def hits(self, lists: IntArray) -> Hits:
         """Which items of the lists their users like, bool ``[users, k]``."""
         asked = np.arange(len(lists))[:, None] * self.items + lists
+        if not len(self.relevant):
+            return np.zeros(lists.shape, bool)
         places = np.minimum(np.searchsorted(self.relevant, asked), len(self.relevant) - 1)
         found: Hits = self.relevant[places] == asked
         return found
@@ -167,6 +174,37 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
         else:
             values[metric.key] = float(by_user(metric, hits, asked.counts).mean())
     return values
+
+
+def by_slice(
+    lists: IntArray, asked: Asked, known: Interactions, metric: Metric
+) -> dict[str, float]:
+    """A metric of lists for each of :data:`~deeprec.config.SLICES` that is not empty.
+
+    Args:
+        lists: int32 ``[users, at least k]``.
+        asked: the users and what they like.
+        known: the rows that were learned from.
+        metric: any but coverage.
+    """
+    active = np.bincount(known.user_id, minlength=int(asked.users.max()) + 1)[asked.users]
+    is_known = np.zeros(asked.items, bool)
+    is_known[known.movie_id] = True
+    values = by_user(metric, asked.hits(lists), asked.counts)
+    least, most = np.quantile(active[active > 0], [1 / 3, 2 / 3]) if active.any() else (0.0, 0.0)
+    of_unknown = asked.only(~is_known)
+    some = of_unknown.counts > 0
+    parts = (
+        values[active == 0],
+        values[(active > 0) & (active <= least)],
+        values[active > most],
+        by_user(metric, of_unknown.hits(lists)[some], of_unknown.counts[some]),
+    )
+    return {
+        f"{metric.key}_{name}": float(part.mean())
+        for name, part in zip(SLICES, parts, strict=True)
+        if len(part)
+    }
 
 
 def by_user(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -141,7 +141,8 @@ class Confirming:
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
             dataset, splits = self.data.dataset, self.data.splits
-            metrics = rank_test_rows(model, dataset, splits, self.judge).named("test")
+            judge = replace(self.judge, slices=True)
+            metrics = rank_test_rows(model, dataset, splits, judge).named("test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -244,6 +245,7 @@ def _tested_references(
 ) -> dict[str, Any]:
     rows, test = data.splits.before_test, data.splits.test
     users, movies = data.dataset.users.rows, data.dataset.movies.rows
+    judge = replace(judge, slices=True)
     measured = {}
     for name, of_one in validated.items():
         settings = ReferenceSettings(

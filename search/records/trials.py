@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deeprec.config import SLICES
+
 TrialState = Literal[
     "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
 ]
@@ -144,8 +146,9 @@ def measure_words(metric: str) -> str:
     """A metric without its rows: ``ndcg_at_10`` is ``nDCG@10``."""
     if found := re.fullmatch(r"top_(\d+)_accuracy(_unseen)?", metric):
         return f"top-{found[1]} accuracy" + (f", {SEEN_REMOVED}" if found[2] else "")
-    if found := re.fullmatch(r"([a-z]+)_at_(\d+)", metric):
-        return f"{_SHORT_NAMES.get(found[1], found[1])}@{found[2]}"
+    if found := re.fullmatch(r"([a-z]+)_at_(\d+)(?:_(\w+))?", metric):
+        words = f"{_SHORT_NAMES.get(found[1], found[1])}@{found[2]}"
+        return f"{words}, {parameter_name(found[3])}" if found[3] else words
     return parameter_name(metric)
 
 
@@ -161,13 +164,18 @@ def objective_of(metrics: Mapping[str, float]) -> float | None:
 
 
 def shown_metrics(known: Iterable[str]) -> list[str]:
-    """What tables show of the metrics that are known, in their order; losses are left out."""
+    """What tables show of the metrics that are known, in their order: no losses, no slices."""
     names = list(dict.fromkeys(known))
     order = [f"{part}_{name}" for part in ("val", "test") for name in MOVIELENS_METRICS]
     if not set(order[::4]).isdisjoint(names):
         return [name for name in order if name in names]
     in_parts = sorted(names, key=lambda name: not name.startswith("val_"))
-    return [name for name in in_parts if not name.endswith("_loss")]
+    return [name for name in in_parts if not name.endswith(("_loss", *SLICES))]
+
+
+def sliced_metrics(known: Iterable[str]) -> list[str]:
+    """Those of the metrics that are known that are of a part of the rows."""
+    return [name for name in dict.fromkeys(known) if name.endswith(SLICES)]
 
 
 def counted(count: int, what: str) -> str:

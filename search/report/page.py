@@ -62,6 +62,7 @@ def page(facts: Facts) -> str:
             references=tables.references_table(facts),
             contenders=tables.confirmation_table(facts),
             tests=tables.results_of_test(facts),
+            slices=tables.slices_of_test(facts),
             top=tables.TOP,
             plots=plots,
             contents=[plot.content for plot in chain.from_iterable(listed)],

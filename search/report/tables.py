@@ -12,6 +12,7 @@ from search.records.trials import (
     objective_in,
     parameter_name,
     shown_metrics,
+    sliced_metrics,
 )
 from search.report.facts import Facts, parameter_count
 
@@ -139,6 +140,12 @@ def results_of_test(facts: Facts) -> Table:
     """What was tested and the references on the test rows; without rows before any test."""
     known = [name for each in facts.tested for name in each.metrics]
     names = [name for name in shown_metrics(known) if name.startswith("test_")]
+    return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
+
+
+def slices_of_test(facts: Facts) -> Table:
+    """The objective on parts of the test rows; without rows where it was not measured."""
+    names = sliced_metrics(name for each in facts.tested for name in each.metrics)
     return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
 
 
