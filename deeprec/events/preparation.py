@@ -279,7 +279,7 @@ class _Table:
         lacking = self.row_of_id[self.codes(events)] < 0
         if not lacking.any():
             return events
-        codes = np.unique(self.codes(events)[lacking])
+        codes = _distinct(self.codes(events)[lacking])
         shown = ", ".join(repr(self.ids[int(code)].as_py()) for code in codes[:3])
         found = (
             f"{len(codes):,} {self.side}{'' if len(codes) == 1 else 's'} of "
@@ -334,7 +334,7 @@ def _one_row_each(
         if differing.any():
             row = int(np.flatnonzero(differing)[0])
             owner = log.values[int(log.codes[row])].as_py()
-            others = len(np.unique(log.codes[differing])) - 1
+            others = len(_distinct(log.codes[differing])) - 1
             raise DataError(
                 f"{frame.where(row)}: the column {column!r} must depend on the {side} alone but "
                 f"has several values for {owner!r} and {others:,} others; give the {side}s a table "
@@ -471,8 +471,8 @@ def _check_parts(events: Events, described: DataDescription) -> None:
             raise DataError(
                 f"no row to {_PURPOSE[part]} is relevant; change the split or label.relevant"
             )
-    known = np.unique(events.user[events.part == 0])
-    if not np.isin(events.user[events.part == 1], known).any() and not described.users.features:
+    known, validated = (_distinct(events.user[events.part == part]) for part in (0, 1))
+    if not np.isin(validated, known).any() and not described.users.features:
         raise DataError(
             "no user of the validation rows has a training row, and users have no features to "
             "know them by; change the split"
@@ -502,7 +502,12 @@ def _say_parts(events: Events, say: Say) -> None:
 
 
 def _unknown(codes: IntArray, rows: Mask, training: Mask) -> int:
-    return len(np.setdiff1d(codes[rows], codes[training]))
+    return len(np.setdiff1d(_distinct(codes[rows]), _distinct(codes[training])))
+
+
+def _distinct(codes: IntArray) -> npt.NDArray[np.int64]:
+    """The codes that are there, ascending: many times faster than sorting millions of rows."""
+    return np.flatnonzero(np.bincount(codes))
 
 
 def _encoded(
