@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # in which pytest would run them: the long ones come first. Storms share nothing and run one by one.
 PARALLEL := -n auto --durations=40 --durations-min=5
 
-# What make search searches: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
+# What make search searches and make serve serves: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
 STUDY := tutorial
 TRIALS :=
 WORKERS :=
@@ -72,7 +72,7 @@ ui: setup
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
 
 serve: setup
-	$(BIN)/python -m search.serve
+	$(BIN)/python -m search.serve --study $(STUDY)
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import TrackingUriOption, run_command
+from search.commands.cli import TrackingUriOption, registered_model, run_command
 from search.execution.runtime import prepare_runtime, touch_device
 from search.records.errors import InputError
 
@@ -28,7 +28,7 @@ def main(
     occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
     study: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose champion, where the data is not MovieLens."),
+        typer.Option(metavar="NAME", help="Whose champion; MovieLens's studies share one."),
     ] = None,
     features: Annotated[
         list[str] | None,
@@ -61,7 +61,7 @@ def main(
         mlruns = Workspace(Path.cwd()).mlruns
         with published_folder(
             tracking_uri,
-            model or champion_uri(study),
+            model or champion_uri(registered_model(study)),
             folder=mlruns,
             announce=screen.announce,
         ) as folder:

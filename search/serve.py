@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import TrackingUriOption, run_command
+from search.commands.cli import TrackingUriOption, registered_model, run_command
 from search.records.errors import InputError
 
 HOST = "127.0.0.1"
@@ -26,7 +26,7 @@ def main(
     ] = 5001,
     study: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose champion, where the data is not MovieLens."),
+        typer.Option(metavar="NAME", help="Whose champion; MovieLens's studies share one."),
     ] = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
@@ -48,9 +48,11 @@ def main(
         from search.tracking.destination import resolve_uri
         from search.tracking.models import champion_uri, published_folder
 
-        wanted = model or champion_uri(study)
+        wanted, mlruns = (
+            model or champion_uri(registered_model(study)),
+            Workspace(Path.cwd()).mlruns,
+        )
         screen.doing("looking for the model in MLflow")
-        mlruns = Workspace(Path.cwd()).mlruns
         with published_folder(tracking_uri, wanted, folder=mlruns):
             pass
     environment |= {

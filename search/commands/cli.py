@@ -178,3 +178,16 @@ def open_session(
     for warning in exposed_secrets(sys.argv):
         screen.warn(warning)
     return session
+
+
+def registered_model(study: str | None) -> str | None:
+    """The name of a study's models in MLflow's registry: its own where its file is not here."""
+    from search.config.addresses import Workspace
+    from search.config.study import load_spec
+
+    if study is None:
+        return None
+    try:
+        return load_spec(study, folders=Workspace(Path.cwd()).study_files).registered_model
+    except InputError:
+        return study

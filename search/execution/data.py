@@ -16,7 +16,6 @@ from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
 from deeprec.evaluation.ranking import Judgment
 from deeprec.events.description import DataDescription
-from deeprec.events.loading import load_own
 from deeprec.training.programs import use_compilation_cache
 from search.config.space import data_config, list_metrics_of
 from search.config.study import StudySpec
@@ -67,6 +66,9 @@ def load_data(
 
 def _dataset(spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None]) -> Dataset:
     if isinstance(spec.data, DataDescription):
+        # Readers of files are not imported where MovieLens is searched.
+        from deeprec.events.loading import load_own
+
         dataset = load_own(spec.data, data_dir or spec.folder, announce=announce)
         _check_lists(spec, dataset)
         return dataset

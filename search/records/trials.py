@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deeprec.config import SLICES
-
 TrialState = Literal[
     "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
 ]
@@ -132,6 +130,8 @@ MOVIELENS_METRICS = ("top_100_accuracy", "top_100_accuracy_unseen", "recall_at_1
 
 _SHORT_NAMES = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP"}
 
+_SLICED = re.compile(r"_at_\d+_")
+
 _IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
 
@@ -170,12 +170,12 @@ def shown_metrics(known: Iterable[str]) -> list[str]:
     if not set(order[::4]).isdisjoint(names):
         return [name for name in order if name in names]
     in_parts = sorted(names, key=lambda name: not name.startswith("val_"))
-    return [name for name in in_parts if not name.endswith(("_loss", *SLICES))]
+    return [name for name in in_parts if not (name.endswith("_loss") or _SLICED.search(name))]
 
 
 def sliced_metrics(known: Iterable[str]) -> list[str]:
     """Those of the metrics that are known that are of a part of the rows."""
-    return [name for name in dict.fromkeys(known) if name.endswith(SLICES)]
+    return [name for name in dict.fromkeys(known) if _SLICED.search(name)]
 
 
 def counted(count: int, what: str) -> str:

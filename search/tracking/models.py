@@ -31,9 +31,9 @@ CHAMPION = "champion"  # the alias of the version to use
 CHAMPION_URI = f"models:/{MODEL_NAME}@{CHAMPION}"
 
 
-def champion_uri(study: str | None) -> str:
-    """The champion of a study of other data than MovieLens, or of all studies of MovieLens."""
-    return CHAMPION_URI if study is None else f"models:/{study}@{CHAMPION}"
+def champion_uri(name: str | None) -> str:
+    """The champion of a registered model; MovieLens's when none is named."""
+    return CHAMPION_URI if name is None else f"models:/{name}@{CHAMPION}"
 
 
 MODEL_DESCRIPTION = (
