@@ -21,6 +21,9 @@ from deeprec.training.device_tables import smallest_type, stacked_places
 
 USER_SHUFFLE_SEED = 42
 
+MOST_PADDING = 2
+"""Batches by user are padded to the largest: to at most so many rows a real one."""
+
 UNKNOWN_ROW = 1
 """The row of a table that stands for unknown users or items, where two rows are reserved."""
 
@@ -96,7 +99,11 @@ def batched_by_user(
     """Cuts the interactions into batches of so many users each, on the default device.
 
     Those rated 0 are left out. The users are shuffled, always in the same way, so that the batches
-    are about equally large. Every batch uses all movies. ``reserved`` is as in :func:`batched`.
+    are about equally large. Where a few users have most of the rows they are not, and would all be
+    padded to the largest: then a batch ends after the mean number of rows, and the user whose rows
+    it cuts goes on in the next. The steps at most double, and the padded rows are about
+    ``MOST_PADDING`` times the real ones at most. Every batch uses all movies. ``reserved`` is as
+    in :func:`batched`.
 
     Raises:
         ValueError: there are no interactions rated above 0.
@@ -129,13 +136,31 @@ def batched_by_user(
 def _users_and_rows(user_id: IntArray, batch_size: int) -> tuple[list[IntArray], list[IntArray]]:
     """The users of each batch, shuffled, and which interactions are theirs."""
     distinct, inverse = np.unique(user_id, return_inverse=True)
-    batch_of_user = np.random.default_rng(USER_SHUFFLE_SEED).permutation(len(distinct))
-    batch_of_user //= batch_size
-    steps = -(-len(distinct) // batch_size)
+    place_of_user = np.random.default_rng(USER_SHUFFLE_SEED).permutation(len(distinct))
+    batch_of_user = place_of_user // batch_size
+    sizes = np.bincount(batch_of_user[inverse])
+    if len(sizes) * sizes.max() > MOST_PADDING * len(user_id):
+        rows = _cut_by_rows(place_of_user[inverse], batch_size, -(-len(user_id) // len(sizes)))
+        return [np.unique(user_id[taken]) for taken in rows], rows
     by_batch = np.argsort(batch_of_user[inverse], kind="stable").astype(np.int32)
-    ends = np.cumsum(np.bincount(batch_of_user[inverse], minlength=steps))
-    users = [distinct[batch_of_user == number] for number in range(steps)]
-    return users, np.split(by_batch, ends[:-1])
+    users = [distinct[batch_of_user == number] for number in range(len(sizes))]
+    return users, np.split(by_batch, np.cumsum(sizes)[:-1])
+
+
+def _cut_by_rows(place: npt.NDArray[np.int64], batch_size: int, most: int) -> list[IntArray]:
+    """The rows of each batch, which ends after so many users or, within one, so many rows.
+
+    ``place`` is where the user of each row is among all. With ``most`` the mean, batches that end
+    by rows are no more than there would be without it, nor are those that end by users.
+    """
+    by_user = np.argsort(place, kind="stable").astype(np.int32)
+    ends_of_users = np.cumsum(np.bincount(place))
+    ends = [0]
+    while ends[-1] < len(place):
+        first = int(np.searchsorted(ends_of_users, ends[-1], side="right"))
+        end_of_last = ends_of_users[first : first + batch_size][-1]
+        ends.append(min(ends[-1] + most, int(end_of_last)))
+    return np.split(by_user, ends[1:-1])
 
 
 def _side(ids: IntArray, batch_size: int, table: FeatureTable, reserved: int) -> Side:

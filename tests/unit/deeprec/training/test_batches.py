@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import IntArray, Interactions
-from deeprec.training.batches import Batches, Side, batched, batched_by_user
+from deeprec.training.batches import UNKNOWN_ROW, Batches, Side, batched, batched_by_user
 from deeprec.training.device_data import DeviceData
 from deeprec.training.device_tables import rows_of
 from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
@@ -87,6 +87,23 @@ def test_a_user_is_in_one_batch_by_user_with_all_that_was_rated() -> None:
     distinct = ids[ids > 0]
     assert len(distinct) == len(set(distinct.tolist()))
     assert ids.shape == (-(-len(distinct) // 7), 7)
+
+
+def test_a_user_with_most_of_the_rows_does_not_make_all_batches_as_large() -> None:
+    others, bot = random_interactions(200, seed=3), random_interactions(4_000, seed=4)
+    bot = replace(bot, user_id=np.full(4_000, 7, np.int32))
+    rows = others.followed_by(bot)
+    batches = jax.tree.map(np.asarray, batched_by_user(rows, 3, USERS, MOVIES, reserved=2))
+    real = int((rows.rating > 0).sum())
+    assert batches.sizes.sum() == real
+    assert batches.ratings.size <= 2.1 * real
+    assert batches.users.ids.shape[1] <= 4
+    assert (batches.users.ids[:, 0] == UNKNOWN_ROW).all()
+    own = np.take_along_axis(batches.users.ids, batches.users.positions.astype(int), axis=1)
+    counted = np.bincount(own[batches.ratings > 0], minlength=USERS.rows)
+    np.testing.assert_array_equal(
+        counted, np.bincount(rows.user_id[rows.rating > 0], minlength=USERS.rows)
+    )
 
 
 def test_no_interactions_and_ratings_of_zero_alone_are_refused() -> None:
