@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, get_args
 
 SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
-LossName = Literal["rating", "softmax", "in_batch_softmax"]
+LossName = Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"]
 OptimizerName = Literal["adagrad", "adam"]
 MetricName = Literal["recall", "hit", "ndcg", "mrr", "map", "precision", "coverage", "top_accuracy"]
 
@@ -127,12 +127,16 @@ class TrainingConfig:
     """Epochs between two validations; the last epoch is always validated."""
 
     batch_size: int = 1000
-    """Rows of a batch; for the loss ``softmax`` users of a batch, each with all of its rows.
+    """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch.
     Batches are the same in every epoch, as in the tutorial."""
 
     loss: LossName = "rating"
-    """``rating``: squared error. ``softmax``: over all candidates. ``in_batch_softmax``: over the
-    candidates of a batch, for catalogs too large for the first."""
+    """``rating``: squared error. ``softmax``: over all candidates. For catalogs too large for that,
+    ``sampled_softmax``: an estimate of it, from interactions and candidates that each step draws;
+    ``in_batch_softmax``: over the candidates of a batch."""
+
+    negatives: int = 2048
+    """How many candidates a step of ``sampled_softmax`` draws, and three times as many rows."""
 
     optimizer: OptimizerName = "adagrad"
     """As Keras has it, with Keras's defaults but for the learning rate."""
@@ -173,6 +177,7 @@ class TrainingConfig:
             epochs=self.epochs,
             validate_every=self.validate_every,
             batch_size=self.batch_size,
+            negatives=self.negatives,
             temperature=self.temperature,
             rating_power=self.rating_power,
         )

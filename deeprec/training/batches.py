@@ -9,8 +9,8 @@ of the work.
 all of its interactions, against the whole catalog.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -28,6 +28,9 @@ UNKNOWN_ROW = 1
 """The row of a table that stands for unknown users or items, where two rows are reserved."""
 
 
+Number = TypeVar("Number", bound=np.number)
+
+
 class Side(NamedTuple):
     """The users, or the movies, of every batch of an epoch.
 
@@ -35,25 +38,29 @@ class Side(NamedTuple):
         ids: int ``[steps, distinct]``, padded with 0 at the end; None where every batch uses
             the whole table, in its order.
         positions: int ``[steps, batch]``, where in ``ids`` each interaction's user (movie) is.
-        places: int ``[steps, n]`` by feature, the places of the values of ``ids``.
+        places: int ``[steps, n]`` by feature, the places of the values of ``ids``; None where the
+            ids are drawn on the device.
     """
 
     ids: jax.Array | None
     positions: jax.Array
-    places: Mapping[str, jax.Array]
+    places: Mapping[str, jax.Array] | None
 
 
 class Batches(NamedTuple):
     """All batches of an epoch, stacked; a batch is one index of every leading axis.
 
     ``ratings`` are float32 ``[steps, batch]`` in 0..1; ``sizes`` int32 ``[steps]``: what follows so
-    many interactions is padding, with ratings of 0.
+    many interactions is padding, with ratings of 0. What :func:`deeprec.training.sampling.drawn`
+    makes for a step has weights in the place of ratings, and ``log_counts``, float ``[distinct]``:
+    the logarithm of how often each movie was drawn, of how often it was expected.
     """
 
     users: Side
     movies: Side
     ratings: jax.Array
     sizes: jax.Array
+    log_counts: jax.Array | None = None
 
 
 def batched(
@@ -125,7 +132,7 @@ def batched_by_user(
         candidates[number, : len(taken)] = rows.movie_id[taken]
         ratings[number, : len(taken)] = rows.rating[taken]
     by_user = Side(
-        ids=_padded(selections, smallest_type(users.rows)),  # type: ignore[arg-type]
+        ids=padded(selections, smallest_type(users.rows)),  # type: ignore[arg-type]
         positions=positions,  # type: ignore[arg-type]
         places=stacked_places(users, selections),  # type: ignore[arg-type]
     )
@@ -135,16 +142,24 @@ def batched_by_user(
 
 def _users_and_rows(user_id: IntArray, batch_size: int) -> tuple[list[IntArray], list[IntArray]]:
     """The users of each batch, shuffled, and which interactions are theirs."""
-    distinct, inverse = np.unique(user_id, return_inverse=True)
-    place_of_user = np.random.default_rng(USER_SHUFFLE_SEED).permutation(len(distinct))
-    batch_of_user = place_of_user // batch_size
-    sizes = np.bincount(batch_of_user[inverse])
+    users, place = shuffled_users(user_id)
+    batch = place // batch_size
+    sizes = np.bincount(batch)
     if len(sizes) * sizes.max() > MOST_PADDING * len(user_id):
-        rows = _cut_by_rows(place_of_user[inverse], batch_size, -(-len(user_id) // len(sizes)))
+        rows = _cut_by_rows(place, batch_size, -(-len(user_id) // len(sizes)))
         return [np.unique(user_id[taken]) for taken in rows], rows
-    by_batch = np.argsort(batch_of_user[inverse], kind="stable").astype(np.int32)
-    users = [distinct[batch_of_user == number] for number in range(len(sizes))]
-    return users, np.split(by_batch, np.cumsum(sizes)[:-1])
+    by_batch = np.argsort(batch, kind="stable").astype(np.int32)
+    of_batches = np.split(users, np.arange(batch_size, len(users), batch_size))
+    return [np.sort(each) for each in of_batches], np.split(by_batch, np.cumsum(sizes)[:-1])
+
+
+def shuffled_users(user_id: IntArray) -> tuple[IntArray, npt.NDArray[np.int64]]:
+    """The distinct users, shuffled always in the same way, and where that of each row is."""
+    distinct, inverse = np.unique(user_id, return_inverse=True)
+    place = np.random.default_rng(USER_SHUFFLE_SEED).permutation(len(distinct))
+    users = np.empty_like(distinct)
+    users[place] = distinct
+    return users, place[inverse]
 
 
 def _cut_by_rows(place: npt.NDArray[np.int64], batch_size: int, most: int) -> list[IntArray]:
@@ -166,7 +181,7 @@ def _cut_by_rows(place: npt.NDArray[np.int64], batch_size: int, most: int) -> li
 def _side(ids: IntArray, batch_size: int, table: FeatureTable, reserved: int) -> Side:
     distinct, positions = _distinct(ids, batch_size, [UNKNOWN_ROW] * (reserved - 1))
     return Side(
-        ids=jax.device_put(_padded(distinct, smallest_type(table.rows))),
+        ids=jax.device_put(padded(distinct, smallest_type(table.rows))),
         positions=positions,
         places=jax.device_put(stacked_places(table, distinct)),
     )
@@ -188,10 +203,9 @@ def _distinct(ids: IntArray, batch_size: int, first: list[int]) -> tuple[list[In
     return distinct, jax.device_put(positions)
 
 
-def _padded(
-    distinct: list[IntArray], dtype: type[np.uint16] | type[np.int32]
-) -> npt.NDArray[np.uint16 | np.int32]:
-    padded = np.zeros((len(distinct), max(map(len, distinct))), dtype)
-    for row, ids in zip(padded, distinct, strict=True):
-        row[: len(ids)] = ids
-    return padded
+def padded(values: Sequence[npt.NDArray[np.generic]], dtype: type[Number]) -> npt.NDArray[Number]:
+    """Rows of values, with zeros at the end of all but the longest."""
+    rows = np.zeros((len(values), max(map(len, values))), dtype)
+    for row, own in zip(rows, values, strict=True):
+        row[: len(own)] = own
+    return rows

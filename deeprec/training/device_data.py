@@ -1,6 +1,8 @@
 """Training data on the device: made once, used by every training of a search."""
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,7 +12,10 @@ from deeprec.data.tables import FloatArray, Interactions
 from deeprec.training.batches import Batches, batched, batched_by_user
 from deeprec.training.device_tables import rows_of
 from deeprec.training.lists import Asked
+from deeprec.training.sampling import DrawPlan, SampledBatches, sampled_batches
 from deeprec.training.validation import EvaluationRows
+
+T = TypeVar("T")
 
 
 class DeviceData:
@@ -20,7 +25,7 @@ class DeviceData:
         self.users = rows_of(data.users)
         self.movies = rows_of(data.movies)
         self.source = data
-        self._batches: tuple[tuple[LossName, int], Batches] | None = None
+        self._kept: tuple[Hashable, Any] | None = None
 
     @cached_property
     def validation(self) -> EvaluationRows | None:
@@ -40,14 +45,33 @@ class DeviceData:
 
     def batches(self, loss: LossName, batch_size: int) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""
-        if self._batches is None or self._batches[0] != (loss, batch_size):
-            self._batches = None  # frees the old ones before the new ones are made
-            data = self.source
-            cut = batched_by_user if loss == "softmax" else batched
-            rows = self._train_rows(loss)
-            batches = cut(rows, batch_size, data.users, data.movies, reserved=data.reserved)
-            self._batches = ((loss, batch_size), batches)
-        return self._batches[1]
+        data = self.source
+        cut = batched_by_user if loss == "softmax" else batched
+        return self._last_asked_for(
+            (loss, batch_size),
+            lambda: cut(
+                self._train_rows(loss), batch_size, data.users, data.movies, reserved=data.reserved
+            ),
+        )
+
+    def sampled_batches(
+        self, plan: DrawPlan, batch_size: int, rating_power: float
+    ) -> SampledBatches:
+        """The same for ``sampled_softmax``."""
+        data = self.source
+        return self._last_asked_for(
+            (plan, batch_size, rating_power),
+            lambda: sampled_batches(
+                plan, data.train, batch_size, data.users, data.movies, rating_power
+            ),
+        )
+
+    def _last_asked_for(self, key: Hashable, make: Callable[[], T]) -> T:
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # frees the old ones before the new ones are made
+            self._kept = (key, make())
+        kept: T = self._kept[1]
+        return kept
 
     @property
     def mean_squared_rating(self) -> float:

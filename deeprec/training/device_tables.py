@@ -20,31 +20,34 @@ SMALL_VOCABULARY = 64
 
 
 class ValueList(NamedTuple):
-    """The values of a multivalued feature without the padding of its rows.
+    """The values of a multivalued feature, without the padding of its rows if that is known.
 
     Attributes:
         matrix: int ``[rows, length]``, padded with 0.
         places: int ``[n]``, where the values are in the flat matrix, ascending; just past its end
-            where the list itself is padded.
+            where the list itself is padded. None for rows that are drawn on the device, whose
+            values are taken with the padding.
         counts: int32 ``[rows]``, values a row.
     """
 
     matrix: jax.Array
-    places: jax.Array
+    places: jax.Array | None
     counts: jax.Array
 
     @property
     def values(self) -> jax.Array:
         """The values, one after another, int ``[n]``; any value where the list is padded."""
+        assert self.places is not None
         return self.matrix.reshape(-1).at[self.places].get(mode="clip")
 
     @property
     def rows(self) -> jax.Array:
         """The row each value belongs to, int ``[n]``; past the last where the list is padded."""
+        assert self.places is not None
         return self.places // self.matrix.shape[-1]
 
-    def take(self, ids: jax.Array, places: jax.Array) -> "ValueList":
-        """The list of some rows, with their places from :func:`places_of`."""
+    def take(self, ids: jax.Array, places: jax.Array | None) -> "ValueList":
+        """The list of some rows, with their places from :func:`places_of`, where known."""
         return ValueList(take_rows(self.matrix, ids), places, take_rows(self.counts, ids))
 
 
@@ -64,13 +67,14 @@ class FeatureRows(NamedTuple):
     shares: Mapping[str, jax.Array]
     lists: Mapping[str, ValueList]
 
-    def take(self, ids: jax.Array, places: Mapping[str, jax.Array]) -> "FeatureRows":
-        """The rows of the given ids, with their places from :func:`places_of`."""
+    def take(self, ids: jax.Array, places: Mapping[str, jax.Array] | None) -> "FeatureRows":
+        """The rows of the given ids, with their places from :func:`places_of`, where known."""
         columns, shares = (
             {name: take_rows(column, ids) for name, column in part.items()}
             for part in (self.columns, self.shares)
         )
-        lists = {name: values.take(ids, places[name]) for name, values in self.lists.items()}
+        of_lists = places or dict.fromkeys(self.lists)
+        lists = {name: values.take(ids, of_lists[name]) for name, values in self.lists.items()}
         return FeatureRows(ids, columns, shares, lists)
 
 

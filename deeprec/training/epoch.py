@@ -1,7 +1,8 @@
 """One epoch as a pure function: the program that :func:`deeprec.training.train` compiles."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,15 @@ from deeprec.training.forward import (
     dot_products,
     embed,
 )
-from deeprec.training.losses import in_batch_softmax_loss, rating_loss, rating_weights, softmax_loss
+from deeprec.training.losses import (
+    in_batch_softmax_loss,
+    rating_loss,
+    rating_weights,
+    sampled_softmax_loss,
+    softmax_loss,
+)
 from deeprec.training.optimizers import OPTIMIZERS, Optimizer, Slots, update_rows
+from deeprec.training.sampling import DrawPlan, SampledBatches, UserBatches, drawn
 
 Sides = tuple[Side, Side]
 
@@ -41,11 +49,10 @@ class TowerPlan(NamedTuple):
     updates_rows: bool
 
     @classmethod
-    def of(cls, tower: Tower, side: Side, optimizer: Optimizer) -> Self:
-        """The plan that is cheapest for these batches."""
+    def of(cls, tower: Tower, used: int | None, optimizer: Optimizer) -> Self:
+        """The plan that is cheapest for steps that use so many rows; None: the whole table."""
         rows = tower.schema.id_feature.vocabulary_size
-        used = rows if side.ids is None else side.ids.shape[-1]
-        pays = optimizer.zero_changes_nothing and rows > ROWS_PAY_ABOVE * used
+        pays = optimizer.zero_changes_nothing and rows > ROWS_PAY_ABOVE * (used or rows)
         return cls(TowerShape.of(tower), pays)
 
     @property
@@ -54,15 +61,30 @@ class TowerPlan(NamedTuple):
         schema = self.shape.schema
         return schema.features.index(schema.id_feature)
 
+    def rows_of_ids(self, side: Side) -> jax.Array:
+        """Where the ids of a batch are in their table.
+
+        What is drawn may be what training does not know: it has no row there, and gets that of
+        padding, as it is trained as unknown.
+        """
+        assert side.ids is not None
+        if side.places is not None:
+            return side.ids
+        return jnp.where(side.ids < self.shape.schema.id_feature.vocabulary_size, side.ids, 0)
+
 
 class EpochPlan(NamedTuple):
-    """What an epoch's program is decided by, beside the shapes of its arguments."""
+    """What an epoch's program is decided by, beside the shapes of its arguments.
+
+    ``draws`` is of ``sampled_softmax`` alone.
+    """
 
     loss: LossName
     optimizer: OptimizerName
     towers: tuple[TowerPlan, TowerPlan]
     averages: bool
     drops_ids: bool
+    draws: DrawPlan | None
 
 
 class Knobs(NamedTuple):
@@ -120,7 +142,7 @@ def run_epoch(
     state: TrainingState,
     knobs: Knobs,
     tables: tuple[FeatureRows, FeatureRows],
-    batches: Batches,
+    batches: Batches | SampledBatches,
 ) -> tuple[TrainingState, jax.Array]:
     """Trains on all batches, one after another.
 
@@ -128,10 +150,14 @@ def run_epoch(
         The state after the epoch, and the loss of every batch before its step, ``[steps]``.
     """
     optimizer = OPTIMIZERS[plan.optimizer]
+    by_step: Any = batches.by_step if isinstance(batches, SampledBatches) else batches
 
-    def step(state: TrainingState, batch: Batches) -> tuple[TrainingState, jax.Array]:
-        sides = (batch.users, batch.movies)
+    def step(
+        state: TrainingState, of_step: Batches | UserBatches
+    ) -> tuple[TrainingState, jax.Array]:
         number = state.steps + 1
+        batch = _learned_from(plan, knobs, number, batches, of_step)
+        sides = (batch.users, batch.movies)
         used = Weights(*map(_used, plan.towers, state.weights, sides))
         loss, gradients = jax.value_and_grad(_loss)(used, plan, knobs, tables, batch, number)
         update = partial(_updated, optimizer, knobs.rate, number)
@@ -139,10 +165,26 @@ def run_epoch(
         weights, slots = zip(*towers, strict=True)
         return TrainingState(Weights(*weights), slots, number, None), loss
 
-    after, losses = jax.lax.scan(step, state._replace(averages=None), batches)
+    after, losses = jax.lax.scan(step, state._replace(averages=None), by_step)
     if state.averages is None:
         return after, losses
     return after._replace(averages=_averaged(state.averages, after, knobs, len(losses))), losses
+
+
+def _learned_from(
+    plan: EpochPlan,
+    knobs: Knobs,
+    number: jax.Array,
+    batches: Batches | SampledBatches,
+    of_step: Batches | UserBatches,
+) -> Batches:
+    """The batch of a step: as it was cut, or what is drawn for it."""
+    if isinstance(of_step, Batches):
+        return of_step
+    assert isinstance(batches, SampledBatches)
+    assert plan.draws is not None
+    key = jax.random.fold_in(jax.random.key(knobs.seed + 2), number)
+    return drawn(plan.draws, of_step, batches.drawable, key)
 
 
 def _averaged(averages: Weights, after: TrainingState, knobs: Knobs, steps: int) -> Weights:
@@ -157,7 +199,7 @@ def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:
     used = list(weights)
     if tower.updates_rows:
         assert side.ids is not None, "a table that is used whole is updated whole"
-        used[tower.id_position] = take_rows(used[tower.id_position], side.ids)
+        used[tower.id_position] = take_rows(used[tower.id_position], tower.rows_of_ids(side))
     return used
 
 
@@ -177,33 +219,42 @@ def _loss(
             take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
         )
         return rating_loss(scores, batch.ratings, batch.sizes)
-    ranking = _ranking_loss(plan.loss, knobs, batch, number, queries, candidates)
-    penalty = sum(jnp.sum(jnp.square(weight)) for weight in jax.tree.leaves(used))
-    return ranking + knobs.l2 * penalty
-
-
-def _ranking_loss(
-    loss: LossName,
-    knobs: Knobs,
-    batch: Batches,
-    number: jax.Array,
-    queries: jax.Array,
-    candidates: jax.Array,
-) -> jax.Array:
     of_queries, of_candidates = jax.random.split(
         jax.random.fold_in(jax.random.key(knobs.seed), number)
     )
     queries = _dropped(queries, knobs.dropout, of_queries)
     candidates = _dropped(candidates, knobs.dropout, of_candidates)
     scores = queries @ candidates.T / knobs.temperature
+    penalty = sum(jnp.sum(jnp.square(weight)) for weight in jax.tree.leaves(used))
+    return RANKING_LOSSES[plan.loss](scores, batch, knobs) + knobs.l2 * penalty
+
+
+def _softmax(scores: jax.Array, batch: Batches, knobs: Knobs) -> jax.Array:
     weights = rating_weights(batch.ratings, knobs.rating_power)
-    positions = (batch.users.positions, batch.movies.positions)
-    if loss == "softmax":
-        return softmax_loss(scores, *positions, weights)
+    return softmax_loss(scores, batch.users.positions, batch.movies.positions, weights)
+
+
+def _in_batch_softmax(scores: jax.Array, batch: Batches, knobs: Knobs) -> jax.Array:
+    weights = rating_weights(batch.ratings, knobs.rating_power)
     assert batch.movies.ids is not None
     assert knobs.log_probabilities is not None
     log_probabilities = take_rows(knobs.log_probabilities, batch.movies.ids)
+    positions = (batch.users.positions, batch.movies.positions)
     return in_batch_softmax_loss(scores, *positions, weights, log_probabilities)
+
+
+def _sampled_softmax(scores: jax.Array, batch: Batches, _knobs: Knobs) -> jax.Array:
+    assert batch.log_counts is not None
+    positions = (batch.users.positions, batch.movies.positions)
+    return sampled_softmax_loss(scores, *positions, batch.ratings, batch.log_counts)
+
+
+RANKING_LOSSES: Mapping[LossName, Callable[[jax.Array, Batches, Knobs], jax.Array]] = {
+    "softmax": _softmax,
+    "in_batch_softmax": _in_batch_softmax,
+    "sampled_softmax": _sampled_softmax,
+}
+"""From the scores of a batch's users (rows) for its candidates."""
 
 
 def _dropped(embeddings: jax.Array, share: jax.Array, key: jax.Array) -> jax.Array:
@@ -222,6 +273,9 @@ def _dropped_ids(
         ids = table.ids if side.ids is None else side.ids
         assert ids is not None
         mask = jax.random.bernoulli(key, knobs.id_dropout, ids.shape)
+        if side.places is None:  # what is drawn may be what training does not know
+            assert table.ids is not None
+            mask |= take_rows(table.ids, ids) != ids
         return DroppedIds(mask, UNKNOWN_ROW if side.ids is None else 0)
 
     query, candidate = map(of_side, keys, tables, sides)
@@ -238,8 +292,7 @@ def _embed_used(
     if side.ids is None:
         return embed(tower.shape, used, table, dropped)
     rows = table.take(side.ids, side.places)
-    if tower.updates_rows:
-        rows = rows._replace(ids=None)
+    rows = rows._replace(ids=None if tower.updates_rows else tower.rows_of_ids(side))
     return embed(tower.shape, used, rows, dropped)
 
 
@@ -258,8 +311,8 @@ def _updated(
     for position, of_weight in enumerate(zip(weights, slots, gradients, strict=True)):
         weight, kept, gradient = of_weight
         if tower.updates_rows and position == tower.id_position:
-            assert side.ids is not None
-            new = update_rows(optimizer.update, weight, kept, side.ids, gradient, rate, number)
+            ids = tower.rows_of_ids(side)
+            new = update_rows(optimizer.update, weight, kept, ids, gradient, rate, number)
         else:
             new = optimizer.update(weight, kept, gradient, rate, number)
         updated.append(new)

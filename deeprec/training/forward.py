@@ -144,6 +144,14 @@ def _through_first_layer(
 
 def _mean_by_row(embedding: jax.Array, values: ValueList) -> jax.Array:
     """The mean of each row's embeddings, zero where it has none; padding is dropped."""
-    looked_up = take_rows(embedding, values.values)
-    total = jax.ops.segment_sum(looked_up, values.rows, len(values.counts), indices_are_sorted=True)
+    if values.places is None:
+        present = (values.matrix > 0).astype(embedding.dtype)
+        total = jnp.einsum("rld,rl->rd", take_rows(embedding, values.matrix), present)
+    else:
+        total = jax.ops.segment_sum(
+            take_rows(embedding, values.values),
+            values.rows,
+            len(values.counts),
+            indices_are_sorted=True,
+        )
     return total / jnp.maximum(values.counts, 1)[:, None]

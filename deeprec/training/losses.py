@@ -79,6 +79,27 @@ def in_batch_softmax_loss(
     return _weighted_mean(jnp.logaddexp(own, of_misses[users]) - own, weights)
 
 
+def sampled_softmax_loss(
+    scores: jax.Array,
+    users: jax.Array,
+    movies: jax.Array,
+    weights: jax.Array,
+    log_counts: jax.Array,
+) -> jax.Array:
+    """An estimate of :func:`softmax_loss` from candidates that were drawn.
+
+    A candidate that was drawn ``c`` times and expected ``e`` times counts ``c / e`` times in the
+    normalizer, which then has the right expectation: the correction by ``log e`` of Bengio and
+    Senecal (2008) and Yi et al. (2019). Other hits of a user are candidates, for in the likelihood
+    that is estimated they are in the normalizer, too; an accidental hit is none here.
+
+    Arguments as of :func:`softmax_loss`, of the drawn interactions and candidates; ``log_counts``
+    are float ``[candidates]``, ``log(c / e)``, and :data:`NEVER` for padding.
+    """
+    normalizers = jax.nn.logsumexp(scores + log_counts, axis=-1)
+    return _weighted_mean(normalizers[users] - scores[users, movies], weights)
+
+
 def surprises(scores: jax.Array, movies: jax.Array) -> jax.Array:
     """``-log softmax(scores)[row, movie]`` of scores ``[rows, candidates]``: float ``[rows]``."""
     own = jnp.take_along_axis(scores, movies[:, None], axis=-1)[:, 0]

@@ -17,11 +17,13 @@ import numpy as np
 from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
+from deeprec.training.batches import Batches
 from deeprec.training.device_data import DeviceData
 from deeprec.training.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, run_epoch
 from deeprec.training.forward import assign_weights, weights_of
-from deeprec.training.optimizers import OPTIMIZERS
+from deeprec.training.optimizers import OPTIMIZERS, Optimizer
 from deeprec.training.programs import compiled
+from deeprec.training.sampling import DrawPlan, SampledBatches
 from deeprec.training.validation import Evaluator, ListEvaluator
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
@@ -220,18 +222,21 @@ class _Trainer:
                 "id_dropout must be 0 where the data has no row for unknown users and items, as "
                 f"MovieLens has none, but got {config.id_dropout}"
             )
-        batches = data.batches(config.loss, config.batch_size)
+        batches, draws = _batches(data, config)
         optimizer = OPTIMIZERS[config.optimizer]
         averages = config.averaging > 0
         self.state = TrainingState.start(weights_of(model), optimizer, averages=averages)
-        towers = (
-            TowerPlan.of(model.query_model, batches.users, optimizer),
-            TowerPlan.of(model.candidate_model, batches.movies, optimizer),
-        )
+        towers = _tower_plans(model, batches, draws, optimizer)
         self.sizes = np.asarray(batches.sizes)
         self.constants = (_knobs(config, data), (data.users, data.movies), batches)
+        may_draw_unknown = draws is not None and data.source.reserved > 1
         self.plan = EpochPlan(
-            config.loss, config.optimizer, towers, averages, drops_ids=config.id_dropout > 0
+            config.loss,
+            config.optimizer,
+            towers,
+            averages,
+            drops_ids=config.id_dropout > 0 or may_draw_unknown,
+            draws=draws,
         )
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)
 
@@ -243,6 +248,37 @@ class _Trainer:
         if not finite.all():
             raise NonFiniteError("train_loss", epoch, int(finite.argmin()) + 1)
         return {"train_loss": float(np.average(by_step, weights=self.sizes))}
+
+
+def _batches(
+    data: DeviceData, config: TrainingConfig
+) -> tuple[Batches | SampledBatches, DrawPlan | None]:
+    """What an epoch trains on, and how much a step draws, if anything."""
+    if config.loss != "sampled_softmax":
+        return data.batches(config.loss, config.batch_size), None
+    source = data.source
+    users, reserved = min(config.batch_size, source.users.rows), source.reserved
+    plan = DrawPlan.of(config.negatives, users, source.movies.rows, reserved)
+    return data.sampled_batches(plan, config.batch_size, config.rating_power), plan
+
+
+def _tower_plans(
+    model: RetrievalModel,
+    batches: Batches | SampledBatches,
+    draws: DrawPlan | None,
+    optimizer: Optimizer,
+) -> tuple[TowerPlan, TowerPlan]:
+    """The plans that are cheapest for the rows that a step uses of both tables."""
+    if isinstance(batches, Batches):
+        ids = (batches.users.ids, batches.movies.ids)
+        queries, candidates = (None if each is None else each.shape[-1] for each in ids)
+    else:
+        assert draws is not None
+        queries, candidates = batches.by_step.ids.shape[-1], draws.candidates
+    return (
+        TowerPlan.of(model.query_model, queries, optimizer),
+        TowerPlan.of(model.candidate_model, candidates, optimizer),
+    )
 
 
 def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:

@@ -124,7 +124,13 @@ class ObjectiveSection(Section):
 class TrainingSection(Section):
     """``[training]``: what every trial has in common."""
 
-    ADDED_LATER: ClassVar[tuple[str, ...]] = ("loss", "optimizer", "averaging", "id_dropout")
+    ADDED_LATER: ClassVar[tuple[str, ...]] = (
+        "loss",
+        "optimizer",
+        "averaging",
+        "id_dropout",
+        "negatives",
+    )
     """Where these have their defaults, trials are comparable with those of older studies."""
 
     epochs: Epochs = 30
@@ -134,11 +140,15 @@ class TrainingSection(Section):
     """Epochs between two validations; the pruner decides after each of them."""
 
     batch_size: int = Field(default=1000, ge=1, le=1_000_000)
-    """Rows of a batch; for the loss ``softmax`` users of a batch, each with all of its rows."""
+    """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch."""
 
-    loss: Literal["rating", "softmax", "in_batch_softmax"] = "rating"
-    """``rating``: squared error, the tutorial's. ``softmax``: over the whole catalog.
-    ``in_batch_softmax``: over the movies of a batch, for catalogs too large for that."""
+    loss: Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"] = "rating"
+    """``rating``: squared error, the tutorial's. ``softmax``: over the whole catalog. For catalogs
+    too large for that, ``sampled_softmax``: an estimate of it, from what each step draws of the
+    rows and of the catalog; ``in_batch_softmax``: over the movies of a batch."""
+
+    negatives: int = Field(default=2048, ge=1, le=1_000_000)
+    """How many movies a step of ``sampled_softmax`` draws, and three times as many rows."""
 
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     """What turns gradients into steps."""

@@ -96,17 +96,23 @@ class StudySpec(Section):
                 )
         elif self.data.label is None and self.training.loss == "rating":
             yield (
-                "training.loss must be 'softmax' or 'in_batch_softmax' where data.label is left "
-                "out: there are no ratings to learn"
+                "training.loss must be 'softmax', 'sampled_softmax' or 'in_batch_softmax' where "
+                "data.label is left out: there are no ratings to learn"
             )
 
     def _loss_problems(self) -> Iterator[str]:
+        default = sections.TrainingSection.model_fields["negatives"].default
+        if self.training.loss != "sampled_softmax" and self.training.negatives != default:
+            yield (
+                "training.negatives must be left out where training.loss is "
+                f"{self.training.loss!r}: it belongs to the loss sampled_softmax"
+            )
         if self.training.loss == "rating":
             for each, _ in self.space.varied:
                 if each.only_ranking:
                     yield (
                         f"space.{each.name} must be left out where training.loss is 'rating': it "
-                        "belongs to the losses softmax and in_batch_softmax"
+                        "belongs to the softmax losses"
                     )
 
     def _enqueue_problems(self) -> Iterator[str]:

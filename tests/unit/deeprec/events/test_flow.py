@@ -31,7 +31,12 @@ def load(shop: Shop, **changes: object) -> Dataset:
 
 @pytest.mark.parametrize(
     ("loss", "optimizer"),
-    [("softmax", "adam"), ("in_batch_softmax", "adagrad"), ("rating", "adagrad")],
+    [
+        ("softmax", "adam"),
+        ("in_batch_softmax", "adagrad"),
+        ("sampled_softmax", "adagrad"),
+        ("rating", "adagrad"),
+    ],
 )
 def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
     loss: str, optimizer: str, shop: Shop
@@ -86,7 +91,11 @@ def test_id_dropout_trains_the_row_of_unknown_users(shop: Shop) -> None:
     dataset = load(shop)
     parts = split(dataset)
     data = DeviceData(dataset.training(parts.train, parts.validation))
-    for loss, optimizer in (("softmax", "adam"), ("in_batch_softmax", "adagrad")):
+    for loss, optimizer in (
+        ("softmax", "adam"),
+        ("in_batch_softmax", "adagrad"),
+        ("sampled_softmax", "adagrad"),
+    ):
         config = TrainingConfig(
             loss=loss,  # type: ignore[arg-type]
             optimizer=optimizer,  # type: ignore[arg-type]

@@ -53,6 +53,7 @@ def test_the_words_of_each_batch_are_those_of_its_movies() -> None:
     titles = MOVIES.columns["movie_title"]
     table = rows_of(MOVIES)
     assert batches.movies.ids is not None
+    assert batches.movies.places is not None
     for number, ids in enumerate(batches.movies.ids):
         places = {name: stacked[number] for name, stacked in batches.movies.places.items()}
         words = table.take(jnp.asarray(ids), places).lists["movie_title"]

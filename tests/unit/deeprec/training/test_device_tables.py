@@ -32,5 +32,6 @@ def test_every_feature_but_the_id_has_one_form() -> None:
         "genres": [[0, 0, 0, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
     }
     words = rows.lists["words"]
+    assert words.places is not None
     assert (words.values.tolist(), words.rows.tolist()) == ([7, 9, 5, 64], [1, 1, 1, 2])
     assert (words.places.tolist(), words.counts.tolist()) == ([4, 6, 7, 8], [0, 3, 1])

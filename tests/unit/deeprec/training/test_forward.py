@@ -59,6 +59,8 @@ def test_a_tower_of_any_schema_equals_its_keras_model(
     some = np.array([5, 0, 19, 7], np.int32)
     taken = rows_of(table).take(jnp.asarray(some), places_of(table, some))
     np.testing.assert_allclose(embed(shape, weights, taken), expected[some], atol=1e-6)
+    drawn = rows_of(table).take(jnp.asarray(some), None)
+    np.testing.assert_allclose(embed(shape, weights, drawn), expected[some], atol=1e-6)
 
 
 def test_embeddings_of_the_id_may_be_looked_up_already(users: FeatureTable) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from deeprec.training.losses import (
+    NEVER,
     in_batch_softmax_loss,
     rating_loss,
     rating_weights,
+    sampled_softmax_loss,
     softmax_loss,
     surprises,
 )
@@ -95,3 +97,23 @@ def test_a_user_whose_batch_holds_nothing_but_hits_learns_nothing() -> None:
     )
     assert float(loss) == pytest.approx(0.0, abs=1e-6)
     assert np.isfinite(gradient).all()
+
+
+def test_sampled_softmax_of_everything_is_the_softmax() -> None:
+    pairs = jnp.array([0, 0, 1]), jnp.array([1, 2, 0]), jnp.array([1.0, 0.5, 1.5])
+    loss = sampled_softmax_loss(SCORES, *pairs, jnp.zeros(3))
+    assert float(loss) == pytest.approx(float(softmax_loss(SCORES, *pairs)), rel=1e-6)
+
+
+def test_a_sampled_candidate_counts_for_those_that_were_not_drawn_and_padding_for_none() -> None:
+    users, movies, weights = jnp.array([0, 1]), jnp.array([1, 1]), jnp.array([0.75, 0.25])
+    log_counts = jnp.array([LOG3, 0.0, NEVER])
+    loss, gradient = jax.value_and_grad(sampled_softmax_loss)(
+        SCORES, users, movies, weights, log_counts
+    )
+    # The first user's normalizer is 3 * 1 + 2, the second's 3 * 1 + 1.
+    expected = 0.75 * np.log(5 / 2) + 0.25 * np.log(4 / 1)
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(
+        gradient, [[0.75 * 3 / 5, -0.75 * 3 / 5, 0], [0.25 * 3 / 4, -0.25 * 3 / 4, 0]], rtol=1e-5
+    )

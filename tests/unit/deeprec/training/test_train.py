@@ -14,6 +14,7 @@ from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import Interactions
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
+from deeprec.training import epoch
 from deeprec.training.device_data import DeviceData
 from deeprec.training.forward import weights_of
 from deeprec.training.train import EXPLODED, _DivergenceWatch, _Trainer, train, tutorial_metric
@@ -191,7 +192,7 @@ def test_what_diverges_is_distinguished_from_what_is_bad(
     assert (reason is not None) is diverged
 
 
-@pytest.mark.parametrize("loss", ["rating", "softmax", "in_batch_softmax"])
+@pytest.mark.parametrize("loss", ["rating", "softmax", "in_batch_softmax", "sampled_softmax"])
 def test_an_untrained_model_is_far_below_the_limit(data: TrainingData, loss: LossName) -> None:
     model, device_data = build(data), DeviceData(data)
     config = TrainingConfig(loss=loss, l2=0.1, learning_rate=1e-6, epochs=1, batch_size=50)
@@ -213,7 +214,7 @@ def test_the_search_and_the_training_mean_the_same_metric() -> None:
     assert f"val_{tutorial_metric(100).key}" == trials.TUTORIAL_OBJECTIVE
 
 
-RANKING: tuple[LossName, ...] = ("softmax", "in_batch_softmax")
+RANKING: tuple[LossName, ...] = ("softmax", "in_batch_softmax", "sampled_softmax")
 
 
 @pytest.mark.parametrize("loss", RANKING)
@@ -221,7 +222,7 @@ RANKING: tuple[LossName, ...] = ("softmax", "in_batch_softmax")
 def test_ranking_losses_learn(data: TrainingData, loss: LossName, optimizer: OptimizerName) -> None:
     rate = {"adagrad": 1.0, "adam": 0.03}[optimizer]
     config = TrainingConfig(
-        loss=loss, optimizer=optimizer, learning_rate=rate, epochs=60, batch_size=16
+        loss=loss, optimizer=optimizer, learning_rate=rate, epochs=60, batch_size=16, negatives=64
     )
     _, epochs = trained(data, config)
     losses = [metrics["train_loss"] for _, metrics in epochs]
@@ -256,6 +257,31 @@ def test_dropout_depends_on_the_seed_and_on_nothing_else(data: TrainingData) -> 
     config = TrainingConfig(loss="softmax", epochs=2, batch_size=16, dropout=0.5, seed=3)
     assert trained(data, config)[1] == trained(data, config)[1]
     assert trained(data, config)[1] != trained(data, replace(config, seed=4))[1]
+
+
+def test_draws_depend_on_the_seed_and_on_nothing_else(data: TrainingData) -> None:
+    config = TrainingConfig(loss="sampled_softmax", epochs=2, batch_size=16, negatives=8, seed=3)
+    assert trained(data, config)[1] == trained(data, config)[1]
+    assert trained(data, config)[1] != trained(data, replace(config, seed=4))[1]
+
+
+def test_updating_the_rows_that_were_drawn_is_updating_the_table(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainingConfig(
+        loss="sampled_softmax", epochs=3, batch_size=4, negatives=8, dropout=0.2, seed=3
+    )
+
+    def weights(pays_above: float) -> list[np.ndarray]:
+        monkeypatch.setattr(epoch, "ROWS_PAY_ABOVE", pays_above)
+        model = build(data)
+        plans = _Trainer(model, DeviceData(data), config).plan.towers
+        assert [plan.updates_rows for plan in plans] == [pays_above == 0] * 2
+        train(model, DeviceData(data), config)
+        return [np.asarray(variable.value) for variable in model.trainable_variables]
+
+    for by_rows, whole in zip(weights(0), weights(1e9), strict=True):
+        np.testing.assert_allclose(by_rows, whole, atol=1e-5)
 
 
 def test_a_penalty_makes_weights_smaller(data: TrainingData) -> None:

@@ -43,7 +43,8 @@ training.epochs = 0 => training.epochs must be at least 1 but got 0
 training.epochs = 10001 => must be at most 10000
 training = {epochs = 4, validate_every = 5} => must have validate_every at most epochs (4) but got 5
 training.batch_size = 0 => training.batch_size must be at least 1
-training.loss = 'sofmax' => must be 'rating', 'softmax' or 'in_batch_softmax' but got 'sofmax'
+training.loss = 'sofmax' => must be 'rating', 'softmax', ... or 'sampled_softmax' but got 'sofmax'
+training.negatives = 8 => training.negatives must be left out where training.loss is 'rating'
 training.optimizer = 'sgd' => training.optimizer must be 'adagrad' or 'adam' but got 'sgd'
 space.depth = {low = 4, high = 1} => must have low at most high but got low = 4 and high = 1
 space.learning_rate = {low = 1.0, high = 0.1} => space.learning_rate must have low at most high
