@@ -46,7 +46,8 @@ def main(
     """
     described = _features(features or [])
     if user is None and age is None and gender is None and occupation is None and not described:
-        raise InputError("give a USER, or --age, --gender and --occupation of an unknown one")
+        asked = "--age, --gender and --occupation" if study is None else "--set FEATURE=VALUE"
+        raise InputError(f"give a USER, or {asked} of an unknown one")
     # Imported here, so that --help and most errors of the command line answer at once.
     from search.display.terminal import Screen
 

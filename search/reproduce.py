@@ -40,14 +40,16 @@ def main(
 
     with Screen(quiet=quiet) as screen:
         from search.config.addresses import Workspace
-        from search.config.study import spec_of_text
+        from search.config.study import folder_of, spec_of_text
         from search.tracking.connection import read_run
 
         screen.doing(f"reading run {run_id} from MLflow")
         workspace = Workspace(Path.cwd())
         run = read_run(tracking_uri, run_id, folder=workspace.mlruns)
         source = f"the study file of run {run_id}"
-        spec = spec_of_text(run.spec_text, name=run.study, source=source)
+        # Paths in it begin where the study file lies, which MLflow does not know.
+        folder = folder_of(run.study, workspace.study_files) or workspace.studies
+        spec = spec_of_text(run.spec_text, name=run.study, source=source, folder=folder)
 
         if threads := run.computed_on.get(THREADS):  # however many cores there are
             os.environ.setdefault(NPROC, threads)

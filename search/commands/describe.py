@@ -23,6 +23,7 @@ from deeprec.events.proposing import (
 )
 from search.config.addresses import call, flag
 from search.config.problems import sentences
+from search.config.sections import SAFE_NAME
 from search.config.study import SUFFIX
 from search.display.terminal import Screen
 from search.records.errors import InputError
@@ -104,7 +105,7 @@ def describe(
         given = [flag("--users", users), flag("--items", items)]
         screen.show(f"study:  {call('search.describe', interactions, *given)} --write NAME.toml")
         return
-    write.write_text(study_file(study, write.parent), encoding="utf-8")
+    _write(write, study_file(study, write.parent))
     screen.show(f"written: {write}")
     if not study.problems:
         name = write.stem if write.parent.name == "studies" else str(write)
@@ -114,9 +115,24 @@ def describe(
 def _check_new(path: Path) -> None:
     if path.suffix != SUFFIX:
         raise InputError(f"--write must be a {SUFFIX} file but got {path}")
+    if not SAFE_NAME.fullmatch(path.stem):
+        raise InputError(
+            "--write must be called as a study may be, with letters, digits, '.', '_' and '-', but "
+            f"got {path.name}"
+        )
     if path.exists():
         raise InputError(f"{path} exists already; name another, or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    there = next(each for each in path.absolute().parents if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: {there} must be a folder that can be")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def table_of(table: ProposedTable) -> Table:

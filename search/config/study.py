@@ -326,16 +326,21 @@ def _find(study: str, folders: Sequence[Path]) -> Path:
     """The path of a study; whether it can be read is another question."""
     if study.endswith(SUFFIX) and _exists(Path(study)):
         return Path(study)
-    if sections.SAFE_NAME.fullmatch(study):
-        for folder in folders:
-            if _exists(folder / f"{study}{SUFFIX}"):
-                return folder / f"{study}{SUFFIX}"
+    if folder := folder_of(study, folders):
+        return folder / f"{study}{SUFFIX}"
     known = _known_studies(folders)
     raise InputError(
         f"unknown study {study[:80]!r}: it must be the path of a {SUFFIX} file or one of "
         f"{', '.join(known) or 'the studies, of which there is none'} "
         f"in {', '.join(map(str, folders)) or 'no folder'}{did_you_mean(study, known)}"
     )
+
+
+def folder_of(study: str, folders: Sequence[Path]) -> Path | None:
+    """The first of the folders in which a study of that name has its file."""
+    if not sections.SAFE_NAME.fullmatch(study):
+        return None
+    return next((each for each in folders if _exists(each / f"{study}{SUFFIX}")), None)
 
 
 def _exists(path: Path) -> bool:

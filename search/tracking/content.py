@@ -261,7 +261,7 @@ def reference_content(record: ReferenceRecord, context: StudyContext) -> RunCont
 
 def confirmation_content(record: ConfirmationRecord, context: StudyContext) -> RunContent:
     """The run that sums up a confirmation: means and standard deviations over the seeds."""
-    tags = {names.SOURCE_TRIAL: record.trial, names.NOTE: words.confirmation_note(record)}
+    tags = {names.SOURCE_TRIAL: record.trial, names.NOTE: words.confirmation_note(record, context)}
     return RunContent(
         name=words.confirmation_name(record),
         status="FINISHED",

@@ -30,11 +30,11 @@ from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (
     CHAMPION,
-    MODEL_DESCRIPTION,
     MODEL_NAME,
     ModelVersion,
     confirmed_of,
     description_of,
+    model_description,
     tags_of,
 )
 from search.tracking.names import NOTE
@@ -103,7 +103,9 @@ class ModelStore:
         Descriptions are written now and never again: people may edit them.
         """
         with suppress(MlflowException):  # it exists
-            self._client.create_registered_model(self.name, description=MODEL_DESCRIPTION)
+            self._client.create_registered_model(
+                self.name, description=model_description(self.name)
+            )
         model = self._client.get_logged_model(model_id)
         # A database would look the URI up in MLflow's global one; a server looks in its own.
         source = f"models:/{model_id}" if self._database is None else model.artifact_location

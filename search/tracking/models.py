@@ -36,11 +36,18 @@ def champion_uri(name: str | None) -> str:
     return CHAMPION_URI if name is None else f"models:/{name}@{CHAMPION}"
 
 
-MODEL_DESCRIPTION = (
-    "Two-tower models that recommend titles. A version is the first training of a confirmation; "
-    "the alias `champion` is on the one to use: `python -m search.recommend 42`"
-)
-"""Of the registered model."""
+def recommend_by(model: str) -> str:
+    """What recommends by the champion of a registered model: of MovieLens's, or of a study."""
+    return f"python -m search.recommend {'42' if model == MODEL_NAME else f'USER --study {model}'}"
+
+
+def model_description(model: str) -> str:
+    """Of a registered model."""
+    return (
+        "Two-tower models that recommend titles. A version is the first training of a "
+        f"confirmation; the alias `champion` is on the one to use: `{recommend_by(model)}`"
+    )
+
 
 PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_because"
 

@@ -14,9 +14,8 @@ from search.records.trials import (
     objective_of,
     parameter_words,
 )
+from search.tracking.models import recommend_by
 from search.tracking.names import StudyContext
-
-RECOMMEND = "python -m search.recommend 42"
 
 LONGEST_TEXT = 1000  # characters of a reason; MLflow cuts tags off at 8,000
 
@@ -86,7 +85,7 @@ def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     return (
         f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
         f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
-        f"{results}.{_next(RECOMMEND)}"
+        f"{results}.{_next(recommend_by(context.registered_model))}"
     )
 
 
@@ -99,9 +98,9 @@ def reference_note(record: ReferenceRecord, context: StudyContext) -> str:
     )
 
 
-def confirmation_note(record: ConfirmationRecord) -> str:
+def confirmation_note(record: ConfirmationRecord, context: StudyContext) -> str:
     """The verdict of the confirmation, line by line."""
-    return "\n\n".join(record.lines) + _next(RECOMMEND)
+    return "\n\n".join(record.lines) + _next(recommend_by(context.registered_model))
 
 
 def short(text: str | None) -> str | None:
