@@ -391,9 +391,11 @@ class Recommender:
         return "such as " + ", ".join(str(shown_id(each)) for each in self.user_ids[2:5])
 
     def _unknown(self, user_id: Id) -> RequestError:
+        known = isinstance(self.profiles, Encoder) and ", ".join(self.profiles.questions)
         return RequestError(
             f"user must be one of the {len(self.user_ids) - self.reserved:,} of {self.data_name} "
             f"({self._some_users}) but got {user_id}"
+            + (f"; an unknown one needs a value of {known}" if known else "")
         )
 
     def _best(self, users: "Sequence[_User]") -> Iterator[list[Recommended]]:

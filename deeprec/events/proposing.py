@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -160,7 +161,9 @@ def profile(frame: Frame, name: str) -> Profile:
     if pa.types.is_integer(kind):
         return Profile(**counts, type="whole numbers", **_ends(values))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return Profile(**counts, type="numbers", **_ends(values))
+        # Whole numbers become floats where one is missing.
+        whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
+        return Profile(**counts, type="whole numbers" if whole else "numbers", **_ends(values))
     if not pa.types.is_string(kind):
         return Profile(**counts, type="other")
     return _of_text(values, counts, frame.described.decimal)
@@ -242,7 +245,7 @@ def propose(
     tables = {side: read_columns(files, folder, None) for side, files in described.items() if files}
     events = ProposedTable(files=log, rows=len(frame), proposals=tuple(_of_log(frame, tables)))
     sides = {
-        side: _of_table(table, frame, [each.column.name for each in events.of_role(side)])
+        side: _of_table(side, table, frame, [each.column.name for each in events.of_role(side)])
         for side, table in tables.items()
     }
     return ProposedStudy(
@@ -310,7 +313,8 @@ def _keys(table: Frame) -> list[str]:
 
 
 def _may_be_id(column: Profile) -> bool:
-    return column.type in ("whole numbers", "text") and column.nulls == 0 and not column.is_unique
+    comes_again = column.distinct < column.rows - column.nulls
+    return column.type in _ID_TYPES and comes_again
 
 
 def _exact(names: Sequence[str], role: str) -> list[str]:
@@ -334,7 +338,7 @@ def _may_be_label(column: Profile) -> bool:
     return 2 <= column.distinct <= FEW_KINDS and column.type in ("whole numbers", "numbers", "text")
 
 
-def _of_table(table: Frame, log: Frame, ids: Sequence[str]) -> ProposedTable:
+def _of_table(side: Role, table: Frame, log: Frame, ids: Sequence[str]) -> ProposedTable:
     profiles = [profile(table, name) for name in table.table.column_names]
     keys = _keys(table)
     key = next((name for name in ids if name in keys), None)
@@ -346,7 +350,10 @@ def _of_table(table: Frame, log: Frame, ids: Sequence[str]) -> ProposedTable:
         (
             each.name
             for each in profiles
-            if each.type == "text" and each.name != key and NAMES["title"].search(each.name)
+            if side == "item"
+            and each.type == "text"
+            and each.name != key
+            and NAMES["title"].search(each.name)
         ),
         None,
     )
@@ -391,10 +398,12 @@ def _kind_of(column: Profile) -> tuple[FeatureKind | None, str]:
         return "datetime", "times"
     if column.type == "true or false":
         return "category", "two values"
-    if column.type in ("whole numbers", "numbers"):
+    if column.type == "numbers":
+        return "number", f"{column.low} to {column.high}"
+    if column.type == "whole numbers":
         if column.distinct <= FEW_KINDS:
             return "category", f"{column.distinct} values"
-        if column.type == "whole numbers" and re.search(r"id$", column.name, re.IGNORECASE):
+        if re.search(r"id$", column.name, re.IGNORECASE):
             if column.distinct / rows > NEARLY_UNIQUE:
                 return None, "says no more than the id"
             return "category", f"{column.distinct:,} ids"
@@ -403,9 +412,10 @@ def _kind_of(column: Profile) -> tuple[FeatureKind | None, str]:
         return None, "neither text, numbers nor times"
     if column.tags and column.distinct > FEW_KINDS:
         return "tags", f"values with {column.tags!r}"
-    if column.words >= LONG_TEXT or column.distinct > FEW_VALUES:
-        if column.words < 2 and column.distinct / rows > NEARLY_UNIQUE:
-            return None, "says no more than the id"
+    is_own = column.distinct > FEW_KINDS and column.distinct / rows > NEARLY_UNIQUE
+    if is_own and column.words < 2:
+        return None, "says no more than the id"
+    if is_own or column.words >= LONG_TEXT or column.distinct > FEW_VALUES:
         return "text", f"{column.words:.1f} words each"
     return "category", f"{column.distinct:,} values"
 
@@ -415,11 +425,13 @@ def _repeated(frame: Frame, events: ProposedTable) -> float:
     users, items = events.of_role("user"), events.of_role("item")
     if len(users) != 1 or len(items) != 1:
         return 0.0
-    codes = [
-        plain(frame, each[0].column.name).dictionary_encode().combine_chunks().indices.to_numpy()
-        for each in (users, items)
-    ]
+    of_user, of_item = (_codes(frame, found[0].column.name) for found in (users, items))
     # All rows of some users: a part of all rows would hold fewer of the repeats.
-    some = codes[0] % (1 + len(frame) // LOOKED_AT) == 0
-    pairs = codes[0][some].astype(np.int64) * (int(codes[1].max()) + 1) + codes[1][some]
+    some = of_user % (1 + len(frame) // LOOKED_AT) == 0
+    pairs = of_user[some] * (int(of_item.max()) + 1) + of_item[some]
     return 1 - len(np.unique(pairs)) / len(pairs)
+
+
+def _codes(frame: Frame, name: str) -> npt.NDArray[np.int64]:
+    encoded = plain(frame, name).dictionary_encode(null_encoding="encode").combine_chunks()
+    return np.asarray(encoded.indices.to_numpy(), np.int64)
