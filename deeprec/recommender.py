@@ -21,7 +21,7 @@ from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, write_folder
 from deeprec.errors import DataError, RequestError
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
-from deeprec.events.encoding import UNKNOWN, Encoder
+from deeprec.events.encoding import UNKNOWN, Code, Encoder
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_model_of, save_model
 from deeprec.model.towers import CandidateModel, QueryModel
@@ -421,8 +421,8 @@ class Recommender:
         batch = {
             name: np.concatenate(
                 [
-                    np.array([user.features[name] for user in users], np.int32),
-                    np.zeros((padding, *column.shape[1:]), np.int32),
+                    np.array([user.features[name] for user in users], column.dtype),
+                    np.zeros((padding, *column.shape[1:]), column.dtype),
                 ]
             )
             for name, column in self.users.columns.items()
@@ -448,8 +448,8 @@ def shown_id(own: Any) -> Id:
     return own.decode() if isinstance(own, bytes) else int(own)
 
 
-_Features = dict[str, int | list[int]]
-"""The integers of each feature, by its name."""
+_Features = dict[str, Code]
+"""What a tower is given of each feature, by its name."""
 
 
 class _User(NamedTuple):

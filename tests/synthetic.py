@@ -29,9 +29,12 @@ MOVIE_SCHEMA = FeatureSchema(
 
 def random_table(schema: FeatureSchema, rng: np.random.Generator) -> FeatureTable:
     rows = schema.id_feature.vocabulary_size
-    columns = {}
+    columns: dict[str, Any] = {}
     for feature in schema.features:
-        shape = (rows, feature.length) if feature.is_multivalued else (rows,)
+        shape = (rows, *feature.row_shape)
+        if feature.kind == "vector":
+            columns[feature.name] = rng.random(shape, np.float32)
+            continue
         column = rng.integers(0, feature.vocabulary_size, shape, dtype=np.int32)
         column[0] = 0
         columns[feature.name] = column

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-FeatureKind = Literal["id", "categorical", "discretized", "cross", "text", "tags"]
+FeatureKind = Literal["id", "categorical", "discretized", "cross", "text", "tags", "vector"]
 MULTIVALUED_KINDS: tuple[FeatureKind, ...] = ("text", "tags")
 
 IntArray = npt.NDArray[np.int32]
@@ -20,9 +20,10 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One integer feature of a user or a movie, with values in ``[0, vocabulary_size)``.
+    """One feature of a user or a movie: integers in ``[0, vocabulary_size)``, or a vector.
 
-    ``length`` is the values a row: ``text`` and ``tags`` have several, padded with 0.
+    ``length`` is the values a row: ``text`` and ``tags`` have several, padded with 0. A ``vector``
+    has ``vocabulary_size`` numbers, each of them with a row of the embedding.
     """
 
     name: str
@@ -50,6 +51,13 @@ class Feature:
     def is_multivalued(self) -> bool:
         """Whether a row holds several values (padded with 0) rather than one."""
         return self.kind in MULTIVALUED_KINDS
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row of its column."""
+        if self.kind == "vector":
+            return (self.vocabulary_size,)
+        return (self.length,) if self.is_multivalued else ()
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,13 @@ class FeatureTable:
     Attributes:
         schema: what the columns are.
         columns: int32 arrays by feature name, ``[rows]``, or ``[rows, length]`` where the
-            feature is multivalued. Row 0 is reserved. The id is that of the row; or 1, in data of
-            one's own, where training does not know the row.
+            feature is multivalued; float32 ``[rows, dimension]`` of a vector. Row 0 is reserved.
+            The id is that of the row; or 1, in data of one's own, where training does not know
+            the row.
     """
 
     schema: FeatureSchema
-    columns: Mapping[str, IntArray]
+    columns: Mapping[str, npt.NDArray[Any]]
 
     def __post_init__(self) -> None:
         expected = {feature.name for feature in self.schema.features}
@@ -105,13 +114,17 @@ class FeatureTable:
             raise ValueError(f"columns must be {sorted(expected)} but got {sorted(self.columns)}")
         for feature in self.schema.features:
             column = self.columns[feature.name]
-            shape = (self.rows, feature.length) if feature.is_multivalued else (self.rows,)
-            if column.shape != shape or column.dtype != np.int32:
+            shape = (self.rows, *feature.row_shape)
+            kind = np.dtype(np.float32 if feature.kind == "vector" else np.int32)
+            if column.shape != shape or column.dtype != kind:
                 raise ValueError(
-                    f"column {feature.name!r} must be int32 of shape {shape} "
+                    f"column {feature.name!r} must be {kind} of shape {shape} "
                     f"but got {column.dtype} of shape {column.shape}"
                 )
-            if column.size and (column.min() < 0 or column.max() >= feature.vocabulary_size):
+            if feature.kind == "vector":
+                if not np.isfinite(column).all():
+                    raise ValueError(f"column {feature.name!r} must hold finite numbers")
+            elif column.size and (column.min() < 0 or column.max() >= feature.vocabulary_size):
                 raise ValueError(
                     f"column {feature.name!r} must lie in [0, {feature.vocabulary_size}) "
                     f"but got {column.min()} to {column.max()}"
@@ -122,7 +135,7 @@ class FeatureTable:
         """The number of rows, row 0 included."""
         return len(self.columns[self.schema.id_feature.name])
 
-    def take(self, ids: IntArray) -> dict[str, IntArray]:
+    def take(self, ids: IntArray) -> dict[str, npt.NDArray[Any]]:
         """The features of the given ids, ``[batch]`` or ``[batch, length]``, by name."""
         return {name: column[ids] for name, column in self.columns.items()}
 

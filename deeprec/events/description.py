@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 FileFormat = Literal["csv", "jsonl", "parquet"]
 Duplicates = Literal["error", "first", "last", "sum", "keep"]
-FeatureKind = Literal["number", "category", "tags", "text", "datetime", "cross"]
+FeatureKind = Literal["number", "category", "tags", "text", "datetime", "vector", "cross"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]

@@ -6,27 +6,32 @@ in every model, so that a user in no table is encoded in the same way.
 
 The integers: numbers and times are 0 where there is no value, then a bin; categories are 0 where
 there is no value, 1 for a value that training does not know, then the values by frequency; tags and
-words are padded with 0, and 1 where training does not know them.
+words are padded with 0, and 1 where training does not know them. A vector stays the numbers that it
+is, zeros where there is none.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deeprec.data.tables import Feature, IntArray
+from deeprec.data.tables import Feature, FloatArray
 from deeprec.data.tables import FeatureKind as TableKind
 from deeprec.errors import DataError, RequestError, printable
 from deeprec.events.columns import nulls, plain, read_numbers, read_times, wrong
 from deeprec.events.description import FeatureDescription, FeatureKind, TimeDescription
 from deeprec.events.files import Frame
+
+Code = int | list[int] | list[float]
+"""What a tower is given of one value."""
 
 UNKNOWN = 1
 """What stands for a value that training does not know."""
@@ -43,6 +48,7 @@ KINDS: Mapping[FeatureKind, TableKind] = {
     "cross": "cross",
     "tags": "tags",
     "text": "text",
+    "vector": "vector",
 }
 
 
@@ -57,7 +63,8 @@ class Encoding:
             the first, ascending.
         values: of categories, tags and words: those that have a place, from 2 on.
         separator: between the tags of a text.
-        length: how many tags or words count.
+        length: how many tags or words count, or numbers a vector has.
+        normalize: whether vectors are scaled to length 1.
         of: the two features of a cross.
         sizes: how many integers these two have.
     """
@@ -68,6 +75,7 @@ class Encoding:
     values: tuple[str | int, ...] = ()
     separator: str = "|"
     length: int = 1
+    normalize: bool = False
     of: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
 
@@ -83,7 +91,9 @@ class Encoding:
 
     @property
     def vocabulary_size(self) -> int:
-        """How many integers there are."""
+        """How many integers there are; of a vector, how many numbers."""
+        if self.kind == "vector":
+            return self.length
         if self.kind in ("number", "datetime"):
             return len(self.boundaries) + 2
         return math.prod(self.sizes) if self.kind == "cross" else len(self.values) + 2
@@ -91,17 +101,22 @@ class Encoding:
     @property
     def feature(self) -> Feature:
         """As a table's schema has it."""
-        kind = KINDS[self.kind]
+        length = 1 if self.kind == "vector" else self.length
         return Feature(
-            name=self.name, kind=kind, vocabulary_size=self.vocabulary_size, length=self.length
+            name=self.name,
+            kind=KINDS[self.kind],
+            vocabulary_size=self.vocabulary_size,
+            length=length,
         )
 
-    def encode(self, value: Any) -> int | list[int]:
-        """The integer of a value that a person gives, or the integers of its tags or words.
+    def encode(self, value: Any) -> Code:
+        """The integer of a value that a person gives, or those of its tags or words, or a vector.
 
         Raises:
             RequestError: it is no value of this kind.
         """
+        if self.kind == "vector":
+            return self._vector(value)
         if self.kind in ("tags", "text"):
             words = [] if value is None else _tokens(value, self)
             codes = [self._place(word) for word in words[: self.length]]
@@ -111,6 +126,21 @@ class Encoding:
         if self.kind == "category":
             return self._place(_category(value))
         return int(np.searchsorted(self.boundaries, self._number(value), side="right")) + 1
+
+    def _vector(self, value: Any) -> list[float]:
+        try:
+            if isinstance(value, str):
+                value = json.loads(value)
+            vector = np.asarray(np.zeros(self.length) if value is None else value, np.float32)
+        except (TypeError, ValueError):
+            vector = np.zeros(0, np.float32)
+        if vector.shape != (self.length,) or not np.isfinite(vector).all():
+            raise RequestError(
+                f"{self.name} must be {self.length} numbers such as [0.1, ...] but got "
+                f"{printable(repr(value), 80)}"
+            )
+        scaled: list[float] = (_of_length_one(vector) if self.normalize else vector).tolist()
+        return scaled
 
     def _place(self, value: str | int) -> int:
         return self._places.get(str(value), UNKNOWN)
@@ -167,11 +197,21 @@ class Encoded:
 
     Attributes:
         encoding: how it was encoded.
-        codes: int32 ``[rows]``, or ``[rows, length]``.
+        codes: int32 ``[rows]``, or ``[rows, length]``; float32 of vectors.
     """
 
     encoding: Encoding
-    codes: IntArray
+    codes: npt.NDArray[Any]
+
+
+class _Asked(NamedTuple):
+    """A feature to learn: its name, its column in a table, and bool ``[rows]`` of known rows."""
+
+    name: str
+    column: str
+    described: FeatureDescription
+    frame: Frame
+    known: npt.NDArray[np.bool_]
 
 
 def encode_features(
@@ -190,8 +230,8 @@ def encode_features(
     encoded: dict[str, Encoded] = {}
     for name, described in features.items():
         if described.kind != "cross":
-            make = _MAKERS[described.kind]
-            encoded[name] = make(name, described.column or name, described, frame, known)
+            asked = _Asked(name, described.column or name, described, frame, known)
+            encoded[name] = _MAKERS[described.kind](asked)
     for name, described in features.items():
         if described.kind == "cross":
             encoded[name] = _crossed(name, described, encoded)
@@ -205,13 +245,8 @@ def _says_nothing(frame: Frame, column: str) -> DataError:
     )
 
 
-def _numeric(
-    name: str,
-    column: str,
-    described: FeatureDescription,
-    frame: Frame,
-    known: npt.NDArray[np.bool_],
-) -> Encoded:
+def _numeric(asked: _Asked) -> Encoded:
+    name, column, described, frame, known = asked
     if described.kind == "number":
         numbers = read_numbers(frame, column)
     else:
@@ -253,13 +288,8 @@ def _boundaries(
     return np.geomspace(low, high, described.bins + 1)[1:-1]
 
 
-def _categorical(
-    name: str,
-    column: str,
-    described: FeatureDescription,
-    frame: Frame,
-    known: npt.NDArray[np.bool_],
-) -> Encoded:
+def _categorical(asked: _Asked) -> Encoded:
+    name, column, described, frame, known = asked
     values = plain(frame, column)
     if pa.types.is_nested(values.type):
         raise DataError(
@@ -306,14 +336,9 @@ def _chunks(values: pa.ChunkedArray | pa.Array) -> Sequence[pa.Array]:
     return values.chunks if isinstance(values, pa.ChunkedArray) else [values]
 
 
-def _several(
-    name: str,
-    column: str,
-    described: FeatureDescription,
-    frame: Frame,
-    known: npt.NDArray[np.bool_],
-) -> Encoded:
+def _several(asked: _Asked) -> Encoded:
     """Tags or words: the first of each row, padded with 0."""
+    name, column, described, frame, known = asked
     values = plain(frame, column)
     lists = _lists(frame, column, values, described)
     starts = lists.offsets.to_numpy()
@@ -357,6 +382,50 @@ def _lists(
     return pa.array(rows, pa.list_(pa.string()))
 
 
+def _vectors(asked: _Asked) -> Encoded:
+    """Lists of as many numbers in every row; zeros where there is none."""
+    name, column, described, frame, known = asked
+    values = plain(frame, column)
+    kind = values.type
+    if not (
+        (
+            pa.types.is_list(kind)
+            or pa.types.is_large_list(kind)
+            or pa.types.is_fixed_size_list(kind)
+        )
+        and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
+    ):
+        raise DataError(
+            f"{frame.name}: the column {column!r} must hold lists of numbers for the kind 'vector' "
+            f"but holds {kind}; Parquet and JSON lines have such lists"
+        )
+    sizes = pc.list_value_length(values)
+    present = np.asarray(pc.is_valid(values).to_numpy())
+    if not present[known].any():
+        raise _says_nothing(frame, column)
+    length = described.dimension or int(sizes.drop_null()[0].as_py())
+    differing = present & (np.asarray(pc.fill_null(sizes, length).to_numpy()) != length)
+    if differing.any():
+        must, then = f"hold {length} numbers in every row", "set dimension, or mend them"
+        raise wrong(frame, column, differing, must, then)
+    flat = pc.list_flatten(values).cast(pa.float32()).to_numpy()
+    vectors = np.zeros((len(frame), length), np.float32)
+    vectors[present] = flat.reshape(-1, length)
+    bad = np.asarray(~np.isfinite(vectors).all(axis=1))
+    if bad.any():
+        raise wrong(frame, column, bad, "hold finite numbers", "mend them, or leave the list out")
+    if described.normalize:
+        vectors = _of_length_one(vectors)
+    encoding = Encoding(name=name, kind="vector", length=length, normalize=described.normalize)
+    return Encoded(encoding, vectors)
+
+
+def _of_length_one(vectors: FloatArray) -> FloatArray:
+    """Vectors ``[..., dimension]`` scaled to length 1; zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+
+
 def _crossed(name: str, described: FeatureDescription, encoded: Mapping[str, Encoded]) -> Encoded:
     assert described.of is not None
     one, other = (encoded[each] for each in described.of)
@@ -376,16 +445,13 @@ def _crossed(name: str, described: FeatureDescription, encoded: Mapping[str, Enc
     return Encoded(encoding, (one.codes * sizes[1] + other.codes).astype(np.int32))
 
 
-Maker = Callable[
-    [str, str, FeatureDescription, Frame, npt.NDArray[np.bool_]],
-    Encoded,
-]
-_MAKERS: Mapping[FeatureKind, Maker] = {
+_MAKERS: Mapping[FeatureKind, Callable[[_Asked], Encoded]] = {
     "number": _numeric,
     "datetime": _numeric,
     "category": _categorical,
     "tags": _several,
     "text": _several,
+    "vector": _vectors,
 }
 
 
@@ -405,7 +471,7 @@ class Encoder:
         """The features that may be given."""
         return tuple(each.name for each in self.encodings if each.kind != "cross")
 
-    def features_of(self, given: Mapping[str, Any]) -> dict[str, int | list[int]]:
+    def features_of(self, given: Mapping[str, Any]) -> dict[str, Code]:
         """The integers of all features; those that are not given have no value.
 
         Raises:

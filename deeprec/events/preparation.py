@@ -571,7 +571,7 @@ def _numbered(
 
 def _features(
     table: _Table, order: npt.NDArray[np.int64], known: Mask
-) -> tuple[list[Feature], list[Encoded], dict[str, IntArray]]:
+) -> tuple[list[Feature], list[Encoded], dict[str, npt.NDArray[Any]]]:
     """The schema, the encodings, and the columns with the two reserved rows in front."""
     name = f"{table.side}_id"
     ids = np.arange(len(order) + 2, dtype=np.int32)
@@ -590,7 +590,7 @@ def _features(
     for each in encodings:
         codes = each.codes
         columns[each.encoding.name] = np.concatenate(
-            [np.zeros((2, *codes.shape[1:]), np.int32), codes]
+            [np.zeros((2, *codes.shape[1:]), codes.dtype), codes]
         )
         schema.append(each.encoding.feature)
     return schema, encodings, columns

@@ -20,6 +20,9 @@ from deeprec.events.columns import NUMBER, plain
 from deeprec.events.description import FeatureKind, FilesDescription
 from deeprec.events.files import Frame, read_columns
 
+ColumnType = Literal[
+    "whole numbers", "numbers", "text", "times", "true or false", "lists", "vectors", "other"
+]
 Role = Literal["id", "user", "item", "time", "label", "title", "feature", "left out"]
 
 NAMES: Mapping[Role, re.Pattern[str]] = {
@@ -79,7 +82,7 @@ class Profile:
     """
 
     name: str
-    type: Literal["whole numbers", "numbers", "text", "times", "true or false", "lists", "other"]
+    type: ColumnType
     rows: int
     nulls: int
     distinct: int
@@ -150,7 +153,9 @@ def profile(frame: Frame, name: str) -> Profile:
     kind = values.type
     counts: dict[str, Any] = {"name": name, "rows": len(values), "nulls": values.null_count}
     if pa.types.is_nested(kind):
-        return Profile(**counts, type="lists", distinct=0, tags="list")
+        is_vector = pa.types.is_list(kind) and pa.types.is_floating(kind.value_type)
+        of_lists: ColumnType = "vectors" if is_vector else "lists"
+        return Profile(**counts, type=of_lists, distinct=0, tags="list")
     distinct = int(pc.count_distinct(values).as_py())
     examples = tuple(str(each) for each in values.drop_null().slice(0, 50).unique().to_pylist()[:3])
     counts |= {"distinct": distinct, "examples": examples}
@@ -382,7 +387,7 @@ def _of_column(column: Profile, key: str | None, title: str | None) -> Proposal:
         return Proposal(column=column, role="id", why="of the log's ids")
     if column.name == title:
         return Proposal(column=column, role="title", why="its name", kind="text")
-    if column.distinct <= 1 and column.type != "lists":
+    if column.distinct <= 1 and column.type not in ("lists", "vectors"):
         return Proposal(column=column, role="left out", why="one value says nothing")
     kind, why = _kind_of(column)
     if kind is None:
@@ -394,6 +399,8 @@ def _kind_of(column: Profile) -> tuple[FeatureKind | None, str]:
     rows = max(column.rows - column.nulls, 1)
     if column.type == "lists":
         return "tags", "lists"
+    if column.type == "vectors":
+        return "vector", "lists of numbers"
     if column.type == "times":
         return "datetime", "times"
     if column.type == "true or false":

@@ -64,10 +64,8 @@ class RetrievalModel(keras.Model):
         )
         self.candidate_features = {
             feature.name: self.add_weight(
-                shape=(candidate_count, feature.length)
-                if feature.is_multivalued
-                else (candidate_count,),
-                dtype="int32",
+                shape=(candidate_count, *feature.row_shape),
+                dtype="float32" if feature.kind == "vector" else "int32",
                 initializer=NumpyZeros(),
                 trainable=False,
                 name=f"candidate_{feature.name}",

@@ -155,7 +155,7 @@ class Tower(keras.Model):
         """Creates all weights; the schema says all there is to know about the input."""
         del input_shape
         for feature, embedding in zip(self.schema.features, self.feature_embeddings, strict=True):
-            embedding.build((None, feature.length) if feature.is_multivalued else (None,))
+            embedding.build((None, *feature.row_shape))
         width = len(self.schema.features) * self.embedding_dimension
         for size, dense in zip(self.layer_sizes, self.dense_layers, strict=True):
             dense.build((None, width))
@@ -163,10 +163,9 @@ class Tower(keras.Model):
         self.built = True
 
     def call(self, features: Mapping[str, Any]) -> Any:
-        """Embeds a batch of integers by feature name; names the schema lacks are ignored.
+        """Embeds a batch of features by name; names the schema lacks are ignored.
 
-        They are ``[batch]`` or ``[batch, length]``; the result is float
-        ``[batch, layer_sizes[-1]]``.
+        They are as in a table's columns; the result is float ``[batch, layer_sizes[-1]]``.
         """
         hidden = keras.ops.concatenate(
             [
@@ -225,6 +224,10 @@ def _layer_seeds(seed: int | None, count: int) -> list[int | None]:
 
 
 def _feature_embedding(feature: Feature, dimension: int, seed: int | None) -> keras.layers.Layer:
+    if feature.kind == "vector":
+        return keras.layers.Dense(
+            dimension, use_bias=False, kernel_initializer=NumpyUniform(seed=seed), name=feature.name
+        )
     layer = MeanEmbedding if feature.is_multivalued else keras.layers.Embedding
     return layer(
         feature.vocabulary_size,

@@ -58,7 +58,8 @@ class FeatureRows(NamedTuple):
         ids: int ``[rows]``; None where the embeddings of the id are looked up already.
         columns: int ``[rows]`` by feature: those with one value a row, but for the id.
         shares: float ``[rows, vocabulary]`` by feature: several values a row, small vocabulary.
-            Each value has its share of the row: three genres have a third each.
+            Each value has its share of the row: three genres have a third each. A vector's numbers
+            are its shares.
         lists: by feature: several values a row, large vocabulary.
     """
 
@@ -93,8 +94,9 @@ def put_rows(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Array:
 
 
 def is_share(feature: Feature) -> bool:
-    """Whether a feature lies on the device as a matrix of shares."""
-    return feature.is_multivalued and feature.vocabulary_size <= SMALL_VOCABULARY
+    """Whether a feature lies on the device as a matrix of shares; the numbers of a vector are."""
+    is_small = feature.vocabulary_size <= SMALL_VOCABULARY
+    return feature.kind == "vector" or (feature.is_multivalued and is_small)
 
 
 def is_list(feature: Feature) -> bool:
@@ -107,7 +109,9 @@ def rows_of(table: FeatureTable) -> FeatureRows:
     columns, shares, lists = {}, {}, {}
     for feature in table.schema.features:
         column = table.columns[feature.name]
-        if is_share(feature):
+        if feature.kind == "vector":
+            shares[feature.name] = column
+        elif is_share(feature):
             shares[feature.name] = _shares(column, feature.vocabulary_size)
         elif is_list(feature):
             lists[feature.name] = _value_list(column, feature)

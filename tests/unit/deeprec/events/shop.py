@@ -30,6 +30,11 @@ ITEMS = """sku,name,price,tags
 003,Hat,5,hat
 004,Scarf,7,
 """
+USERS_WITH_VECTORS = """{"id": "ann", "region": "north", "age": 30, "taste": [0.5, 1.5]}
+{"id": "bob", "region": "south", "age": 40, "taste": [3.0, 4.0]}
+{"id": "cat", "region": "north", "taste": null}
+{"id": "dan", "region": "west", "age": 50, "taste": [0.0, 1.0]}
+"""
 DATA: dict[str, Any] = {
     "interactions": "events.csv",
     "user": "user",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deeprec.errors import DataError
-from tests.unit.deeprec.events.shop import EVENTS, Shop
+from tests.unit.deeprec.events.shop import EVENTS, USERS_WITH_VECTORS, Shop
 
 Arrange = Callable[[Shop], object]
 
@@ -174,6 +174,26 @@ VALUES: list[tuple[str, Arrange, dict[str, Any], str]] = [
         events("cat,001", "cat ,001"),
         {},
         r"ids that differ in white space alone, such as 'cat' and 'cat '; trim them",
+    ),
+    *(
+        (
+            f"vector {number}",
+            write("users.jsonl", USERS_WITH_VECTORS.replace("[3.0, 4.0]", value)),
+            {"users": {"table": "users.jsonl", "id": "id", "features": {"taste": "vector"}}},
+            message,
+        )
+        for number, (value, message) in enumerate(
+            {
+                "[3.0]": r"users.jsonl, row 2: the column 'taste' must hold 2 numbers in every row",
+                "[3.0, null]": r"users.jsonl, row 2: the column 'taste' must hold finite numbers",
+            }.items()
+        )
+    ),
+    (
+        "no vector",
+        nothing,
+        {"users__features": {"region": "vector"}},
+        r"'region' must hold lists of numbers for the kind 'vector' but holds string; Parquet",
     ),
     (
         "types of ids",

@@ -14,7 +14,7 @@ from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.forward import weights_of
 from deeprec.training.train import train_new
-from tests.unit.deeprec.events.shop import Shop
+from tests.unit.deeprec.events.shop import USERS_WITH_VECTORS, Shop
 
 METRICS = (Metric.of("ndcg@2"), Metric.of("recall@3"), Metric.of("coverage@2"))
 MODEL = ModelConfig(layer_sizes=(8,), embedding_dimension=8)
@@ -41,7 +41,9 @@ def load(shop: Shop, **changes: object) -> Dataset:
 def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
     loss: str, optimizer: str, shop: Shop
 ) -> None:
-    dataset = load(shop)
+    shop.write("users.jsonl", USERS_WITH_VECTORS)
+    features = {"region": "category", "age": "number", "taste": "vector"}
+    dataset = load(shop, users__table="users.jsonl", users__features=features)
     parts = split(dataset)
     assert [len(parts.train), len(parts.validation), len(parts.test)] == [5, 2, 2]
     config = TrainingConfig(
@@ -70,11 +72,11 @@ def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
     assert {each.movie_id for each in loaded.recommend("cat")} == {"001", "003", "004"}
     assert [each.movie_id for each in loaded.liked_by("bob")] == ["002", "003", "001"]
     assert loaded.recommend("bob") == recommender.recommend("bob")
-    of_unknown = loaded.recommend(None, 4, features={"region": "north", "age": 30})
+    of_unknown = loaded.recommend(None, 4, features={"region": "north", "taste": [1, 0]})
     assert {each.movie_id for each in of_unknown} == {"001", "002", "003", "004"}
     with pytest.raises(RequestError, match="user must be one of the 4 .*such as ann, bob, cat"):
         loaded.recommend("eve")
-    with pytest.raises(RequestError, match="there is no feature 'town'; there are region, age"):
+    with pytest.raises(RequestError, match="no feature .town.; there are region, age, taste"):
         loaded.recommend(None, features={"town": "north"})
     with pytest.raises(RequestError, match="user ann is known: leave region out"):
         loaded.recommend("ann", features={"region": "north"})

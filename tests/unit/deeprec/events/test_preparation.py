@@ -10,11 +10,12 @@ import pyarrow.parquet
 import pytest
 
 from deeprec.data.cache import Entry
+from deeprec.errors import RequestError
 from deeprec.events.columns import read_times
 from deeprec.events.encoding import Encoder
 from deeprec.events.files import read_columns
 from deeprec.events.preparation import fingerprint_of
-from tests.unit.deeprec.events.shop import EVENTS, Shop
+from tests.unit.deeprec.events.shop import EVENTS, USERS_WITH_VECTORS, Shop
 
 
 def about(entry: Entry) -> dict[str, Any]:
@@ -51,6 +52,19 @@ def test_rows_of_tables_are_reserved_then_known_then_unknown(shop: Shop) -> None
     assert arrays["users.user_id"].tolist() == [0, 1, 2, 3, 4, 1]  # training does not know dan
     assert arrays["item_ids"].tolist() == [b"", b"", b"001", b"002", b"003", b"004"]
     assert arrays["items.item_id"].tolist() == [0, 1, 2, 3, 4, 1]
+
+
+def test_vectors_are_as_they_are_or_of_length_one_and_zero_where_there_is_none(shop: Shop) -> None:
+    shop.write("users.jsonl", USERS_WITH_VECTORS)
+    features = {"taste": "vector", "unit": {"kind": "vector", "column": "taste", "normalize": True}}
+    entry = shop.prepare(users__table="users.jsonl", users__features=features)
+    columns = [entry.arrays[f"users.{name}"] for name in features]
+    assert columns[0].tolist() == [[0, 0], [0, 0], [0.5, 1.5], [3, 4], [0, 0], [0, 1]]
+    np.testing.assert_allclose(columns[1][3], [0.6, 0.8])
+    encoder = Encoder.of(about(entry)["user_encodings"])
+    assert encoder.features_of({"unit": "[3, 4]"})["unit"] == pytest.approx([0.6, 0.8])
+    with pytest.raises(RequestError, match=r"taste must be 2 numbers such as \[0.1, ...\] but got"):
+        encoder.features_of({"taste": [1.0]})
 
 
 def test_whole_numbers_of_a_table_are_the_texts_of_a_csv_file(shop: Shop) -> None:

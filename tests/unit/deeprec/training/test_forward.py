@@ -25,6 +25,7 @@ SINGLE = (
     feature("categorical", 2),
     feature("discretized", SMALL_VOCABULARY),
     feature("cross", SMALL_VOCABULARY + 1),
+    feature("vector", 5),
 )
 SEVERAL = (
     feature("tags", SMALL_VOCABULARY, 5),
