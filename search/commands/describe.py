@@ -28,15 +28,18 @@ from search.config.study import SUFFIX
 from search.display.terminal import Screen
 from search.records.errors import InputError
 
+LARGE_CATALOG = 5_000
+"""Items from which on the softmax over all of them is estimated."""
+
 SEARCHED = """
 [objective]
 metric = "ndcg@{short}"         # or recall, hit, mrr, map, precision at any k
 also = ["recall@{long}", "coverage@{long}"]
 
 [training]
-loss = "softmax"           # over all items, grouped by user
+loss = {loss}  # over all items, grouped by user{estimated}
 optimizer = "adam"
-epochs = 60                # passes over the users
+epochs = {epochs}                # passes over the users
 validate_every = 5         # epochs between two validations; the pruner decides after each
 averaging = 0.9            # validated is an average of the weights after the epochs
 batch_size = 128           # users of one step of the optimizer, each with all of its rows
@@ -180,7 +183,15 @@ def study_file(study: ProposedStudy, folder: Path) -> str:
             lines += ["", f"[data.{side}]", *_side(side, table, folder)]
     items = max((each.column.distinct for each in study.log.of_role("item")), default=0)
     short, long = (k if items > 2 * k else max(items // 3, 1) for k in (10, 100))
-    return "\n".join(lines) + "\n" + SEARCHED.format(short=short, long=long)
+    is_large = items > LARGE_CATALOG
+    searched = SEARCHED.format(
+        short=short,
+        long=long,
+        loss=_text("sampled_softmax" if is_large else "softmax"),
+        estimated=", estimated from what each step draws" if is_large else "",
+        epochs=80 if is_large else 60,
+    )
+    return "\n".join(lines) + "\n" + searched
 
 
 def _log(study: ProposedStudy, folder: Path) -> Iterator[str]:
