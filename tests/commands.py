@@ -25,11 +25,12 @@ from tests.warm import Process
 
 
 class Folder:
-    """A folder in which commands are started, with the study ``tiny``.
+    """A folder in which commands are started, with a study.
 
     Args:
         path: an empty folder, made where it is missing.
-        study: the text of the study file.
+        study: the text of the study file; None writes none.
+        name: of the study.
         cache_home: of what the commands train on; the user's own when None.
         is_fake: whether trials train nothing, see :mod:`tests.faults.fake`.
         variables: of the environment of every command.
@@ -38,14 +39,16 @@ class Folder:
     def __init__(
         self,
         path: Path,
-        study: str = tiny_study(),
+        study: str | None = tiny_study(),
         *,
+        name: str = "tiny",
         cache_home: Path | None = None,
         is_fake: bool = False,
         **variables: str,
     ) -> None:
         self.path = path
         self.is_fake = is_fake
+        self.name = name
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(PROJECT),
@@ -53,9 +56,9 @@ class Folder:
             **({} if cache_home is None else {"XDG_CACHE_HOME": str(cache_home)}),
             **variables,
         }
-        self.study_file = path / "studies" / "tiny.toml"
+        self.study_file = path / "studies" / f"{name}.toml"
         self.study_file.parent.mkdir(parents=True, exist_ok=True)
-        if not self.study_file.exists():
+        if study is not None and not self.study_file.exists():
             self.study_file.write_text(study, encoding="utf-8")
 
     @cached_property
@@ -105,7 +108,7 @@ class Folder:
         )
 
     def search(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.run("search.run", "--study", "tiny", *arguments, **variables)
+        return self.run("search.run", "--study", self.name, *arguments, **variables)
 
     def command(self, module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
         """A command line, and its environment, for a process that imports for itself."""
@@ -158,14 +161,14 @@ class Folder:
         return self._in(path)
 
     def _in(self, path: Path) -> "Folder":
-        other = Folder(path, is_fake=self.is_fake)
+        other = Folder(path, None, name=self.name, is_fake=self.is_fake)
         other.environment = dict(self.environment)
         return other
 
     @property
     def study(self) -> optuna.Study:
-        database = Database.at(f"sqlite:///{self.path / 'studies' / 'tiny.db'}")
-        return load_study(database, "tiny", make="search.run")
+        database = Database.at(f"sqlite:///{self.path / 'studies' / self.name}.db")
+        return load_study(database, self.name, make="search.run")
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -176,7 +179,7 @@ class Folder:
         return mlflow.MlflowClient(f"sqlite:///{self.path / 'mlruns' / 'mlflow.db'}")
 
     def runs(self, kind: str) -> list[Run]:
-        experiment = self.client.get_experiment_by_name("tiny")
+        experiment = self.client.get_experiment_by_name(self.name)
         assert experiment is not None
         return list(
             self.client.search_runs(

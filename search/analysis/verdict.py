@@ -51,7 +51,7 @@ def verdict(
     best = best_of(trials)
     if leader is not None:
         return [
-            f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best)}.",
+            f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best, objective)}.",
             *_newer(leader),
             *_against_references(leader.sample.mean, references),
         ]
@@ -92,18 +92,20 @@ def _confirmed(leader: Leader, objective: str) -> str:
     )
 
 
-def _highest_single(leader: Leader, best: TrialRecord | None) -> str:
+def _highest_single(leader: Leader, best: TrialRecord | None, objective: str) -> str:
     """The trial that the search itself prefers, and what became of it."""
     if best is None or best.value is None:
         return ""
+    form = ".1%" if objective == TUTORIAL_OBJECTIVE else ".4f"
+    value = format(best.value, form)
     if best.number == leader.number:
-        return f"; the search saw {best.value:.1%}"
-    words = f". Trial {best.number} had the highest single value of the search, {best.value:.1%}"
+        return f"; the search saw {value}"
+    words = f". Trial {best.number} had the highest single value of the search, {value}"
     sample = leader.others.get(best.number)
     if sample is not None and not sample.is_stable:
         return f"{words}, but {sample.collapsed} of its {sample.seeds} trainings collapsed"
     if sample is not None:
-        return f"{words}, and {sample.mean:.1%} on average over its seeds"
+        return f"{words}, and {sample.mean:{form}} on average over its seeds"
     return f"{words}, and was not trained again"
 
 

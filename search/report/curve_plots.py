@@ -35,7 +35,7 @@ def curves_plot(facts: Facts) -> Plot | None:
     reached = [value for trial in finished for _, value in _points(trial)]
     return Plot(
         id="plot-curves",
-        label="Line chart: validation accuracy by epoch of every finished trial",
+        label=f"Line chart: validation {facts.measure} by epoch of every finished trial",
         caption=_curves_finding(finished, diverged),
         data=[
             *_every_curve(finished),

@@ -18,6 +18,7 @@ from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import (
     FINISHED_STATES,
+    TUTORIAL_OBJECTIVE,
     TrialRecord,
     best_of,
     measure_words,
@@ -74,6 +75,11 @@ class Facts:
     def objective(self) -> str:
         """The objective in words, such as ``top-100 accuracy``."""
         return measure_words(self.spec.objective_metric.removeprefix("val_"))
+
+    @property
+    def measure(self) -> str:
+        """What a value is called: ``nDCG@10``; the tutorial's is plain ``accuracy``."""
+        return "accuracy" if self.spec.objective_metric == TUTORIAL_OBJECTIVE else self.objective
 
     @property
     def axis(self) -> str:

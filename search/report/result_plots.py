@@ -33,7 +33,7 @@ def confirmation_plot(facts: Facts) -> Plot | None:
     height = 130 + 62 * len(rows)
     return Plot(
         id="plot-confirmation",
-        label="Chart: validation accuracy of every contender over several seeds",
+        label=f"Chart: validation {facts.measure} of every contender over several seeds",
         caption=_finding(facts),
         data=[*_seeds(rows, across[0]), *_means(rows, across[0]), _seen(rows)],
         layout=draw.layout(facts.axis, "", height=height, xaxis={"range": across}, yaxis=names),

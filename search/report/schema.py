@@ -40,6 +40,9 @@ class StudyPart(Part):
         "so by a process that was killed."
     )
     seed: int = Field(description="The origin of every random draw.")
+    objective: str = Field(
+        description="The metric that values are of, such as `val_top_100_accuracy`."
+    )
     wanted_trials: int = Field(description="Finished trials that the search aims at.")
     data: DataPart = Field(description="What it was searched on.")
     space_hash: str = Field(description="SHA-256 of space, data and training settings.")

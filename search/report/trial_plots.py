@@ -62,7 +62,7 @@ def slice_plots(facts: Facts) -> list[Plot]:
     upward = draw.accuracy_window(facts.compared)
     trials = [*facts.compared, *facts.diverged]
     return [
-        _slice(name, bounds, having, upward, facts.region)
+        _slice(facts, name, bounds, having, upward)
         for name, bounds in facts.spec.space.bounds.items()
         if bounds.low < bounds.high
         and len(having := [trial for trial in trials if name in trial.parameters]) > 1
@@ -70,10 +70,10 @@ def slice_plots(facts: Facts) -> list[Plot]:
 
 
 def _slice(
-    name: str, bounds: Bounds, trials: list[TrialRecord], upward: list[float], region: Region | None
+    facts: Facts, name: str, bounds: Bounds, trials: list[TrialRecord], upward: list[float]
 ) -> Plot:
-    """Accuracy over one parameter, the ends of the space as dashed lines."""
-    title = parameter_name(name)
+    """The objective over one parameter, the ends of the space as dashed lines."""
+    title, region = parameter_name(name), facts.region
 
     def place(trial: TrialRecord) -> float:
         return float(trial.parameters[name])
@@ -81,7 +81,7 @@ def _slice(
     return Plot(
         id=f"plot-slice-{name.replace('_', '-')}",
         title=title,
-        label=f"Scatter chart: validation accuracy over {title}",
+        label=f"Scatter chart: validation {facts.measure} over {title}",
         caption=_slice_finding(name, trials),
         data=draw.scatter(trials, place, upward[0], legend=False, size=7),
         layout=draw.layout(
@@ -172,7 +172,7 @@ def size_plot(facts: Facts) -> Plot | None:
     )
     return Plot(
         id="plot-size",
-        label="Scatter chart: validation accuracy over the number of parameters",
+        label=f"Scatter chart: validation {facts.measure} over the number of parameters",
         caption=_size_finding(front),
         data=[line, *draw.scatter(drawn, parameter_count, upward[0])],
         layout=draw.layout(
@@ -221,7 +221,7 @@ def parallel_plot(facts: Facts) -> Plot | None:
     values = [trial.value or 0.0 for trial in facts.compared]
     low, high = min(values), max(values)
     foot = low - FOOT * ((high - low) or 0.01)
-    axes = [*_axes(facts, trials), _accuracy_axis(trials, low, high, foot)]
+    axes = [*_axes(facts, trials), _value_axis(facts.measure, trials, low, high, foot)]
     lines = {
         "type": "parcoords",
         "dimensions": axes,
@@ -234,7 +234,7 @@ def parallel_plot(facts: Facts) -> Plot | None:
     margin = {"l": 70, "r": 60, "t": 64, "b": 24}
     return Plot(
         id="plot-parallel",
-        label="Parallel coordinates: parameters and accuracy of every finished trial",
+        label=f"Parallel coordinates: parameters and {facts.measure} of every finished trial",
         caption=_finding(facts),
         data=[lines],
         layout=draw.layout("", "", height=HEIGHT, legend=False, margin=margin),
@@ -297,11 +297,13 @@ def _spread(low: float, high: float) -> list[float]:
     return [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
 
 
-def _accuracy_axis(trials: Sequence[TrialRecord], low: float, high: float, foot: float) -> Json:
-    """The last axis; trials that diverged have no accuracy and end below all others."""
+def _value_axis(
+    measure: str, trials: Sequence[TrialRecord], low: float, high: float, foot: float
+) -> Json:
+    """The last axis; trials that diverged have no value and end below all others."""
     values = [foot if trial.state == "diverged" else trial.value for trial in trials]
     axis: Json = {
-        "label": "accuracy",
+        "label": measure,
         "values": [draw.rounded(value) for value in values],
         "tickformat": ".3f",
     }

@@ -103,6 +103,7 @@ def document(facts: Facts) -> schema.Report:
             context,
             facts,
             facts.spec.study,
+            objective=facts.spec.objective_metric,
             wanted_trials=context.trials,
             versions=dict(context.versions) or None,
             data=schema.DataPart(

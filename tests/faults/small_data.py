@@ -35,8 +35,14 @@ def small_cache(real: Dataset, folder: Path) -> None:
     cache = open_folder(folder / default_cache_dir().name)
     entry = Entry(_arrays(real), {"source": "few rows of the prepared data"})
     write_entry(open_folder(cache / ENTRIES), real.fingerprint, entry)
+    keep_programs_in(folder)
+
+
+def keep_programs_in(cache_home: Path) -> None:
+    """Has what is compiled with that ``XDG_CACHE_HOME`` kept where that of all other tests is."""
     programs = default_cache_dir() / "compiled"
     programs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cache = open_folder(cache_home / default_cache_dir().name)
     (cache / programs.name).symlink_to(programs, target_is_directory=True)
 
 

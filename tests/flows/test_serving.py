@@ -1,15 +1,8 @@
 """The champion in use: recommended from on the command line, and served over HTTP."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +10,11 @@ import pytest
 
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Confirmed
-from search.config.addresses import PROJECT
 from search.recommend import main
 from search.records.results import RetrainRecord
 from search.tracking.tracker import open_tracker
 from tests.faults.in_process import refused
-from tests.faults.servers import free_port
+from tests.flows.serving import Served, environment, serving
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
 from tests.unit.search.tracking.support import CONTEXT, EVIDENCE
 
@@ -55,18 +47,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender
     assert published is not None, warned
     assert published.decision.promote
     return folder
-
-
-def environment() -> dict[str, str]:
-    """Of commands: the packages of this checkout, the programs of this Python, no pickles."""
-    programs = str(Path(sys.executable).parent)
-    return {
-        **os.environ,
-        "PYTHONPATH": str(PROJECT),
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
 
 
 # --- python -m search.recommend ---------------------------------------------------------------
@@ -144,62 +124,11 @@ def test_bad_input_is_answered_in_one_line(
 # --- mlflow models serve ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Served:
-    """A served champion."""
-
-    uri: str
-    pid: int
-
-    def ask(self, *rows: dict[str, Any]) -> tuple[int, Any]:
-        """The status and the body of the answer to a request of these rows."""
-        request = urllib.request.Request(
-            f"{self.uri}/invocations",
-            json.dumps({"dataframe_records": list(rows)}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.load(answer)["predictions"]
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)["message"]
-
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            with urllib.request.urlopen(f"{self.uri}/ping", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
 @pytest.fixture(scope="module")
 def served(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The real server, in an empty folder."""
-    folder, port = tmp_path_factory.mktemp("served"), free_port()
-    command = [sys.executable, "-m", "search.serve", "--port", str(port)]
-    tracking = {"MLFLOW_TRACKING_URI": f"sqlite:///{workspace / 'mlruns' / 'mlflow.db'}"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment() | tracking,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    served = Served(f"http://127.0.0.1:{port}", process.pid)
-    try:
-        deadline = time.monotonic() + 120
-        while not served.answers():
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield served
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with serving(tmp_path_factory.mktemp("served"), workspace / "mlruns") as server:
+        yield server
 
 
 def test_a_known_user_is_answered(served: Served, recommender: Recommender) -> None:
