@@ -1,19 +1,23 @@
 """Prepared arrays on disk: written atomically, verified when read, never trusted.
 
 An entry is two files named by its fingerprint: ``FINGERPRINT.npz`` with the arrays, and
-``FINGERPRINT.json``, a manifest with the size and SHA-256 of the first, written last.
+``FINGERPRINT.json``, a manifest with the size and SHA-256 of the first, written last. Arrays are
+mapped into memory rather than read: the workers of a search share them.
 """
 
 import contextlib
 import hashlib
 import json
+import math
 import os
 import stat
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +28,13 @@ from deeprec.sources.pace import Announce
 
 ENTRIES = "prepared"
 """The folder of the entries, in the cache folder."""
+
+LOCAL_HEADER = 30
+ZIP64_FIELD = 20
+PADDING_FIELD = 0xD935
+ALIGNED = 64
+"""Bytes: of a ZIP file's header of a member, and of the field of sizes that follows its name; the
+number of a field that pads, as of Android's packages; and where arrays start, as NumPy has it."""
 
 REPORT_SECONDS = 15.0
 """Between two announcements of a process that waits for another."""
@@ -144,14 +155,60 @@ def read_entry(prepared: Path, fingerprint: str) -> Entry | None:
             # are replaced, never changed, so the open file stays the same.
             if expected != (fingerprint, *_size_and_digest(file)):
                 raise DataError(f"{path.name} differs from its manifest")
-            with np.load(file, allow_pickle=False) as stored:
-                return Entry(dict(stored), notes)
+            return Entry(_mapped(file), notes)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadZipFile) as error:
         raise DataError(
             f"{path.name} or its manifest cannot be read ({printable(error)})"
         ) from error
+
+
+def _mapped(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file: mapped, copied when written to; read where not aligned."""
+    arrays = {}
+    with ZipFile(file) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                version = np.lib.format.read_magic(member)
+                read_header = _HEADERS[version]
+                shape, is_fortran, dtype = read_header(member)
+                start = _start_of(file, info) + member.tell()
+            name = info.filename.removesuffix(".npy")
+            if dtype.hasobject or is_fortran:
+                raise ValueError(f"{name} must be a plain array")
+            if start % dtype.alignment or not math.prod(shape) or info.compress_type != ZIP_STORED:
+                with archive.open(info) as member:
+                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+            else:
+                found = np.memmap(file, dtype, mode="c", offset=start, shape=shape)
+                arrays[name] = np.asarray(found)
+    return arrays
+
+
+_HEADERS: Mapping[tuple[int, int], Callable[[IO[bytes]], tuple[Any, bool, Any]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def _start_of(file: IO[bytes], info: ZipInfo) -> int:
+    """Where a member's bytes start: behind its name and what a ZIP file notes of it."""
+    file.seek(info.header_offset + LOCAL_HEADER - 4)
+    name, extra = struct.unpack("<HH", file.read(4))
+    return int(info.header_offset + LOCAL_HEADER + name + extra)
+
+
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """An ``.npz`` file whose arrays are aligned, so that they can be mapped."""
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            info = ZipInfo(f"{name}.npy")
+            before = file.tell() + LOCAL_HEADER + len(info.filename.encode()) + ZIP64_FIELD + 4
+            padding = -before % ALIGNED
+            info.extra = struct.pack("<HH", PADDING_FIELD, padding) + bytes(padding)
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def _size_and_digest(file: IO[bytes]) -> tuple[int, str]:
@@ -173,7 +230,7 @@ def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
         for left_by_a_killed_process in prepared.glob(f"{_NEW}*"):
             left_by_a_killed_process.unlink()
         with _replacing(prepared / f"{fingerprint}.npz") as file:
-            np.savez(file, allow_pickle=False, **entry.arrays)
+            _write_arrays(file, entry.arrays)
             size, digest = _size_and_digest(file)
         manifest = {
             "fingerprint": fingerprint,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deeprec.config import DataConfig
+from deeprec.data.cache import read_entry
 from deeprec.data.dataset import Dataset, default_cache_dir, load_dataset, split
 from deeprec.data.profiles import OCCUPATIONS, Profile
 from deeprec.data.tables import FeatureTable
@@ -107,10 +108,17 @@ def test_two_sources_yield_the_same_bytes(
     dataset: Dataset, extracted: Path, tmp_path: Path
 ) -> None:
     loaded = load_dataset(DataConfig(), data_dir=extracted, cache_dir=tmp_path)
-    name = f"{dataset.fingerprint}.npz"
-    ours, theirs = (folder / "prepared" / name for folder in (tmp_path, default_cache_dir()))
+    entries = (
+        read_entry(folder / "prepared", dataset.fingerprint)
+        for folder in (tmp_path, default_cache_dir())
+    )
+    ours, theirs = (
+        {name: (array.dtype, array.shape, array.tobytes()) for name, array in entry.arrays.items()}
+        for entry in entries
+        if entry is not None
+    )
     assert (loaded.source, loaded.fingerprint) == ("extracted ml-100k folder", dataset.fingerprint)
-    assert ours.read_bytes() == theirs.read_bytes()
+    assert ours == theirs
     assert_features_as_described(
         loaded, tfds_tables.read(MOVIELENS_100K, tmp_path / "tensorflow_datasets")
     )

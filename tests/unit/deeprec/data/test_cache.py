@@ -1,5 +1,6 @@
 """Prepared arrays on disk: read only if whole, made once, never half written."""
 
+import hashlib
 import json
 import stat
 import time
@@ -65,6 +66,28 @@ def test_an_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
     written = (tmp_path / "abc.npz").read_bytes()
     write_entry(tmp_path, "abc", ENTRY)
     assert (tmp_path / "abc.npz").read_bytes() == written
+
+
+def test_arrays_are_mapped_and_what_is_written_to_them_is_not_kept(tmp_path: Path) -> None:
+    write_entry(tmp_path, "abc", ENTRY)
+    mapped = read_entry(tmp_path, "abc")
+    assert mapped is not None
+    maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if "abc.npz" in line]
+    assert len(maps) == len(ENTRY.arrays)
+    assert mapped.arrays["ids"].ctypes.data % 64 == 0
+    mapped.arrays["ids"][0] = 7
+    assert_whole(read_entry(tmp_path, "abc"))
+
+
+def test_an_entry_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    write_entry(tmp_path, "abc", ENTRY)
+    with (tmp_path / "abc.npz").open("wb") as file:
+        np.savez(file, allow_pickle=False, **ENTRY.arrays)
+    manifest = json.loads((tmp_path / "abc.json").read_text())
+    written = (tmp_path / "abc.npz").read_bytes()
+    manifest |= {"size": len(written), "sha256": hashlib.sha256(written).hexdigest()}
+    (tmp_path / "abc.json").write_text(json.dumps(manifest))
+    assert_whole(read_entry(tmp_path, "abc"))
 
 
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
