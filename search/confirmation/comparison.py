@@ -275,7 +275,8 @@ def _against_references(confirmation: Confirmation) -> list[str]:
         for metric, names in confirmation.not_beaten.items()
     }
     if UNSEEN_METRIC not in not_beaten:
-        return [_not_beaten(not_beaten[confirmation.test_objective], "")]
+        said = _not_beaten(not_beaten[confirmation.test_objective], "")
+        return [said, *_better_references(confirmation)]
     kept, removed = not_beaten[TEST_METRIC], not_beaten[UNSEEN_METRIC]
     if kept == removed:
         where = f", {SEEN_KEPT} or {SEEN_REMOVED}"
@@ -284,6 +285,33 @@ def _against_references(confirmation: Confirmation) -> list[str]:
         _not_beaten(names, f", {protocol}")
         for names, protocol in ((kept, SEEN_KEPT), (removed, SEEN_REMOVED))
     ]
+
+
+def _better_references(confirmation: Confirmation) -> list[str]:
+    """What needs no search and wins, by lists of one's own data."""
+    metric = confirmation.test_objective
+    sample = confirmation.test[metric]
+    noise = noise_of(sample.spread)
+    better = [
+        name
+        for name in confirmation.not_beaten[metric]
+        if noise is not None and confirmation.references[name][metric] - sample.mean > noise
+    ]
+    if not better:
+        return []
+    names = [
+        f"{reference_name(name)} ({confirmation.references[name][metric]:.4f})" for name in better
+    ]
+    verb = "is" if len(names) == 1 else "are"
+    said = f"{listed(names, 'and')} {verb} better than it by more than the noise"
+    return [f"{said}; {ADVICE}." if "own_frequent" in better else f"{said}."]
+
+
+ADVICE = (
+    "embeddings of ids cannot count how often a user had an item: list a user's own history first "
+    "and fill the list with this model's items"
+)
+"""Where users come back to what they have, and own history wins."""
 
 
 def _same_for_all(confirmation: Confirmation) -> list[str]:

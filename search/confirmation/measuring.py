@@ -21,6 +21,7 @@ from deeprec.evaluation.ranking import (
     rank_test_rows,
 )
 from deeprec.evaluation.references import (
+    MOST_MOVIES_FOR_EASE,
     ReferenceName,
     ReferenceSettings,
     choose_references,
@@ -220,6 +221,11 @@ def measured_references(
         name = f"{results.REFERENCES}:{split}"
         if ledger.get(name) is None:
             announce(f"measuring the references on the {split} rows, once")
+            if (items := data.dataset.movies.rows) > MOST_MOVIES_FOR_EASE:
+                announce(
+                    f"EASE is left out: it inverts a matrix of items by items, and {items:,} are "
+                    f"more than {MOST_MOVIES_FOR_EASE:,}"
+                )
         return ledger.computed(name, measure)
 
     validated = computed("validation", lambda: _validated_references(data, judge))

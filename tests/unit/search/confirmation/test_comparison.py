@@ -109,6 +109,29 @@ def test_the_verdict_compares_by_the_noise() -> None:
     assert "The search saw 0.6100" in words[3]
 
 
+def test_what_needs_no_search_and_is_better_is_named_with_what_it_knows() -> None:
+    tested = tuple(
+        (replace(RUN, seed=seed, metrics={"test_ndcg_at_10": value}), None)
+        for seed, value in enumerate((0.26, 0.27, 0.28))
+    )
+    of_shop = replace(
+        CONFIRMATION,
+        tested=tested,
+        references={
+            "popularity": {"test_ndcg_at_10": 0.18},
+            "own_frequent": {"test_ndcg_at_10": 0.41},
+        },
+        objective="val_ndcg_at_10",
+    )
+    words = verdict(of_shop)
+    assert "On the test rows it does not beat own history by more than the noise." in words
+    assert any(
+        said.startswith("own history (0.4100) is better than it by more than the noise; embeddings")
+        for said in words
+    )
+    assert not [said for said in words if "popularity" in said]
+
+
 def test_a_close_call_is_called_one() -> None:
     close = Confirmation(
         validated=(
