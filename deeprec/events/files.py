@@ -144,15 +144,47 @@ def read_columns(described: FilesDescription, folder: Path, names: Sequence[str]
     return frame
 
 
+def check_columns(described: FilesDescription, folder: Path, names: Sequence[str]) -> None:
+    """Checks that the files of a table are there and have some columns; no row is read.
+
+    Raises:
+        DataError: a file cannot be read, or lacks a column.
+    """
+    for _ in _checked(found_files(described, folder), described, names, folder):
+        pass
+
+
 def _read(
     files: tuple[Path, ...],
     described: FilesDescription,
     names: Sequence[str] | None,
     folder: Path,
 ) -> Frame:
+    tables: list[pa.Table] = []
+    for source, partition, columns in _checked(files, described, names, folder):
+        inside = [name for name in columns if name not in partition]
+        with _named(source.path):
+            table = source.read(inside)
+        for name in partition.keys() & set(columns):
+            values = pa.array([partition[name]] * len(table), pa.string())
+            table = table.append_column(name, values)
+        tables.append(table.select(columns))
+    starts, total = [], 0
+    for table in tables:
+        starts.append(total)
+        total += table.num_rows
+    return Frame(_joined(tables, files), files, tuple(starts), described)
+
+
+def _checked(
+    files: tuple[Path, ...],
+    described: FilesDescription,
+    names: Sequence[str] | None,
+    folder: Path,
+) -> Iterator[tuple["_Source", dict[str, str], list[str]]]:
+    """Each file, what its folders say of it, and the columns that are wanted of it."""
     wanted = None if names is None else list(dict.fromkeys(names))
     root = Path(os.path.normpath(Path(folder, described.path)))
-    tables: list[pa.Table] = []
     first: list[str] | None = None
     for path in files:
         _check_file(path)
@@ -162,18 +194,7 @@ def _read(
             columns = [*source.column_names(), *partition]
         _check_names(path, columns, wanted, first, files[0])
         first = first or columns
-        inside = [name for name in wanted or columns if name not in partition]
-        with _named(path):
-            table = source.read(inside)
-        for name, value in partition.items():
-            if wanted is None or name in wanted:
-                table = table.append_column(name, pa.array([value] * len(table), pa.string()))
-        tables.append(table.select(wanted or columns))
-    starts, total = [], 0
-    for table in tables:
-        starts.append(total)
-        total += table.num_rows
-    return Frame(_joined(tables, files), files, tuple(starts), described)
+        yield source, partition, wanted or columns
 
 
 def _joined(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.Table:

@@ -40,7 +40,7 @@ from deeprec.events.description import (
     TimeDescription,
 )
 from deeprec.events.encoding import UNKNOWN, Encoded, encode_features
-from deeprec.events.files import Frame, format_of, found_files, read_columns
+from deeprec.events.files import Frame, check_columns, format_of, found_files, read_columns
 
 FORMAT_VERSION = 1
 """Raised whenever prepared arrays of an older version must not be read."""
@@ -72,13 +72,18 @@ def fingerprint_of(described: DataDescription, folder: Path) -> str:
 
 
 def _all_files(described: DataDescription) -> Iterator[FilesDescription]:
-    yield described.interactions
-    if described.split.by == "files":
-        for part in (described.split.validation, described.split.test):
-            yield _like(described.interactions, str(part))
+    yield from _logs(described)
     for side in (described.users, described.items):
         if side.table is not None:
             yield side.table
+
+
+def _logs(described: DataDescription) -> list[FilesDescription]:
+    """The files of the log: those of each part, where the split is by files."""
+    if described.split.by != "files":
+        return [described.interactions]
+    parts = (described.split.validation, described.split.test)
+    return [described.interactions, *(_like(described.interactions, str(path)) for path in parts)]
 
 
 def _like(files: FilesDescription, path: str) -> FilesDescription:
@@ -158,8 +163,20 @@ def prepare(described: DataDescription, folder: Path, say: Say) -> Entry:
     return _encoded(events, tables, described, say)
 
 
-def _read_log(described: DataDescription, folder: Path) -> tuple[Frame, npt.NDArray[np.int8]]:
-    """The columns of the log that are needed, and the part of each row where files say so."""
+def check_files(described: DataDescription, folder: Path) -> None:
+    """Checks that all files are there and have the columns that are named; no row is read.
+
+    Raises:
+        DataError: a file is not there, cannot be read, or lacks a column.
+    """
+    for files in _logs(described):
+        check_columns(files, folder, _columns_of_log(described))
+    for side in (described.users, described.items):
+        if side.table is not None and side.id is not None:
+            check_columns(side.table, folder, [side.id, *_columns_of(side)])
+
+
+def _columns_of_log(described: DataDescription) -> list[str]:
     names = [described.user, described.item]
     if described.time is not None:
         names.append(described.time.column)
@@ -168,12 +185,16 @@ def _read_log(described: DataDescription, folder: Path) -> tuple[Frame, npt.NDAr
     for side in (described.users, described.items):
         if side.table is None:
             names += _columns_of(side)
+    return names
+
+
+def _read_log(described: DataDescription, folder: Path) -> tuple[Frame, npt.NDArray[np.int8]]:
+    """The columns of the log that are needed, and the part of each row where files say so."""
+    names = _columns_of_log(described)
     if described.split.by != "files":
         frame = read_columns(described.interactions, folder, names)
         return frame, np.full(len(frame), -1, np.int8)
-    split = described.split
-    paths = (described.interactions.path, str(split.validation), str(split.test))
-    frames = [read_columns(_like(described.interactions, path), folder, names) for path in paths]
+    frames = [read_columns(files, folder, names) for files in _logs(described)]
     _check_disjoint(frames)
     starts = np.concatenate([[0], np.cumsum([len(frame) for frame in frames])])
     whole = Frame(

@@ -6,12 +6,14 @@ from rich.table import Table
 from rich.text import Text
 
 from deeprec.data.dataset import Dataset, load_prepared
+from deeprec.errors import DataError
 from deeprec.events.description import DataDescription
 from deeprec.model.towers import parameter_count
 from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.runtime import cores_each
+from search.records.errors import InputError
 from search.records.trials import counted
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
@@ -24,7 +26,7 @@ FIRST = 10
 def print_dry_run(session: Session) -> None:
     """Prints the space, the first configurations and what would be written where."""
     console, spec = session.screen.console, session.spec
-    dataset = None if isinstance(spec.data, DataDescription) else load_prepared(data_config(spec))
+    dataset = _prepared(session)
     places = {
         "study": session.database.shown,
         "towers": str(session.towers_folder),
@@ -52,6 +54,20 @@ def print_dry_run(session: Session) -> None:
         line = f"{what + ':':<7} {place}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("nothing was written")
+
+
+def _prepared(session: Session) -> Dataset | None:
+    """The data set, if it was prepared before; of own data the files are checked, not read."""
+    spec = session.spec
+    if not isinstance(spec.data, DataDescription):
+        return load_prepared(data_config(spec))
+    from deeprec.events.preparation import check_files
+
+    try:
+        check_files(spec.data, session.flags.data_dir or spec.folder)
+    except DataError as error:
+        raise InputError(str(error)) from error
+    return None
 
 
 def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configuration]]:
