@@ -270,6 +270,9 @@ def _side(side: str, table: ProposedTable, folder: Path) -> Iterator[str]:
     titles = table.of_role("title")
     if side == "items" and titles:
         yield f"title = {_text(titles[0].column.name)}  # what people read"
+    elif side == "items":
+        texts = [each.column.name for each in table.proposals if each.kind == "text"]
+        yield f"# title = {_text(texts[0] if texts else '')}  # what people read, the id without it"
     yield f"[data.{side}.features]"
     for each in table.proposals:
         yield from _feature(each)

@@ -14,6 +14,7 @@ class NotRun(NamedTuple):
 
 POSTGRES, TRACKING = "tests/faults/test_storms.py", "tests/faults/test_tracking.py"
 SERVING, REPRODUCTION = "tests/flows/test_serving.py", "tests/flows/test_reproduction.py"
+OWN_DATA = "tests/flows/test_own_data.py"
 
 NOT_RUN = tuple(
     NotRun(*each)
@@ -21,6 +22,17 @@ NOT_RUN = tuple(
         (r"(FAULTS_TIMES=\d+ )?make (test|faults|bench|lint)", "it would run this test; CI does"),
         (r"make lock", "resolves all packages at an index"),
         (r"make setup", "installs packages from an index; every make target depends on it"),
+        (r"make groceries", "fetches a package from an index"),
+        (
+            r"python -m search\.describe .*(log\.csv|completejourney).*",
+            "needs files of one's own, or make groceries",
+            OWN_DATA,
+        ),
+        (
+            r"python -m search\.\w+ .*--study (shop|grocer)\b.*",
+            "needs files of one's own, or make groceries",
+            OWN_DATA,
+        ),
         (r"make ui", "serves until it is stopped", "tests/faults/servers.py"),
         (r"make serve", "serves until it is stopped", SERVING),
         (r"curl http://127\.0\.0\.1:5001/.*", "needs make serve", SERVING),

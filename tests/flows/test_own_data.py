@@ -187,6 +187,7 @@ def test_the_report_names_the_metric_and_the_references(shop: Shop) -> None:
     assert facts["study"]["objective"] == "val_ndcg_at_10"
     page = (shop.folder.path / "studies" / "shop" / "report.html").read_text(encoding="utf-8")
     words = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+    assert "EASE" in words.split("finished trials")[0], "the hardest to beat is a key number"
     for word in ("nDCG@10", "popular lately", "own history", "käufe.csv"):
         assert word in words, word
     for word in ("movie", "MovieLens", "top-100", "rated", "stars", "accuracy", "Accuracy"):

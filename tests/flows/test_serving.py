@@ -100,7 +100,7 @@ def test_an_unknown_id_with_features_is_said_to_be_unknown(workspace: Path) -> N
 BAD_INPUT: list[tuple[list[str], str]] = [
     ([], "give a USER, or --age, --gender and --occupation"),
     (["9"], "user must be one of the 5 of movielens/100k (1 to 8) but got 9"),
-    (["one"], "USER"),
+    (["one"], "user must be one of the 5 of movielens/100k (1 to 8) but got one"),
     (["1", "--k", "0"], "--k"),
     (["1", "--age", "30"], "user 1 is known and has another age: leave age out"),
     (["--age", "30"], "gender, occupation is missing"),

@@ -259,9 +259,10 @@ def test_a_log_without_times_is_split_at_random(
 
 
 def test_tags_have_their_separator(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    items = "".join(f"A-{n:02},a{n};b{n % 3},{n % 2}\n" for n in range(30))
-    (files / "items.csv").write_text("item,tags,kind\n" + items)
+    items = "".join(f"A-{n:02},a{n};b{n % 3},the thing no {n}\n" for n in range(30))
+    (files / "items.csv").write_text("item,tags,words\n" + items)
     text = write(files, "log.csv", "--items", "items.csv")
+    assert '# title = "words"  # what people read' in text
     assert '"tags" = { kind = "tags", separator = ";" }' in text
     assert load(files, monkeypatch).dataset.movies.columns["tags"].shape[1] == 2
 
