@@ -52,14 +52,14 @@ def verdict(
     if leader is not None:
         return [
             f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best, objective)}.",
-            *_newer(leader),
+            *_newer(leader, objective),
             *_against_references(leader.sample.mean, references),
         ]
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
     return [
         f"{counts}. Trial {best.number} is the best: {_reached(best.value, objective)}"
-        f"{_against_enqueued(trials, best)}.",
+        f"{_against_enqueued(trials, best, objective)}.",
         *_against_references(best.value, references),
     ]
 
@@ -96,8 +96,7 @@ def _highest_single(leader: Leader, best: TrialRecord | None, objective: str) ->
     """The trial that the search itself prefers, and what became of it."""
     if best is None or best.value is None:
         return ""
-    form = ".1%" if objective == TUTORIAL_OBJECTIVE else ".4f"
-    value = format(best.value, form)
+    value = _figure(best.value, objective)
     if best.number == leader.number:
         return f"; the search saw {value}"
     words = f". Trial {best.number} had the highest single value of the search, {value}"
@@ -105,11 +104,11 @@ def _highest_single(leader: Leader, best: TrialRecord | None, objective: str) ->
     if sample is not None and not sample.is_stable:
         return f"{words}, but {sample.collapsed} of its {sample.seeds} trainings collapsed"
     if sample is not None:
-        return f"{words}, and {sample.mean:{form}} on average over its seeds"
+        return f"{words}, and {_figure(sample.mean, objective)} on average over its seeds"
     return f"{words}, and was not trained again"
 
 
-def _newer(leader: Leader) -> list[str]:
+def _newer(leader: Leader, objective: str) -> list[str]:
     """That trials ended after the confirmation, and whether one of them should be confirmed."""
     count = len(leader.newer)
     if not count:
@@ -118,9 +117,14 @@ def _newer(leader: Leader) -> list[str]:
     best = best_of(leader.newer)
     if best is None:
         return [f"{words}; {'it is not' if count == 1 else 'none of them is'} complete."]
-    return [
-        f"{words}; the best of them, trial {best.number} ({best.value:.1%}), was no part of it."
-    ]
+    assert best.value is not None, "a best trial is complete"
+    value = _figure(best.value, objective)
+    return [f"{words}; the best of them, trial {best.number} ({value}), was no part of it."]
+
+
+def _figure(value: float, objective: str) -> str:
+    """The tutorial's accuracy in percent; any other metric as tables have it."""
+    return f"{value:.1%}" if objective == TUTORIAL_OBJECTIVE else f"{value:.4f}"
 
 
 def _against_references(value: float, references: Mapping[str, float]) -> list[str]:
@@ -145,14 +149,12 @@ def _counts(trials: Sequence[TrialRecord]) -> str:
     return f"{counted(total, 'trial')}: {', '.join(named)}"
 
 
-def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord) -> str:
+def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord, objective: str) -> str:
     """Where the best stands among the configurations that the study file enqueues."""
     reference = best_of(trial for trial in trials if trial.reference)
     if reference is None or reference.value is None:
         return ""
     if reference.number == best.number:
         return f'; the study file enqueues it as "{reference.reference}"'
-    return (
-        f'; the best that the study file enqueues, "{reference.reference}", has '
-        f"{reference.value:.1%}"
-    )
+    value = _figure(reference.value, objective)
+    return f'; the best that the study file enqueues, "{reference.reference}", has {value}'
