@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.analysis.noise import Sample, Spread, beats, noise_of
+from search.records.trials import measure_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,12 @@ class Confirmed:
     def spread(self) -> Spread:
         """How uncertain the mean is."""
         return Spread(self.deviation, self.seeds)
+
+    @property
+    def measure(self) -> str:
+        """What the mean is of: ``nDCG@10``; MovieLens's is plain ``accuracy``."""
+        is_plain = self.metric == Confirmed.metric
+        return "accuracy" if is_plain else measure_words(self.metric.removeprefix("test_"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +82,7 @@ def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
         return Decision(
             False, f"unstable: {evidence.collapsed} of {evidence.trainings} trainings collapsed"
         )
-    above_chance = f"test accuracy {new.mean:.4f} against {evidence.chance:.4f} of chance"
+    above_chance = f"test {new.measure} {new.mean:.4f} against {evidence.chance:.4f} of chance"
     noise = noise_of(new.spread)
     if noise is None:
         return Decision(
@@ -87,7 +94,7 @@ def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
         return None
     return Decision(
         False,
-        f"validation accuracy {evidence.validation} against {evidence.reference} of "
+        f"validation {new.measure} {evidence.validation} against {evidence.reference} of "
         f"{evidence.reference_name}: not better by more than the noise",
     )
 
@@ -102,7 +109,10 @@ def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
     if champion.split != new.split:
         other = f"another split ({champion.split}, not {new.split})"
         return Decision(False, f"not comparable: the champion was tested on {other}")
-    both = f"mean test accuracy {new.mean:.4f} against the champion's {champion.mean:.4f}"
+    if champion.metric != new.metric:
+        other = f"another metric ({champion.measure}, not {new.measure})"
+        return Decision(False, f"not comparable: the champion was tested on {other}")
+    both = f"mean test {new.measure} {new.mean:.4f} against the champion's {champion.mean:.4f}"
     noise = noise_of(new.spread, champion.spread)
     if noise is not None and new.mean - champion.mean > noise:
         return Decision(True, f"{both}: more than the noise ({noise:.4f})")

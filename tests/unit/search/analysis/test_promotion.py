@@ -114,6 +114,10 @@ def test_a_single_seed_makes_no_champion(single: Confirmed, champion: Confirmed 
     [
         (confirmed(0.1, data="b"), "other data (b, not a)"),
         (confirmed(0.1, split="t"), "another split (t, not r)"),
+        (
+            replace(confirmed(0.1), metric="test_ndcg_at_10"),
+            "another metric (nDCG@10, not accuracy)",
+        ),
     ],
 )
 def test_another_test_is_not_comparable(champion: Confirmed, other: str) -> None:
