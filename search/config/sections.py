@@ -145,7 +145,7 @@ class TrainingSection(Section):
     loss: Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"] = "rating"
     """``rating``: squared error, the tutorial's. ``softmax``: over the whole catalog. For catalogs
     too large for that, ``sampled_softmax``: an estimate of it, from what each step draws of the
-    rows and of the catalog; ``in_batch_softmax``: over the movies of a batch."""
+    rows and of the catalog; ``in_batch_softmax``: over the items of a batch."""
 
     negatives: int = Field(default=2048, ge=1, le=1_000_000)
     """How many movies a step of ``sampled_softmax`` draws, and three times as many rows."""
@@ -158,8 +158,8 @@ class TrainingSection(Section):
     this share of the next; 0 is the last epoch alone."""
 
     id_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the users and items of a step that are trained as unknown ones, so that somebody new
-    is answered by features; not for MovieLens, which has no row for them."""
+    """Share of the users and items of a step that are trained as unknown ones, so that an unknown
+    user is answered by features; not for MovieLens, which has no row for them."""
 
     @model_validator(mode="after")
     def _check_validations(self) -> Self:
