@@ -57,7 +57,6 @@ SILENT = "http://user:secret@127.0.0.1:1"
         ("sync --study tiny --tracking-uri mlruns", "tracking URI must be"),
         ("report --study ../tiny", "unknown study"),
         ("report --study tiny --storage sqlite:////no/such/folder/x.db", "the folder of --storage"),
-        ("recommend one", "USER"),
         ("recommend 1 --tracking-uri nowhere", "tracking URI must be"),
         ("recommend 1", "-m search.retrain"),
         (f"reproduce {'0' * 32} --nonsense", "No such option: --nonsense"),
