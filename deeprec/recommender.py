@@ -163,7 +163,7 @@ class Recommender:
             candidates=_embedded(model.candidate_model, dataset.movies),
             history=History.of(rows, dataset.users.rows),
             profiles=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
-            stars=(0.0, 1.0) if dataset.own else release_named(dataset.name).stars,
+            stars=dataset.own.labels if dataset.own else release_named(dataset.name).stars,
             reserved=dataset.reserved,
             repeats=dataset.repeats,
         )

@@ -99,11 +99,13 @@ class OwnData:
         repeats: whether an item may be recommended again to a user who has it.
         encodings: how the features of users are encoded, as plain values, see
             :class:`deeprec.events.encoding.Encoding`.
+        labels: the lowest and the highest label as the user knows it.
     """
 
     ends: tuple[int, int]
     repeats: bool
     encodings: Sequence[Mapping[str, Any]]
+    labels: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,7 @@ def _own_from_arrays(
     columns = ("user", "item", "label", "time", "relevant")
     rows = Interactions(*(arrays[f"interactions.{name}"] for name in columns))
     train_end, validation_end, _ = arrays["ends"].tolist()
+    lowest, highest = about["labels"]
     return Dataset(
         name=about["name"],
         users=table_of("users", about["users"], arrays),
@@ -78,5 +79,6 @@ def _own_from_arrays(
             ends=(train_end, validation_end),
             repeats=about["repeats"],
             encodings=about["user_encodings"],
+            labels=(lowest, highest),
         ),
     )

@@ -42,7 +42,7 @@ from deeprec.events.description import (
 from deeprec.events.encoding import UNKNOWN, Encoded, encode_features
 from deeprec.events.files import Frame, check_columns, format_of, found_files, read_columns
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever prepared arrays of an older version must not be read."""
 
 LONGEST_ID = 256
@@ -536,7 +536,12 @@ def _encoded(
 ) -> Entry:
     """The arrays of both tables and of the events, by the rows of the tables."""
     arrays: dict[str, npt.NDArray[Any]] = {}
-    about: dict[str, Any] = {"name": described.name, "repeats": described.repeats}
+    label = described.label
+    about: dict[str, Any] = {
+        "name": described.name,
+        "repeats": described.repeats,
+        "labels": (0.0, 1.0) if label is None or label.range is None else label.range,
+    }
     training = events.part == 0
     for side, table in tables.items():
         codes = table.codes(events)

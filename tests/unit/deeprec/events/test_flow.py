@@ -14,7 +14,7 @@ from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.forward import weights_of
 from deeprec.training.train import train_new
-from tests.unit.deeprec.events.shop import USERS_WITH_VECTORS, Shop
+from tests.unit.deeprec.events.shop import EVENTS, USERS_WITH_VECTORS, Shop
 
 METRICS = (Metric.of("ndcg@2"), Metric.of("recall@3"), Metric.of("coverage@2"))
 MODEL = ModelConfig(layer_sizes=(8,), embedding_dimension=8)
@@ -125,3 +125,11 @@ def test_a_prepared_data_set_is_read_again_without_its_files(shop: Shop, tmp_pat
     assert again.fingerprint == first.fingerprint
     assert again.titles == first.titles
     assert np.array_equal(again.user_ids, first.user_ids)
+
+
+def test_labels_are_shown_as_the_log_has_them(shop: Shop) -> None:
+    shop.write("events.csv", EVENTS.replace("buy", "4.5").replace("view", "2"))
+    dataset = load(shop, label={"column": "event", "range": [1, 5], "relevant": 4})
+    model = RetrievalModel.for_tables(dataset.users, dataset.movies, MODEL, seed=0)
+    recommender = Recommender.of(model, dataset, split(dataset).before_test)
+    assert [each.stars for each in recommender.liked_by("ann")] == [4.5, 4.5]
