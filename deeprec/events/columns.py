@@ -414,3 +414,8 @@ def shown_time(microseconds: float) -> str:
         return f"{microseconds:.3g} microseconds since 1970"
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def distinct(codes: IntArray) -> npt.NDArray[np.int64]:
+    """The codes that are there, ascending: many times faster than sorting millions of rows."""
+    return np.flatnonzero(np.bincount(codes))
