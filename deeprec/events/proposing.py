@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 from deeprec.events.columns import NUMBER, plain
 from deeprec.events.description import FeatureKind, FilesDescription
 from deeprec.events.files import Frame, read_columns
@@ -246,6 +246,10 @@ def propose(
     frame = read_columns(log, folder, None)
     if not len(frame):
         raise DataError(f"{frame.name} has no rows")
+    if len(names := frame.table.column_names) == 1:
+        marks = re.findall(r"[;\t|,]", names[0])
+        then = f"set the separator {marks[0]!r}" if marks else "it needs those of users and items"
+        raise DataError(f"{frame.name} has one column, {printable(names[0], 60)!r}; {then}")
     described: Mapping[Role, FilesDescription | None] = {"user": users, "item": items}
     tables = {side: read_columns(files, folder, None) for side, files in described.items() if files}
     events = ProposedTable(files=log, rows=len(frame), proposals=tuple(_of_log(frame, tables)))

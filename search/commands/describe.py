@@ -105,7 +105,9 @@ def describe(
     for problem in study.problems:
         screen.warn(problem)
     if write is None:
+        read = FilesDescription(path=interactions).model_dump()
         given = [flag("--users", users), flag("--items", items)]
+        given += [flag(f"--{k}", None if v == read[k] else v) for k, v in options.items()]
         screen.show(f"study:  {call('search.describe', interactions, *given)} --write NAME.toml")
         return
     _write(write, study_file(study, write.parent))

@@ -178,11 +178,11 @@ def files(tmp_path: Path) -> Path:
 
 def test_without_a_target_columns_are_shown_and_nothing_is_written(files: Path) -> None:
     before = sorted(files.rglob("*"))
-    done = answer(describe.main, files, "log.csv", "--items", "items.csv")
+    done = answer(describe.main, files, "log.csv", "--items", "items.csv", "--decimal", ",")
     assert not done.code
     assert "log.csv: 77 rows" in done.out
     assert "feature: number" in done.out
-    assert "search.describe log.csv --items items.csv --write NAME.toml" in done.out
+    assert "search.describe log.csv --items items.csv --decimal , --write NAME.toml" in done.out
     assert sorted(files.rglob("*")) == before
 
 
@@ -277,6 +277,7 @@ def test_tags_have_their_separator(files: Path, monkeypatch: pytest.MonkeyPatch)
         (["log.csv", "--write", "there.toml"], "there.toml exists already; name another"),
         (["log.csv", "--write", "log.csv/x.toml"], "log.csv/x.toml cannot be written"),
         (["log.csv", "--separator", ";;"], "separator must"),
+        (["log.csv", "--separator", ";"], "log.csv has one column, 'user,item,"),
         (["log.csv", "--decimal", "x"], "decimal must"),
         (["latin.csv"], "latin.csv must be text in the encoding named (utf-8)"),
         (["log.xls", "--write", "new/shop.toml"], "log.xls must end in .csv"),
