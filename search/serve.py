@@ -48,10 +48,8 @@ def main(
         from search.tracking.destination import resolve_uri
         from search.tracking.models import champion_uri, published_folder
 
-        wanted, mlruns = (
-            model or champion_uri(registered_model(study)),
-            Workspace(Path.cwd()).mlruns,
-        )
+        mlruns = Workspace(Path.cwd()).mlruns
+        wanted = model or champion_uri(registered_model(study))
         screen.doing("looking for the model in MLflow")
         with published_folder(tracking_uri, wanted, folder=mlruns):
             pass

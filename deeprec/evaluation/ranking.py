@@ -7,9 +7,9 @@ removes them, as a recommender that is used would.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -204,6 +204,11 @@ class Judgment:
     reserved: int = 1
     slices: bool = False
 
+    @property
+    def of_test(self) -> Self:
+        """The same on test rows, which are looked at in parts, too."""
+        return replace(self, slices=True)
+
     def __call__(
         self, score: Score, known: Interactions, rows: Interactions, items: int
     ) -> RankingMetrics | ListMetrics:
@@ -237,7 +242,7 @@ def rank_test_rows(
 ) -> RankingMetrics | ListMetrics:
     """Measures a model on the test rows; what a user has seen are all rows before them."""
     score = model_scores(model, dataset.users, dataset.movies)
-    return judge(score, splits.before_test, splits.test, dataset.movies.rows)
+    return judge.of_test(score, splits.before_test, splits.test, dataset.movies.rows)
 
 
 class _SeenMovies:

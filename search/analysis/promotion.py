@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.analysis.noise import Sample, Spread, beats, noise_of
-from search.records.trials import measure_words
+from search.records.trials import short_measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,7 @@ class Confirmed:
     @property
     def measure(self) -> str:
         """What the mean is of: ``nDCG@10``; MovieLens's is plain ``accuracy``."""
-        is_plain = self.metric == Confirmed.metric
-        return "accuracy" if is_plain else measure_words(self.metric.removeprefix("test_"))
+        return short_measure(self.metric)
 
 
 @dataclass(frozen=True, kw_only=True)

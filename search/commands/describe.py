@@ -254,7 +254,8 @@ def _label(table: ProposedTable) -> Iterator[str]:
         name = _text(column.name)
         if column.type == "text":
             weights = ", ".join(f"{_text(kind)} = 1.0" for kind in column.examples)
-            yield f"# label = {{ column = {name}, weights = {{ {weights} }} }}"
+            label = f"{{ column = {name}, weights = {{ {weights} }} }}"
+            yield f"# label = {label}  # kinds without a weight are left out"
         else:
             low, high = float(column.low), float(column.high)
             relevant = low + 0.75 * (high - low)

@@ -111,8 +111,7 @@ def _measured(data: StudyData, run: LoggedRun, spec: StudySpec) -> Mapping[str, 
     if is_trial:
         assert result.best_accuracy is not None, "a trial always has validation rows"
         return {best_metric(spec.objective_metric): result.best_accuracy}
-    judge = data.judge(spec)
-    return rank_test_rows(model, data.dataset, data.splits, judge).named("test")
+    return rank_test_rows(model, data.dataset, data.splits, data.judge).named("test")
 
 
 def _table(compared: list[Comparison]) -> Table:

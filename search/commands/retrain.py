@@ -21,7 +21,7 @@ from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
 from search.records.results import ConfirmationRecord
-from search.records.trials import TUTORIAL_OBJECTIVE, measure_words
+from search.records.trials import short_measure
 from search.report.writing import refresh_report
 from search.scheduling.locks import sole_holder
 from search.session.session import Session
@@ -101,23 +101,15 @@ def _confirmed(
     """All contenders, and the reference, are validated before the best stable one is tested."""
     competitors = [*contenders, reference_contender(session.spec)]
     epochs = {each.name: each.training.epochs for each in competitors}
-    objective = session.spec.objective_metric
-    progress = ConfirmationProgress(
-        session.screen,
-        epochs,
-        seeds,
-        name=session.spec.name,
-        measure="accuracy"
-        if objective == TUTORIAL_OBJECTIVE
-        else measure_words(objective.removeprefix("val_")),
-    )
+    spec = session.spec
+    measure = short_measure(spec.objective_metric)
+    progress = ConfirmationProgress(session.screen, epochs, seeds, name=spec.name, measure=measure)
     confirming = Confirming(
         data=data,
         study_seed=session.spec.study.seed,
         ledger=ledger,
         towers_folder=session.towers_folder,
         progress=progress,
-        judge=data.judge(session.spec),
         stop_reason=lambda: stop.reason,
     )
     set_libraries_aside()
@@ -167,8 +159,7 @@ def _concluded(
     tested: Tested,
 ) -> Confirmation:
     """What the confirmation found, beside the references; kept with the study, and tracked."""
-    judge = data.judge(session.spec)
-    references = measured_references(data, ledger, session.screen.announce, judge=judge, test=True)
+    references = measured_references(data, ledger, session.screen.announce, test=True)
     confirmation = Confirmation(
         validated=validated,
         tested=tested,

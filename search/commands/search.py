@@ -108,9 +108,7 @@ def _references(
     ledger = Ledger(study)
     if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
         return {}
-    found = measured_references(
-        data, ledger, session.screen.announce, judge=data.judge(session.spec), test=False
-    )
+    found = measured_references(data, ledger, session.screen.announce, test=False)
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
     return validation_accuracies(found)

@@ -11,15 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.data.tables import FloatArray, IntArray
 from deeprec.errors import DivergedError
-from deeprec.evaluation.ranking import (
-    MOVIELENS,
-    Judgment,
-    ListMetrics,
-    RankingMetrics,
-    rank_test_rows,
-)
+from deeprec.evaluation.ranking import ListMetrics, RankingMetrics, rank_test_rows
 from deeprec.evaluation.references import (
     MOST_MOVIES_FOR_EASE,
     ReferenceName,
@@ -55,7 +52,6 @@ class Confirming:
     ledger: results.Ledger
     towers_folder: Path
     progress: ConfirmationProgress
-    judge: Judgment = MOVIELENS
     # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
     stop_reason: Callable[[], str | None] = lambda: None
 
@@ -93,14 +89,10 @@ class Confirming:
         self.progress.finished(contender.name, accuracy, is_test=True)
         return record, self._towers(contender) if number == 0 and not record.collapsed else None
 
-    @property
+    @cached_property
     def chance(self) -> float:
-        """The accuracy of a random order, in 0..1."""
-        dataset, objective = self.data.dataset, next(iter(self.judge.metrics), None)
-        items = dataset.movies.rows - dataset.reserved
-        if objective is None:
-            return chance_accuracy(ModelConfig().retrieval_k, items)
-        return chance_accuracy(objective.k, items) if objective.name == "recall" else 0.0
+        """The objective of a random order, in 0..1."""
+        return chance_of(self.data)
 
     def _no_better(self, accuracy: float) -> str:
         return f"accuracy {accuracy:.4f} is no better than chance ({self.chance:.4f})"
@@ -142,8 +134,7 @@ class Confirming:
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
             dataset, splits = self.data.dataset, self.data.splits
-            judge = replace(self.judge, slices=True)
-            metrics = rank_test_rows(model, dataset, splits, judge).named("test")
+            metrics = rank_test_rows(model, dataset, splits, self.data.judge).named("test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -201,12 +192,32 @@ class Confirming:
         return DeviceData(self.data.training(self.data.splits.before_test))
 
 
+def chance_of(data: StudyData) -> float:
+    """The objective of a random order, in 0..1; of lists, what one has on the validation rows.
+
+    0 where it is coverage, which a random order has most of.
+    """
+    dataset, splits, judge = data.dataset, data.splits, data.judge
+    items = dataset.movies.rows
+    if not judge.metrics:
+        return chance_accuracy(ModelConfig().retrieval_k, items - dataset.reserved)
+    if judge.metrics[0].name == "coverage":
+        return 0.0
+    rng = np.random.default_rng(0)
+
+    def score(users: IntArray) -> FloatArray:
+        return rng.random((len(users), items), np.float32)
+
+    found = judge(score, splits.train, splits.validation, items)
+    assert isinstance(found, ListMetrics)
+    return found.objective
+
+
 def measured_references(
     data: StudyData,
     ledger: results.Ledger,
     announce: Callable[[str], None],
     *,
-    judge: Judgment,
     test: bool,
 ) -> list[ReferenceRecord]:
     """The references of a study, by the metrics of its models.
@@ -228,9 +239,9 @@ def measured_references(
                 )
         return ledger.computed(name, measure)
 
-    validated = computed("validation", lambda: _validated_references(data, judge))
+    validated = computed("validation", lambda: _validated_references(data))
     if test:
-        computed("test", lambda: _tested_references(data, validated, judge))
+        computed("test", lambda: _tested_references(data, validated))
     return results.kept_references(ledger, test=test)
 
 
@@ -239,19 +250,17 @@ def are_measured(ledger: results.Ledger) -> bool:
     return ledger.get(f"{results.REFERENCES}:validation") is not None
 
 
-def _validated_references(data: StudyData, judge: Judgment) -> dict[str, Any]:
+def _validated_references(data: StudyData) -> dict[str, Any]:
     splits = data.splits
     counts = (data.dataset.users.rows, data.dataset.movies.rows)
-    chosen = choose_references(splits.train, splits.validation, *counts, judge)
+    chosen = choose_references(splits.train, splits.validation, *counts, data.judge)
     return {settings.name: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
 
 
-def _tested_references(
-    data: StudyData, validated: Mapping[str, Any], judge: Judgment
-) -> dict[str, Any]:
+def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
     rows, test = data.splits.before_test, data.splits.test
     users, movies = data.dataset.users.rows, data.dataset.movies.rows
-    judge = replace(judge, slices=True)
+    judge = data.judge.of_test
     measured = {}
     for name, of_one in validated.items():
         settings = ReferenceSettings(

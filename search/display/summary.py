@@ -10,7 +10,7 @@ from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.display.parts import configuration_cells
 from search.display.terminal import Screen
-from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, measure_words, ranked
+from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, ranked, short_measure
 
 TOP = 5
 
@@ -67,10 +67,7 @@ def leaderboard(
     table.add_column("layers", max_width=20, no_wrap=True, overflow="ellipsis")
     for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
-    name = "accuracy"
-    if objective != TUTORIAL_OBJECTIVE:
-        name = measure_words(objective.removeprefix("val_"))
-    table.add_column(name, justify="right", no_wrap=True, style="bold")
+    table.add_column(short_measure(objective), justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
     best = ranked(trials)
     enqueued = [trial for trial in best if trial.reference][:1]

@@ -14,7 +14,7 @@ from deeprec.data.dataset import (
 )
 from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
-from deeprec.evaluation.ranking import Judgment
+from deeprec.evaluation.ranking import MOVIELENS, Judgment
 from deeprec.events.description import DataDescription
 from deeprec.training.programs import use_compilation_cache
 from search.config.space import data_config, list_metrics_of
@@ -28,19 +28,12 @@ class StudyData:
 
     dataset: Dataset
     splits: Splits
+    judge: Judgment = MOVIELENS  # how models and references are measured
 
     @property
     def of_trials(self) -> TrainingData:
         """What a trial may see: training and validation rows."""
         return self.training(self.splits.train, self.splits.validation)
-
-    def judge(self, spec: StudySpec) -> Judgment:
-        """How the study judges models and references."""
-        return Judgment(
-            metrics=list_metrics_of(spec),
-            repeats=self.dataset.repeats,
-            reserved=self.dataset.reserved,
-        )
 
     def training(self, rows: Interactions, validation: Interactions | None = None) -> TrainingData:
         """Rows to train on, and others to validate on, if any."""
@@ -60,8 +53,11 @@ def load_data(
         use_compilation_cache(default_cache_dir() / "compiled")
     except OSError as error:
         announce(f"compiled programs are not kept: {error.strerror}: {error.filename}")
-    is_own = isinstance(spec.data, DataDescription)
-    return StudyData(dataset, split(dataset, None if is_own else data_config(spec)))
+    splits = split(dataset, None if spec.is_own_data else data_config(spec))
+    judge = Judgment(
+        metrics=list_metrics_of(spec), repeats=dataset.repeats, reserved=dataset.reserved
+    )
+    return StudyData(dataset, splits, judge)
 
 
 def _dataset(spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None]) -> Dataset:

@@ -73,9 +73,7 @@ class TrialRecord:
     def objective(self) -> str:
         """The objective in words, such as ``nDCG@10``; the tutorial's is plain ``accuracy``."""
         found = next(filter(None, (objective_in(point.metrics) for point in self.curve)), None)
-        if found in (None, TUTORIAL_OBJECTIVE):
-            return "accuracy"
-        return measure_words(found.removeprefix("val_"))
+        return short_measure(found or TUTORIAL_OBJECTIVE)
 
     @property
     def curve_values(self) -> list[Mapping[str, float]]:
@@ -150,6 +148,15 @@ def measure_words(metric: str) -> str:
         words = f"{_SHORT_NAMES.get(found[1], found[1])}@{found[2]}"
         return f"{words}, {parameter_name(found[3])}" if found[3] else words
     return parameter_name(metric)
+
+
+def short_measure(metric: str) -> str:
+    """An objective where there is little room: ``nDCG@10``; the tutorial's is plain ``accuracy``.
+
+    ``metric`` is its name among those of the validation or test rows.
+    """
+    name = metric.partition("_")[2]
+    return "accuracy" if f"val_{name}" == TUTORIAL_OBJECTIVE else measure_words(name)
 
 
 def objective_in(metrics: Iterable[str]) -> str | None:

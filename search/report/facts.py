@@ -18,11 +18,11 @@ from search.config.study import StudySpec
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import (
     FINISHED_STATES,
-    TUTORIAL_OBJECTIVE,
     TrialRecord,
     best_of,
     measure_words,
     ranked,
+    short_measure,
 )
 from search.report import confirmed
 from search.report.schema import CostPart
@@ -79,7 +79,7 @@ class Facts:
     @property
     def measure(self) -> str:
         """What a value is called: ``nDCG@10``; the tutorial's is plain ``accuracy``."""
-        return "accuracy" if self.spec.objective_metric == TUTORIAL_OBJECTIVE else self.objective
+        return short_measure(self.spec.objective_metric)
 
     @property
     def axis(self) -> str:

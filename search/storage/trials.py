@@ -145,12 +145,9 @@ def _state(trial: FrozenTrial) -> RecordState:
 
 def _best_point(curve: tuple[CurvePoint, ...]) -> tuple[int | None, float | None]:
     """The epoch and value of the highest validated objective, the earliest of equals."""
-    values = [(objective_of(point.metrics), point.epoch) for point in curve]
-    validated = [(value, -epoch) for value, epoch in values if value is not None]
-    if not validated:
-        return None, None
-    value, minus_epoch = max(validated)
-    return -minus_epoch, value
+    values = [(point.epoch, objective_of(point.metrics)) for point in curve]
+    validated = [(epoch, value) for epoch, value in values if value is not None]
+    return max(validated, key=lambda pair: (pair[1], -pair[0]), default=(None, None))
 
 
 def _milliseconds(moment: Any) -> int | None:

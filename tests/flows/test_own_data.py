@@ -1,4 +1,4 @@
-"""A study of one's own data, from its files to titles: every command, as somebody types them."""
+"""A study of one's own data, from its files to titles, through every command."""
 
 import json
 import re
@@ -173,11 +173,13 @@ def test_a_wrong_request_is_refused(served: Served) -> None:
 # --- again, and elsewhere ------------------------------------------------------------------------
 
 
-def test_a_trial_comes_out_again(shop: Shop) -> None:
-    run = shop.folder.runs("trial")[0]
+@pytest.mark.parametrize("kind", ["trial", "retrain"])
+def test_what_was_trained_comes_out_again(shop: Shop, kind: str) -> None:
+    run = shop.folder.runs(kind)[0]
     done = shop.folder.run("search.reproduce", run.info.run_id)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Reproduced: every number is the same." in done.stdout
+    assert ("test_ndcg_at_10_most_active_users" in done.stdout) == (kind == "retrain")
 
 
 def test_the_report_names_the_metric_and_the_references(shop: Shop) -> None:
