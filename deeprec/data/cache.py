@@ -171,18 +171,16 @@ def _mapped(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
         for info in archive.infolist():
             with archive.open(info) as member:
                 version = np.lib.format.read_magic(member)
-                read_header = _HEADERS[version]
-                shape, is_fortran, dtype = read_header(member)
+                shape, is_fortran, dtype = _HEADERS[version](member)
                 start = _start_of(file, info) + member.tell()
             name = info.filename.removesuffix(".npy")
-            if dtype.hasobject or is_fortran:
-                raise ValueError(f"{name} must be a plain array")
-            if start % dtype.alignment or not math.prod(shape) or info.compress_type != ZIP_STORED:
-                with archive.open(info) as member:
-                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
-            else:
+            is_plain = not (dtype.hasobject or is_fortran or start % dtype.alignment)
+            if is_plain and math.prod(shape) and info.compress_type == ZIP_STORED:
                 found = np.memmap(file, dtype, mode="c", offset=start, shape=shape)
                 arrays[name] = np.asarray(found)
+                continue
+            with archive.open(info) as member:  # which refuses objects
+                arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
     return arrays
 
 

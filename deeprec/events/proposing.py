@@ -6,7 +6,7 @@ Where two columns could be the ids of users, or of items, neither is chosen.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deeprec.errors import DataError, printable
-from deeprec.events.columns import NUMBER, plain
+from deeprec.events.columns import NUMBER, plain, read_numbers
 from deeprec.events.description import FeatureKind, FilesDescription
 from deeprec.events.files import Frame, read_columns
 
@@ -24,6 +24,8 @@ ColumnType = Literal[
     "whole numbers", "numbers", "text", "times", "true or false", "lists", "vectors", "other"
 ]
 Role = Literal["id", "user", "item", "time", "label", "title", "feature", "left out"]
+
+_ID_ROLES: tuple[Role, ...] = ("user", "item")
 
 NAMES: Mapping[Role, re.Pattern[str]] = {
     "user": re.compile(
@@ -267,8 +269,7 @@ def propose(
 
 
 def _problems(events: ProposedTable) -> Iterator[str]:
-    roles: tuple[Role, ...] = ("user", "item")
-    for role in roles:
+    for role in _ID_ROLES:
         found = [each.column.name for each in events.of_role(role)]
         if len(found) != 1:
             names = " or ".join(map(repr, found)) or "which column"
@@ -289,12 +290,19 @@ def _of_log(frame: Frame, tables: Mapping[Role, Frame]) -> Iterator[Proposal]:
         elif not has_label and NAMES["label"].search(each.name) and _may_be_label(each):
             has_label = True
             what = "kinds" if each.type == "text" else "numbers"
-            yield Proposal(column=each, role="label", why=f"its name, and {each.distinct} {what}")
+            why = f"its name, and {each.distinct} {what}"
+            yield Proposal(column=_with_range(frame, each), role="label", why=why)
         else:
             yield Proposal(column=each, role="left out", why="of an event, not of a user or item")
 
 
-_ID_ROLES: tuple[Role, ...] = ("user", "item")
+def _with_range(frame: Frame, column: Profile) -> Profile:
+    """The profile of a label with the ends of all rows: the study refuses what is outside."""
+    if column.type == "text":
+        return column
+    numbers = read_numbers(frame, column.name)
+    low, high = (f"{end:.15g}" for end in (np.nanmin(numbers), np.nanmax(numbers)))
+    return replace(column, low=low, high=high)
 
 
 def _ids(

@@ -1,4 +1,4 @@
-"""A small shop, as somebody brings it: files of three tables, written the German way."""
+"""A small shop in three German CSV files: Latin-1, semicolons, decimal commas, day before month."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -8,10 +8,11 @@ import pyarrow.parquet
 import pytest
 
 from deeprec.errors import DataError
+from deeprec.events import proposing
 from deeprec.events.description import FilesDescription
 from deeprec.events.files import read_columns
 from deeprec.events.proposing import Profile, ProposedStudy, ProposedTable, profile, propose
-from tests.unit.deeprec.events.shop import Shop
+from tests.unit.deeprec.events.shop import EVENTS, Shop
 
 
 def proposed(folder: Path, *, users: str | None = "users.csv", **options: Any) -> ProposedStudy:
@@ -187,3 +188,13 @@ def test_columns_of_parquet_have_types_of_their_own(tmp_path: Path) -> None:
     for name in columns:
         assert profile(frame, name).type == name
     assert profile(frame, "lists").tags == "list"
+
+
+def test_the_range_of_a_label_is_that_of_all_rows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposing, "LOOKED_AT", 4)
+    log = EVENTS.replace("buy", "3").replace("view", "1")
+    shop.write("events.csv", log.replace("dan,003,2025-03-02,3", "ann,003,2025-03-02,5"))
+    [label] = proposed(shop.folder).log.of_role("label")
+    assert (label.column.rows, label.column.low, label.column.high) == (4, "1", "5")
