@@ -122,7 +122,7 @@ class Supervisor:
 
     def _end(self, worker: Worker, outcome: events.Outcome) -> None:
         if outcome.state == "interrupted" and not self._is_stopping and not self._stop_reason():
-            self._crashes[worker.name] = outcome.reason  # somebody else stopped it: it is replaced
+            self._crashes[worker.name] = outcome.reason  # stopped from outside: it is replaced
             return
         self._ended.add(worker.name)
         self._outcomes.append(outcome)

@@ -52,7 +52,7 @@ def main(make_objective: MakeObjective = training_objective) -> int:
     keep_writable()
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     with StopRequest(lambda _line: None) as signals:
-        # Blocked by the parent, so that none comes before somebody listens.
+        # Blocked by the parent, so that none comes before there is a handler.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         parent = Parent(connection)
         try:

@@ -149,7 +149,7 @@ class Pool:
     def events(self, patience_seconds: float) -> Iterator[tuple[Worker, Event | None]]:
         """One event of each worker that has any, after waiting for the first for a while.
 
-        A worker whose event is None is gone; whoever receives that calls :meth:`remove`.
+        A worker whose event is None is gone; the receiver calls :meth:`remove`.
         """
         by_connection = {worker.connection: worker for worker in self.workers}
         for connection in wait(list(by_connection), patience_seconds):

@@ -141,8 +141,8 @@ class Session:
         )
 
     @property
-    def _somebody(self) -> tuple[str, ...]:
-        """A user to recommend to, and of other data than MovieLens whose champion answers."""
+    def _recommended_to(self) -> tuple[str, ...]:
+        """A user to recommend to and, of other data than MovieLens, the study of the champion."""
         return ("USER", flag("--study", self.spec.name)) if self.spec.is_own_data else ("42",)
 
     def commands(self, finished: int = 0) -> NextCommands:
@@ -165,5 +165,5 @@ class Session:
             retrain=call("search.retrain", *study, data),
             sync=call("search.sync", *study),
             report=call("search.report", *study),
-            recommend=call("search.recommend", *self._somebody, study[-1]),
+            recommend=call("search.recommend", *self._recommended_to, study[-1]),
         )

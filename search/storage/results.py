@@ -1,4 +1,4 @@
-"""What a study's ledger holds, as records: for whoever shows it and computes nothing."""
+"""What a study's ledger holds, as records, for display: nothing is computed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict

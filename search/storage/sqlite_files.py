@@ -44,7 +44,7 @@ def tables_of(path: Path) -> set[str]:
         except UnicodeDecodeError as error:
             if is_last:
                 raise DamagedError(str(error)) from None
-        time.sleep(_PAUSE_SECONDS)  # somebody may just have been writing
+        time.sleep(_PAUSE_SECONDS)  # another process may just have been writing
     raise AssertionError
 
 
@@ -78,7 +78,7 @@ def value_of(path: Path, query: str) -> Any:
 def _look(path: Path) -> set[str]:
     """One look.
 
-    What a killed process left half written has to be rolled back before anybody can read, which a
+    What a killed process left half written has to be rolled back before it can be read, which a
     connection that may only read is not able to.
     """
     try:

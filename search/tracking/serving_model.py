@@ -90,8 +90,8 @@ class ServedRecommender(PythonModel):
             yield user_id, None, None, None, None, number, known, str(answer)
             return
         for rank, movie in enumerate(answer, start=1):
-            nobody = None if self._is_own else 0
-            yield user_id or nobody, rank, *movie, number, known, None
+            unknown = None if self._is_own else 0
+            yield user_id or unknown, rank, *movie, number, known, None
 
     def _request(self, cells: _Row) -> Request | RequestError:
         if not self._is_own:
