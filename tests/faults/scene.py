@@ -295,8 +295,14 @@ def worker_processes(pid: int) -> list[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:
         return []
+    lines = {int(child): command_line(int(child)) for child in children}
+    forked = command_line(pid)  # what a child has until it executes its own program
     names = (b"worker_process", b"tests.faults.fake")
-    return [int(pid) for pid in children if any(name in command_line(int(pid)) for name in names)]
+    return [
+        child
+        for child, line in lines.items()
+        if line != forked and any(name in line for name in names)
+    ]
 
 
 def command_line(pid: int) -> bytes:
