@@ -5,23 +5,22 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.data.profiles import Profile, ProfileEncoder
+from deeprec.data.audience import Audience, Id, Request, User, UserEncoder, shown_id
+from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
-from deeprec.data.verified_files import check_folder, parsed, write_folder
+from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
 from deeprec.errors import DataError, RequestError
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
-from deeprec.events.encoding import UNKNOWN, Code, Encoder
+from deeprec.events.encoding import Encoder
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_model_of, save_model
 from deeprec.model.towers import CandidateModel, QueryModel
@@ -39,26 +38,6 @@ LIKED_FROM = 0.75
 
 BLOCK = 8192
 """Movies that are embedded at a time."""
-
-UNKNOWN_ROW = 0
-"""The row that stands for an unknown user."""
-
-
-Id = int | str
-"""An id as it was published: text, or a whole number."""
-
-
-class Request(NamedTuple):
-    """What is asked for one user: a known one by the published id, or one who is described.
-
-    ``k`` movies are asked for, at least 1; fewer are recommended where fewer are left. A user of
-    MovieLens is described by a profile, one of other data by the features of the study.
-    """
-
-    user_id: Id | None = None
-    k: int = 10
-    profile: Profile = Profile()
-    features: Mapping[str, Any] = MappingProxyType({})
 
 
 class Recommended(NamedTuple):
@@ -113,34 +92,26 @@ class Recommender:
     """Both towers, and all that is needed to recommend with them.
 
     Attributes:
-        data_name: the data set that it was trained on.
         query_model: the query tower.
         candidate_model: the candidate tower.
-        users: the features of known users; row 0 is reserved.
-        user_ids: whole numbers or UTF-8 bytes, the published id of each row.
-        movie_ids: the same of the movies; the reserved rows are no movies.
+        audience: the users of the data set that it was trained on.
+        movie_ids: whole numbers or UTF-8 bytes, the published id of each row of the movies; as many
+            rows as users have reserved are no movies.
         titles: by row of the movies.
         candidates: float32 ``[movie rows, dimension]``, the embedding of each movie.
         history: what is known of the users; it is left out of what is recommended.
-        profiles: computes the features of an unknown user; None where there are none.
         stars: the lowest and the highest rating.
-        reserved: how many of the first rows of users and movies stand for none: 1, and 2 with a row
-            for unknown ones, as data of one's own has it.
         repeats: whether a user is recommended again what is in the history.
     """
 
-    data_name: str
     query_model: QueryModel
     candidate_model: CandidateModel
-    users: FeatureTable
-    user_ids: npt.NDArray[Any]
+    audience: Audience
     movie_ids: npt.NDArray[Any]
     titles: tuple[str, ...]
     candidates: FloatArray
     history: History
-    profiles: ProfileEncoder | Encoder | None
     stars: tuple[float, float]
-    reserved: int = 1
     repeats: bool = False
 
     @classmethod
@@ -153,18 +124,20 @@ class Recommender:
         from deeprec.sources.releases import release_named  # as above
 
         return cls(
-            data_name=dataset.name,
             query_model=model.query_model,
             candidate_model=model.candidate_model,
-            users=dataset.users,
-            user_ids=dataset.user_ids,
+            audience=Audience(
+                data_name=dataset.name,
+                table=dataset.users,
+                ids=dataset.user_ids,
+                encoder=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
+                reserved=dataset.reserved,
+            ),
             movie_ids=dataset.movie_ids,
             titles=dataset.titles,
             candidates=_embedded(model.candidate_model, dataset.movies),
             history=History.of(rows, dataset.users.rows),
-            profiles=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
             stars=dataset.own.labels if dataset.own else release_named(dataset.name).stars,
-            reserved=dataset.reserved,
             repeats=dataset.repeats,
         )
 
@@ -172,28 +145,21 @@ class Recommender:
         self,
         user_id: Id | None,
         k: int = 10,
-        *,
-        age: float | None = None,
-        gender: str | None = None,
-        occupation: str | None = None,
-        features: Mapping[str, Any] = MappingProxyType({}),
+        **features: Any,
     ) -> list[Recommended]:
         """The best movies for a user, each title once; what a known user has rated is left out.
 
         Args:
             user_id: as published; None for an unknown user, who is described instead.
             k: how many, at least 1; fewer where fewer are left.
-            age: in years.
-            gender: ``F`` or ``M``.
-            occupation: one of those that the data set has.
-            features: of a user of other data than MovieLens, by their names in the study.
+            features: of an unknown user, by their names in the study; of MovieLens's ``age`` in
+                years, ``gender`` (``F`` or ``M``) and ``occupation``.
 
         Raises:
             RequestError: the user is unknown and not described well enough, or known and
                 described as another; or k is less than 1.
         """
-        request = Request(user_id, k, Profile(age, gender, occupation), features)
-        answer = next(self.recommend_all([request]))
+        answer = next(self.recommend_all([Request(user_id, k, features)]))
         if isinstance(answer, RequestError):
             raise answer
         return answer
@@ -211,13 +177,14 @@ class Recommender:
         for start in range(0, len(requests), self._block):
             block = requests[start : start + self._block]
             users = [self._user_of(request) for request in block]
-            found = self._best([user for user in users if not isinstance(user, RequestError)])
+            asked = zip(users, block, strict=True)
+            found = self._best([(u, r.k) for u, r in asked if not isinstance(u, RequestError)])
             for user in users:
                 yield user if isinstance(user, RequestError) else next(found)
 
     def knows(self, user_id: Id) -> bool:
         """Whether the user was among those of the data set."""
-        return self._row_of(user_id) != UNKNOWN_ROW
+        return self.audience.row_of(user_id) is not None
 
     def liked_by(self, user_id: Id, k: int | None = None) -> list[Liked]:
         """What a known user rated with four stars or more, best first, newest first, a title once.
@@ -225,16 +192,14 @@ class Recommender:
         Raises:
             RequestError: the user is unknown.
         """
-        row = self._row_of(user_id)
-        if row == UNKNOWN_ROW:
-            raise self._unknown(user_id)
+        row = self.audience.known_row(user_id)
         movies, ratings = self.history.of_user(row)
         lowest, highest = self.stars
         liked: dict[Id, Liked] = {}
         for movie, rating in zip(movies.tolist(), ratings.tolist(), strict=True):
             if rating >= LIKED_FROM:
                 stars = round(lowest + rating * (highest - lowest), 2)
-                same = self.titles[movie] if self.reserved == 1 else ""
+                same = "" if self.is_own else self.titles[movie]
                 liked.setdefault(same or movie, Liked(*self._movie(movie), stars))
         return list(liked.values())[:k]
 
@@ -256,162 +221,81 @@ class Recommender:
     @classmethod
     def _parse(cls, folder: Path) -> Self:
         about = json.loads((folder / CATALOG_FILE).read_bytes())
-        arrays = _read_arrays(folder / ARRAYS_FILE)
+        arrays = read_arrays(folder / ARRAYS_FILE)
         query_model = load_model_of(QueryModel, folder / QUERY_FILE)
         columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
         users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
-        _check_arrays(arrays, users.rows, len(titles), is_own=bool(about.get("own")))
+        own = about.get("own")
+        _check_arrays(arrays, users.rows, len(titles), is_own=bool(own))
         lowest, highest = about["stars"]
         return cls(
-            data_name=str(about["data_name"]),
             query_model=query_model,
             candidate_model=load_model_of(CandidateModel, folder / CANDIDATE_FILE),
-            users=users,
-            user_ids=arrays["user_ids"],
+            audience=Audience(
+                data_name=str(about["data_name"]),
+                table=users,
+                ids=arrays["user_ids"],
+                encoder=_encoder(about["encodings"], users, is_own=bool(own)),
+                reserved=2 if own else 1,
+            ),
             movie_ids=arrays["movie_ids"],
             titles=titles,
             candidates=arrays["candidates"],
             history=History(*(arrays[f"history.{part}"] for part in History.__match_args__)),
-            profiles=_profiles(about["encodings"], users, own=bool(about.get("own"))),
             stars=(float(lowest), float(highest)),
-            reserved=2 if about.get("own") else 1,
-            repeats=bool(about.get("own") and about["own"]["repeats"]),
+            repeats=bool(own and own["repeats"]),
         )
 
     def _fill(self, folder: Path) -> None:
         save_model(self.query_model, folder / QUERY_FILE)
         save_model(self.candidate_model, folder / CANDIDATE_FILE)
         arrays: dict[str, npt.NDArray[Any]] = {
-            **{f"users.{name}": column for name, column in self.users.columns.items()},
+            **{f"users.{name}": column for name, column in self.audience.table.columns.items()},
             **{f"history.{part}": getattr(self.history, part) for part in History.__match_args__},
-            "user_ids": self.user_ids,
+            "user_ids": self.audience.ids,
             "movie_ids": self.movie_ids,
             "candidates": self.candidates,
         }
         np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
         about: dict[str, Any] = {
-            "data_name": self.data_name,
+            "data_name": self.audience.data_name,
             "titles": list(self.titles),
-            "encodings": self._encodings(),
+            "encodings": self.audience.encoder.to_config() if self.audience.encoder else [],
             "stars": list(self.stars),
         }
-        if self.reserved > 1:
+        if self.is_own:
             about["own"] = {"repeats": self.repeats}
         (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
 
-    def _encodings(self) -> list[Any]:
-        if isinstance(self.profiles, Encoder):
-            return [each.to_config() for each in self.profiles.encodings]
-        return list(self.profiles.encodings) if self.profiles else []
+    @property
+    def is_own(self) -> bool:
+        """Whether the data is one's own; MovieLens's movies are known by their titles."""
+        return self.audience.reserved > 1
 
-    @cached_property
-    def _rows(self) -> dict[Any, int]:
-        """The row of each known user, by the id as the array has it."""
-        ids = self.user_ids[self.reserved :].tolist()
-        return dict(zip(ids, range(self.reserved, len(ids) + self.reserved), strict=True))
-
-    def _row_of(self, user_id: Id) -> int:
-        """The row of a user; :data:`UNKNOWN_ROW` where the user is unknown."""
-        key: Any = user_id
-        if self.user_ids.dtype.kind == "S":
-            key = str(user_id).encode()
-        elif isinstance(user_id, str):
-            key = int(user_id) if user_id.isascii() and user_id.isdecimal() else None
-        return self._rows.get(key, UNKNOWN_ROW)
-
-    def _user_of(self, request: Request) -> "_User | RequestError":
+    def _user_of(self, request: Request) -> User | RequestError:
         """The user of a request, or why it cannot be answered."""
         try:
             if request.k < 1:
                 raise RequestError(f"k must be at least 1 but got {request.k}")
-            row = UNKNOWN_ROW if request.user_id is None else self._row_of(request.user_id)
-            features = self._known(row, request) if row else self._described(request)
+            return self.audience.user_of(request)
         except RequestError as error:
             return error
-        return _User(row, request.k, features)
 
-    def _known(self, row: int, request: Request) -> "_Features":
-        """The features of a known user, of whom nothing else may be said."""
-        features: _Features = {n: column[row].tolist() for n, column in self.users.columns.items()}
-        if request.features:
-            raise RequestError(
-                f"user {request.user_id} is known: leave {', '.join(request.features)} out"
-            )
-        answered = request.profile.answered
-        if answered:
-            numbers = {name: each for name, each in features.items() if isinstance(each, int)}
-            if wrong := self._profile_encoder.contradicted(request.profile, numbers):
-                raise RequestError(
-                    f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
-                    f"{', '.join(answered)} out"
-                )
-        return features
-
-    def _described(self, request: Request) -> "_Features":
-        """The features of an unknown user."""
-        own_id = self.users.schema.id_feature.name
-        if isinstance(self.profiles, Encoder):
-            if request.features:
-                return {own_id: UNKNOWN, **self.profiles.features_of(request.features)}
-        elif request.features:
-            name = next(iter(request.features))
-            raise RequestError(f"there is no feature {name!r} of {self.data_name}")
-        if request.profile.answered:
-            described = self._profile_encoder.features_of(request.profile)
-            return {own_id: UNKNOWN_ROW, **described}
-        if request.user_id is not None:
-            raise self._unknown(request.user_id)
-        questions = ", ".join(self._encoder.questions)
-        raise RequestError(f"give a user, or {questions} of an unknown one")
-
-    @property
-    def _encoder(self) -> ProfileEncoder | Encoder:
-        if self.profiles is None or not self.profiles.questions:
-            raise RequestError(
-                f"{self.data_name} says nothing of its users but their ids, so only for a known "
-                f"user ({self._some_users}) anything can be recommended"
-            )
-        return self.profiles
-
-    @property
-    def _profile_encoder(self) -> ProfileEncoder:
-        encoder = self._encoder
-        if isinstance(encoder, Encoder):
-            raise RequestError(
-                f"{self.data_name} knows no age, gender or occupation; its features are "
-                f"{', '.join(encoder.questions)}"
-            )
-        return encoder
-
-    @property
-    def _some_users(self) -> str:
-        """The first and the last of MovieLens; the first few of other data."""
-        if self.reserved == 1:
-            return f"{self.user_ids[1]} to {self.user_ids[-1]}"
-        return "such as " + ", ".join(str(shown_id(each)) for each in self.user_ids[2:5])
-
-    def _unknown(self, user_id: Id) -> RequestError:
-        known = isinstance(self.profiles, Encoder) and ", ".join(self.profiles.questions)
-        return RequestError(
-            f"user must be one of the {len(self.user_ids) - self.reserved:,} of {self.data_name} "
-            f"({self._some_users}) but got {user_id}"
-            + (f"; an unknown one needs a value of {known}" if known else "")
-        )
-
-    def _best(self, users: "Sequence[_User]") -> Iterator[list[Recommended]]:
-        """What is recommended to each of the users of a block."""
-        if not users:
+    def _best(self, asked: Sequence[tuple[User, int]]) -> Iterator[list[Recommended]]:
+        """So many for each of the users of a block."""
+        if not asked:
             return
+        users = [user for user, _ in asked]
         scores = self._queries(users) @ self.candidates.T
-        scores[:, : self.reserved] = -np.inf  # no movie
+        scores[:, : self.audience.reserved] = -np.inf  # no movie
         if not self.repeats:
             for own, user in zip(scores, users, strict=True):
                 own[self.history.of_user(user.row)[0]] = -np.inf
         keep_one_of_each_title(scores, self._same_titles)
-        for own, best in zip(scores, best_of(scores, [user.k for user in users]), strict=True):
+        for own, best in zip(scores, best_of(scores, [k for _, k in asked]), strict=True):
             yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
 
-    def _queries(self, users: "Sequence[_User]") -> FloatArray:
+    def _queries(self, users: Sequence[User]) -> FloatArray:
         """The embeddings of users, float32 ``[users, dimension]``.
 
         JAX compiles for each number of rows that it meets: 1, 16, 256, ... and a block.
@@ -425,7 +309,7 @@ class Recommender:
                     np.zeros((padding, *column.shape[1:]), column.dtype),
                 ]
             )
-            for name, column in self.users.columns.items()
+            for name, column in self.audience.table.columns.items()
         }
         return np.asarray(self.query_model(batch), np.float32)[: len(users)]
 
@@ -437,43 +321,22 @@ class Recommender:
     @cached_property
     def _same_titles(self) -> list[IntArray]:
         """To people MovieLens's movies are their titles; other items may share one."""
-        return rows_by_title(self.titles) if self.reserved == 1 else []
+        return [] if self.is_own else rows_by_title(self.titles)
 
     def _movie(self, row: int) -> tuple[Id, str]:
         return shown_id(self.movie_ids[row]), self.titles[row]
 
 
-def shown_id(own: Any) -> Id:
-    """An id of an array as it was published."""
-    return own.decode() if isinstance(own, bytes) else int(own)
-
-
-_Features = dict[str, Code]
-"""What a tower is given of each feature, by its name."""
-
-
-class _User(NamedTuple):
-    """A user to recommend to: the row in the table, how many movies, the features by name."""
-
-    row: int
-    k: int
-    features: _Features
-
-
-def _profiles(encodings: Any, users: FeatureTable, *, own: bool) -> ProfileEncoder | Encoder | None:
+def _encoder(encodings: Any, users: FeatureTable, *, is_own: bool) -> UserEncoder | None:
     """What computes the features of an unknown user: all but the id, or there is no such."""
-    profiles: ProfileEncoder | Encoder
-    if own:
-        profiles = Encoder.of(encodings)
-        computed = {encoding.name for encoding in profiles.encodings}
-    elif encodings == []:
+    if not is_own and encodings == []:
         return None
-    else:
-        profiles = ProfileEncoder.from_config(encodings)
-        computed = {encoding["name"] for encoding in profiles.encodings}
+    encoder: Encoder | ProfileEncoder
+    encoder = Encoder.of(encodings) if is_own else ProfileEncoder.from_config(encodings)
+    computed = {str(each["name"]) for each in encoder.to_config()}
     if computed != users.columns.keys() - {users.schema.id_feature.name}:
         raise ValueError("the encodings must be those of the features of a user")
-    return profiles
+    return encoder
 
 
 def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:
@@ -481,19 +344,6 @@ def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:
     rows = np.arange(movies.rows, dtype=np.int32)
     blocks = [movies.take(rows[start : start + BLOCK]) for start in range(0, movies.rows, BLOCK)]
     return np.concatenate([np.asarray(tower(block), np.float32) for block in blocks])
-
-
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an ``.npz`` file of unknown origin: no pickles, no more than it holds."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > path.stat().st_size:
-        raise DataError(
-            f"{path} must hold arrays that are not compressed but would unpack to "
-            f"{unpacked:,} bytes"
-        )
-    with np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
 
 
 def _id_type(ids: npt.NDArray[Any], is_own: bool) -> Any:

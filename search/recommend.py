@@ -44,8 +44,10 @@ def main(
     Examples: python -m search.recommend 42
     python -m search.recommend --age 30 --gender F --occupation writer
     """
-    described = _features(features or [])
-    if user is None and age is None and gender is None and occupation is None and not described:
+    flags = {"age": age, "gender": gender, "occupation": occupation}
+    described = {name: value for name, value in flags.items() if value is not None}
+    described |= _features(features or [])
+    if user is None and not described:
         asked = "--age, --gender and --occupation" if study is None else "--set FEATURE=VALUE"
         raise InputError(f"give a USER, or {asked} of an unknown one")
     # Imported here, so that --help and most errors of the command line answer at once.
@@ -67,18 +69,17 @@ def main(
             announce=screen.announce,
         ) as folder:
             touch_device()
-            from deeprec.data.profiles import Profile
-            from deeprec.recommender import Request
+            from deeprec.data.audience import Request
             from search.commands.recommend import load, recommend
 
             screen.doing("loading the model")
             recommender = load(folder)
-        request = Request(user, k, Profile(age, gender, occupation), described)
+        request = Request(user, k, described)
         recommend(recommender, request, screen)
         return 0
 
 
-def _features(given: list[str]) -> dict[str, str]:
+def _features(given: list[str]) -> dict[str, float | str]:
     """What ``--set`` says, by feature."""
     pairs = [text.partition("=") for text in given]
     if wrong := next((text for text, pair in zip(given, pairs, strict=True) if not pair[1]), None):

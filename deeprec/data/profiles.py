@@ -11,6 +11,8 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
+from deeprec.data.audience import check_questions
+from deeprec.data.tables import Code
 from deeprec.errors import RequestError, printable
 
 Question = Literal["age", "gender", "occupation"]
@@ -68,20 +70,6 @@ OLDEST = 130
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a person says of themselves; None where nothing is said."""
-
-    age: float | None = None
-    gender: str | None = None
-    occupation: str | None = None
-
-    @property
-    def answered(self) -> tuple[Question, ...]:
-        """The questions that are answered."""
-        return tuple(name for name in get_args(Question) if getattr(self, name) is not None)
-
-
-@dataclass(frozen=True)
 class ProfileEncoder:
     """Computes the features of an unknown user, encoded as those of the table's users.
 
@@ -115,13 +103,14 @@ class ProfileEncoder:
         encoding = next(e for e in self.encodings if e["name"] == "user_occupation_label")
         return tuple(sorted(OCCUPATIONS[label] for label in encoding["values"]))
 
-    def features_of(self, profile: Profile) -> dict[str, int]:
+    def features_of(self, given: Mapping[str, Any]) -> dict[str, Code]:
         """The features of such a user, by name; the id is not among them.
 
         Raises:
             RequestError: an answer is missing, or is none that the data set knows.
         """
-        if missing := [name for name in self.questions if name not in profile.answered]:
+        check_questions(given, self.questions)
+        if missing := [name for name in self.questions if name not in given]:
             raise RequestError(
                 f"an unknown user needs {', '.join(self.questions)}; "
                 f"{', '.join(missing)} is missing"
@@ -132,30 +121,35 @@ class ProfileEncoder:
                 one, other = (features[name] for name in encoding["of"])
                 features[encoding["name"]] = int(encoding["table"][one][other])
             else:
-                features[encoding["name"]] = self._index(encoding, profile)
-        return features
+                features[encoding["name"]] = self._index(encoding, given)
+        return {**features}
 
-    def contradicted(self, profile: Profile, features: Mapping[str, int]) -> list[Question]:
+    def contradicted(self, given: Mapping[str, Any], features: Mapping[str, Any]) -> list[str]:
         """The answers that are not those of a known user with these features.
 
         Raises:
             RequestError: an answer is none that the data set knows.
         """
+        check_questions(given, self.questions)
         wrong = {
             QUESTIONS[name]
             for encoding in self.encodings
-            if (name := encoding["name"]) in QUESTIONS and QUESTIONS[name] in profile.answered
-            if self._index(encoding, profile) != features[name]
+            if (name := encoding["name"]) in QUESTIONS and QUESTIONS[name] in given
+            if self._index(encoding, given) != features[name]
         }
-        return [question for question in profile.answered if question in wrong]
+        return [question for question in self.questions if question in wrong]
 
-    def _index(self, encoding: Mapping[str, Any], profile: Profile) -> int:
+    def to_config(self) -> list[Any]:
+        """The encodings, which are plain values."""
+        return list(self.encodings)
+
+    def _index(self, encoding: Mapping[str, Any], given: Mapping[str, Any]) -> int:
         question = QUESTIONS[encoding["name"]]
         if question == "gender":
-            return _position(encoding, _gender(profile.gender or ""))
+            return _position(encoding, _gender(str(given[question])))
         if question == "occupation":
-            return _position(encoding, self._occupation(profile.occupation or ""))
-        age = _checked_age(profile.age if profile.age is not None else math.nan)
+            return _position(encoding, self._occupation(str(given[question])))
+        age = _checked_age(given[question])
         if encoding["kind"] == "discretized":
             return int(np.digitize(np.float32(age), encoding["boundaries"]))
         published = sorted(encoding["values"])  # the youngest age of each range
@@ -173,7 +167,7 @@ class ProfileEncoder:
         )
 
 
-def _shown(given: str) -> str:
+def _shown(given: Any) -> str:
     return printable(repr(given), 80)
 
 
@@ -184,7 +178,13 @@ def _gender(given: str) -> int:
     return GENDERS[wanted]
 
 
-def _checked_age(age: float) -> float:
+def _checked_age(given: Any) -> float:
+    if isinstance(given, bool):  # float() takes it for 0 or 1
+        raise RequestError(f"age must be a number but got {given}")
+    try:
+        age = float(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RequestError(f"age must be a number but got {_shown(given)}") from error
     if not 0 < age <= OLDEST:
         raise RequestError(f"age must lie in 1 to {OLDEST} but got {age:g}")
     return age

@@ -16,6 +16,8 @@ MULTIVALUED_KINDS: tuple[FeatureKind, ...] = ("text", "tags")
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+Code = int | list[int] | list[float]
+"""What a tower is given of one value of a feature."""
 
 
 @dataclass(frozen=True, kw_only=True)

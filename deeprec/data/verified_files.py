@@ -5,10 +5,15 @@ import hashlib
 import json
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from deeprec.errors import DataError, printable
 
@@ -80,6 +85,23 @@ def parsed(folder: Path) -> Iterator[None]:
     except Exception as error:
         reason = printable(error) or type(error).__name__
         raise DataError(f"{folder} holds files that are no model of ours: {reason}") from error
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file of unknown origin: no pickles, no more than it holds.
+
+    Raises:
+        DataError: it would unpack to more than it holds.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise DataError(
+            f"{path} must hold arrays that are not compressed but would unpack to "
+            f"{unpacked:,} bytes"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:

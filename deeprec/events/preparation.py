@@ -31,8 +31,9 @@ from deeprec.events.description import (
     FilesDescription,
     TimeDescription,
 )
-from deeprec.events.encoding import UNKNOWN, Encoded, encode_features
+from deeprec.events.encoding import UNKNOWN
 from deeprec.events.files import Frame, check_columns, found_files, read_columns
+from deeprec.events.learning import Encoded, encode_features
 from deeprec.events.parts import (
     Events,
     Say,

@@ -73,7 +73,7 @@ def main() -> None:
     recommender = Recommender.of(model, shop, parts.before_test)
     titles = [each.title for each in recommender.recommend("c001", 5)]
     say(f"for c001: {', '.join(titles)}")
-    titles = [each.title for each in recommender.recommend(None, 5, features={"region": "north"})]
+    titles = [each.title for each in recommender.recommend(None, 5, region="north")]
     say(f"for an unknown customer in the north: {', '.join(titles)}")
 
 

@@ -7,8 +7,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from deeprec.data.audience import Id, Request
 from deeprec.errors import DataError, RequestError
-from deeprec.recommender import Id, Liked, Recommended, Recommender, Request
+from deeprec.recommender import Liked, Recommended, Recommender
 from search.display.terminal import Screen
 from search.records.errors import InputError
 
@@ -37,13 +38,13 @@ def recommend(recommender: Recommender, request: Request, screen: Screen) -> Non
     if user is None:
         return
     if not recommender.knows(user):
-        by = ", ".join([*request.profile.answered, *request.features])
+        by = ", ".join(request.features)
         screen.show(f"user {user} is not known to this model: recommended by {by}")
         return
     if liked := recommender.liked_by(user, request.k):
-        unit = "stars" if recommender.reserved == 1 else "label"
+        unit = "label" if recommender.is_own else "stars"
         screen.print(liked_table(user, liked, unit))
-    elif recommender.reserved == 1:
+    elif not recommender.is_own:
         screen.show(f"user {user} has rated nothing with four stars or more")
 
 

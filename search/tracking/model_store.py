@@ -25,7 +25,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
 import deeprec
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, shown_id
+from deeprec.data.audience import shown_id
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE
 from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (

@@ -17,10 +17,9 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from deeprec.data.profiles import Profile
+from deeprec.data.audience import Request
 from deeprec.errors import RequestError, printable
-from deeprec.events.encoding import Encoder
-from deeprec.recommender import Recommended, Recommender, Request
+from deeprec.recommender import Recommended, Recommender
 
 DEFAULT_K = 10
 ASKED = ("user_id", "k")
@@ -47,9 +46,9 @@ class ServedRecommender(PythonModel):
 
     def use(self, recommender: Recommender) -> None:
         """Answers by a recommender."""
-        self._recommender, encoder = recommender, recommender.profiles
-        self._is_own = isinstance(encoder, Encoder)
-        features = encoder.questions if isinstance(encoder, Encoder) else PROFILE
+        self._recommender, encoder = recommender, recommender.audience.encoder
+        self._is_own = recommender.is_own
+        features = encoder.questions if encoder and self._is_own else PROFILE
         self._inputs = (*ASKED, *features)
         items = "item_id" if self._is_own else "movie_id"
         self._columns = tuple(items if name == "movie_id" else name for name in ANSWERED)
@@ -94,23 +93,20 @@ class ServedRecommender(PythonModel):
             yield user_id or unknown, rank, *movie, number, known, None
 
     def _request(self, cells: _Row) -> Request | RequestError:
-        if not self._is_own:
-            return _request(cells)
         user_id, k, *features = map(_given, cells)
         given = dict(zip(self._inputs[2:], features, strict=True))
         try:
             return Request(
-                None if user_id is None else _id(user_id),
+                None if user_id is None else self._id(user_id),
                 _whole("k", DEFAULT_K if k is None else k),
-                features={name: value for name, value in given.items() if value is not None},
+                {name: value for name, value in given.items() if value is not None},
             )
         except RequestError as error:
             return error
 
-
-def _id(cell: Any) -> int | str:
-    """An id as it was published: text, or a whole number."""
-    return cell if isinstance(cell, str) else _whole("user_id", cell)
+    def _id(self, cell: Any) -> int | str:
+        """An id as it was published: text, or a whole number."""
+        return cell if self._is_own and isinstance(cell, str) else _whole("user_id", cell)
 
 
 def _rows(model_input: Any, inputs: tuple[str, ...]) -> Iterator[_Row]:
@@ -131,42 +127,19 @@ def _rows(model_input: Any, inputs: tuple[str, ...]) -> Iterator[_Row]:
     return zip(*(columns.get(name, empty) for name in inputs), strict=True)
 
 
-def _request(cells: _Row) -> Request | RequestError:
-    user_id, k, age, gender, occupation = map(_given, cells)
-    try:
-        return Request(
-            None if user_id is None else _whole("user_id", user_id),
-            _whole("k", DEFAULT_K if k is None else k),
-            Profile(
-                None if age is None else float(_number("age", age)),
-                None if gender is None else str(gender),
-                None if occupation is None else str(occupation),
-            ),
-        )
-    except RequestError as error:
-        return error
-
-
 def _given(cell: Any) -> Any | None:
     return None if cell is None or pd.isna(cell) is True else cell
 
 
 def _whole(name: str, cell: Any) -> int:
-    value = _number(name, cell, "whole number")
-    if value != int(value):
-        raise RequestError(f"{name} must be a whole number but got {_shown(cell)}")
-    return int(value)
-
-
-def _number(name: str, cell: Any, wanted: str = "number") -> Any:
-    """A number, also one in text: in a CSV file with one bad cell the others are text, too."""
+    """A whole number, also one in text: in a CSV file with one bad cell the others are text."""
     value = cell
     if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
         value = Decimal(cell.strip())
-    is_number = not isinstance(cell, bool) and isinstance(value, Real | Decimal)
-    if not is_number or not abs(value) <= _LARGEST:
-        raise RequestError(f"{name} must be a {wanted} but got {_shown(cell)}")
-    return value
+    is_number = not isinstance(value, bool) and isinstance(value, Real | Decimal)
+    if not is_number or not abs(value) <= _LARGEST or value != int(value):
+        raise RequestError(f"{name} must be a whole number but got {_shown(cell)}")
+    return int(value)
 
 
 def _shown(cell: Any) -> str:

@@ -6,7 +6,7 @@ rated movie has 0.31 % of all ratings, the median movie 35 ratings and the tenth
 movies that is rated most 84 % of them.
 (MovieLens: 0.34 % in 20M, 0.33 % in 25M; the median 18 in 20M.)
 
-Users: everybody has 20 ratings, MovieLens's minimum, where the total allows, and the rest is shared
+Users: each has 20 ratings, MovieLens's minimum, where the total allows, and the rest is shared
 in proportion to log-normal weights, to at most a third of the movies: median 64, mean 145, most
 9,000 ratings in 20 million of 138,000 users. (MovieLens 20M: 68, 144 and 9,254.)
 
@@ -171,7 +171,7 @@ def _ratings(
 
 
 def _first(values: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """The first values of each row, the rest 0; row 0 belongs to nobody and has none."""
+    """The first values of each row, the rest 0; row 0 is reserved and has none."""
     lengths = np.where(np.arange(len(values)) == 0, 0, lengths)
     present = np.arange(values.shape[1]) < lengths[:, None]
     return np.where(present, values, 0).astype(np.int32)

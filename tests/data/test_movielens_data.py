@@ -13,7 +13,7 @@ import pytest
 from deeprec.config import DataConfig
 from deeprec.data.cache import read_entry
 from deeprec.data.dataset import Dataset, default_cache_dir, load_dataset, split
-from deeprec.data.profiles import OCCUPATIONS, Profile
+from deeprec.data.profiles import OCCUPATIONS
 from deeprec.data.tables import FeatureTable
 from deeprec.errors import DataError
 from deeprec.sources import tfds_tables
@@ -131,14 +131,14 @@ def assert_features_as_described(dataset: Dataset, raw: RawTables) -> None:
     users, first = np.unique(raw.user_id, return_index=True)
     for user, rating in zip(users.tolist(), first.tolist(), strict=True):
         said = {name: column[rating] for name, column in raw.user_columns.items()}
-        profile = Profile(
-            float(said["raw_user_age"]),
-            "FM"[int(said["user_gender"])],
-            OCCUPATIONS[int(said["user_occupation_label"])],
-        )
+        answers = {
+            "age": float(said["raw_user_age"]),
+            "gender": "FM"[int(said["user_gender"])],
+            "occupation": OCCUPATIONS[int(said["user_occupation_label"])],
+        }
         row = dataset.user_ids.tolist().index(user)
         features = {name: int(column[row]) for name, column in dataset.users.columns.items()}
-        assert {"user_id": row, **dataset.profiles.features_of(profile)} == features
+        assert {"user_id": row, **dataset.profiles.features_of(answers)} == features
 
 
 def test_occupations_are_those_of_tfds() -> None:

@@ -14,7 +14,7 @@ import pytest
 from deeprec.config import DataConfig, DatasetName
 from deeprec.data.dataset import Dataset, load_dataset
 from deeprec.data.preparation import permutation
-from deeprec.data.profiles import OCCUPATIONS, Profile
+from deeprec.data.profiles import OCCUPATIONS
 from deeprec.sources import tfds_tables
 from deeprec.sources.archive import extract_archive
 from deeprec.sources.quiet_tensorflow import import_tfds
@@ -160,10 +160,11 @@ def test_features_of_a_described_user_are_those_in_the_table(loaded: Loaded) -> 
     raw = tfds_tables.read(loaded.published.release, loaded.cache / "tensorflow_datasets")
     labels = dict(zip(raw.user_id, raw.user_columns["user_occupation_label"], strict=True))
     for user in loaded.published.users:
-        profile = Profile(user.age + 1.5, user.gender, OCCUPATIONS[labels[user.id]])
+        answers = {"age": user.age + 1.5, "gender": user.gender}
+        answers["occupation"] = OCCUPATIONS[labels[user.id]]
         columns = loaded.dataset.users.columns
         row = {name: int(column[user.id]) for name, column in columns.items()}
-        assert {"user_id": user.id, **profiles.features_of(profile)} == row
+        assert {"user_id": user.id, **profiles.features_of(answers)} == row
 
 
 def test_rows_are_shuffled_as_a_whole_and_always_alike(loaded: Loaded, tmp_path: Path) -> None:

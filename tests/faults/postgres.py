@@ -201,7 +201,7 @@ def find_programs() -> Path:
 
 
 def unprivileged_user() -> str | None:
-    """Whom the server must run as; None where that is whoever runs the tests.
+    """Whom the server must run as; None where that is the user of the tests.
 
     Raises:
         NotInstalledError: the tests run as root, and there is no such user.
@@ -217,7 +217,7 @@ def unprivileged_user() -> str | None:
 
 
 def free_port() -> int:
-    """A port of ``PORTS`` on which nobody listens."""
+    """A port of ``PORTS`` on which no server listens."""
     for port in random.sample(PORTS, k=100):
         with socket.socket() as probe:
             try:
@@ -229,7 +229,7 @@ def free_port() -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for yet does not."""
+    """Whether a process runs; one that has ended and was not waited for does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):

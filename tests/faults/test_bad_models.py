@@ -48,7 +48,7 @@ def refused_model(folder: Path) -> str:
 
 
 def sign(folder: Path) -> None:
-    """Makes the manifest agree with the files, as whoever wants to deceive would."""
+    """Makes the manifest agree with the files, as an attacker would."""
     digests = {name: _digest(folder / name) for name in FILES if (folder / name).is_file()}
     (folder / MANIFEST).write_text(json.dumps(digests))
 

@@ -1,4 +1,4 @@
-"""Somebody else's code: a registered model's accuracy from its files and raw ratings, with NumPy.
+"""The accuracies of a registered model, from its files and raw ratings with NumPy alone.
 
 It knows nothing of this project but the files that MLflow hands out, and uses neither Keras nor
 JAX: it computes user embeddings from the saved weights and counts for itself.

@@ -130,7 +130,7 @@ def test_an_unknown_customer_is_described_by_features(shop: Shop) -> None:
         (["--set", "alter=old"], "alter must be a number but got 'old'"),
         (["--set", "region"], "--set must be FEATURE=VALUE but got 'region'"),
         ([], "give a USER, or --set FEATURE=VALUE of an unknown one"),
-        (["--age", "30"], "käufe.csv knows no age, gender or occupation"),
+        (["--age", "30"], "there is no feature 'age'; there are region, alter"),
     ],
     ids=lambda given: " ".join(given)[:30],
 )

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprec.data.profiles import Profile
+from deeprec.data.audience import Request
 from deeprec.errors import RequestError
-from deeprec.recommender import FILES, History, Liked, Recommended, Recommender, Request
+from deeprec.recommender import FILES, History, Liked, Recommended, Recommender
 from search.config.addresses import PROJECT
 from tests.tiny_recommender import (
     MOVIE_IDS,
@@ -100,7 +100,7 @@ def test_an_unknown_id_may_be_described(recommender: Recommender) -> None:
 MANY = [
     Request(1, 2),
     Request(77),
-    Request(None, 3, Profile(30, "F", "writer")),
+    Request(None, 3, WRITER),
     Request(2, 0),
     Request(3, 9),
 ] * 9
@@ -115,7 +115,7 @@ def test_many_are_answered_as_each_alone_in_any_blocks(
         if request.user_id in (2, 77):
             assert isinstance(answer, RequestError)
             continue
-        alone = recommender.recommend(request.user_id, request.k, **request.profile.__dict__)
+        alone = recommender.recommend(request.user_id, request.k, **request.features)
         assert not isinstance(answer, RequestError)
         assert [movie.movie_id for movie in answer] == [movie.movie_id for movie in alone]
         scores = [movie.score for movie in alone]

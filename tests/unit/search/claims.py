@@ -1,4 +1,4 @@
-"""A claim that nobody disputes, for searches in one process."""
+"""A claim without contention, for searches in one process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from search.scheduling.locks import Claim, StopReason
 
 
 class NoLock:
-    """The lock of a study that nobody else searches."""
+    """The lock of a study that no other process searches."""
 
     name = "no lock"
 
@@ -28,7 +28,7 @@ class NoLock:
 
 
 class BrokenLock(NoLock):
-    """A lock that is taken from whoever holds it."""
+    """A lock that is taken from its holder."""
 
     def is_held(self) -> bool:
         return False

@@ -72,14 +72,14 @@ def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
     assert {each.movie_id for each in loaded.recommend("cat")} == {"001", "003", "004"}
     assert [each.movie_id for each in loaded.liked_by("bob")] == ["002", "003", "001"]
     assert loaded.recommend("bob") == recommender.recommend("bob")
-    of_unknown = loaded.recommend(None, 4, features={"region": "north", "taste": [1, 0]})
+    of_unknown = loaded.recommend(None, 4, region="north", taste=[1, 0])
     assert {each.movie_id for each in of_unknown} == {"001", "002", "003", "004"}
     with pytest.raises(RequestError, match="user must be one of the 4 .*such as ann, bob, cat"):
         loaded.recommend("eve")
     with pytest.raises(RequestError, match="no feature .town.; there are region, age, taste"):
-        loaded.recommend(None, features={"town": "north"})
-    with pytest.raises(RequestError, match="user ann is known: leave region out"):
-        loaded.recommend("ann", features={"region": "north"})
+        loaded.recommend(None, town="north")
+    with pytest.raises(RequestError, match="user ann is known and has another taste: leave taste"):
+        loaded.recommend("ann", taste=[0.5, 0.5])
 
 
 def test_what_a_user_has_is_recommended_again_where_people_buy_again(shop: Shop) -> None:

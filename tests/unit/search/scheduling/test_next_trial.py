@@ -1,4 +1,4 @@
-"""Places: what random draws are seeded by, whatever was interrupted and whoever runs it."""
+"""Places: what random draws are seeded by, whatever was interrupted and wherever it runs."""
 
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def test_workers_share_no_place_if_one_ends_late(study: optuna.Study, spec: Stud
     early, later = study.ask(), study.ask()
     finish(study, study.ask())
     interrupt(study, early)
-    assert places(study) == [0, 1, 2], "nobody's place changes by that"
+    assert places(study) == [0, 1, 2], "no place changes by that"
     assert next_place(study, spec) == 0
     again = run_again(study, early)
     assert next_place(study, spec) == 3

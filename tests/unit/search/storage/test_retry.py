@@ -13,7 +13,7 @@ from search.storage.retry import Patience, is_outage
 
 
 class Clock:
-    """Time that passes only where somebody sleeps."""
+    """Time that passes only in a sleep."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -79,7 +79,7 @@ def test_an_outage_that_lasts_too_long_loses_the_storage_for_good(clock: Clock) 
     before = clock.now
     with pytest.raises(StorageLostError):
         patient.call(failing(1000))
-    assert clock.now == before, "nobody waits again"
+    assert clock.now == before, "no second wait"
 
 
 def test_whoever_is_stopped_does_not_wait(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Events that are passed on in a thread: in order, and nobody who tells them ever waits."""
+"""Events that are passed on in a thread: in order, and the sender never waits."""
 
 import threading
 import time
