@@ -55,6 +55,9 @@ class UserEncoder(Protocol):
             RequestError: there is no such question, or an answer is none.
         """
 
+    def unfamiliar(self, given: Mapping[str, Any]) -> list[str]:
+        """The questions whose answers training does not know, such as a misspelled city."""
+
     def to_config(self) -> list[Any]:
         """Plain values, for a JSON file."""
 

@@ -139,6 +139,10 @@ class ProfileEncoder:
         }
         return [question for question in self.questions if question in wrong]
 
+    def unfamiliar(self, given: Mapping[str, Any]) -> list[str]:
+        """None: an answer that the data set does not know is refused."""
+        return []
+
     def to_config(self) -> list[Any]:
         """The encodings, which are plain values."""
         return list(self.encodings)

@@ -237,6 +237,16 @@ class Encoder:
             and not np.array_equal(each.encode(given[each.name]), features[each.name])
         ]
 
+    def unfamiliar(self, given: Mapping[str, Any]) -> list[str]:
+        """The categories, tags and words of which training knows none."""
+        found = []
+        for each in self.encodings:
+            if each.name in given and each.kind in ("category", "tags", "text"):
+                codes = {int(code) for code in np.atleast_1d(each.encode(given[each.name]))}
+                if UNKNOWN in codes and codes <= {0, UNKNOWN}:
+                    found.append(each.name)
+        return found
+
     def to_config(self) -> list[Any]:
         """The encodings, as plain values."""
         return [each.to_config() for each in self.encodings]

@@ -35,6 +35,10 @@ def recommend(recommender: Recommender, request: Request, screen: Screen) -> Non
         raise InputError(str(error)) from error
     user, movies = request.user_id, answer
     screen.print(recommended_table(movies))
+    encoder = recommender.audience.encoder
+    for name in encoder.unfamiliar(request.features) if encoder else ():
+        value = request.features[name]
+        screen.warn(f"training knows no {name} {value!r}: it says nothing of the user here")
     if user is None:
         return
     if not recommender.knows(user):

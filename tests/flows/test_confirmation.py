@@ -173,6 +173,7 @@ def promising(tmp_path_factory: pytest.TempPathFactory, small_cache_home: Path) 
 
 
 @pytest.mark.faults
+@pytest.mark.storm
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )

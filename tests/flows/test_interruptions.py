@@ -124,6 +124,7 @@ def test_a_second_search_joins_the_first_and_leaves_its_trials_alone(fake: FakeF
     assert {trial.state for trial in fake.trials} <= {"complete", "pruned"}
 
 
+@pytest.mark.storm
 def test_an_interrupted_search_reaches_the_numbers_of_an_undisturbed_one(
     folder: Folder, tmp_path: Path, small_cache_home: Path
 ) -> None:

@@ -120,6 +120,10 @@ def test_an_unknown_customer_is_described_by_features(shop: Shop) -> None:
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"Tür \d+", done.stdout)) == 4
     assert "user 99999 is not known to this model: recommended by region, alter" in done.stdout
+    assert "training knows no" not in done.stdout + done.stderr
+    misspelled = recommend(shop, "--set", "region=Sud")
+    assert misspelled.returncode == 0
+    assert "training knows no region 'Sud'" in misspelled.stdout + misspelled.stderr
 
 
 @pytest.mark.parametrize(
