@@ -15,7 +15,8 @@ from search.confirmation.contenders import (
     contender_of,
     reference_contender,
 )
-from search.confirmation.measuring import Confirming, measured_references
+from search.confirmation.measuring import Confirming
+from search.confirmation.references import measured_references
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.commands.sync import agree_after
-from search.confirmation.measuring import are_measured, measured_references
+from search.confirmation.references import are_measured, measured_references
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally

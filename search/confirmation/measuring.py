@@ -1,4 +1,4 @@
-"""What a confirmation measures: contenders trained with several seeds, and the references.
+"""What a confirmation measures: contenders trained with several seeds.
 
 Everything computed here is kept in the study's ledger, so an interrupted confirmation goes on
 where it was, and one that is run again computes nothing and tests nothing twice.
@@ -9,21 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.errors import DivergedError
-from deeprec.evaluation.ranking import ListMetrics, RankingMetrics, rank_test_rows
-from deeprec.evaluation.references import (
-    MOST_MOVIES_FOR_EASE,
-    ReferenceName,
-    ReferenceSettings,
-    choose_references,
-    fit_reference,
-)
+from deeprec.evaluation.ranking import ListMetrics, rank_test_rows
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
@@ -33,7 +26,7 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.records.results import ReferenceRecord, RetrainRecord, test_metric
+from search.records.results import RetrainRecord, test_metric
 from search.records.trials import CurvePoint, objective_of
 from search.scheduling.seeds import derive_seed
 from search.storage import results
@@ -211,74 +204,6 @@ def chance_of(data: StudyData) -> float:
     found = judge(score, splits.train, splits.validation, items)
     assert isinstance(found, ListMetrics)
     return found.objective
-
-
-def measured_references(
-    data: StudyData,
-    ledger: results.Ledger,
-    announce: Callable[[str], None],
-    *,
-    test: bool,
-) -> list[ReferenceRecord]:
-    """The references of a study, by the metrics of its models.
-
-    What is chosen for them is chosen on the validation rows. They are fitted on the rows a model
-    learns from: the training rows for validation, those and the validation rows for the test.
-
-    ``test`` says whether to look at the test rows as well.
-    """
-
-    def computed(split: str, measure: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
-        name = f"{results.REFERENCES}:{split}"
-        if ledger.get(name) is None:
-            announce(f"measuring the references on the {split} rows, once")
-            if (items := data.dataset.movies.rows) > MOST_MOVIES_FOR_EASE:
-                announce(
-                    f"EASE is left out: it inverts a matrix of items by items, and {items:,} are "
-                    f"more than {MOST_MOVIES_FOR_EASE:,}"
-                )
-        return ledger.computed(name, measure)
-
-    validated = computed("validation", lambda: _validated_references(data))
-    if test:
-        computed("test", lambda: _tested_references(data, validated))
-    return results.kept_references(ledger, test=test)
-
-
-def are_measured(ledger: results.Ledger) -> bool:
-    """Whether asking for the references on the validation rows takes no time."""
-    return ledger.get(f"{results.REFERENCES}:validation") is not None
-
-
-def _validated_references(data: StudyData) -> dict[str, Any]:
-    splits = data.splits
-    counts = (data.dataset.users.rows, data.dataset.movies.rows)
-    chosen = choose_references(splits.train, splits.validation, *counts, data.judge)
-    return {settings.name: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
-
-
-def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
-    rows, test = data.splits.before_test, data.splits.test
-    users, movies = data.dataset.users.rows, data.dataset.movies.rows
-    judge = data.judge.of_test
-    measured = {}
-    for name, of_one in validated.items():
-        settings = ReferenceSettings(
-            name=cast("ReferenceName", name), parameters=of_one["parameters"]
-        )
-        score = fit_reference(settings, rows, users, movies)
-        measured[name] = _of_reference(settings, judge(score, rows, test, movies), "test")
-    return measured
-
-
-def _of_reference(
-    settings: ReferenceSettings, metrics: RankingMetrics | ListMetrics, split: str
-) -> dict[str, Any]:
-    return {
-        "parameters": dict(settings.parameters),
-        "metrics": metrics.named(split),
-        "measured_ms": _now_ms(),
-    }
 
 
 def _folder_name(contender: Contender) -> str:

@@ -133,7 +133,7 @@ def add_points() -> None:
 def train_nothing() -> None:
     """Has the search of this process, and its workers, train nothing."""
     import search.commands.search as command
-    import search.confirmation.measuring as measuring
+    import search.confirmation.references as references
     from deeprec.evaluation.references import ReferenceSettings, fit_reference
 
     def popularity(train: Any, validation: Any, users: int, movies: int, judge: Any) -> list[Any]:
@@ -149,8 +149,8 @@ def train_nothing() -> None:
     for name, replacement in changed.items():
         assert hasattr(command, name)
         setattr(command, name, replacement)
-    assert hasattr(measuring, "choose_references")
-    measuring.choose_references = popularity
+    assert hasattr(references, "choose_references")
+    references.choose_references = popularity
     add_points()
 
 
