@@ -8,7 +8,22 @@ SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
 LossName = Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"]
 OptimizerName = Literal["adagrad", "adam"]
-MetricName = Literal["recall", "hit", "ndcg", "mrr", "map", "precision", "coverage", "top_accuracy"]
+MetricName = Literal[
+    "recall",
+    "hit",
+    "ndcg",
+    "mrr",
+    "map",
+    "precision",
+    "coverage",
+    "gini",
+    "novelty",
+    "popularity_percentile",
+    "top_accuracy",
+]
+
+OF_THE_CATALOG: tuple[MetricName, ...] = ("coverage", "gini", "novelty", "popularity_percentile")
+"""Metrics that say what is shown, not whether it is wanted; see :mod:`deeprec.training.catalog`."""
 
 
 def _check_positive(**values: float) -> None:
@@ -30,7 +45,8 @@ class Metric:
     """What a model is judged by: a metric of lists of the best ``k``, written ``ndcg@10``.
 
     ``top_accuracy`` is the tutorial's: over relevant rows, items that a user has seen ranked too.
-    All others are means over users, see :mod:`deeprec.training.lists`.
+    Those of :data:`OF_THE_CATALOG` are of all lists together, all others means over users, see
+    :mod:`deeprec.training.lists`.
     """
 
     name: MetricName
@@ -48,6 +64,32 @@ class Metric:
             names = ", ".join(f"{name}@k" for name in get_args(MetricName))
             raise ValueError(f"must be one of {names} but got {text!r}")
         return cls(found[1], int(found[2]))  # type: ignore[arg-type]
+
+    @classmethod
+    def objective(cls, text: str) -> Self:
+        """The metric that a text names, which can be maximized.
+
+        Raises:
+            ValueError: it names none, or one that is only reported.
+        """
+        metric = cls.of(text)
+        if metric.is_of_the_catalog:
+            names = [f"{name}@k" for name in get_args(MetricName) if name not in OF_THE_CATALOG]
+            raise ValueError(
+                f"must be one of {', '.join(names)} but got {text!r}, which says nothing of what "
+                "users want: name it in also, where it is reported"
+            )
+        return metric
+
+    @property
+    def is_of_the_catalog(self) -> bool:
+        """Whether it is of all lists together, and only reported."""
+        return self.name in OF_THE_CATALOG
+
+    @property
+    def keeps_seen(self) -> bool:
+        """Whether what a user has is ranked, too."""
+        return self.name == "top_accuracy"
 
     @property
     def key(self) -> str:

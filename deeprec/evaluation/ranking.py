@@ -143,15 +143,11 @@ def rank_all(
 
 
 def list_metrics(
-    score: Score,
-    asked: Asked,
-    metrics: Sequence[Metric],
-    sliced_by: Interactions | None = None,
+    score: Score, asked: Asked, metrics: Sequence[Metric], *, slices: bool = False
 ) -> dict[str, float]:
     """Metrics of the lists that a scorer recommends, by keys; see :mod:`deeprec.training.lists`.
 
-    Where the rows that were learned from are given as ``sliced_by``, the first metric follows for
-    each slice.
+    With ``slices`` the first metric follows for each slice.
 
     Raises:
         ValueError: a score is not finite.
@@ -166,8 +162,8 @@ def list_metrics(
     if not finite:
         raise ValueError("scores must be finite but got some that are not")
     values = measured(lists, asked, metrics)
-    if sliced_by is not None and metrics[0].name != "coverage" and len(asked.users):
-        values |= by_slice(lists, asked, sliced_by, metrics[0])
+    if slices and len(asked.users):
+        values |= by_slice(lists, asked, metrics[0])
     return values
 
 
@@ -215,10 +211,15 @@ class Judgment:
         """Measures a scorer on some rows; ``known`` are those that it learned from."""
         if not self.metrics:
             return rank_all(score, known, rows, items)
-        seen = None if self.repeats else known
-        asked = Asked.of(rows, seen, items, reserved=self.reserved)
-        sliced_by = known if self.slices else None
-        return ListMetrics(list_metrics(score, asked, self.metrics, sliced_by))
+        values: dict[str, float] = {}
+        for keeps_seen in (False, True):
+            metrics = [each for each in self.metrics if each.keeps_seen is keeps_seen]
+            repeats = self.repeats or keeps_seen
+            asked = Asked.of(rows, known, items, reserved=self.reserved, repeats=repeats)
+            slices = self.slices and self.metrics[0] in metrics
+            values |= list_metrics(score, asked, metrics, slices=slices) if metrics else {}
+        first = {metric.key: values[metric.key] for metric in self.metrics}
+        return ListMetrics({**first, **values})
 
 
 MOVIELENS = Judgment()

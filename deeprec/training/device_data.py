@@ -40,8 +40,13 @@ class DeviceData:
         """What the validation rows ask for; there must be some."""
         data = self.source
         assert data.validation is not None
-        known = None if data.repeats else data.train
-        return Asked.of(data.validation, known, data.movies.rows, reserved=data.reserved)
+        return Asked.of(
+            data.validation,
+            data.train,
+            data.movies.rows,
+            reserved=data.reserved,
+            repeats=data.repeats,
+        )
 
     def batches(self, loss: LossName, batch_size: int) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""

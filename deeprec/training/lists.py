@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from deeprec.config import SLICES, Metric
 from deeprec.data.tables import IntArray, Interactions
+from deeprec.training.catalog import Catalog
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
 from deeprec.training.programs import compiled
 
@@ -36,6 +37,7 @@ class Asked:
         starts: int64 ``[users + 1]``, where the seen items of each user start.
         items: rows of the item table.
         reserved: how many of its first rows are no items.
+        known: the rows that were learned from.
     """
 
     users: IntArray
@@ -44,23 +46,30 @@ class Asked:
     starts: npt.NDArray[np.int64]
     items: int
     reserved: int
+    known: Interactions
 
     @classmethod
     def of(
-        cls, rows: Interactions, known: Interactions | None, items: int, *, reserved: int = 1
+        cls,
+        rows: Interactions,
+        known: Interactions,
+        items: int,
+        *,
+        reserved: int = 1,
+        repeats: bool = False,
     ) -> Self:
         """What some rows ask of a model.
 
         Args:
             rows: the evaluated ones; those that are relevant count, each user's item once.
-            known: what users have seen, which is not recommended again and does not count; None
-                where it may be.
+            known: the rows that were learned from.
             items: rows of the item table.
             reserved: how many of its first rows are no items.
+            repeats: whether what users have there is recommended again, and counts.
         """
         liked = rows[rows.liked]
         pairs = liked.user_id.astype(np.int64) * items + liked.movie_id
-        if known is None:
+        if repeats:
             pairs, seen_pairs = np.unique(pairs), np.zeros(0, np.int64)
         else:
             seen_pairs = np.unique(known.user_id.astype(np.int64) * items + known.movie_id)
@@ -75,6 +84,7 @@ class Asked:
             starts,
             items,
             reserved,
+            known,
         )
 
     def only(self, is_wanted: npt.NDArray[np.bool_]) -> Self:
@@ -86,6 +96,11 @@ class Asked:
     def counts(self) -> npt.NDArray[np.int64]:
         """How many items each user likes, ``[users]``; at least 1 unless some do not count."""
         return np.bincount(self.relevant // self.items, minlength=len(self.users))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The items by the rows that were learned from."""
+        return Catalog.of(self.known, self.items, self.reserved)
 
     @property
     def block(self) -> int:
@@ -161,32 +176,37 @@ def _best(
 
 
 def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[str, float]:
-    """The metrics of lists, by their keys; each in 0..1, and 0 where no user likes anything."""
+    """The metrics of lists, by their keys; each in 0..1, and 0 where no user likes anything.
+
+    Most are means over users, see :func:`by_user`. Others are of all lists together, each place
+    counting alike: ``coverage``, the share of the catalog that is in any list; ``gini``, the Gini
+    coefficient of how often each item of the catalog is in a list, 0 where all are in as many and
+    nearly 1 where all lists are the same few items; ``novelty`` and ``popularity_percentile``, the
+    means of :class:`~deeprec.training.catalog.Catalog`'s.
+    """
     if not len(asked.users):
         return {metric.key: 0.0 for metric in metrics}
     hits = asked.hits(lists)
     values = {}
     for metric in metrics:
-        if metric.name == "coverage":
-            shown = np.unique(lists[:, : metric.k])
-            items = asked.items - asked.reserved
-            values[metric.key] = float((shown >= asked.reserved).sum() / max(items, 1))
+        if metric.is_of_the_catalog:
+            shown = lists[:, : metric.k]
+            shown = shown[shown >= asked.reserved] - asked.reserved
+            values[metric.key] = asked.catalog.measure(metric.name, shown)
         else:
-            values[metric.key] = float(by_user(metric, hits, asked.counts).mean())
+            values[metric.key] = mean_over_users(metric, hits, asked.counts)
     return values
 
 
-def by_slice(
-    lists: IntArray, asked: Asked, known: Interactions, metric: Metric
-) -> dict[str, float]:
+def by_slice(lists: IntArray, asked: Asked, metric: Metric) -> dict[str, float]:
     """A metric of lists for each of :data:`~deeprec.config.SLICES` that is not empty.
 
     Args:
         lists: int32 ``[users, at least k]``.
         asked: the users and what they like.
-        known: the rows that were learned from.
-        metric: any but coverage.
+        metric: of single users.
     """
+    known = asked.known
     active = np.bincount(known.user_id, minlength=int(asked.users.max()) + 1)[asked.users]
     is_known = np.zeros(asked.items, bool)
     is_known[known.movie_id] = True
@@ -207,13 +227,23 @@ def by_slice(
     }
 
 
+def mean_over_users(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> float:
+    """The mean of :func:`by_user`, where each user counts alike.
+
+    For ``top_accuracy`` each relevant item does, so that it is the share of those that are found.
+    """
+    weights = counts if metric.name == "top_accuracy" else None
+    return float(np.average(by_user(metric, hits, counts), weights=weights))
+
+
 def by_user(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """A metric of each user, in 0..1, ``[users]``.
+    """A metric of each user, in 0..1, float ``[users]``.
 
     ``recall``: hits among the first k, of as many as there could be (k, or what the user likes).
     ``precision``: hits of k. ``hit``: whether there is one. ``mrr``: one over the first one's rank.
     ``map``: the mean precision at each hit, of as many as there could be. ``ndcg``: a hit gains
     ``1 / log2(rank + 1)``, of what the best possible list gains (Burges et al. 2005).
+    ``top_accuracy``: hits of what the user likes.
 
     Args:
         metric: which, at which k.
@@ -229,6 +259,8 @@ def by_user(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> npt.ND
             return found / possible
         case "precision":
             return found / metric.k
+        case "top_accuracy":
+            return found / counts
         case "hit":
             return np.asarray(hits.any(axis=1), np.float64)
         case "mrr":

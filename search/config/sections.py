@@ -106,19 +106,24 @@ class ObjectiveSection(Section):
     """``[objective]``: what a trial is judged by, on the validation rows."""
 
     metric: str | None = None
-    """``ndcg``, ``recall``, ``hit``, ``mrr``, ``map``, ``precision`` or ``coverage`` at any k,
+    """``ndcg``, ``recall``, ``hit``, ``mrr``, ``map``, ``precision`` or ``top_accuracy`` at any k,
     such as ``ndcg@10``. When not given, ``top_accuracy@100`` of MovieLens, which is the tutorial's,
     and ``ndcg@10`` of other data."""
 
     also: tuple[str, ...] = Field(default=(), max_length=20, strict=False)
-    """What else is measured and shown."""
+    """What else is measured and shown: any of these, and ``coverage``, ``gini`` (of exposure),
+    ``novelty`` or ``popularity_percentile`` at any k, which say what is shown and not whether it is
+    wanted, see [what MLflow holds](metrics.md#metrics-of-lists)."""
 
-    @field_validator("metric", "also")
+    @field_validator("metric")
     @classmethod
-    def _check_metrics(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        for text in (given,) if isinstance(given, str) else given or ():
-            Metric.of(text)
-        return given
+    def _check_objective(cls, given: str | None) -> str | None:
+        return given if given is None else str(Metric.objective(given))
+
+    @field_validator("also")
+    @classmethod
+    def _check_metrics(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Metric.of(text)) for text in given)
 
 
 class TrainingSection(Section):

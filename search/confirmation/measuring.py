@@ -186,16 +186,11 @@ class Confirming:
 
 
 def chance_of(data: StudyData) -> float:
-    """The objective of a random order, in 0..1; of lists, what one has on the validation rows.
-
-    0 where it is coverage, which a random order has most of.
-    """
+    """The objective of a random order, in 0..1; of lists, what one has on the validation rows."""
     dataset, splits, judge = data.dataset, data.splits, data.judge
     items = dataset.movies.rows
     if not judge.metrics:
         return chance_accuracy(ModelConfig().retrieval_k, items - dataset.reserved)
-    if judge.metrics[0].name == "coverage":
-        return 0.0
     rng = np.random.default_rng(0)
 
     def score(users: IntArray) -> FloatArray:

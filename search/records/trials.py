@@ -126,7 +126,7 @@ SEEN_KEPT, SEEN_REMOVED = "seen movies ranked too", "seen movies left out"
 MOVIELENS_METRICS = ("top_100_accuracy", "top_100_accuracy_unseen", "recall_at_10", "ndcg_at_10")
 """What tables show of models of MovieLens, in their order."""
 
-_SHORT_NAMES = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP"}
+_SHORT_NAMES = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "gini": "Gini"}
 
 _SLICED = re.compile(r"_at_\d+_")
 
@@ -144,8 +144,8 @@ def measure_words(metric: str) -> str:
     """A metric without its rows: ``ndcg_at_10`` is ``nDCG@10``."""
     if found := re.fullmatch(r"top_(\d+)_accuracy(_unseen)?", metric):
         return f"top-{found[1]} accuracy" + (f", {SEEN_REMOVED}" if found[2] else "")
-    if found := re.fullmatch(r"([a-z]+)_at_(\d+)(?:_(\w+))?", metric):
-        words = f"{_SHORT_NAMES.get(found[1], found[1])}@{found[2]}"
+    if found := re.fullmatch(r"([a-z_]+)_at_(\d+)(?:_(\w+))?", metric):
+        words = f"{_SHORT_NAMES.get(found[1], parameter_name(found[1]))}@{found[2]}"
         return f"{words}, {parameter_name(found[3])}" if found[3] else words
     return parameter_name(metric)
 
@@ -174,7 +174,7 @@ def shown_metrics(known: Iterable[str]) -> list[str]:
     """What tables show of the metrics that are known, in their order: no losses, no slices."""
     names = list(dict.fromkeys(known))
     order = [f"{part}_{name}" for part in ("val", "test") for name in MOVIELENS_METRICS]
-    if not set(order[::4]).isdisjoint(names):
+    if not set(order[1::4]).isdisjoint(names):
         return [name for name in order if name in names]
     in_parts = sorted(names, key=lambda name: not name.startswith("val_"))
     return [name for name in in_parts if not (name.endswith("_loss") or _SLICED.search(name))]

@@ -7,7 +7,9 @@ ones. A name that they log and that has no meaning here is an error, and so is t
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from typing import get_args
 
+from deeprec.config import MetricName
 from deeprec.evaluation.ranking import RankingMetrics
 from deeprec.evaluation.references import ReferenceName
 from deeprec.training.train import tutorial_metric
@@ -56,6 +58,41 @@ What decides which trial is better: `best_val_top_100_accuracy`. What the final 
 `test_top_100_accuracy` of the runs of kind `retrain`, and its mean over the seeds in the run of
 kind `confirmation`.
 """
+
+LISTS = """## Metrics of lists
+
+What `[objective]` of a study may name, each at any k: `ndcg@10` is `val_ndcg_at_10` of the
+validation rows and `test_ndcg_at_10` of the test rows. All lie in 0 to 1. The list of a user holds
+the k items with the highest scores; what the user has is left out unless `data.repeats` says
+otherwise. Means are over users with a relevant item, each of whom counts alike; a test holds them
+against trec_eval. The last four are of all lists together, each place counting alike. They say what
+is shown and not whether it is wanted, and random lists do well by most of them, so they are only
+reported (`also`) and refused as the objective, which is maximized.
+"""
+
+OF_LISTS = {
+    "ndcg": "a hit gains 1 / log2(rank + 1), of what the best possible list gains (Burges et al. "
+    "2005)",
+    "recall": "hits, of as many as there could be: k, or the relevant items where they are fewer "
+    "(Liang et al. 2018). trec_eval divides by all relevant items, and so does the `recall_at_10` "
+    "that MovieLens has without an `[objective]`",
+    "precision": "hits, of k",
+    "hit": "whether there is a hit; trec_eval's success",
+    "mrr": "1 / rank of the first hit; 0 without one",
+    "map": "mean precision at each hit, of as many hits as there could be, as for recall",
+    "top_accuracy": "of all relevant items of all users, the share that is in the lists; what "
+    "users have is ranked, too",
+    "coverage": "the share of the catalog that is in any list",
+    "gini": "the Gini coefficient of exposure, in how many lists each item of the catalog is: 0 "
+    "where all are in as many, near 1 where all lists hold the same few",
+    "novelty": "the mean self-information of the places, -log2 of the share of users who have the "
+    "item in the rows learned from (Zhou et al. 2010; Castells et al. 2015), over log2 of the "
+    "number of these users: 0 for what all have, 1 for what one has or none. So it compares across "
+    "data sets, and does not depend on the base",
+    "popularity_percentile": "the mean over the places of the share of the catalog that fewer "
+    "users have in the rows learned from, ties counting half: 0.5 for random lists of the whole "
+    "catalog on average, near 1 for the most popular items",
+}
 
 ARTIFACTS = """## Artifacts
 
@@ -190,7 +227,7 @@ def page() -> str:
         _section("Tags", {k: {**c.tags, WRITTEN: ""} for k, c in runs.items()}, TAGS),
         _section("Tags of a model's version", {"version": _version_tags()}, VERSION_TAGS),
     ]
-    return "\n".join([INTRODUCTION, *parts, ARTIFACTS])
+    return "\n".join([INTRODUCTION, *parts[:1], _lists(), *parts[1:], ARTIFACTS])
 
 
 def _section(title: str, logged: Mapping[str, Iterable[str]], meanings: Mapping[str, str]) -> str:
@@ -201,6 +238,12 @@ def _section(title: str, logged: Mapping[str, Iterable[str]], meanings: Mapping[
     check_names(title, kinds, meanings)
     rows = [(code(name), ", ".join(kinds[name]), text) for name, text in meanings.items()]
     return f"## {title}\n\n{table(('name', 'runs', 'meaning'), rows)}\n"
+
+
+def _lists() -> str:
+    check_names("Metrics of lists", get_args(MetricName), OF_LISTS)
+    rows = [(code(f"{name}@k"), text) for name, text in OF_LISTS.items()]
+    return f"{LISTS}\n{table(('name', 'meaning'), rows)}\n"
 
 
 def check_names(title: str, logged: Iterable[str], meanings: Mapping[str, str]) -> None:

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.data.tables import FeatureTable, IntArray
-from deeprec.evaluation.ranking import RankingMetrics, model_scores, rank_all, same_for_all
+from deeprec.evaluation.ranking import (
+    Judgment,
+    RankingMetrics,
+    model_scores,
+    rank_all,
+    same_for_all,
+)
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.validation import evaluate_model
 from tests.synthetic import MOVIES, USERS, interactions_of, random_interactions
@@ -50,6 +56,22 @@ def test_users_who_like_more_than_fits_or_nothing() -> None:
     assert metrics.recall_at_10 == pytest.approx(10 / CANDIDATES)
     metrics = rank_all(by_table, TRAIN, interactions_of((1, 4, 0.75)), CANDIDATES)
     assert set(metrics.named("test").values()) == {0.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_and_ranks_measure_the_same(seed: int) -> None:
+    scores = np.random.default_rng(seed).random((USERS, MOVIES), np.float32)
+    scores[:, 0] = -1.0  # no movie: ranks count it, where it is scored high, and lists never do
+    train, rows = random_interactions(200, seed), random_interactions(100, seed + 10)
+    seen = set(zip(train.user_id, train.movie_id, strict=True))
+    is_new = [pair not in seen for pair in zip(rows.user_id, rows.movie_id, strict=True)]
+    rows = rows[np.array(is_new)]  # nothing is rated twice, as in MovieLens
+    names = ("top_accuracy@100", "ndcg@10", "coverage@10")
+    judge = Judgment(metrics=tuple(map(Metric.of, names)))
+    of_lists = judge(scores.__getitem__, train, rows, MOVIES).named("test")
+    of_ranks = rank_all(scores.__getitem__, train, rows, MOVIES).named("test")
+    assert of_lists == pytest.approx({name: of_ranks[name] for name in of_lists})
+    assert list(of_lists) == ["test_top_100_accuracy", "test_ndcg_at_10", "test_coverage_at_10"]
 
 
 def test_what_stands_twice_among_the_evaluated_rows_counts_once() -> None:

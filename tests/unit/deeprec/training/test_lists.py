@@ -54,7 +54,7 @@ def test_what_is_known_is_not_listed_and_does_not_count() -> None:
 
 
 def test_where_people_buy_again_everything_is_listed() -> None:
-    asked = Asked.of(EVALUATED, None, ITEMS, reserved=2)
+    asked = Asked.of(EVALUATED, KNOWN, ITEMS, reserved=2, repeats=True)
     assert asked.counts.tolist() == [2, 1, 2]
     assert listed(asked, 3) == [[2, 3, 4], [2, 3, 4], [7, 6, 5]]
 
@@ -88,6 +88,7 @@ COUNTS = np.array([3, 1, 1])
         ("mrr@3", [1, 0, 1 / 2]),
         ("map@3", [(1 + 2 / 3) / 3, 0, 1 / 2]),
         ("ndcg@3", [(1 + 1 / 2) / (1 + 1 / np.log2(3) + 1 / 2), 0, 1 / np.log2(3)]),
+        ("top_accuracy@2", [1 / 3, 0, 1]),  # of all that is liked
     ],
 )
 def test_metrics_of_users_are_worked_out_by_hand(metric: str, values: list[float]) -> None:
@@ -107,7 +108,7 @@ def test_metrics_are_means_over_users_and_coverage_is_of_all_items() -> None:
 
 
 def test_where_nothing_is_liked_every_metric_is_zero() -> None:
-    asked = Asked.of(rows((2, 3, False)), None, ITEMS)
+    asked = Asked.of(rows((2, 3, False)), KNOWN, ITEMS)
     assert measured(np.zeros((0, 3), np.int32), asked, [Metric.of("ndcg@3")]) == {"ndcg_at_3": 0.0}
 
 
@@ -126,9 +127,9 @@ def test_names_say_k() -> None:
 def test_slices_are_users_by_their_training_rows_and_items_without_any() -> None:
     evaluated = rows(*[(user, item, True) for user, item in ((2, 3), (3, 3), (4, 3), (5, 6))])
     known = rows(*[(2, 2, True), *[(3, 2, True)] * 2, *[(4, 2, True)] * 5, (9, 3, True)])
-    asked = Asked.of(evaluated, None, ITEMS, reserved=2)
+    asked = Asked.of(evaluated, known, ITEMS, reserved=2, repeats=True)
     hit_first = np.array([[3, 4], [4, 3], [4, 5], [4, 6]], np.int32)
-    assert by_slice(hit_first, asked, known, Metric.of("mrr@2")) == {
+    assert by_slice(hit_first, asked, Metric.of("mrr@2")) == {
         "mrr_at_2_unknown_users": 0.5,  # user 5
         "mrr_at_2_least_active_users": 1.0,  # user 2, with one row
         "mrr_at_2_most_active_users": 0.0,  # user 4, with five

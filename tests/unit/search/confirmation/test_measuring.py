@@ -25,7 +25,7 @@ def test_the_chance_of_the_tutorials_metric_is_its_share_of_the_movies(data: Stu
 
 @pytest.mark.parametrize(
     ("metric", "low", "high"),
-    [("ndcg@10", 0.02, 0.09), ("hit@10", 0.15, 0.6), ("coverage@10", 0.0, 0.0)],
+    [("ndcg@10", 0.02, 0.09), ("hit@10", 0.15, 0.6), ("top_accuracy@10", 0.05, 0.5)],
 )
 def test_the_chance_of_lists_is_what_a_random_order_has(
     data: StudyData, metric: str, low: float, high: float

@@ -17,6 +17,7 @@ from search.records.trials import (
     metric_words,
     parameter_words,
     rate_text,
+    shown_metrics,
     trial_line,
 )
 from tests.unit.search.sample_records import trial
@@ -113,9 +114,18 @@ def test_a_metric_in_words() -> None:
         "test_top_100_accuracy_unseen": "test: top-100 accuracy, seen movies left out",
         "val_recall_at_10": "validation: recall@10",
         "val_coverage_at_10": "validation: coverage@10",
+        "val_popularity_percentile_at_10": "validation: popularity percentile@10",
+        "test_gini_at_5": "test: Gini@5",
         "train_loss": "train: loss",
     }
     assert {name: metric_words(name) for name in words} == words
+
+
+def test_tables_show_what_a_study_reports_or_what_movielens_always_has() -> None:
+    reported = ["val_top_100_accuracy", "val_gini_at_10"]
+    assert shown_metrics([*reported, "val_loss"]) == reported
+    always = ["val_coverage_at_10", "val_top_100_accuracy", "val_top_100_accuracy_unseen"]
+    assert shown_metrics(always) == always[1:]
 
 
 def test_a_trial_that_was_interrupted_says_why() -> None:
