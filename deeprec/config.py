@@ -168,6 +168,10 @@ class TrainingConfig:
     validate_every: int = 5
     """Epochs between two validations; the last epoch is always validated."""
 
+    patience: int | None = None
+    """After so many validations in a row that are no better than the best before them the training
+    ends, as with ``keras.callbacks.EarlyStopping``; None: it has all of its epochs."""
+
     batch_size: int = 1000
     """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch.
     Batches are the same in every epoch, as in the tutorial."""
@@ -222,6 +226,7 @@ class TrainingConfig:
             negatives=self.negatives,
             temperature=self.temperature,
             rating_power=self.rating_power,
+            patience=1 if self.patience is None else self.patience,
         )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1) but got {self.dropout}")

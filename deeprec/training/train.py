@@ -49,7 +49,7 @@ class TrainingResult:
     validation rows the last, and its ``best_accuracy`` is None.
     """
 
-    epochs: int
+    epochs: int  # that were trained
     best_epoch: int
     best_accuracy: float | None
 
@@ -79,6 +79,7 @@ def train(
     objective = f"val_{config.metrics[0].key}"
     watch = _DivergenceWatch.of(model, data, config)
     best_weights, best_epoch, best_accuracy = None, 0, -math.inf
+    no_better = 0  # validations in a row
     for epoch in range(1, config.epochs + 1):
         metrics = trainer.train_epoch(epoch)
         if config.validates_after(epoch) and not watch.exploded(metrics):
@@ -87,14 +88,17 @@ def train(
         if diverged := watch.look(epoch, metrics):
             on_epoch(epoch, {"train_loss": metrics["train_loss"]})
             raise DivergedError(diverged)
+        no_better += objective in metrics
         if metrics.get(objective, -math.inf) > best_accuracy:
-            best_epoch, best_accuracy = epoch, metrics[objective]
+            best_epoch, best_accuracy, no_better = epoch, metrics[objective], 0
             best_weights = trainer.state.results
         on_epoch(epoch, metrics)
+        if no_better == config.patience:
+            break
     assign_weights(model, trainer.state.results if best_weights is None else best_weights)
     return TrainingResult(
-        epochs=config.epochs,
-        best_epoch=best_epoch or config.epochs,
+        epochs=epoch,
+        best_epoch=best_epoch or epoch,
         best_accuracy=best_accuracy if best_epoch else None,
     )
 

@@ -93,6 +93,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         cautions=facts.cautions,
         leader=facts.leader,
         objective=session.spec.objective_metric,
+        saved=facts.saved_by_patience,
     )
     if outcome.state != "complete":
         finished = sum(trial.is_finished for trial in trials)

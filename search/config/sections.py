@@ -144,6 +144,10 @@ class TrainingSection(Section):
     validate_every: Epochs = 5
     """Epochs between two validations; the pruner decides after each of them."""
 
+    patience: int | None = Field(default=None, ge=1, le=MAX_EPOCHS)
+    """After so many validations in a row without a new best of the trial it ends there, complete,
+    with its best value; as ``keras.callbacks.EarlyStopping``. When not given, never."""
+
     batch_size: int = Field(default=1000, ge=1, le=1_000_000)
     """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch."""
 

@@ -26,10 +26,12 @@ def print_summary(
     cautions: Sequence[str] = (),
     leader: Leader | None = None,
     objective: str = TUTORIAL_OBJECTIVE,
+    saved: str = "",
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
-    References are validated objectives by name; empty where they were not measured.
+    References are validated objectives by name; empty where they were not measured. ``saved`` is
+    a sentence on what ending trials early has saved, or nothing.
     """
     has_best = bool(ranked(trials))
     if has_best:
@@ -39,6 +41,8 @@ def print_summary(
             screen.show("")
     for line in verdict(trials, references, leader, objective=objective):
         screen.print(Text(line))
+    if saved:
+        screen.show(saved)
     for caution in cautions[:CAUTIONS]:
         screen.print(Text(f"careful: {caution}", style="yellow"))
     if len(cautions) > CAUTIONS:

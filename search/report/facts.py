@@ -20,6 +20,7 @@ from search.records.trials import (
     FINISHED_STATES,
     TrialRecord,
     best_of,
+    counted,
     measure_words,
     ranked,
     short_measure,
@@ -116,6 +117,19 @@ class Facts:
         return sorted(valued, key=lambda trial: trial.value or 0.0)
 
     @property
+    def saved_by_patience(self) -> str:
+        """How many epochs patience has saved, in a sentence; empty where it ended no trial."""
+        epochs = self.spec.training.epochs
+        ended = [each for each in self.trials if each.state == "complete"]
+        ended = [each for each in ended if len(each.curve) < epochs]
+        if not ended:
+            return ""
+        return (
+            f"Patience ended {counted(len(ended), 'trial')} early and saved "
+            f"{self.cost.patience_epochs:,} of their {epochs * len(ended):,} epochs."
+        )
+
+    @property
     def diverged(self) -> list[TrialRecord]:
         """The trials whose training diverged; they have no value."""
         return diverged_trials(self.trials)
@@ -184,21 +198,23 @@ def cost_of(
 ) -> CostPart:
     """The cost of all trials.
 
-    Saved seconds are, for each pruned trial, the epochs it did not run times its own seconds per
-    epoch: ``(epochs - run) * train_seconds / run``. Building and compiling are spread over the
-    epochs that ran, so the estimate is on the high side. ``epochs`` are those of a whole trial.
+    Saved seconds are, for each trial that was pruned or that patience ended, the epochs it did not
+    run times its own seconds per epoch: ``(epochs - run) * train_seconds / run``. Building and
+    compiling are spread over the epochs that ran, so the estimate is on the high side. ``epochs``
+    are those of a whole trial.
     """
-    pruned = [trial for trial in trials if trial.state == "pruned" and trial.curve]
+    cut = [trial for trial in trials if trial.state in ("pruned", "complete") and trial.curve]
+    left = {trial.number: epochs - len(trial.curve) for trial in cut}
     trained = sum(trial.train_seconds or 0.0 for trial in trials)
     saved = sum(
-        (epochs - len(trial.curve)) * (trial.train_seconds or 0.0) / len(trial.curve)
-        for trial in pruned
+        left[trial.number] * (trial.train_seconds or 0.0) / len(trial.curve) for trial in cut
     )
     return CostPart(
         train_seconds=trained,
         wall_seconds=_covered_ms(trials) / 1000,
         trained_epochs=sum(len(trial.curve) for trial in trials),
-        saved_epochs=sum(epochs - len(trial.curve) for trial in pruned),
+        saved_epochs=sum(left.values()),
+        patience_epochs=sum(left[trial.number] for trial in cut if trial.state == "complete"),
         saved_seconds=saved,
         saved_share=saved / (trained + saved) if trained + saved > 0 else None,
         diverged_seconds=sum(trial.train_seconds or 0.0 for trial in diverged_trials(trials)),

@@ -53,6 +53,7 @@ def page(facts: Facts) -> str:
             spec=facts.spec,
             context=facts.context,
             cost=facts.cost,
+            saving=_saving(facts),
             hero=hero(facts),
             written=_moment(facts.written_ms),
             confirmed_at=_moment(facts.confirmation.confirmed_ms) if facts.confirmation else None,
@@ -187,5 +188,10 @@ def _time(facts: Facts) -> Figure:
     share = facts.cost.saved_share
     note = "while trials ran"
     if facts.cost.saved_epochs and share is not None:
-        note = f"pruning saved about {share:.0%}"
+        note = f"{_saving(facts)} saved about {share:.0%}"
     return Figure("time", duration(facts.cost.wall_seconds), note)
+
+
+def _saving(facts: Facts) -> str:
+    """What may have spared trials their last epochs."""
+    return "pruning and patience" if facts.spec.training.patience else "pruning"

@@ -144,9 +144,14 @@ class CostPart(Part):
     train_seconds: float = Field(description="Training of all trials, summed over processes.")
     wall_seconds: float = Field(description="While at least one trial ran.")
     trained_epochs: int = Field(description="Epochs of all trials.")
-    saved_epochs: int = Field(description="What pruned trials had left of a whole one.")
+    saved_epochs: int = Field(
+        description="What pruned trials, and those that patience ended, had left of a whole one."
+    )
+    patience_epochs: int = Field(
+        default=0, description="Those of them that were left of trials that patience ended."
+    )
     saved_seconds: float = Field(
-        description="Estimate: each pruned trial's missing epochs times its own seconds per epoch."
+        description="Estimate: each such trial's missing epochs times its own seconds per epoch."
     )
     diverged_seconds: float = Field(
         default=0.0, description="Training of the trials that diverged."

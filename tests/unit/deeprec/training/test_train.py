@@ -124,6 +124,41 @@ def test_the_model_is_left_with_the_weights_of_its_best_epoch(data: TrainingData
     assert found.value == pytest.approx(result.best_accuracy)
 
 
+@pytest.mark.parametrize("validate_every", [1, 2])
+@pytest.mark.parametrize("patience", [1, 2])
+def test_patience_ends_a_training_where_early_stopping_of_keras_does(
+    data: TrainingData, patience: int, validate_every: int
+) -> None:
+    whole = TrainingConfig(
+        learning_rate=1.0, epochs=16, validate_every=validate_every, batch_size=50
+    )
+    _, all_epochs = trained(data, whole, seed=3)
+    stopping = keras.callbacks.EarlyStopping(OBJECTIVE, mode="max", patience=patience)
+    stopping.set_model(keras.Model())
+    stopping.model.stop_training = False
+    stopping.on_train_begin()
+    for number, metrics in all_epochs:
+        if OBJECTIVE in metrics:
+            stopping.on_epoch_end(number, dict(metrics))
+        if stopping.model.stop_training:
+            break
+    assert number < whole.epochs, "a case in which nothing stops tests nothing"
+
+    model, epochs = build(data, seed=3), Epochs()
+    config = replace(whole, patience=patience)
+    result = train(model, DeviceData(data), config, on_epoch=lambda *epoch: epochs.append(epoch))
+    assert epochs == all_epochs[:number]
+    assert (result.epochs, result.best_epoch) == (number, stopping.best_epoch)
+    assert result.best_accuracy == stopping.best
+    assert validated(model, data, config).value == pytest.approx(result.best_accuracy)
+
+
+def test_patience_needs_validations(data: TrainingData) -> None:
+    config = TrainingConfig(epochs=4, validate_every=1, patience=1)
+    _, epochs = trained(replace(data, validation=None), config)
+    assert len(epochs) == 4
+
+
 def test_ids_are_not_dropped_where_no_row_stands_for_unknown_ones(data: TrainingData) -> None:
     with pytest.raises(ValueError, match="id_dropout must be 0 where the data has no row"):
         trained(data, TrainingConfig(id_dropout=0.1))

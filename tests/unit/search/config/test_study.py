@@ -162,7 +162,7 @@ def test_a_chosen_pruner_must_fit_the_training_of_the_file() -> None:
 
 
 COMPARABLE = [
-    *("space.depth = { low = 1, high = 5 }", "space.normalize = [true]"),
+    *("space.depth = { low = 1, high = 5 }", "space.normalize = [true]", "training.patience = 3"),
     *("data.split = 'temporal'", "training.epochs = 40", SOFTMAX),
 ]
 BESIDE = [

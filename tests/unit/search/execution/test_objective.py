@@ -206,3 +206,14 @@ def test_the_seconds_of_training_leave_out_what_listeners_take(bench: Bench) -> 
     record = bench.run()
     assert record.train_seconds is not None
     assert record.train_seconds < time.monotonic() - begun - 5 * 0.2
+
+
+def test_a_trial_that_patience_ends_is_complete_with_its_best_value(
+    training_data: TrainingData, tmp_path: Path
+) -> None:
+    changes = ("epochs = 4", "epochs = 30"), ("every = 1", "every = 1\npatience = 2")
+    record = Bench(training_data, tmp_path, *changes).run()
+    values = [point.metrics["val_top_100_accuracy"] for point in record.curve]
+    assert record.state == "complete"
+    assert len(values) == 1 + int(np.argmax(values)) + 2 < 30
+    assert (record.value, record.best_epoch) == (max(values), len(values) - 2)

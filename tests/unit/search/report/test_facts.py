@@ -186,6 +186,11 @@ def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:
     assert (cost.train_seconds, cost.trained_epochs, cost.saved_epochs) == (14.0, 50, 45)
     assert cost.saved_seconds == pytest.approx(4.0 + 25.0)
     assert cost.saved_share == pytest.approx(29 / 43)
+    assert cost.patience_epochs == 0
+    ended = trial(4, epochs=12, train_seconds=6.0)  # complete: patience ended it
+    cost = cost_of([*trials, ended], epochs=30)
+    assert (cost.saved_epochs, cost.patience_epochs) == (45 + 18, 18)
+    assert cost.saved_seconds == pytest.approx(4.0 + 25.0 + 9.0)
     cost = cost_of([trial(0, "running")], epochs=30)
     assert (cost.train_seconds, cost.saved_epochs, cost.saved_share) == (0.0, 0, None)
 
