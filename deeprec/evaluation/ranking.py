@@ -7,7 +7,7 @@ removes them, as a recommender that is used would.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ from deeprec.evaluation.selection import best_of
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import places_of, rows_of
 from deeprec.training.forward import TowerShape, embed, weights_of
-from deeprec.training.lists import Asked, best_lists, by_slice, measured
+from deeprec.training.lists import Asked, ByUser, best_lists, by_slice, measured, of_users
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
 Score = Callable[[IntArray], ArrayLike]
@@ -63,6 +63,7 @@ class RankingMetrics:
             recommended most often; 1 where all users get the same.
         personalization_gain: ``top_100_accuracy`` less what it is where every user has the mean
             of all users' scores. In -1..1; 0 where scores are the same for all.
+        by_user: both accuracies of each user who likes something, by their names.
     """
 
     top_100_accuracy: float
@@ -72,10 +73,12 @@ class RankingMetrics:
     coverage_at_10: float
     top_20_share_at_10: float
     personalization_gain: float
+    by_user: Mapping[str, ByUser] = field(default_factory=dict, compare=False, repr=False)
 
     def named(self, split: str) -> dict[str, float]:
         """The metrics under their names in tracking, such as ``test_recall_at_10``."""
-        return {f"{split}_{name}": value for name, value in asdict(self).items()}
+        names = (each.name for each in fields(self) if each.name != "by_user")
+        return {f"{split}_{name}": getattr(self, name) for name in names}
 
 
 def same_for_all(metrics: Mapping[str, float], split: str) -> str | None:
@@ -139,13 +142,17 @@ def rank_all(
         coverage_at_10=lists.coverage,
         top_20_share_at_10=lists.head_share,
         personalization_gain=_mean(kept < k) - _mean(lists.mean_ranks[liked.movie_id] < k),
+        by_user={
+            name: ByUser(_by_user(liked.user_id, found < k), _by_user(liked.user_id, found >= 0))
+            for name, found in (("top_100_accuracy", kept), ("top_100_accuracy_unseen", unseen))
+        },
     )
 
 
 def list_metrics(
     score: Score, asked: Asked, metrics: Sequence[Metric], *, slices: bool = False
-) -> dict[str, float]:
-    """Metrics of the lists that a scorer recommends, by keys; see :mod:`deeprec.training.lists`.
+) -> "ListMetrics":
+    """Metrics of the lists that a scorer recommends, see :mod:`deeprec.training.lists`.
 
     With ``slices`` the first metric follows for each slice.
 
@@ -162,16 +169,23 @@ def list_metrics(
     if not finite:
         raise ValueError("scores must be finite but got some that are not")
     values = measured(lists, asked, metrics)
-    if slices and len(asked.users):
-        values |= by_slice(lists, asked, metrics[0])
-    return values
+    if not metrics[0].is_of_the_catalog and len(asked.users):
+        values |= by_slice(lists, asked, metrics[0]) if slices else {}
+        users = {metrics[0].key: of_users(metrics[0], asked.hits(lists), asked.counts)}
+        return ListMetrics(values, users)
+    return ListMetrics(values)
 
 
 @dataclass(frozen=True)
 class ListMetrics:
-    """Metrics of lists by their keys, the objective first."""
+    """Metrics of lists by their keys, the objective first.
+
+    ``by_user`` has the objective of each user who likes something; nothing where it is none of
+    single users, such as coverage.
+    """
 
     values: Mapping[str, float]
+    by_user: Mapping[str, ByUser] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def objective(self) -> float:
@@ -211,15 +225,16 @@ class Judgment:
         """Measures a scorer on some rows; ``known`` are those that it learned from."""
         if not self.metrics:
             return rank_all(score, known, rows, items)
-        values: dict[str, float] = {}
-        for keeps_seen in (False, True):
+        found: list[ListMetrics] = []
+        for keeps_seen in (self.metrics[0].keeps_seen, not self.metrics[0].keeps_seen):
             metrics = [each for each in self.metrics if each.keeps_seen is keeps_seen]
             repeats = self.repeats or keeps_seen
             asked = Asked.of(rows, known, items, reserved=self.reserved, repeats=repeats)
             slices = self.slices and self.metrics[0] in metrics
-            values |= list_metrics(score, asked, metrics, slices=slices) if metrics else {}
+            found += [list_metrics(score, asked, metrics, slices=slices)] if metrics else []
+        values = {name: value for each in found for name, value in each.values.items()}
         first = {metric.key: values[metric.key] for metric in self.metrics}
-        return ListMetrics({**first, **values})
+        return ListMetrics({**first, **values}, found[0].by_user)
 
 
 MOVIELENS = Judgment()

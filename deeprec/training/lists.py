@@ -8,7 +8,7 @@ in no mean.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,23 @@ from deeprec.training.programs import compiled
 Hits = npt.NDArray[np.bool_]
 NOTHING = 0
 """The item of a place of a list that nothing is left for: row 0 is no item."""
+
+
+class ByUser(NamedTuple):
+    """A metric of each user, in the order of their rows; it is ``totals.sum() / weights.sum()``.
+
+    Attributes:
+        totals: float64 ``[users]``, what each user adds.
+        weights: float64 ``[users]``, of how much: 1 where users count alike.
+    """
+
+    totals: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """The metric over all users."""
+        return float(self.totals.sum() / self.weights.sum())
 
 
 @dataclass(frozen=True)
@@ -194,7 +211,7 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
             shown = shown[shown >= asked.reserved] - asked.reserved
             values[metric.key] = asked.catalog.measure(metric.name, shown)
         else:
-            values[metric.key] = mean_over_users(metric, hits, asked.counts)
+            values[metric.key] = of_users(metric, hits, asked.counts).mean
     return values
 
 
@@ -227,13 +244,14 @@ def by_slice(lists: IntArray, asked: Asked, metric: Metric) -> dict[str, float]:
     }
 
 
-def mean_over_users(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> float:
-    """The mean of :func:`by_user`, where each user counts alike.
+def of_users(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> ByUser:
+    """What each user adds to a metric: all alike what :func:`by_user` says.
 
-    For ``top_accuracy`` each relevant item does, so that it is the share of those that are found.
+    For ``top_accuracy`` each relevant item counts, so that it is the share of those that are found.
     """
-    weights = counts if metric.name == "top_accuracy" else None
-    return float(np.average(by_user(metric, hits, counts), weights=weights))
+    values = by_user(metric, hits, counts)
+    weights = counts.astype(float) if metric.name == "top_accuracy" else np.ones(len(values))
+    return ByUser(values * weights, weights)
 
 
 def by_user(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -92,7 +92,7 @@ def compare(model: RetrievalModel, shop: Dataset, parts: Splits) -> None:
         if settings.name in ("popularity", "ease_unseen"):
             scorers[settings.name] = fit_reference(settings, known, *counts)
     for name, score in scorers.items():
-        values = list_metrics(score, asked, METRICS)
+        values = list_metrics(score, asked, METRICS).values
         shown = "  ".join(f"{metric} {values[metric.key]:.3f}" for metric in METRICS)
         say(f"{name:<12} test: {shown}")
 

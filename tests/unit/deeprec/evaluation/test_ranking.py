@@ -139,6 +139,9 @@ def test_blocks_do_not_matter_and_removing_what_was_seen_never_hurts(seed: int, 
     whole = measure(1 << 20)
     assert measure(block) == whole
     assert whole.top_100_accuracy_unseen >= whole.top_100_accuracy
+    for name, users in whole.by_user.items():
+        assert len(users.totals) == len(np.unique(evaluated.user_id[evaluated.liked]))
+        assert users.totals.sum() / users.weights.sum() == pytest.approx(getattr(whole, name))
 
 
 def test_a_model_is_measured_as_in_training(users: FeatureTable, movies: FeatureTable) -> None:
