@@ -34,6 +34,7 @@ from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import attending, within
 from search.scheduling.samplers import make_pruner
 from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
+from search.scheduling.stalling import stalled
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
 from search.storage.results import Ledger, validation_accuracies
@@ -50,6 +51,7 @@ CLAIM_SECONDS = 30.0  # how long a worker of a search that ended may hold its cl
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
     "complete": "complete",
     "exhausted": "complete",
+    "stalled": "complete",
     "timeout": "interrupted",
     "interrupted": "interrupted",
     "failing": "failed",
@@ -99,6 +101,8 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         finished = sum(trial.is_finished for trial in trials)
         budget = session.spec.study.trials
         session.screen.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
+    if outcome.state == "stalled":
+        session.screen.show("a number of --trials given by hand is searched to its end")
     return FAILED if outcome.state == "failing" else exit_code
 
 
@@ -278,7 +282,10 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
                 f"a killed process left trial {closed.number} unfinished; it runs again first"
             )
     running = sum(trial.state == "running" for trial in trials)
-    if finished >= budget:
+    stall = stalled(study.get_trials(deepcopy=False), session.spec.study.stop_when_stalled)
+    if finished < budget and stall:
+        session.screen.announce(f"study {session.spec.name} has stalled: {stall}")
+    elif finished >= budget:
         session.screen.announce(
             f"nothing is missing: study {session.spec.name} has {finished} finished trials of "
             f"{budget}; to search on, give a larger --trials"

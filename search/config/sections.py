@@ -62,6 +62,10 @@ class StudySection(Section):
     trials: int = Field(default=50, ge=1, le=MAX_TRIALS)
     """How many trials (complete or pruned) the study has when it is finished."""
 
+    stop_when_stalled: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
+    """The search ends before after so many finished trials in a row that raised the best value by
+    no more than the noise of a training. When not given, never, nor where ``--trials`` is."""
+
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The origin of every random draw of the study."""
 

@@ -268,6 +268,8 @@ def override(
     content = spec.model_dump()
     numbers = {"trials": trials, "seed": seed}
     content["study"] |= {key: value for key, value in numbers.items() if value is not None}
+    if trials is not None:  # so many are wanted, whatever they bring
+        content["study"]["stop_when_stalled"] = None
     for key, name in (("sampler", sampler), ("pruner", pruner)):
         if name is not None and name.replace("-", "_") != content[key]["name"]:
             content[key] = {"name": name}

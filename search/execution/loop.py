@@ -20,6 +20,7 @@ from search.scheduling import stale
 from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import Claim, ClaimLostError
 from search.scheduling.next_trial import ask_next
+from search.scheduling.stalling import stalled
 from search.storage.attributes import DIVERGED, ERROR, OOM, REASON, TRACEBACK
 from search.storage.towers import find_towers
 from search.storage.trials import record_of, was_interrupted, was_superseded
@@ -220,6 +221,8 @@ def _outcome(
         return Outcome(state="interrupted", reason=stop_reason)
     if deadline is not None and time.monotonic() >= deadline:
         return Outcome(state="timeout", reason="the time of --timeout is over")
+    if stall := stalled(trials, spec.study.stop_when_stalled):
+        return Outcome(state="stalled", reason=stall)
     failures = failures_in_a_row(trials[first_number:])
     if len(failures) >= spec.study.max_failures_in_a_row:
         return Outcome(state="failing", reason=_reason(failures, trials, spec))

@@ -29,7 +29,10 @@ _LOOK_UP_SECONDS = 0.1
 _LONGEST_STEP_SECONDS = 1.0  # a supervisor that slept has not watched
 _REPEAT_SECONDS = 30.0
 _CLAIM_SECONDS = 2.0
-_GRAVEST_FIRST: tuple[events.OutcomeState, ...] = ("failing", "interrupted", "timeout", "exhausted")
+_GRAVEST_FIRST: tuple[events.OutcomeState, ...] = (
+    *("failing", "interrupted", "timeout"),
+    *("exhausted", "stalled"),
+)
 
 
 class Supervisor:

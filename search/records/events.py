@@ -7,7 +7,7 @@ from typing import Literal
 
 from search.records.trials import CurvePoint, TrialRecord
 
-OutcomeState = Literal["complete", "interrupted", "timeout", "failing", "exhausted"]
+OutcomeState = Literal["complete", "interrupted", "timeout", "failing", "exhausted", "stalled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Outcome:
 
     # ``complete``: the study has its trials. ``interrupted``, ``timeout``: it was stopped.
     # ``failing``: trials, or the workers themselves, keep failing. ``exhausted``: the grid has no
-    # more.
+    # more. ``stalled``: more trials are not expected to gain anything.
     state: OutcomeState
     reason: str = ""  # the same in words, for all but ``complete``
 

@@ -27,6 +27,7 @@ from search.records.trials import (
 )
 from search.report import confirmed
 from search.report.schema import CostPart
+from search.scheduling.stalling import stalled
 from search.session.tracked import described, end_of
 from search.storage.results import (
     Ledger,
@@ -35,7 +36,7 @@ from search.storage.results import (
     kept_tests,
     validation_accuracies,
 )
-from search.storage.trials import records
+from search.storage.trials import record_of, records
 from search.tracking.names import StudyContext
 
 State = Literal["complete", "interrupted", "failed", "running"]
@@ -157,17 +158,27 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         importances=importances_of(study),
         cost=cost_of(trials, spec.training.epochs, confirmed.seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, confirmed.typical_deviation(contenders), leader)),
-        verdict=tuple(
-            verdict(
+        verdict=(
+            *verdict(
                 trials,
                 validation_accuracies(references),
                 leader,
                 objective=spec.objective_metric,
-            )
+            ),
+            *_stall(study, spec, context.trials),
         ),
         commands=commands(sum(trial.is_finished for trial in trials)),
         written_ms=round(time.time() * 1000),
     )
+
+
+def _stall(study: optuna.Study, spec: StudySpec, budget: int) -> list[str]:
+    """Why the search ended before it had its trials, where it has stalled."""
+    trials = study.get_trials(deepcopy=False)
+    reason = stalled(trials, spec.study.stop_when_stalled)
+    if reason is None or sum(record_of(trial).is_finished for trial in trials) >= budget:
+        return []
+    return [f"The search stopped before it had {budget} trials: {reason}."]
 
 
 LEAST_TRIALS = 10

@@ -14,7 +14,7 @@ standard error, `error: ...`, says what was given, what is allowed and what to d
 BY_COMMAND = (
     (
         "`search.run`",
-        "the study has its trials, its grid is exhausted, or `--timeout` is over",
+        "the study has its trials or has stalled, its grid is exhausted, or `--timeout` is over",
         "trials or workers keep failing; the database, the disk or the like is lost while it runs",
     ),
     (

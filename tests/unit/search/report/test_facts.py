@@ -1,6 +1,7 @@
 """What a report knows, from studies whose numbers are known."""
 
 import math
+from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
@@ -11,7 +12,7 @@ from search.report.facts import LEAST_TRIALS, Facts, State, cost_of, pareto_fron
 from search.report.page import hero
 from search.report.result_plots import confirmation_plot
 from search.report.tables import leaderboard, references_table, results_of_test
-from tests.unit.search.report.made import Made, confirmed
+from tests.unit.search.report.made import FILE, Made, confirmed
 from tests.unit.search.sample_records import START_MS, trial
 
 
@@ -62,6 +63,30 @@ def test_the_verdict_says_what_is_not_beaten(made: Made) -> None:
     made.keep_references()
     verdict = tops(made, 0.45).facts.verdict
     assert verdict[1] == "It is NOT better than EASE, which needs no search."
+
+
+def test_a_search_that_stalled_says_why_until_it_has_its_trials(tmp_path: Path) -> None:
+    text = FILE.replace("seed = 3", "seed = 3\ntrials = 5\nstop_when_stalled = 2")
+    with Made(tmp_path, text) as made:
+        tops(made, 0.3, 0.2)
+        assert len(made.facts.verdict) == 1
+        tops(made, 0.2)
+        assert made.facts.verdict[-1].startswith(
+            "The search stopped before it had 5 trials: 2 trials in a row raised the best by no "
+        )
+        tops(made, 0.2, 0.2)  # by --trials
+        assert len(made.facts.verdict) == 1
+
+
+def test_what_patience_saved_is_said(tmp_path: Path) -> None:
+    with Made(tmp_path) as made:
+        made.add(epochs=30)
+        assert made.facts.saved_by_patience == ""
+        made.add(epochs=10)
+        made.add(epochs=25)
+        assert made.facts.saved_by_patience == (
+            "Patience ended 2 trials early and saved 25 of their 60 epochs."
+        )
 
 
 def test_importances_need_enough_trials(made: Made) -> None:

@@ -1,0 +1,135 @@
+"""When a search has stalled: by hand, and as a rule whoever asks and whatever was interrupted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.config.study import override
+from search.records.events import Outcome
+from search.scheduling.stalling import fluctuation, stalled
+from search.storage.attributes import INTERRUPTED, RETRY_OF
+from tests.unit.search.claims import loop_of
+from tests.unit.search.specs import small_spec
+
+FLAT = (0.1, 0.1, 0.1, 0.1)  # a curve without noise
+NOISY = (0.0, 0.1, 0.2, 0.1)  # the later half has one second difference, -0.2
+
+
+def numbered(*trials: FrozenTrial) -> list[FrozenTrial]:
+    study = optuna.create_study()
+    study.add_trials(trials)
+    return study.get_trials()
+
+
+def ended(
+    value: float | None, curve: Sequence[float] = FLAT, *, retry_of: int | None = None
+) -> FrozenTrial:
+    """A complete trial; one without a value was pruned."""
+    return create_trial(
+        value=value,
+        state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
+        intermediate_values=dict(enumerate(curve)),
+        user_attrs={} if retry_of is None else {RETRY_OF: retry_of},
+    )
+
+
+RUNNING = create_trial(state=TrialState.RUNNING)
+FAILED = create_trial(state=TrialState.FAIL)
+CUT_OFF = create_trial(state=TrialState.FAIL, user_attrs={INTERRUPTED: True})
+
+
+def test_so_many_trials_without_a_new_best_end_a_search() -> None:
+    trials = [ended(value) for value in (0.1, 0.3, 0.3, None, 0.2)]
+    assert stalled(numbered(*trials), 3) == (
+        "3 trials in a row raised the best by no more than the noise, 0.0000"
+    )
+    assert stalled(numbered(*trials), 4) is None
+    assert stalled(numbered(*trials), None) is None
+    assert stalled(numbered(*trials[:-1]), 3) is None
+    assert stalled([], 1) is None
+
+
+def test_the_noise_of_a_curve_is_that_of_its_later_half() -> None:
+    assert fluctuation(FLAT) == 0
+    assert fluctuation([0.0, 9.0, 0.1, 0.2, 0.3, 0.4]) == pytest.approx(0), "straight at last"
+    assert fluctuation(NOISY) == pytest.approx(0.2 / 6**0.5)
+    assert fluctuation([0.1, 0.2]) is None
+
+
+def test_a_rise_within_the_noise_is_none_unless_such_rises_add_up() -> None:
+    # the noise is 0.0816: 0.34 is within it of 0.3, 0.39 is not
+    creeping = [ended(value, NOISY) for value in (0.3, 0.34, 0.34)]
+    assert "noise, 0.0816" in (stalled(numbered(*creeping), 2) or "")
+    assert stalled(numbered(*creeping[:2], ended(0.39, NOISY)), 2) is None
+    assert stalled(numbered(*[ended(each.value) for each in creeping]), 2) is None, "no noise"
+
+
+def test_failures_count_nothing_and_what_is_not_over_is_waited_for() -> None:
+    done = [ended(0.3), ended(0.2)]
+    assert stalled(numbered(*done, FAILED), 2) is None
+    assert stalled(numbered(*done, FAILED, ended(0.2)), 2)
+    assert stalled(numbered(*done, RUNNING, ended(0.2)), 2) is None
+    assert stalled(numbered(*done, CUT_OFF, ended(0.2)), 2) is None
+    # its place is the third, whenever it runs again: it leads, and one trial has followed
+    again = ended(0.4, retry_of=2)
+    assert stalled(numbered(*done, CUT_OFF, ended(0.2), again), 2) is None
+    assert stalled(numbered(*done, CUT_OFF, ended(0.2), ended(0.1), again), 2)
+
+
+VALUES = st.lists(st.none() | st.sampled_from([0.1, 0.12, 0.2, 0.3]), max_size=12)
+
+
+@given(values=VALUES, patience=st.integers(1, 4), cut=st.integers(0, 12), place=st.integers(0, 12))
+def test_a_search_that_has_stalled_stays_so_and_nobody_finds_it_sooner(
+    values: list[float | None], patience: int, cut: int, place: int
+) -> None:
+    trials = [ended(value, NOISY if value == 0.12 else FLAT) for value in values]
+    whole = stalled(numbered(*trials), patience)
+    before = stalled(numbered(*trials[:cut]), patience)
+    assert before in (None, whole)
+    # another worker still runs the trial of that place
+    seen = [*trials[:place], RUNNING, *trials[place + 1 :]]
+    assert stalled(numbered(*seen), patience) == stalled(numbered(*trials[:place]), patience)
+    # that trial is cut off, and runs again after all the others
+    if place < len(trials):
+        value, curve = values[place], list(trials[place].intermediate_values.values())
+        again = ended(value, curve, retry_of=place)
+        seen = [*trials[:place], CUT_OFF, *trials[place + 1 :], again]
+        assert stalled(numbered(*seen), patience) == whole
+
+
+def test_a_stalled_search_ends_alike_undisturbed_or_not_and_a_given_number_goes_on(
+    tmp_path: Path,
+) -> None:
+    spec = small_spec(tmp_path, ("trials = 6", "trials = 30\nstop_when_stalled = 4"))
+
+    def searched(behavior: Any, *, study: optuna.Study | None = None) -> optuna.Study:
+        study = study or optuna.create_study(direction="maximize")
+        outcome = loop_of(study, spec, behavior).run()
+        assert outcome.state in ("stalled", "interrupted")
+        return study
+
+    def interrupted_once(trial: optuna.Trial) -> float:
+        if trial.number == 3:
+            raise KeyboardInterrupt
+        return trial.params["learning_rate"]
+
+    undisturbed = searched(lambda trial: trial.params["learning_rate"])
+    values = [trial.value or 0.0 for trial in undisturbed.trials]
+    assert max(values) == values[-5], "four trials have followed the best one"
+    disturbed = searched(interrupted_once)
+    assert len(disturbed.trials) == 4
+    disturbed = searched(interrupted_once, study=disturbed)
+    assert [trial.value for trial in disturbed.trials if trial.value is not None] == values
+
+    by_hand = override(spec, trials=len(values) + 2)
+    assert by_hand.comparable == spec.comparable
+    outcome = loop_of(undisturbed, by_hand, interrupted_once).run()
+    assert outcome == Outcome(state="complete")
+    assert len(undisturbed.trials) == len(values) + 2
