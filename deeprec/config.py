@@ -103,11 +103,6 @@ class Metric:
         return f"{self.name}@{self.k}"
 
 
-SLICES = ("unknown_users", "least_active_users", "most_active_users", "unknown_items")
-"""Parts of the test rows for which the objective is measured by itself, of other data: users
-without a training row, a third of the known users each, and items without a training row."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which interactions, and how they are divided."""

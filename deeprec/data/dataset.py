@@ -100,12 +100,14 @@ class OwnData:
         encodings: how the features of users are encoded, as plain values, see
             :class:`deeprec.events.encoding.Encoding`.
         labels: the lowest and the highest label as the user knows it.
+        item_encodings: the same as the users', of the features of items.
     """
 
     ends: tuple[int, int]
     repeats: bool
     encodings: Sequence[Mapping[str, Any]]
     labels: tuple[float, float] = (0.0, 1.0)
+    item_encodings: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ among the candidates (none of them can be right, as no user rates a movie twice)
 removes them, as a recommender that is used would.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Self
@@ -21,10 +21,11 @@ from deeprec.config import Metric
 from deeprec.data.dataset import Dataset, Splits
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.evaluation.selection import best_of
+from deeprec.evaluation.slices import Slice, by_slice, slices_of, users_in
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import places_of, rows_of
 from deeprec.training.forward import TowerShape, embed, weights_of
-from deeprec.training.lists import Asked, ByUser, best_lists, by_slice, measured, of_users
+from deeprec.training.lists import Asked, ByUser, best_lists, measured, of_users
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
 Score = Callable[[IntArray], ArrayLike]
@@ -63,7 +64,10 @@ class RankingMetrics:
             recommended most often; 1 where all users get the same.
         personalization_gain: ``top_100_accuracy`` less what it is where every user has the mean
             of all users' scores. In -1..1; 0 where scores are the same for all.
-        by_user: both accuracies of each user who likes something, by their names.
+        slices: ``top_100_accuracy`` for parts of the rows, by names such as
+            ``top_100_accuracy_unknown_users``; of test rows alone.
+        by_user: both accuracies of each user who likes something, by their names, and those of the
+            slices.
     """
 
     top_100_accuracy: float
@@ -73,12 +77,14 @@ class RankingMetrics:
     coverage_at_10: float
     top_20_share_at_10: float
     personalization_gain: float
+    slices: Mapping[str, float] = field(default_factory=dict)
     by_user: Mapping[str, ByUser] = field(default_factory=dict, compare=False, repr=False)
 
     def named(self, split: str) -> dict[str, float]:
         """The metrics under their names in tracking, such as ``test_recall_at_10``."""
-        names = (each.name for each in fields(self) if each.name != "by_user")
-        return {f"{split}_{name}": getattr(self, name) for name in names}
+        names = (each.name for each in fields(self) if each.name not in ("slices", "by_user"))
+        values = {name: getattr(self, name) for name in names} | dict(self.slices)
+        return {f"{split}_{name}": value for name, value in values.items()}
 
 
 def same_for_all(metrics: Mapping[str, float], split: str) -> str | None:
@@ -150,11 +156,11 @@ def rank_all(
 
 
 def list_metrics(
-    score: Score, asked: Asked, metrics: Sequence[Metric], *, slices: bool = False
+    score: Score, asked: Asked, metrics: Sequence[Metric], slices: Iterable[Slice] = ()
 ) -> "ListMetrics":
     """Metrics of the lists that a scorer recommends, see :mod:`deeprec.training.lists`.
 
-    With ``slices`` the first metric follows for each slice.
+    The first metric follows for each slice.
 
     Raises:
         ValueError: a score is not finite.
@@ -169,11 +175,11 @@ def list_metrics(
     if not finite:
         raise ValueError("scores must be finite but got some that are not")
     values = measured(lists, asked, metrics)
-    if not metrics[0].is_of_the_catalog and len(asked.users):
-        values |= by_slice(lists, asked, metrics[0]) if slices else {}
-        users = {metrics[0].key: of_users(metrics[0], asked.hits(lists), asked.counts)}
-        return ListMetrics(values, users)
-    return ListMetrics(values)
+    if metrics[0].is_of_the_catalog or not len(asked.users):
+        return ListMetrics(values)
+    parts = by_slice(lists, asked, metrics[0], slices)
+    users = {metrics[0].key: of_users(metrics[0], asked.hits(lists), asked.counts)} | parts
+    return ListMetrics(values | {name: each.mean for name, each in parts.items()}, users)
 
 
 @dataclass(frozen=True)
@@ -206,13 +212,15 @@ class Judgment:
             is named.
         repeats: whether what a user has counts, and is listed, again.
         reserved: how many of the first rows are no items.
-        slices: whether the objective of lists is measured for parts of the rows, too.
+        slices: whether the objective is measured for parts of the rows, too.
+        features: slices by features of users or items.
     """
 
     metrics: tuple[Metric, ...] = ()
     repeats: bool = False
     reserved: int = 1
     slices: bool = False
+    features: tuple[Slice, ...] = ()
 
     @property
     def of_test(self) -> Self:
@@ -224,18 +232,40 @@ class Judgment:
     ) -> RankingMetrics | ListMetrics:
         """Measures a scorer on some rows; ``known`` are those that it learned from."""
         if not self.metrics:
-            return rank_all(score, known, rows, items)
+            ranked = rank_all(score, known, rows, items)
+            if not self.slices:
+                return ranked
+            asked = self._asked(TUTORIALS, known, rows, items)
+            lists = list_metrics(score, asked, [TUTORIALS], self._slices(asked))
+            parts = {name: v for name, v in lists.values.items() if name != TUTORIALS.key}
+            return replace(ranked, slices=parts, by_user={**lists.by_user, **ranked.by_user})
         found: list[ListMetrics] = []
         for keeps_seen in (self.metrics[0].keeps_seen, not self.metrics[0].keeps_seen):
             metrics = [each for each in self.metrics if each.keeps_seen is keeps_seen]
-            repeats = self.repeats or keeps_seen
-            asked = Asked.of(rows, known, items, reserved=self.reserved, repeats=repeats)
-            slices = self.slices and self.metrics[0] in metrics
-            found += [list_metrics(score, asked, metrics, slices=slices)] if metrics else []
+            asked = self._asked((*metrics, TUTORIALS)[0], known, rows, items)
+            slices = self._slices(asked) if self.slices and not found else []
+            found += [list_metrics(score, asked, metrics, slices)] if metrics else []
         values = {name: value for each in found for name, value in each.values.items()}
         first = {metric.key: values[metric.key] for metric in self.metrics}
         return ListMetrics({**first, **values}, found[0].by_user)
 
+    def users_in_slices(
+        self, known: Interactions, rows: Interactions, items: int
+    ) -> dict[str, int]:
+        """How many users each slice of some rows has, by its name."""
+        asked = self._asked((*self.metrics, TUTORIALS)[0], known, rows, items)
+        return users_in(asked, self._slices(asked))
+
+    def _asked(self, metric: Metric, known: Interactions, rows: Interactions, items: int) -> Asked:
+        repeats = self.repeats or metric.keeps_seen
+        return Asked.of(rows, known, items, reserved=self.reserved, repeats=repeats)
+
+    def _slices(self, asked: Asked) -> list[Slice]:
+        return [*slices_of(asked), *self.features]
+
+
+TUTORIALS = Metric("top_accuracy", 100)
+"""What MovieLens is judged by, see :attr:`RankingMetrics.top_100_accuracy`."""
 
 MOVIELENS = Judgment()
 

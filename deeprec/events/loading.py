@@ -80,5 +80,6 @@ def _own_from_arrays(
             repeats=about["repeats"],
             encodings=about["user_encodings"],
             labels=(lowest, highest),
+            item_encodings=about["item_encodings"],
         ),
     )

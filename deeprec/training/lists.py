@@ -6,7 +6,7 @@ in no mean.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.config import SLICES, Metric
+from deeprec.config import Metric
 from deeprec.data.tables import IntArray, Interactions
 from deeprec.training.catalog import Catalog
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
@@ -103,11 +103,6 @@ class Asked:
             reserved,
             known,
         )
-
-    def only(self, is_wanted: npt.NDArray[np.bool_]) -> Self:
-        """The same users, of whose relevant items only some count: bool ``[items]``."""
-        relevant = self.relevant[is_wanted[self.relevant % self.items]]
-        return replace(self, relevant=relevant)
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -213,35 +208,6 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
         else:
             values[metric.key] = of_users(metric, hits, asked.counts).mean
     return values
-
-
-def by_slice(lists: IntArray, asked: Asked, metric: Metric) -> dict[str, float]:
-    """A metric of lists for each of :data:`~deeprec.config.SLICES` that is not empty.
-
-    Args:
-        lists: int32 ``[users, at least k]``.
-        asked: the users and what they like.
-        metric: of single users.
-    """
-    known = asked.known
-    active = np.bincount(known.user_id, minlength=int(asked.users.max()) + 1)[asked.users]
-    is_known = np.zeros(asked.items, bool)
-    is_known[known.movie_id] = True
-    values = by_user(metric, asked.hits(lists), asked.counts)
-    least, most = np.quantile(active[active > 0], [1 / 3, 2 / 3]) if active.any() else (0.0, 0.0)
-    of_unknown = asked.only(~is_known)
-    some = of_unknown.counts > 0
-    parts = (
-        values[active == 0],
-        values[(active > 0) & (active <= least)],
-        values[active > most],
-        by_user(metric, of_unknown.hits(lists)[some], of_unknown.counts[some]),
-    )
-    return {
-        f"{metric.key}_{name}": float(part.mean())
-        for name, part in zip(SLICES, parts, strict=True)
-        if len(part)
-    }
 
 
 def of_users(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> ByUser:

@@ -35,6 +35,7 @@ SEARCHED = """
 [objective]
 metric = "ndcg@{short}"         # or recall, hit, mrr, map, precision at any k
 also = ["recall@{long}", "coverage@{long}"]
+# slices = {slices}  # test each of their values by itself, too
 
 [training]
 loss = {loss}  # over all items, grouped by user{estimated}
@@ -189,11 +190,18 @@ def study_file(study: ProposedStudy, folder: Path) -> str:
     searched = SEARCHED.format(
         short=short,
         long=long,
+        slices=_text(_categories(study)),
         loss=_text("sampled_softmax" if is_large else "softmax"),
         estimated=", estimated from what each step draws" if is_large else "",
         epochs=80 if is_large else 60,
     )
     return "\n".join(lines) + "\n" + searched
+
+
+def _categories(study: ProposedStudy) -> list[str]:
+    """The features of users whose values may be looked at one by one."""
+    features = study.users.of_role("feature") if study.users else []
+    return [each.column.name for each in features if each.kind == "category"]
 
 
 def _log(study: ProposedStudy, folder: Path) -> Iterator[str]:

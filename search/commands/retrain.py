@@ -16,7 +16,7 @@ from search.confirmation.contenders import (
     reference_contender,
 )
 from search.confirmation.measuring import Confirming
-from search.confirmation.references import measured_references
+from search.confirmation.references import measured_references, slice_users
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
@@ -166,6 +166,7 @@ def _concluded(
         tested=tested,
         references={each.name: each.test_metrics for each in references},
         objective=session.spec.objective_metric,
+        slice_users=slice_users(data, ledger),
     )
     session.screen.doing("logging the confirmation in MLflow")
     for record, towers in tested[1:]:

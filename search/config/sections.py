@@ -119,6 +119,10 @@ class ObjectiveSection(Section):
     ``novelty`` or ``popularity_percentile`` at any k, which say what is shown and not whether it is
     wanted, see [what MLflow holds](metrics.md#metrics-of-lists)."""
 
+    slices: tuple[str, ...] = Field(default=(), max_length=20, strict=False)
+    """Features of users or items, of other data than MovieLens and of the kind ``category``: the
+    test rows are also measured for each of their most frequent values by itself."""
+
     @field_validator("metric")
     @classmethod
     def _check_objective(cls, given: str | None) -> str | None:

@@ -78,6 +78,7 @@ class StudySpec(Section):
     def _check_consistency(self) -> Self:
         problems = [
             *self._data_problems(),
+            *self._slice_problems(),
             *self._loss_problems(),
             *self._enqueue_problems(),
             *self._pruner_problems(),
@@ -99,6 +100,20 @@ class StudySpec(Section):
                 "training.loss must be 'softmax', 'sampled_softmax' or 'in_batch_softmax' where "
                 "data.label is left out: there are no ratings to learn"
             )
+
+    def _slice_problems(self) -> Iterator[str]:
+        own = self.data if isinstance(self.data, DataDescription) else None
+        sides = [own.users.features, own.items.features] if own else []
+        for name in self.objective.slices:
+            kinds = [features[name].kind for features in sides if name in features]
+            if kinds != ["category"]:
+                found = (
+                    f"is {kinds[0]!r}" if len(kinds) == 1 else "names two" if kinds else "is none"
+                )
+                yield (
+                    "objective.slices must name features of users or items, each of one of them "
+                    f"and of the kind 'category', but {name!r} {found}"
+                )
 
     def _loss_problems(self) -> Iterator[str]:
         default = sections.TrainingSection.model_fields["negatives"].default

@@ -1,7 +1,7 @@
 """What a confirmation found: as plain data, as two tables, and what they mean in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
@@ -10,6 +10,7 @@ from rich.table import Table
 from deeprec.evaluation.ranking import same_for_all
 from search.analysis.noise import Sample, beats, noise_of
 from search.analysis.promotion import listed
+from search.analysis.slices import slice_results, where_it_loses
 from search.confirmation.contenders import Contender
 from search.records.results import RetrainRecord, reference_title
 from search.records.trials import (
@@ -45,6 +46,7 @@ class Confirmation:
     tested: Tested
     references: Results  # metrics of the test rows, of what any model should beat
     objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
+    slice_users: Mapping[str, int] = field(default_factory=dict)  # of the test rows, by slice
 
     @property
     def ranked(self) -> list[tuple[Contender, Sample]]:
@@ -213,6 +215,14 @@ def verdict(confirmation: Confirmation) -> list[str]:
         *unstable(confirmation.validated),
         *_collapsed_tests(confirmation),
         *_against_references(confirmation),
+        *where_it_loses(
+            slice_results(
+                confirmation.test_objective,
+                confirmation.test,
+                confirmation.references,
+                confirmation.slice_users,
+            )
+        ),
         *_same_for_all(confirmation),
         *_winners_curse(confirmation),
     ]

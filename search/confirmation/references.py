@@ -49,6 +49,16 @@ def measured_references(
     return results.kept_references(ledger, test=test)
 
 
+def slice_users(data: StudyData, ledger: results.Ledger) -> Mapping[str, int]:
+    """How many users each slice of the test rows has, by its name; counted once."""
+
+    def count() -> dict[str, int]:
+        splits, items = data.splits, data.dataset.movies.rows
+        return data.judge.users_in_slices(splits.before_test, splits.test, items)
+
+    return ledger.computed(results.SLICES, count)
+
+
 def are_measured(ledger: results.Ledger) -> bool:
     """Whether asking for the references on the validation rows takes no time."""
     return ledger.get(f"{results.REFERENCES}:validation") is not None

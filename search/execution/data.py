@@ -15,6 +15,7 @@ from deeprec.data.dataset import (
 from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
 from deeprec.evaluation.ranking import MOVIELENS, Judgment
+from deeprec.evaluation.slices import feature_slices
 from deeprec.events.description import DataDescription
 from deeprec.training.programs import use_compilation_cache
 from search.config.space import data_config, list_metrics_of
@@ -55,7 +56,10 @@ def load_data(
         announce(f"compiled programs are not kept: {error.strerror}: {error.filename}")
     splits = split(dataset, None if spec.is_own_data else data_config(spec))
     judge = Judgment(
-        metrics=list_metrics_of(spec), repeats=dataset.repeats, reserved=dataset.reserved
+        metrics=list_metrics_of(spec),
+        repeats=dataset.repeats,
+        reserved=dataset.reserved,
+        features=tuple(feature_slices(dataset, spec.objective.slices)),
     )
     return StudyData(dataset, splits, judge)
 

@@ -128,7 +128,7 @@ MOVIELENS_METRICS = ("top_100_accuracy", "top_100_accuracy_unseen", "recall_at_1
 
 _SHORT_NAMES = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "gini": "Gini"}
 
-_SLICED = re.compile(r"_at_\d+_")
+_SLICED = re.compile(r"(.+?(?:_at_\d+|_accuracy))_(?!unseen$)(.+)")
 
 _IN_COLUMNS = ("embedding_dimension", "learning_rate")
 
@@ -144,9 +144,10 @@ def measure_words(metric: str) -> str:
     """A metric without its rows: ``ndcg_at_10`` is ``nDCG@10``."""
     if found := re.fullmatch(r"top_(\d+)_accuracy(_unseen)?", metric):
         return f"top-{found[1]} accuracy" + (f", {SEEN_REMOVED}" if found[2] else "")
-    if found := re.fullmatch(r"([a-z_]+)_at_(\d+)(?:_(\w+))?", metric):
-        words = f"{_SHORT_NAMES.get(found[1], parameter_name(found[1]))}@{found[2]}"
-        return f"{words}, {parameter_name(found[3])}" if found[3] else words
+    if found := re.fullmatch(r"([a-z_]+)_at_(\d+)", metric):
+        return f"{_SHORT_NAMES.get(found[1], parameter_name(found[1]))}@{found[2]}"
+    if found := _SLICED.fullmatch(metric):
+        return f"{measure_words(found[1])}, {slice_words(found[2])}"
     return parameter_name(metric)
 
 
@@ -177,12 +178,17 @@ def shown_metrics(known: Iterable[str]) -> list[str]:
     if not set(order[1::4]).isdisjoint(names):
         return [name for name in order if name in names]
     in_parts = sorted(names, key=lambda name: not name.startswith("val_"))
-    return [name for name in in_parts if not (name.endswith("_loss") or _SLICED.search(name))]
+    return [name for name in in_parts if not (name.endswith("_loss") or _SLICED.match(name))]
+
+
+def slice_words(name: str) -> str:
+    """A part of the rows for people: ``unknown users``, ``region north``."""
+    return parameter_name(name).replace(":", " ", 1)
 
 
 def sliced_metrics(known: Iterable[str]) -> list[str]:
     """Those of the metrics that are known that are of a part of the rows."""
-    return [name for name in dict.fromkeys(known) if _SLICED.search(name)]
+    return [name for name in dict.fromkeys(known) if _SLICED.match(name)]
 
 
 def counted(count: int, what: str) -> str:

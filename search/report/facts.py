@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from search.analysis.cautions import Region, cautions, diverged_trials, unstable_region
 from search.analysis.noise import Sample
+from search.analysis.slices import SliceResult, slice_results
 from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
@@ -30,6 +31,7 @@ from search.report.schema import CostPart
 from search.scheduling.stalling import stalled
 from search.session.tracked import described, end_of
 from search.storage.results import (
+    SLICES,
     Ledger,
     kept_confirmations,
     kept_references,
@@ -60,6 +62,7 @@ class Facts:
     tested: tuple[
         confirmed.TestedTrial, ...
     ]  # trials whose models were tested, the highest mean first
+    slice_users: Mapping[str, int]  # how many users each slice of the test rows has
     # share by parameter, the highest first; None where too little is known
     importances: Mapping[str, float] | None
     cost: CostPart
@@ -93,6 +96,13 @@ class Facts:
         """Metrics of the test rows over the seeds, of the winner of the last confirmation."""
         winner = self.confirmation.trial if self.confirmation else None
         return next((each.metrics for each in self.tested if each.trial == winner), {})
+
+    @property
+    def slices(self) -> list[SliceResult]:
+        """The test of that winner by parts of the rows, beside the references."""
+        references = {each.name: each.test_metrics for each in self.references}
+        objective = self.spec.objective_metric.replace("val_", "test_", 1)
+        return slice_results(objective, self.tests, references, self.slice_users)
 
     @property
     def region(self) -> Region | None:
@@ -155,6 +165,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         confirmation=confirmed.last_of(confirmations),
         leader=leader,
         tested=tuple(confirmed.tested_trials(kept_tests(ledger))),
+        slice_users=ledger.get(SLICES) or {},
         importances=importances_of(study),
         cost=cost_of(trials, spec.training.epochs, confirmed.seconds_spent(ledger)),
         cautions=tuple(cautions(trials, spec, confirmed.typical_deviation(contenders), leader)),

@@ -114,6 +114,19 @@ class ConfirmedPart(SamplePart):
     is_unstable: bool = Field(description="Whether it collapsed with one of its seeds.")
 
 
+class SlicePart(Part):
+    """The objective on a part of the test rows."""
+
+    name: str = Field(description="Such as `unknown_users`, `unknown_items` or `region:north`.")
+    users: int | None = Field(description="How many it has; null where they were not counted.")
+    winner: SamplePart = Field(description="The winner of the last confirmation.")
+    references: dict[str, float] = Field(description="By name.")
+    better: str | None = Field(
+        description="The best reference, where it is above the winner's mean; null of less than 30 "
+        "users. Whether it is so by more than chance is not judged."
+    )
+
+
 class TestedPart(Part):
     """A trial whose model was tested."""
 
@@ -183,6 +196,9 @@ class Report(Part):
     confirmation: ConfirmationPart | None = Field(description="Null before `search.retrain`.")
     test: dict[str, SamplePart] | None = Field(
         description="The winner of the last confirmation on the test rows, by metric; null before."
+    )
+    slices: list[SlicePart] = Field(
+        default=[], description="That test by parts of the rows, beside the references."
     )
     tested: list[TestedPart] = Field(
         default=[], description="Every trial that was tested, the highest mean first."

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.analysis.noise import Sample
+from search.analysis.slices import SliceResult
+from search.records.results import reference_title
 from search.records.trials import (
     TUTORIAL_OBJECTIVE,
     TrialRecord,
@@ -12,7 +14,6 @@ from search.records.trials import (
     objective_in,
     parameter_name,
     shown_metrics,
-    sliced_metrics,
 )
 from search.report.facts import Facts, parameter_count
 
@@ -144,9 +145,28 @@ def results_of_test(facts: Facts) -> Table:
 
 
 def slices_of_test(facts: Facts) -> Table:
-    """The objective on parts of the test rows; without rows where it was not measured."""
-    names = sliced_metrics(name for each in facts.tested for name in each.metrics)
-    return _metrics_table([*_tested(facts), *_references(facts)] if names else [], names)
+    """The winner and the references on parts of the test rows; without rows before any test."""
+    names = dict.fromkeys(name for each in facts.slices for name in each.references)
+
+    def reference(name: str) -> Callable[[SliceResult], Value]:
+        return lambda each: each.references.get(name)
+
+    return _table(
+        facts.slices,
+        [
+            ("", "", lambda each: each.words),
+            ("users", ",d", lambda each: each.users),
+            ("winner", ".4f", lambda each: each.winner),
+            *((reference_title(name), ".4f", reference(name)) for name in names),
+            ("is a reference above?", "", _better),
+        ],
+    )
+
+
+def _better(each: SliceResult) -> str:
+    if each.is_small:
+        return "too few users" if each.users else ""
+    return f"{reference_title(each.better)} is above" if each.better else ""
 
 
 def _metrics_table(rows: Iterable[Measured], names: Iterable[str]) -> Table:

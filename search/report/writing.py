@@ -124,6 +124,10 @@ def document(facts: Facts) -> schema.Report:
         references=[schema.ReferencePart.of(each) for each in facts.references],
         confirmation=_confirmation(facts),
         test=_samples(facts.tests) or None,
+        slices=[
+            schema.SlicePart.of(each, winner=schema.SamplePart(**_sample(each.winner)))
+            for each in facts.slices
+        ],
         tested=[
             schema.TestedPart(trial=each.trial, metrics=_samples(each.metrics))
             for each in facts.tested

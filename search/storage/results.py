@@ -56,6 +56,7 @@ REFERENCES = "references"
 VALIDATION = "validation:"
 TEST = "test:"
 CONFIRMATION = "confirmation:"
+SLICES = "slices:test"
 
 SECONDS = "seconds"
 """Key of a validation's result: what it took. Studies of earlier versions lack it."""

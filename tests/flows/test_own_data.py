@@ -17,6 +17,7 @@ from tests.flows.test_bad_input import assert_refused
 
 TABLES = ("--users", "data/kunden.csv", "--items", "data/artikel.csv")
 CHEAP = (
+    ("# slices = [", "slices = ["),
     ("epochs = 60 ", "epochs = 4 "),
     ("validate_every = 5 ", "validate_every = 2 "),
     ("warmup_epochs = 15", "warmup_epochs = 2"),
@@ -91,6 +92,18 @@ def test_mlflow_has_the_metrics_and_parameters_of_the_study(shop: Shop) -> None:
     assert all("test_ndcg_at_10" in run.data.metrics for run in tested)
     note = tested[0].data.tags["mlflow.note.content"]
     assert "python -m search.recommend USER --study shop" in note
+
+
+def test_the_test_is_measured_by_parts_of_the_users_and_items_too(shop: Shop) -> None:
+    parts = {f"region:{name}" for name in ("Süd", "Nord", "West")} | {"least_active_users"}
+    for kind in ("retrain", "reference"):
+        for run in shop.folder.runs(kind):
+            assert {f"test_ndcg_at_10_{part}" for part in parts} <= set(run.data.metrics)
+    done = shop.folder.run("search.report", "--study", "shop", "--json")
+    slices = {each["name"]: each for each in json.loads(done.stdout)["slices"]}
+    assert parts <= set(slices)
+    assert slices["region:Nord"]["users"] <= 16, "a third of the customers is in the north"
+    assert "Too few users to say anything of:" in shop.confirmed.stdout
 
 
 def test_the_champion_is_a_model_of_the_studys_name(shop: Shop) -> None:
@@ -261,7 +274,11 @@ def test_a_bad_file_is_refused_before_any_work(
         ('encoding = "latin-1", ', "", "must be text in the encoding named (utf-8)"),
         ("range = [1.0, 10.0]", "range = [1.0, 5.0]", "must lie in 1 to 5"),
         ("coverage@10", f"coverage@{ARTICLES}", f"must have a k below the {ARTICLES} items"),
-        ('"region" = ', '"town" = ', "has no column 'town'"),
+        (
+            '"region" = "category"',
+            'region = { kind = "category", column = "town" }',
+            "has no column 'town'",
+        ),
     ],
     ids=lambda given: given[:20],
 )

@@ -8,6 +8,7 @@ import pytest
 from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.data.dataset import Dataset, split
 from deeprec.errors import RequestError
+from deeprec.evaluation.slices import feature_slices
 from deeprec.events.loading import load_own
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
@@ -87,6 +88,22 @@ def test_what_a_user_has_is_recommended_again_where_people_buy_again(shop: Shop)
     model = RetrievalModel.for_tables(dataset.users, dataset.movies, MODEL, seed=1)
     recommender = Recommender.of(model, dataset, dataset.interactions)
     assert {each.movie_id for each in recommender.recommend("ann")} == {"001", "002", "003", "004"}
+
+
+def test_slices_are_by_features_of_users_and_of_items(shop: Shop) -> None:
+    dataset = load(shop, items__features={"colour": {"kind": "category", "column": "name"}})
+    found = {each.name: each for each in feature_slices(dataset, ["region", "colour"])}
+    names = {
+        dataset.user_ids[row]: name
+        for name, each in found.items()
+        for row in each.rows.nonzero()[0]
+        if each.side == "users"
+    }
+    assert names[b"ann"] == names[b"cat"] == "region:north"
+    assert names[b"dan"] == "region:other", "dan has no training row, so nobody learned of the west"
+    hats = found["colour:Hat"]
+    assert hats.side == "items"
+    assert [dataset.titles[row] for row in hats.rows.nonzero()[0]] == ["Hat"]
 
 
 def test_id_dropout_trains_the_row_of_unknown_users(shop: Shop) -> None:

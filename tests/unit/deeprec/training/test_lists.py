@@ -7,7 +7,7 @@ import pytest
 from deeprec.config import Metric
 from deeprec.data.tables import Interactions
 from deeprec.training import lists
-from deeprec.training.lists import Asked, best_lists, by_slice, by_user, measured
+from deeprec.training.lists import Asked, best_lists, by_user, measured
 
 ITEMS = 8
 SCORES = np.array(
@@ -122,16 +122,3 @@ def test_names_say_k() -> None:
     assert Metric.of("ndcg@5").key == "ndcg_at_5"
     assert Metric.of("top_accuracy@7").key == "top_7_accuracy"
     assert str(Metric.of("map@20")) == "map@20"
-
-
-def test_slices_are_users_by_their_training_rows_and_items_without_any() -> None:
-    evaluated = rows(*[(user, item, True) for user, item in ((2, 3), (3, 3), (4, 3), (5, 6))])
-    known = rows(*[(2, 2, True), *[(3, 2, True)] * 2, *[(4, 2, True)] * 5, (9, 3, True)])
-    asked = Asked.of(evaluated, known, ITEMS, reserved=2, repeats=True)
-    hit_first = np.array([[3, 4], [4, 3], [4, 5], [4, 6]], np.int32)
-    assert by_slice(hit_first, asked, Metric.of("mrr@2")) == {
-        "mrr_at_2_unknown_users": 0.5,  # user 5
-        "mrr_at_2_least_active_users": 1.0,  # user 2, with one row
-        "mrr_at_2_most_active_users": 0.0,  # user 4, with five
-        "mrr_at_2_unknown_items": 0.5,  # item 6, wanted by user 5 alone
-    }

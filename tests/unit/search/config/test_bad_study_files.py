@@ -37,6 +37,9 @@ study.trials = 100001 => must be at most 100000 but got 100001
 study.seed = -1 => study.seed must be at least 0 but got -1
 study.max_failures_in_a_row = 0 => must be at least 1 but got 0
 study.name = '../x' => study.name must be 1 to 64 ... got '../x'
+objective.metric = 'gini@10' => objective.metric must be one of recall@k ... 'gini@10' ... in also
+objective.also = ['gini'] => objective.also must be one of ... novelty@k ... but got 'gini'
+objective.slices = ['region'] => objective.slices must name features ... but 'region' is none
 data.split = 'time' => 'random' or 'temporal' but got 'time'
 data.dataset = 'x' => data.dataset must be 'movielens/100k', ... 'movielens/25m' but got 'x'
 training.epochs = 0 => training.epochs must be at least 1 but got 0

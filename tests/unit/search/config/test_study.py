@@ -12,7 +12,7 @@ from search.config.addresses import PROJECT
 from search.config.sections import DataSection
 from search.config.study import differences, load_spec, overridden, override
 from search.records.errors import InputError
-from tests.unit.search.study_files import SOFTMAX, entry, one_line, read
+from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 
 
 def test_an_empty_file_is_a_study_of_defaults() -> None:
@@ -63,6 +63,25 @@ def test_a_worker_is_sent_the_study_as_it_was_read() -> None:
 @pytest.mark.parametrize(("low", "high", "values"), [(64, 64, (64,)), (20, 200, (32, 64, 128))])
 def test_a_range_of_powers_holds_those_within(low: int, high: int, values: tuple[int, ...]) -> None:
     assert read(f"[space]\nwidth = {{ low = {low}, high = {high} }}").space.width.values == values
+
+
+OWN = """
+objective.slices = ["region", "brand"]
+training.loss = "softmax"
+[data]
+interactions = "log.csv"
+user = "user"
+item = "item"
+split.by = "random"
+users.features = { region = "category", age = "number" }
+items.features = { brand = "category", "of" = "category" }
+"""
+
+
+def test_slices_are_categories_of_one_side() -> None:
+    assert read(OWN).objective.slices == ("region", "brand")
+    assert "but 'age' is 'number'" in refusal(OWN.replace('"brand"]', '"age"]'))
+    assert "but 'region' names two" in refusal(OWN.replace('"of"', "region"))
 
 
 def test_the_names_of_data_are_those_of_the_recommender() -> None:

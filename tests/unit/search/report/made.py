@@ -166,6 +166,24 @@ class Made:
             self.ledger.keep(f"test:trial-{number:04d}:25:{seed}", _test(number, seed, value))
         self.ledger.keep(f"confirmation:{number}", confirmed(number, START_MS))
 
+    def keep_slices(self, users: int) -> None:
+        """The winner's test and the references' by two slices; of the second popularity is better.
+
+        ``users`` is how many the second has.
+        """
+        self.ledger.keep("slices:test", {"known_users": 500, "region:north": users})
+        for name, kept in self.ledger.starting_with("test:").items():
+            self.ledger.keep(f"test:{name}", _in_parts(kept, known_users=0.5, north=0.2))
+        tested = self.ledger.get("references:test") or {}
+        parts = {name: _in_parts(each, known_users=0.4, north=0.3) for name, each in tested.items()}
+        self.ledger.keep("references:test", parts)
+
+
+def _in_parts(kept: dict[str, Any], *, known_users: float, north: float) -> dict[str, Any]:
+    objective = "test_top_100_accuracy"
+    parts = {f"{objective}_known_users": known_users, f"{objective}_region:north": north}
+    return {**kept, "metrics": {**kept["metrics"], **parts}}
+
 
 def held_in_memory(stored: optuna.Study) -> optuna.Study:
     """A study without trials as it is stored, without its database."""

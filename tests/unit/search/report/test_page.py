@@ -59,6 +59,19 @@ def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
     assert HOSTILE in data_of(text)["trials"]["rows"][0][1][0]
 
 
+def test_slices_are_a_table_with_their_sizes(made: Made) -> None:
+    made.fill(3)
+    made.keep_references()
+    made.keep_confirmation(0, 1)
+    assert "Whom it serves how well" not in page(made.facts)
+    made.keep_slices(users=40)
+    shown = " ".join(Reader(page(made.facts)).text.split())
+    assert "top-100 accuracy on parts of the test rows" in shown
+    assert "region north400.2000 ± 0.00000.30000.3000popularity is above" in shown
+    made.keep_slices(users=4)
+    assert "too few users" in Reader(page(made.facts)).text
+
+
 def test_text_in_pictures_is_no_markup(made: Made) -> None:
     made.add(derived={"layer_sizes": "<a href='https://evil'>(1,)</a>"})
     made.keep_confirmation(0, 1)

@@ -58,6 +58,26 @@ def test_a_whole_study_comes_back_from_its_json(made: Made) -> None:
     assert found.confirmation.newer_trials == len(newer)
 
 
+def test_slices_say_where_a_reference_is_above_the_winner(made: Made) -> None:
+    made.fill(3)
+    made.keep_references()
+    made.keep_confirmation(0, 1)
+    assert document(made.facts).slices == []
+    made.keep_slices(users=40)
+    known, north = document(made.facts).slices
+    assert (known.name, known.users, known.winner.mean, known.better) == (
+        "known_users",
+        500,
+        0.5,
+        None,
+    )
+    assert (north.name, north.users, north.better) == ("region:north", 40, "popularity")
+    assert north.references == {"popularity": 0.3, "ease": 0.3}
+    assert "test_top_100_accuracy_region:north" in document(made.facts).tested[0].metrics
+    made.keep_slices(users=4)
+    assert document(made.facts).slices[1].better is None
+
+
 def test_values_that_are_no_numbers_are_refused(made: Made) -> None:
     content = document(made.facts).model_dump()
     content["cost"]["train_seconds"] = float("nan")

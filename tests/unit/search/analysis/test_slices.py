@@ -1,0 +1,61 @@
+"""Where a model loses, in words: no slice of a few users is judged, and chance is not ruled out."""
+
+from search.analysis.noise import Sample
+from search.analysis.slices import SliceResult, slice_results, where_it_loses
+
+TEST = {
+    "test_ndcg_at_10": Sample((0.30, 0.32)),
+    "test_ndcg_at_10_unknown_users": Sample((0.10, 0.12)),
+    "test_ndcg_at_10_region:north": Sample((0.40, 0.42)),
+    "test_recall_at_10": Sample((0.5, 0.5)),
+}
+REFERENCES = {
+    "popularity": {"test_ndcg_at_10_unknown_users": 0.15, "test_ndcg_at_10_region:north": 0.2},
+    "ease": {"test_ndcg_at_10_unknown_users": 0.12, "test_ndcg_at_10_region:north": 0.41},
+    "ease_unseen": {"test_ndcg_at_10_unknown_users": 0.9},  # its penalty is for another metric
+}
+
+
+def of(users: dict[str, int]) -> list[SliceResult]:
+    return slice_results("test_ndcg_at_10", TEST, REFERENCES, users)
+
+
+def test_slices_are_those_of_the_objective_with_what_the_references_have() -> None:
+    unknown, north = of({"unknown_users": 200, "region:north": 30})
+    assert (unknown.words, unknown.users, unknown.better) == ("unknown users", 200, "popularity")
+    assert unknown.references == {"popularity": 0.15, "ease": 0.12}
+    assert (north.words, north.better) == ("region north", None), "as good is not above"
+
+
+def test_the_best_reference_of_each_lost_slice_is_named() -> None:
+    assert where_it_loses(of({"unknown_users": 200, "region:north": 30})) == [
+        "By parts of the test rows a reference is above it on unknown users (popularity 0.1500 "
+        "against 0.1100, 200 users); whether that is more than chance was not judged."
+    ]
+
+
+def test_of_a_few_users_it_is_said_that_nothing_can_be_said() -> None:
+    small = of({"unknown_users": 29, "region:north": 30})
+    assert small[0].better is None
+    assert where_it_loses(small) == ["Too few users to say anything of: unknown users (29)."]
+
+
+def test_what_an_earlier_version_did_not_count_is_not_judged() -> None:
+    assert where_it_loses(of({})) == []
+
+
+def test_the_largest_losses_are_named_and_the_others_counted() -> None:
+    many = [
+        SliceResult(
+            name=f"region:{number}",
+            users=50,
+            winner=Sample((0.2,)),
+            references={"popularity": 0.2 + number / 100},
+        )
+        for number in range(6)
+    ]
+    [said] = where_it_loses(many)
+    assert said.startswith("By parts of the test rows a reference is above it on region 5 (popul")
+    assert "region 3" in said
+    assert "region 2" not in said
+    assert ", and on 2 more; " in said
