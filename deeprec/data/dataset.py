@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -101,6 +101,9 @@ class OwnData:
             :class:`deeprec.events.encoding.Encoding`.
         labels: the lowest and the highest label as the user knows it.
         item_encodings: the same as the users', of the features of items.
+        left_out: rows of the log that are in no part, by reason: ``label`` (a kind of event without
+            a weight), ``unknown`` (a user or an item that is in no table), ``duplicates``,
+            ``core``; empty where an earlier version prepared the data.
     """
 
     ends: tuple[int, int]
@@ -108,6 +111,7 @@ class OwnData:
     encodings: Sequence[Mapping[str, Any]]
     labels: tuple[float, float] = (0.0, 1.0)
     item_encodings: Sequence[Mapping[str, Any]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

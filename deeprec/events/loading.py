@@ -81,5 +81,6 @@ def _own_from_arrays(
             encodings=about["user_encodings"],
             labels=(lowest, highest),
             item_encodings=about["item_encodings"],
+            left_out=about.get("left_out", {}),
         ),
     )

@@ -45,6 +45,9 @@ from deeprec.events.parts import (
 )
 from deeprec.events.sides import SideTable, columns_of, id_array, numbered, titles_of
 
+LEFT_OUT = ("label", "unknown", "duplicates", "core")
+"""Why rows of a log are in no part, in the order in which they are left out."""
+
 FORMAT_VERSION = 2
 """Raised whenever prepared arrays of an older version must not be read."""
 
@@ -119,14 +122,18 @@ def prepare(described: DataDescription, folder: Path, say: Say) -> Entry:
         "user": SideTable.of("user", described.users, users, frame, described.user, folder),
         "item": SideTable.of("item", described.items, items, frame, described.item, folder),
     }
+    sizes = [len(frame), len(events)]
     for table in tables.values():
         events = table.check_known(events, described.unknown, say)
-    events = split_events(events, described)
-    events = deduplicated(events, described, frame)
+    sizes.append(len(events))
+    events = deduplicated(split_events(events, described), described, frame)
+    sizes.append(len(events))
     events = thinned(events, described, say)
+    sizes.append(len(events))
+    left_out = dict(zip(LEFT_OUT, (-np.diff(sizes)).tolist(), strict=True))
     check_parts(events, described)
     say_parts(events, say)
-    return _encoded(events, tables, described, say)
+    return _encoded(events, tables, described, say, left_out)
 
 
 def check_files(described: DataDescription, folder: Path) -> None:
@@ -195,7 +202,11 @@ def _say_zone(frame: Frame, time: TimeDescription, say: Say) -> None:
 
 
 def _encoded(
-    events: Events, tables: dict[str, SideTable], described: DataDescription, say: Say
+    events: Events,
+    tables: dict[str, SideTable],
+    described: DataDescription,
+    say: Say,
+    left_out: dict[str, int],
 ) -> Entry:
     """The arrays of both tables and of the events, by the rows of the tables."""
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -203,6 +214,7 @@ def _encoded(
     about: dict[str, Any] = {
         "name": described.name,
         "repeats": described.repeats,
+        "left_out": left_out,
         "labels": (0.0, 1.0) if label is None or label.range is None else label.range,
     }
     training = events.part == 0

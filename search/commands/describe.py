@@ -228,7 +228,10 @@ def _log(study: ProposedStudy, folder: Path) -> Iterator[str]:
     yield ""
     yield "[data.split]"
     timed = bool(study.log.of_role("time"))
-    yield f'by = "{"time" if timed else "random"}"  # or last_per_user, random, files'
+    if timed:
+        yield 'by = "time"  # the latest rows test; or last_per_user, random, files'
+    else:
+        yield 'by = "random"  # no times were found; name time above where there are: by = "time"'
     yield "validation = 0.1  # share of the rows before the test" + (
         ', or a date: "2025-03-01"' if timed else ""
     )

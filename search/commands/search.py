@@ -93,6 +93,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
         references=references,
         commands=facts.commands,
         cautions=facts.cautions,
+        lost=facts.lost,
         leader=facts.leader,
         objective=session.spec.objective_metric,
         saved=facts.saved_by_patience,

@@ -27,11 +27,13 @@ def print_summary(
     leader: Leader | None = None,
     objective: str = TUTORIAL_OBJECTIVE,
     saved: str = "",
+    lost: Sequence[str] = (),
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
     References are validated objectives by name; empty where they were not measured. ``saved`` is
-    a sentence on what ending trials early has saved, or nothing.
+    a sentence on what ending trials early has saved, or nothing; ``lost`` says what the split
+    loses.
     """
     has_best = bool(ranked(trials))
     if has_best:
@@ -43,6 +45,8 @@ def print_summary(
         screen.print(Text(line))
     if saved:
         screen.show(saved)
+    for line in lost:
+        screen.print(Text(line))
     for caution in cautions[:CAUTIONS]:
         screen.print(Text(f"careful: {caution}", style="yellow"))
     if len(cautions) > CAUTIONS:

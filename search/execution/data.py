@@ -1,7 +1,7 @@
 """The data of a study: all of its rows, and those that a training may see."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deeprec.data.dataset import (
@@ -12,6 +12,7 @@ from deeprec.data.dataset import (
     load_dataset,
     split,
 )
+from deeprec.data.overlap import Overlap
 from deeprec.data.tables import Interactions
 from deeprec.errors import DataError
 from deeprec.evaluation.ranking import MOVIELENS, Judgment
@@ -35,6 +36,16 @@ class StudyData:
     def of_trials(self) -> TrainingData:
         """What a trial may see: training and validation rows."""
         return self.training(self.splits.train, self.splits.validation)
+
+    @property
+    def overlap(self) -> dict[str, dict[str, int]]:
+        """What the split loses, counted; see :data:`search.analysis.splits.Counts`."""
+        splits, own = self.splits, self.dataset.own
+        return {
+            "validation": asdict(Overlap.of(splits.validation, splits.train)),
+            "test": asdict(Overlap.of(splits.test, splits.before_test)),
+            "left_out": dict(own.left_out) if own else {},
+        }
 
     def training(self, rows: Interactions, validation: Interactions | None = None) -> TrainingData:
         """Rows to train on, and others to validate on, if any."""

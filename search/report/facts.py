@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from search.analysis.cautions import Region, cautions, diverged_trials, unstable_region
 from search.analysis.noise import Sample
 from search.analysis.slices import SliceResult, slice_results
+from search.analysis.splits import lost_by_the_split
 from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
@@ -96,6 +97,11 @@ class Facts:
         """Metrics of the test rows over the seeds, of the winner of the last confirmation."""
         winner = self.confirmation.trial if self.confirmation else None
         return next((each.metrics for each in self.tested if each.trial == winner), {})
+
+    @property
+    def lost(self) -> list[str]:
+        """What the split loses, in words."""
+        return lost_by_the_split(self.context.overlap)
 
     @property
     def slices(self) -> list[SliceResult]:

@@ -28,6 +28,11 @@ class DataPart(Part):
     fingerprint: str | None = Field(description="SHA-256 of the prepared data.")
     source: str | None = Field(description="Where the data came from.")
     rows: dict[str, int] | None = Field(description="Number of rows by part.")
+    overlap: dict[str, dict[str, int]] = Field(
+        default={},
+        description="Of `validation` and `test`: rows, users and items, and those of them without "
+        "a row to learn from; `left_out`: rows of the log in no part, by reason.",
+    )
 
 
 class StudyPart(Part):

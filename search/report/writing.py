@@ -112,6 +112,7 @@ def document(facts: Facts) -> schema.Report:
                 fingerprint=context.data_fingerprint or None,
                 source=context.data_source or None,
                 rows=dict(context.rows) or None,
+                overlap={part: dict(counts) for part, counts in context.overlap.items()},
             ),
         ),
         trials={state: states.count(state) for state in get_args(TrialState)},

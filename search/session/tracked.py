@@ -28,7 +28,7 @@ from search.tracking.destination import Destination
 from search.tracking.names import StudyContext
 from search.tracking.tracker import Tracker, open_tracker
 
-_KEPT = ("trials", "data_source", "rows", "git_commit", "versions", "next_command")
+_KEPT = ("trials", "data_source", "rows", "overlap", "git_commit", "versions", "next_command")
 """What is kept of a context; the rest follows from the study and its file."""
 
 LOCK_SECONDS = 60.0  # how long another process may make runs in MLflow
@@ -100,6 +100,7 @@ def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyCon
         data_fingerprint=dataset.fingerprint,
         data_source=dataset.source,
         rows={"train": len(splits.train), "validation": len(splits.validation)},
+        overlap=data.overlap,
         git_commit=git_commit(),
         versions=library_versions(),
         next_command=" ".join(filter(None, ["python -m search.retrain", *session.study_flags])),
@@ -172,6 +173,7 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
         "trials": spec.study.trials,
         "data_source": "",
         "rows": {},
+        "overlap": {},
         "git_commit": None,
         "versions": {},
         "next_command": f"python -m search.retrain --study {spec.name}",

@@ -8,7 +8,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from search.records.trials import TUTORIAL_OBJECTIVE
 
@@ -56,6 +56,8 @@ class StudyContext:
     # since: any text kept with the study. Without it the name has to do, and a study that starts
     # over would find the runs of its predecessor.
     identity: str = ""
+    # what the split loses, see :data:`search.analysis.splits.Counts`; empty where that is unknown
+    overlap: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
     registered_model: str = "deep-retrieval"  # MovieLens's; of other data the study has its own
 

@@ -147,6 +147,24 @@ def test_a_core_is_counted_on_training_rows(shop: Shop) -> None:
     assert "core leaves 4 of 5 training rows" in shop.said
 
 
+def test_validation_has_the_form_of_the_test(shop: Shop) -> None:
+    arrays = shop.prepare(split={"validation": 0.25, "test": 0.25}).arrays
+    times = np.split(arrays["interactions.time"], arrays["ends"][:2])
+    assert times[0].max() < times[1].min() <= times[1].max() < times[2].min(), "one cut in time"
+    arrays = shop.prepare(split={"by": "last_per_user"}).arrays
+    _, validation, test = np.split(arrays["interactions.user"], arrays["ends"][:2])
+    assert validation.tolist() == test.tolist() == sorted(set(test.tolist())), "one row a user"
+    _, validated, tested = np.split(arrays["interactions.time"], arrays["ends"][:2])
+    assert (validated < tested).all()
+
+
+def test_rows_in_no_part_are_counted_by_reason(shop: Shop) -> None:
+    more = "eve,001,2025-01-06,buy\nbob,001,2025-01-07,buy\nann,003,2025-01-07,look\n"
+    shop.write("events.csv", EVENTS + more)
+    entry = shop.prepare(unknown="drop", core={"items": 2})
+    assert about(entry)["left_out"] == {"label": 1, "unknown": 1, "duplicates": 1, "core": 1}
+
+
 @pytest.mark.parametrize("unknown", ["insert", "drop"])
 def test_rows_of_users_in_no_table_are_kept_or_left_out(unknown: str, shop: Shop) -> None:
     shop.replace("users.csv", "bob,south,40\n", "")
