@@ -283,6 +283,14 @@ def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTabl
     return score
 
 
+def rank_validation_rows(
+    model: RetrievalModel, dataset: Dataset, splits: Splits, judge: Judgment = MOVIELENS
+) -> RankingMetrics | ListMetrics:
+    """Measures a model on the validation rows; what a user has seen are the training rows."""
+    score = model_scores(model, dataset.users, dataset.movies)
+    return judge(score, splits.train, splits.validation, dataset.movies.rows)
+
+
 def rank_test_rows(
     model: RetrievalModel, dataset: Dataset, splits: Splits, judge: Judgment = MOVIELENS
 ) -> RankingMetrics | ListMetrics:

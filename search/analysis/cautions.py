@@ -177,10 +177,11 @@ def within_noise(
     if not near:
         return []
     which = "the confirmed one" if leader else "the best"
+    users = f", and over users {spread.over_users:.4f}" if spread.over_users else ""
     return [
         f"{_numbered(near)} cannot be told from {which}, trial {best.number}, by what the search "
         f"saw: the difference is at most {apart:.4f}, the noise between two trainings whose "
-        f"standard deviation over seeds is {spread.deviation:.4f}."
+        f"standard deviation over seeds is {spread.deviation:.4f}{users}."
     ]
 
 

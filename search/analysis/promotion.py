@@ -1,10 +1,11 @@
 """Which model is the champion: the present one, or the one that has just been confirmed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from search.analysis.noise import Sample, Spread, beats, noise_of
+from search.analysis.noise import Difference, Estimate, Sample, Spread, difference
 from search.records.trials import short_measure
+from search.records.users import UserResults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,13 @@ class Confirmed:
     data_fingerprint: str
     split: str  # how the rows were divided: other test rows are another test, as are other data
     metric: str = "test_top_100_accuracy"  # what was measured
+    # the same of each user, or group of users; None for what earlier versions confirmed
+    users: UserResults | None = field(default=None, compare=False)
 
     @property
-    def spread(self) -> Spread:
-        """How uncertain the mean is."""
-        return Spread(self.deviation, self.seeds)
+    def estimate(self) -> Estimate:
+        """The mean with its errors."""
+        return Estimate(self.mean, Spread(self.deviation, self.seeds), self.users)
 
     @property
     def measure(self) -> str:
@@ -82,19 +85,22 @@ def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
             False, f"unstable: {evidence.collapsed} of {evidence.trainings} trainings collapsed"
         )
     above_chance = f"test {new.measure} {new.mean:.4f} against {evidence.chance:.4f} of chance"
-    noise = noise_of(new.spread)
-    if noise is None:
+    found = difference(new.estimate, evidence.chance)
+    if found.p is None:
         return Decision(
             False, f"{above_chance}, and a single seed leaves the noise unknown; give more --seeds"
         )
-    if new.mean - evidence.chance <= noise:
-        return Decision(False, f"{above_chance}: not better by more than the noise ({noise:.4f})")
-    if evidence.reference is None or beats(evidence.validation, evidence.reference):
+    if not found.is_above:
+        return Decision(False, f"{above_chance}: {_not_better(found)}")
+    if evidence.reference is None:
+        return None
+    found = difference(evidence.validation.estimate, evidence.reference.estimate)
+    if found.is_above:
         return None
     return Decision(
         False,
         f"validation {new.measure} {evidence.validation} against {evidence.reference} of "
-        f"{evidence.reference_name}: not better by more than the noise",
+        f"{evidence.reference_name}: {_not_better(found)}",
     )
 
 
@@ -112,12 +118,16 @@ def _compare(new: Confirmed, champion: Confirmed | None) -> Decision:
         other = f"another metric ({champion.measure}, not {new.measure})"
         return Decision(False, f"not comparable: the champion was tested on {other}")
     both = f"mean test {new.measure} {new.mean:.4f} against the champion's {champion.mean:.4f}"
-    noise = noise_of(new.spread, champion.spread)
-    if noise is not None and new.mean - champion.mean > noise:
-        return Decision(True, f"{both}: more than the noise ({noise:.4f})")
-    if noise is None or new.mean <= champion.mean:
-        return Decision(False, f"{both}: not better")
-    return Decision(False, f"{both}: not better by more than the noise ({noise:.4f})")
+    found = difference(new.estimate, champion.estimate)
+    if found.is_above:
+        return Decision(True, f"{both}: better by more than the noise ({found.words})")
+    return Decision(False, f"{both}: {_not_better(found)}")
+
+
+def _not_better(found: Difference) -> str:
+    if found.p is None or found.mean <= 0:
+        return "not better"
+    return f"not better by more than the noise ({found.words})"
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:

@@ -1,11 +1,11 @@
 """Where a model loses: its test by slices, beside the references."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from search.analysis.noise import Sample
+from search.analysis.noise import Difference, Estimate, Sample, corrected, difference
 from search.analysis.promotion import listed
-from search.records.results import reference_title
+from search.records.results import ReferenceRecord, reference_title
 from search.records.trials import counted, slice_words, sliced_metrics
 from search.storage.results import FOR_OTHER_METRICS
 
@@ -23,6 +23,8 @@ class SliceResult:
     users: int | None  # how many; None where an earlier version did not count them
     winner: Sample
     references: Mapping[str, float]  # by name
+    # how the winner differs from the best reference; None where there is none, and of a small slice
+    difference: Difference | None = None
 
     @property
     def words(self) -> str:
@@ -35,63 +37,86 @@ class SliceResult:
         return self.users is None or self.users < FEWEST_USERS
 
     @property
+    def best(self) -> str | None:
+        """The reference with the highest value."""
+        return max(self.references, key=lambda name: self.references[name], default=None)
+
+    @property
     def better(self) -> str | None:
-        """The reference that is best there, if it is above the winner; None of a small slice."""
-        best = max(self.references, key=lambda name: self.references[name], default=None)
-        if best is None or self.is_small or self.references[best] <= self.winner.mean:
-            return None
-        return best
+        """The best reference, if it is above the winner by more than the noise."""
+        return self.best if self.difference is not None and self.difference.is_below else None
 
 
 def slice_results(
     objective: str,
     test: Mapping[str, Sample],
-    references: Mapping[str, Mapping[str, float]],
+    references: Sequence[ReferenceRecord],
     users: Mapping[str, int],
 ) -> list[SliceResult]:
-    """Every slice that was measured of the winner.
+    """Every slice that was measured of the winner, compared with the best reference of each.
+
+    The p values are corrected for as many slices.
 
     Args:
         objective: its name among the metrics of the test rows.
         test: the winner's, by name.
-        references: the same of each reference, by its name.
+        references: what needs no search.
         users: how many each slice has.
     """
     start = f"{objective}_"
-    return [
-        SliceResult(
-            name=metric.removeprefix(start),
-            users=users.get(metric.removeprefix(start)),
-            winner=test[metric],
-            references={
-                name: own[metric]
-                for name, own in references.items()
-                if metric in own and name not in FOR_OTHER_METRICS
-            },
-        )
+    found = [
+        _compared(metric, metric.removeprefix(start), test[metric], references, users)
         for metric in sliced_metrics(test)
         if metric.startswith(start)
     ]
+    known = corrected({each.name: each.difference for each in found if each.difference})
+    return [replace(each, difference=known.get(each.name)) for each in found]
+
+
+def _compared(
+    metric: str,
+    name: str,
+    winner: Sample,
+    references: Sequence[ReferenceRecord],
+    users: Mapping[str, int],
+) -> SliceResult:
+    known = {
+        each.name: Estimate.of_reference(each, metric)
+        for each in references
+        if metric in each.metrics and each.name not in FOR_OTHER_METRICS
+    }
+    found = SliceResult(
+        name=name,
+        users=users.get(name),
+        winner=winner,
+        references={name: each.mean for name, each in known.items()},
+    )
+    if found.best is None or found.is_small:
+        return found
+    return replace(found, difference=difference(winner.estimate, known[found.best]))
 
 
 def where_it_loses(slices: Sequence[SliceResult]) -> list[str]:
-    """The slices where a reference is above the winner, and those that are too small, in words."""
-    lost = [(each, each.references[each.better]) for each in slices if each.better]
-    lost.sort(key=lambda pair: pair[0].winner.mean - pair[1])
+    """The slices where a reference is better than the winner, and those that are too small."""
+    lost = sorted((each for each in slices if each.better), key=_gap)
     said = []
     if lost:
         named = [
-            f"{each.words} ({reference_title(each.better or '')} {value:.4f} against "
-            f"{each.winner.mean:.4f}, {counted(each.users or 0, 'user')})"
-            for each, value in lost[:SHOWN]
+            f"{each.words} ({reference_title(each.better or '')}, by {-_gap(each):.4f}, "
+            f"{counted(each.users or 0, 'user')})"
+            for each in lost[:SHOWN]
         ]
         more = f", and on {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         said.append(
-            f"By parts of the test rows a reference is above it on {listed(named)}{more}; whether "
-            "that is more than chance was not judged."
+            "By parts of the test rows a reference is better than it by more than the noise on "
+            f"{listed(named)}{more}."
         )
     small = [f"{each.words} ({each.users})" for each in slices if each.is_small and each.users]
     if small:
         shown = [*small[:SHOWN], *([f"{len(small) - SHOWN} more"] if len(small) > SHOWN else [])]
         said.append(f"Too few users to say anything of: {listed(shown)}.")
     return said
+
+
+def _gap(each: SliceResult) -> float:
+    return each.difference.mean if each.difference else 0.0

@@ -1,10 +1,11 @@
 """What a study has reached, in words: pure functions of its trials and its confirmation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.analysis.noise import Sample, beats
+from search.analysis.noise import Estimate, Sample, compare, difference
 from search.analysis.promotion import listed, without_search
+from search.records.results import ReferenceRecord
 from search.records.trials import (
     TUTORIAL_OBJECTIVE,
     TrialRecord,
@@ -12,7 +13,9 @@ from search.records.trials import (
     best_of,
     counted,
     measure_words,
+    objective_in,
 )
+from search.storage.results import FOR_OTHER_METRICS
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
 
@@ -35,9 +38,18 @@ class Leader:
         return not self.sample.is_stable
 
 
+def validated_references(references: Iterable[ReferenceRecord]) -> dict[str, Estimate]:
+    """The references that trials can be compared with, by a name for people."""
+    return {
+        reference.title: Estimate.of_reference(reference, name)
+        for reference in references
+        if reference.name not in FOR_OTHER_METRICS and (name := objective_in(reference.metrics))
+    }
+
+
 def verdict(
     trials: Sequence[TrialRecord],
-    references: Mapping[str, float],
+    references: Mapping[str, Estimate],
     leader: Leader | None = None,
     *,
     objective: str = TUTORIAL_OBJECTIVE,
@@ -45,7 +57,8 @@ def verdict(
     """What holds now, a sentence or two an item: counts, the best, and where it stands.
 
     A confirmation outweighs the search: its mean over seeds is named first, and is what is held
-    against the references, which are validation values of what needs no search, by name.
+    against the references, which are validation values of what needs no search, by name. A trial
+    is a single training, which says nothing of noise.
     """
     counts = _counts(trials)
     best = best_of(trials)
@@ -53,7 +66,7 @@ def verdict(
         return [
             f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best, objective)}.",
             *_newer(leader, objective),
-            *_against_references(leader.sample.mean, references),
+            *_confirmed_against_references(leader, references),
         ]
     if best is None or best.value is None:
         return [f"{counts}. No trial is complete, so there is no best one."]
@@ -84,7 +97,8 @@ def _confirmed(leader: Leader, objective: str) -> str:
     if not leader.others:
         return f"{name}, the only trial with {len(values)} seeds, holds: on average {mean}"
     stable = [each for each in leader.others.items() if each[1].is_stable]
-    if not stable or beats(leader.sample, stable[0][1]):
+    closest = stable[0][1].estimate if stable else None
+    if closest is None or difference(leader.sample.estimate, closest).is_above:
         return f"{name} is confirmed best over {len(values)} seeds: on average {mean}"
     return (
         f"{name} is best over {len(values)} seeds, within the noise of trial {stable[0][0]}: on "
@@ -127,14 +141,34 @@ def _figure(value: float, objective: str) -> str:
     return f"{value:.1%}" if objective == TUTORIAL_OBJECTIVE else f"{value:.4f}"
 
 
-def _against_references(value: float, references: Mapping[str, float]) -> list[str]:
-    """Whether the best beats what needs no search; nothing where that was not measured."""
+def _against_references(value: float, references: Mapping[str, Estimate]) -> list[str]:
+    """Where a single training stands beside what needs no search; nothing if that is unknown."""
     if not references:
         return []
-    not_beaten = [name for name, other in references.items() if other >= value]
+    not_below = [name for name, other in references.items() if other.mean >= value]
+    if not_below:
+        return [f"It is NOT above {without_search(not_below)}."]
+    return [
+        f"It is above every reference ({listed(list(references))}) with one seed; whether by more "
+        "than the noise is what search.retrain finds out."
+    ]
+
+
+def _confirmed_against_references(leader: Leader, references: Mapping[str, Estimate]) -> list[str]:
+    """Whether what was confirmed beats what needs no search by more than the noise."""
+    found = compare(leader.sample.estimate, references)
+    if not found or not leader.sample.values:
+        return []
+    if all(each.p is None for each in found.values()):
+        return _against_references(leader.sample.mean, references)
+    not_beaten = [name for name, each in found.items() if not each.is_above]
+    closest = min(found, key=lambda name: found[name].mean)
+    words = f"against {closest}: {found[closest].words}"
     if not_beaten:
-        return [f"It is NOT better than {without_search(not_beaten)}."]
-    return [f"It is better than every reference: {listed(list(references))}."]
+        beaten = without_search(not_beaten)
+        return [f"It is NOT better than {beaten}, by more than the noise ({words})."]
+    names = listed(list(references))
+    return [f"It is better than every reference by more than the noise: {names} ({words})."]
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:

@@ -164,7 +164,7 @@ def _concluded(
     confirmation = Confirmation(
         validated=validated,
         tested=tested,
-        references={each.name: each.test_metrics for each in references},
+        references=references,
         objective=session.spec.objective_metric,
         slice_users=slice_users(data, ledger),
     )
@@ -179,6 +179,7 @@ def _concluded(
         metrics=confirmation.metrics,
         lines=tuple(comparison.verdict(confirmation)),
         confirmed_ms=round(time.time() * 1000),
+        differences=tuple(confirmation.differences),
     )
     keep_confirmation(ledger, found)
     tracker.log_confirmation(found)
@@ -205,6 +206,7 @@ def _publish(
         mean=sample.mean,
         deviation=sample.deviation,
         seeds=len(sample.values),
+        users=sample.users,
         data_fingerprint=data.dataset.fingerprint,
         split=session.spec.data.split_name,
         metric=confirmation.test_objective,

@@ -9,6 +9,8 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial
 
+from search.analysis.noise import Estimate
+from search.analysis.verdict import validated_references
 from search.commands.sync import agree_after
 from search.confirmation.references import are_measured, measured_references
 from search.display.search_view import SearchProgress
@@ -37,7 +39,7 @@ from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
 from search.scheduling.stalling import stalled
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
-from search.storage.results import Ledger, validation_accuracies
+from search.storage.results import Ledger
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
@@ -109,15 +111,15 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
 
 def _references(
     session: Session, study: optuna.Study, data: StudyData, tracker: Tracker, outcome: Outcome
-) -> Mapping[str, float]:
-    """Validation accuracies of the references; a search that was stopped does not wait for them."""
+) -> Mapping[str, Estimate]:
+    """Validation results of the references; a search that was stopped does not wait for them."""
     ledger = Ledger(study)
     if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
         return {}
     found = measured_references(data, ledger, session.screen.announce, test=False)
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
-    return validation_accuracies(found)
+    return validated_references(found)
 
 
 def _run_trials(

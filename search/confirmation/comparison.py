@@ -1,18 +1,20 @@
 """What a confirmation found: as plain data, as two tables, and what they mean in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from deeprec.evaluation.ranking import same_for_all
-from search.analysis.noise import Sample, beats, noise_of
+from search.analysis.noise import Difference, Estimate, Sample, compare
 from search.analysis.promotion import listed
 from search.analysis.slices import slice_results, where_it_loses
 from search.confirmation.contenders import Contender
-from search.records.results import RetrainRecord, reference_title
+from search.records.results import ReferenceRecord, RetrainRecord, reference_title
 from search.records.trials import (
     SEEN_KEPT,
     SEEN_REMOVED,
@@ -29,8 +31,6 @@ TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
 }
 """By metric of MovieLens's two protocols, the references that were tuned for the other one."""
 
-Results = Mapping[str, Mapping[str, float]]  # metrics by name, of each reference by its name
-
 Validated = tuple[tuple[Contender, Sample], ...]
 Tested = tuple[tuple[RetrainRecord, Path | None], ...]
 
@@ -44,7 +44,7 @@ class Confirmation:
     validated: Validated
     # the winner's trainings on training and validation rows, with the towers of the first
     tested: Tested
-    references: Results  # metrics of the test rows, of what any model should beat
+    references: Sequence[ReferenceRecord]  # what any model should beat, on the test rows
     objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
     slice_users: Mapping[str, int] = field(default_factory=dict)  # of the test rows, by slice
 
@@ -73,18 +73,50 @@ class Confirmation:
         """Every metric of the test rows over the seeds; nothing where all trainings collapsed."""
         return test_samples([record for record, _ in self.tested])
 
+    @cached_property
+    def from_contenders(self) -> Mapping[str, Difference]:
+        """How the winner's validation differs from that of each other stable contender, by key."""
+        others = {
+            contender.key: sample.estimate
+            for contender, sample in self.validated
+            if contender is not self.winner and sample.is_stable
+        }
+        return compare(self.winner_validation.estimate, others)
+
+    @cached_property
+    def from_references(self) -> Mapping[str, Mapping[str, Difference]]:
+        """How the test differs from that of each reference that was tuned for it, by metric."""
+        return {
+            metric: compare(
+                sample.estimate,
+                {
+                    each.name: Estimate.of_reference(each, metric)
+                    for each in self.references
+                    if metric in each.metrics and each.name not in TUNED_FOR_OTHERS.get(metric, ())
+                },
+            )
+            for metric, sample in self.test.items()
+            if metric == self.test_objective or metric in TUNED_FOR_OTHERS
+        }
+
+    @property
+    def differences(self) -> list[dict[str, Any]]:
+        """All comparisons that were made, as JSON values."""
+        names = {contender.key: contender.name for contender, _ in self.validated}
+        found = [(self.objective, names[key], each) for key, each in self.from_contenders.items()]
+        found += [
+            (metric, reference_title(name), each)
+            for metric, of_metric in self.from_references.items()
+            for name, each in of_metric.items()
+        ]
+        return [{"metric": metric, "against": name, **asdict(each)} for metric, name, each in found]
+
     @property
     def not_beaten(self) -> Mapping[str, list[str]]:
         """The references that the test does not beat by more than the noise, by metric."""
         return {
-            metric: [
-                name
-                for name, metrics in self.references.items()
-                if name not in TUNED_FOR_OTHERS.get(metric, ())
-                and not beats(sample, metrics[metric])
-            ]
-            for metric, sample in self.test.items()
-            if metric == self.test_objective or metric in TUNED_FOR_OTHERS
+            metric: [name for name, each in of_metric.items() if not each.is_above]
+            for metric, of_metric in self.from_references.items()
         }
 
     @property
@@ -114,7 +146,11 @@ class Confirmation:
         over_seeds = {
             f"{name}_{part}": value
             for name, sample in {self.objective: validation, **self.test}.items()
-            for part, value in (("mean", sample.mean), ("std", sample.deviation))
+            for part, value in (
+                ("mean", sample.mean),
+                ("std", sample.deviation),
+                ("users_error", sample.over_users),
+            )
             if value is not None
         }
         return {
@@ -123,11 +159,25 @@ class Confirmation:
             "search_minus_validation": self.value_of_search - validation.mean,
             **({} if test is None else {"search_minus_test": self.value_of_search - test.mean}),
             **{
-                f"{reference}_{name}": value
-                for reference, metrics in self.references.items()
-                for name, value in metrics.items()
+                f"{reference.name}_{name}": value
+                for reference in self.references
+                for name, value in reference.test_metrics.items()
+            },
+            **{
+                f"above_{reference}_{metric}{part}": value
+                for metric, of_metric in self.from_references.items()
+                for reference, each in of_metric.items()
+                for part, value in _numbers(each).items()
             },
         }
+
+
+def _numbers(difference: Difference) -> dict[str, float]:
+    """A difference and its interval, by what follows its name."""
+    if difference.interval is None:
+        return {"": difference.mean}
+    low, high = difference.interval
+    return {"": difference.mean, "_low": low, "_high": high}
 
 
 def ranked(validated: Validated) -> list[tuple[Contender, Sample]]:
@@ -147,9 +197,13 @@ def test_samples(records: Sequence[RetrainRecord]) -> dict[str, Sample]:
     held = [record for record in records if not record.collapsed]
     first = held[0].metrics if held else {}
     names = [name for name in first if all(name in record.metrics for record in held)]
-    collapsed = len(records) - len(held)
+    nothing: list[float | None] = [None] * (len(records) - len(held))
     return {
-        name: Sample(tuple(record.metrics[name] for record in held), collapsed) for name in names
+        name: Sample.of(
+            [*(record.metrics[name] for record in held), *nothing],
+            [record.users.get(name) for record in held],
+        )
+        for name in names
     }
 
 
@@ -186,7 +240,7 @@ def results_table(confirmation: Confirmation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("test")
     test = confirmation.test
-    measured = [name for metrics in confirmation.references.values() for name in metrics]
+    measured = [name for each in confirmation.references for name in each.test_metrics]
     columns = shown_metrics([*test, *measured])
     for name in columns:
         header = TEST_COLUMNS.get(name, measure_words(name.removeprefix("test_")))
@@ -196,9 +250,14 @@ def results_table(confirmation: Confirmation) -> Table:
         *(test[name].figures if name in test else "collapsed" for name in columns),
         style="green",
     )
-    for reference, metrics in confirmation.references.items():
+    if any(sample.over_users for sample in test.values()):
+        errors = (test[name].over_users if name in test else None for name in columns)
+        shown = ("" if each is None else f"± {each:.4f}" for each in errors)
+        table.add_row("other users", *shown)
+    for reference in confirmation.references:
+        metrics = reference.test_metrics
         shown = (f"{metrics[name]:.4f}" if name in metrics else "" for name in columns)
-        table.add_row(reference_title(reference), *shown)
+        table.add_row(reference.title, *shown)
     return table
 
 
@@ -240,31 +299,24 @@ def unstable(validated: Validated) -> list[str]:
 
 def _against_contenders(confirmation: Confirmation) -> list[str]:
     """The winner against the next trial and the reference; unstable ones are named elsewhere."""
-    own = (confirmation.winner, confirmation.winner_validation)
     others = [*confirmation.ranked[1:2], confirmation.reference]
-    return [_comparison(own, other) for other in others if other[1].is_stable]
+    return [
+        _comparison(confirmation.winner.name, other.name, confirmation.from_contenders[other.key])
+        for other, sample in others
+        if sample.is_stable
+    ]
 
 
-def _comparison(one: tuple[Contender, Sample], two: tuple[Contender, Sample]) -> str:
-    (name, own), (other_name, other) = (
-        (contender.name, sample) for contender, sample in (one, two)
-    )
-    difference = own.mean - other.mean
-    noise = noise_of(own.spread, other.spread)
-    if noise is None:
+def _comparison(name: str, other: str, found: Difference) -> str:
+    if found.p is None:
         return (
-            f"{name} is {difference:+.4f} against {other_name}; with one seed each, that cannot "
-            "be told from noise."
+            f"{name} is {found.words} against {other}; with one seed each, that cannot be told "
+            "from noise."
         )
-    if abs(difference) <= noise:
-        return (
-            f"{name} and {other_name} cannot be told apart: {difference:+.4f}, within the noise "
-            f"({noise:.4f})."
-        )
-    verb = "beats" if difference > 0 else "is below"
-    return (
-        f"{name} {verb} {other_name} by {abs(difference):.4f}: more than the noise ({noise:.4f})."
-    )
+    if not (found.is_above or found.is_below):
+        return f"{name} and {other} cannot be told apart: {found.words}."
+    verb = "beats" if found.is_above else "is below"
+    return f"{name} {verb} {other} by more than the noise: {found.words}."
 
 
 def _collapsed_tests(confirmation: Confirmation) -> list[str]:
@@ -280,38 +332,49 @@ def _collapsed_tests(confirmation: Confirmation) -> list[str]:
 def _against_references(confirmation: Confirmation) -> list[str]:
     if not confirmation.test or not confirmation.references:
         return []
+    closest = _closest(confirmation)
     not_beaten = {
         metric: listed([reference_name(name) for name in names], "or")
         for metric, names in confirmation.not_beaten.items()
     }
     if UNSEEN_METRIC not in not_beaten:
         said = _not_beaten(not_beaten[confirmation.test_objective], "")
-        return [said, *_better_references(confirmation)]
+        return [said, *_better_references(confirmation), *closest]
     kept, removed = not_beaten[TEST_METRIC], not_beaten[UNSEEN_METRIC]
     if kept == removed:
         where = f", {SEEN_KEPT} or {SEEN_REMOVED}"
-        return [_not_beaten(kept, where if kept else "")]
-    return [
+        return [_not_beaten(kept, where if kept else ""), *closest]
+    said_of_each = (
         _not_beaten(names, f", {protocol}")
         for names, protocol in ((kept, SEEN_KEPT), (removed, SEEN_REMOVED))
-    ]
+    )
+    return [*said_of_each, *closest]
+
+
+def _closest(confirmation: Confirmation) -> list[str]:
+    """The reference that is hardest to beat, with the interval, and both errors of the test."""
+    metric = confirmation.test_objective
+    of_metric = confirmation.from_references[metric]
+    if not of_metric:
+        return []
+    name = min(of_metric, key=lambda name: of_metric[name].mean)
+    lines = [f"Against {reference_name(name)}, the best of them: {of_metric[name].words}."]
+    count = of_metric[name].comparisons
+    if count > 1:
+        lines.append(f"Of {count} comparisons, p values are corrected as Holm (1979) does.")
+    errors = confirmation.test[metric].errors
+    return [*lines, f"What would move the test: {errors}."] if errors else lines
 
 
 def _better_references(confirmation: Confirmation) -> list[str]:
     """What needs no search and wins, by lists of one's own data."""
     metric = confirmation.test_objective
-    sample = confirmation.test[metric]
-    noise = noise_of(sample.spread)
-    better = [
-        name
-        for name in confirmation.not_beaten[metric]
-        if noise is not None and confirmation.references[name][metric] - sample.mean > noise
-    ]
+    of_metric = confirmation.from_references[metric]
+    better = [name for name, each in of_metric.items() if each.is_below]
     if not better:
         return []
-    names = [
-        f"{reference_name(name)} ({confirmation.references[name][metric]:.4f})" for name in better
-    ]
+    values = {each.name: each.metrics.get(metric, 0.0) for each in confirmation.references}
+    names = [f"{reference_name(name)} ({values[name]:.4f})" for name in better]
     verb = "is" if len(names) == 1 else "are"
     said = f"{listed(names, 'and')} {verb} better than it by more than the noise"
     return [f"{said}; {ADVICE}." if "own_frequent" in better else f"{said}."]

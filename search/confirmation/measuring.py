@@ -16,7 +16,7 @@ import numpy as np
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.errors import DivergedError
-from deeprec.evaluation.ranking import ListMetrics, rank_test_rows
+from deeprec.evaluation.ranking import ListMetrics, rank_test_rows, rank_validation_rows
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
@@ -28,6 +28,7 @@ from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
 from search.records.results import RetrainRecord, test_metric
 from search.records.trials import CurvePoint, objective_of
+from search.records.users import texts_of
 from search.scheduling.seeds import derive_seed
 from search.storage import results
 from search.storage.towers import find_towers, tower_folder
@@ -113,7 +114,11 @@ class Confirming:
         found: dict[str, Any] = {}
         try:
             model = self._trained(contender, config, self._train_only, [])
-            found = evaluated(model, self._to_validate, config)
+            found |= evaluated(model, self._to_validate, config)
+            ranked = rank_validation_rows(
+                model, self.data.dataset, self.data.splits, self.data.judge
+            )
+            found[results.USERS] = texts_of(ranked.by_user, "val")
         except DivergedError as error:
             found[results.COLLAPSED] = str(error)
         free_memory()
@@ -123,11 +128,11 @@ class Confirming:
         self.progress.started(contender.name, number, "training and validation rows, tested once")
         started_ms = _now_ms()
         config, curve = self._config(contender, number), list[CurvePoint]()
-        metrics, collapsed = {}, None
+        metrics, users, collapsed = dict[str, float](), dict[str, str](), None
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
-            dataset, splits = self.data.dataset, self.data.splits
-            metrics = rank_test_rows(model, dataset, splits, self.data.judge).named("test")
+            found = rank_test_rows(model, self.data.dataset, self.data.splits, self.data.judge)
+            metrics, users = found.named("test"), texts_of(found.by_user, "test")
             if number == 0:
                 self._keep(contender, model)
         except DivergedError as error:
@@ -143,6 +148,7 @@ class Confirming:
             seed=config.seed,
             curve=tuple(curve),
             metrics=metrics,
+            users=users,
             collapsed=collapsed,
             started_ms=started_ms,
             ended_ms=_now_ms(),

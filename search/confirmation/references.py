@@ -14,6 +14,7 @@ from deeprec.evaluation.references import (
 )
 from search.execution.data import StudyData
 from search.records.results import ReferenceRecord
+from search.records.users import texts_of
 from search.storage import results
 
 
@@ -91,5 +92,6 @@ def _of_reference(
     return {
         "parameters": dict(settings.parameters),
         "metrics": metrics.named(split),
+        "users": texts_of(metrics.by_user, split),
         "measured_ms": round(time.time() * 1000),
     }

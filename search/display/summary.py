@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from search.analysis.noise import Estimate
 from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.display.parts import configuration_cells
@@ -21,7 +22,7 @@ def print_summary(
     screen: Screen,
     trials: Sequence[TrialRecord],
     *,
-    references: Mapping[str, float],
+    references: Mapping[str, Estimate],
     commands: NextCommands,
     cautions: Sequence[str] = (),
     leader: Leader | None = None,
@@ -31,7 +32,7 @@ def print_summary(
 ) -> None:
     """Prints the best trials as a table, the verdict in words, and the next commands.
 
-    References are validated objectives by name; empty where they were not measured. ``saved`` is
+    References are validation results by name; empty where they were not measured. ``saved`` is
     a sentence on what ending trials early has saved, or nothing; ``lost`` says what the split
     loses.
     """
@@ -63,7 +64,7 @@ def print_summary(
 
 def leaderboard(
     trials: Sequence[TrialRecord],
-    references: Mapping[str, float],
+    references: Mapping[str, Estimate],
     objective: str = TUTORIAL_OBJECTIVE,
 ) -> Table:
     """The best complete trials, the best enqueued configuration, and the references.
@@ -81,8 +82,8 @@ def leaderboard(
     enqueued = [trial for trial in best if trial.reference][:1]
     for trial in [*best[:TOP], *(each for each in enqueued if each not in best[:TOP])]:
         table.add_row(*_row(trial), style="green" if trial is best[0] else None)
-    for name, accuracy in references.items():
-        table.add_row(name, "", "", "", "", f"{accuracy:.4f}", "")
+    for name, each in references.items():
+        table.add_row(name, "", "", "", "", f"{each.mean:.4f}", "")
     return table
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from search.records.trials import SEEN_REMOVED, CurvePoint
 
@@ -26,6 +27,9 @@ class RetrainRecord:
     # of the test rows, see :class:`deeprec.evaluation.ranking.RankingMetrics`; none where the
     # training diverged
     metrics: Mapping[str, float]
+    # by metric, what each user adds, see :attr:`search.records.users.UserResults.text`; of the
+    # objective and what it is compared by. Studies of version 0.1.0 lack it.
+    users: Mapping[str, str] = field(default_factory=dict)
     # why this training is no result: it diverged, or is no better than chance
     collapsed: str | None = None
     started_ms: int
@@ -47,6 +51,7 @@ class ReferenceRecord:
     name: str  # such as ``popularity``
     parameters: Mapping[str, float]  # what was chosen for it on the validation rows
     metrics: Mapping[str, float]  # of validation rows and, once a model was tested, of test rows
+    users: Mapping[str, str] = field(default_factory=dict)  # as of :class:`RetrainRecord`
     measured_ms: int
 
     @property
@@ -83,3 +88,5 @@ class ConfirmationRecord:
     metrics: Mapping[str, float]
     lines: tuple[str, ...]
     confirmed_ms: int
+    # comparisons of the winner, see :attr:`search.confirmation.comparison.Confirmation.differences`
+    differences: tuple[Mapping[str, Any], ...] = ()

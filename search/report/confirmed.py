@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
 
 from search.analysis.noise import Deviation, Sample
 from search.analysis.verdict import Leader
@@ -9,9 +11,10 @@ from search.config.study import StudySpec
 from search.confirmation.comparison import test_samples
 from search.confirmation.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.records.results import ConfirmationRecord, RetrainRecord, test_metric
-from search.records.trials import TrialRecord
+from search.records.trials import TrialRecord, objective_in
 from search.storage.results import (
     SECONDS,
+    USERS,
     Ledger,
     kept_tests,
     kept_validations,
@@ -35,14 +38,22 @@ class ContenderResult:
     sample: Sample  # validation top-100 accuracies, one a seed
 
 
+class Seed(NamedTuple):
+    """The validation of one training: the objective, and what each user adds to it."""
+
+    value: float | None  # None where it collapsed
+    users: str | None  # see :attr:`search.records.users.UserResults.text`
+
+
 def contender_results(
     ledger: Ledger, trials: Sequence[TrialRecord], spec: StudySpec
 ) -> list[ContenderResult]:
     """Every contender: stable trials, the highest mean first, unstable ones, the reference."""
-    values: dict[tuple[str, int], dict[int, float | None]] = {}
+    values: dict[tuple[str, int], dict[int, Seed]] = {}
     for key, result in kept_validations(ledger).items():
         of_one = values.setdefault((key.contender, key.epochs), {})
-        of_one[key.number] = validated_accuracy(result)
+        users = result.get(USERS, {}).get(objective_in(result))
+        of_one[key.number] = Seed(validated_accuracy(result), users)
     by_number = {trial.number: trial for trial in trials}
     found = [_result(*which, of_one, by_number, spec) for which, of_one in values.items()]
     return sorted(
@@ -53,7 +64,7 @@ def contender_results(
 def _result(
     key: str,
     epochs: int,
-    values: Mapping[int, float | None],
+    seeds: Mapping[int, Seed],
     trials: Mapping[int, TrialRecord],
     spec: StudySpec,
 ) -> ContenderResult:
@@ -72,14 +83,18 @@ def _result(
         layer_sizes=layer_sizes,
         epochs=epochs,
         value_of_search=trial.value if trial else None,
-        sample=Sample.of(_without_collapsed([values[seed] for seed in sorted(values)])),
+        sample=_sample([seeds[number] for number in sorted(seeds)]),
     )
 
 
-def _without_collapsed(values: Sequence[float | None]) -> list[float | None]:
+def _sample(seeds: Sequence[Seed]) -> Sample:
     """The values with None for what collapsed; version 0.1.0 kept no mark of it."""
-    highest = max((value for value in values if value is not None), default=0.0)
-    return [None if value is None or value < COLLAPSED * highest else value for value in values]
+    highest = max((seed.value for seed in seeds if seed.value is not None), default=0.0)
+    held = [
+        None if seed.value is None or seed.value < COLLAPSED * highest else seed.value
+        for seed in seeds
+    ]
+    return Sample.of(held, [seed.users for seed in seeds])
 
 
 def leader_of(
@@ -154,6 +169,7 @@ def typical_deviation(results: Iterable[ContenderResult]) -> Deviation | None:
 
     The square root of the mean of their variances, each weighed by its degrees of freedom. What
     collapsed with a seed is left out: how far it fell says nothing about the noise of the others.
+    With it comes the error over users of the difference of two of them, the mean of all pairs.
     """
     known = [
         (each.sample.deviation, len(each.sample.values) - 1)
@@ -164,4 +180,11 @@ def typical_deviation(results: Iterable[ContenderResult]) -> Deviation | None:
     if not freedom:
         return None
     squares: float = sum(deviation**2 * degrees for deviation, degrees in known)
-    return Deviation(float((squares / freedom) ** 0.5), freedom)
+    return Deviation(float((squares / freedom) ** 0.5), freedom, _error_over_users(results))
+
+
+def _error_over_users(results: Iterable[ContenderResult]) -> float:
+    known = [each.sample.users for each in results if each.sample.users and each.sample.is_stable]
+    alike = [pair for pair in combinations(known, 2) if len(pair[0]) == len(pair[1])]
+    errors = [one.error(other) or 0.0 for one, other in alike]
+    return sum(errors) / max(len(errors), 1)

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import optuna
@@ -13,7 +14,7 @@ from search.analysis.cautions import Region, cautions, diverged_trials, unstable
 from search.analysis.noise import Sample
 from search.analysis.slices import SliceResult, slice_results
 from search.analysis.splits import lost_by_the_split
-from search.analysis.verdict import Leader, verdict
+from search.analysis.verdict import Leader, validated_references, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
@@ -37,7 +38,6 @@ from search.storage.results import (
     kept_confirmations,
     kept_references,
     kept_tests,
-    validation_accuracies,
 )
 from search.storage.trials import record_of, records
 from search.tracking.names import StudyContext
@@ -103,12 +103,11 @@ class Facts:
         """What the split loses, in words."""
         return lost_by_the_split(self.context.overlap)
 
-    @property
+    @cached_property
     def slices(self) -> list[SliceResult]:
         """The test of that winner by parts of the rows, beside the references."""
-        references = {each.name: each.test_metrics for each in self.references}
         objective = self.spec.objective_metric.replace("val_", "test_", 1)
-        return slice_results(objective, self.tests, references, self.slice_users)
+        return slice_results(objective, self.tests, self.references, self.slice_users)
 
     @property
     def region(self) -> Region | None:
@@ -178,7 +177,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
         verdict=(
             *verdict(
                 trials,
-                validation_accuracies(references),
+                validated_references(references),
                 leader,
                 objective=spec.objective_metric,
             ),

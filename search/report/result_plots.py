@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from search.analysis.noise import Sample, beats
+from search.analysis.noise import Sample, difference
 from search.records.trials import depth_of
 from search.report import drawing as draw
 from search.report.confirmed import ContenderResult
@@ -74,14 +74,11 @@ def _finding(facts: Facts) -> str:
 
 def _against(own: Sample, other: Sample, name: str) -> str:
     """Where a mean lies, such as ``0.0123 above trial 5 (64, 32), by more than the noise``."""
-    difference = own.mean - other.mean
-    one, two, way = (own, other, "above") if difference >= 0 else (other, own, "below")
-    judged = {
-        True: "by more than the noise",
-        False: "within the noise",
-        None: "which one seed cannot tell from noise",
-    }[beats(one, two)]
-    return f"{abs(difference):.4f} {way} {name}, {judged}"
+    found = difference(own.estimate, other.estimate)
+    judged = "by more than the noise" if found.is_above or found.is_below else "within the noise"
+    if found.p is None:
+        judged = "which one seed cannot tell from noise"
+    return f"{abs(found.mean):.4f} {'above' if found.mean >= 0 else 'below'} {name}, {judged}"
 
 
 def _collapsed(sample: Sample) -> str:

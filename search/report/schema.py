@@ -101,6 +101,30 @@ class SamplePart(Part):
     collapsed: int = Field(
         default=0, description="Trainings that diverged, or ended no better than chance."
     )
+    users_error: float | None = Field(
+        default=None,
+        description="How far another sample of users would move the mean: its standard error.",
+    )
+
+
+class DifferencePart(Part):
+    """How much higher the winner of a confirmation is than another contender, or a reference."""
+
+    metric: str = Field(description="Of the validation rows for contenders, else of the test rows.")
+    against: str = Field(description="The other one, for people.")
+    mean: float = Field(description="The difference of the two means.")
+    interval: list[float] | None = Field(
+        description="Of 95 %, over other seeds and other samples of users; null if unknown."
+    )
+    p: float | None = Field(
+        description="Two-sided, corrected as Holm does; null where the noise is unknown."
+    )
+    comparisons: int = Field(description="How many p was corrected for.")
+    over_users: float | None = Field(
+        description="Its standard error over users, paired; null where users were not kept."
+    )
+    users_above: float | None = Field(description="The share of users for whom it is higher.")
+    users_below: float | None = Field(description="The share of users for whom it is lower.")
 
 
 class ContenderPart(SamplePart):
@@ -127,8 +151,8 @@ class SlicePart(Part):
     winner: SamplePart = Field(description="The winner of the last confirmation.")
     references: dict[str, float] = Field(description="By name.")
     better: str | None = Field(
-        description="The best reference, where it is above the winner's mean; null of less than 30 "
-        "users. Whether it is so by more than chance is not judged."
+        description="The best reference, where it is above the winner's mean by more than the "
+        "noise; null of less than 30 users."
     )
 
 
@@ -150,6 +174,9 @@ class ConfirmationPart(Part):
         description="Stable trials, the highest mean first; unstable ones; the study's reference."
     )
     verdict: list[str] = Field(description="What it means, in words; empty while it goes on.")
+    differences: list[DifferencePart] = Field(
+        default=[], description="All comparisons of the winner that were made."
+    )
     newer_trials: int = Field(
         default=0,
         description="Finished trials after the last confirmation that were no part of it.",

@@ -158,7 +158,7 @@ def slices_of_test(facts: Facts) -> Table:
             ("users", ",d", lambda each: each.users),
             ("winner", ".4f", lambda each: each.winner),
             *((reference_title(name), ".4f", reference(name)) for name in names),
-            ("is a reference above?", "", _better),
+            ("is a reference better?", "", _better),
         ],
     )
 
@@ -166,7 +166,7 @@ def slices_of_test(facts: Facts) -> Table:
 def _better(each: SliceResult) -> str:
     if each.is_small:
         return "too few users" if each.users else ""
-    return f"{reference_title(each.better)} is above" if each.better else ""
+    return f"{reference_title(each.better)} is better" if each.better else ""
 
 
 def _metrics_table(rows: Iterable[Measured], names: Iterable[str]) -> Table:

@@ -148,6 +148,7 @@ def _confirmation(facts: Facts) -> schema.ConfirmationPart | None:
             schema.ContenderPart.of(each, **_sample(each.sample)) for each in facts.contenders
         ],
         verdict=list(last.lines) if last else [],
+        differences=[schema.DifferencePart(**each) for each in last.differences] if last else [],
         newer_trials=len(facts.leader.newer) if facts.leader else 0,
     )
 
@@ -158,6 +159,7 @@ def _sample(sample: Sample) -> dict[str, Any]:
         "standard_deviation": sample.deviation,
         "values": sample.values,
         "collapsed": sample.collapsed,
+        "users_error": sample.over_users,
     }
 
 

@@ -1,6 +1,6 @@
 """What a study's ledger holds, as records, for display: nothing is computed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import optuna
 
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import objective_in, objective_of
+from search.records.trials import objective_of
 from search.storage.attributes import RESULT
 from search.storage.towers import find_towers
 from search.storage.trials import curve_from_json
@@ -65,6 +65,9 @@ COLLAPSED = "collapsed"
 """Key of a validation's result: why it is none, for the training diverged or is no better than
 chance."""
 
+USERS = "users"
+"""Key of a validation's result: what each user adds to the objective, by metric."""
+
 FOR_OTHER_METRICS = ("ease_unseen",)
 """References whose choices were made for another metric than the one that trials have."""
 
@@ -102,8 +105,11 @@ def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
     tested = (ledger.get(f"{REFERENCES}:test") or {}) if test else {}
     found = []
     for name, of_one in validated.items():
-        metrics = of_one["metrics"] | tested.get(name, {}).get("metrics", {})
-        found.append(ReferenceRecord(name=name, **{**of_one, "metrics": metrics}))
+        both = {
+            part: of_one.get(part, {}) | tested.get(name, {}).get(part, {})
+            for part in ("metrics", "users")
+        }
+        found.append(ReferenceRecord(name=name, **{**of_one, **both}))
     return found
 
 
@@ -139,7 +145,13 @@ def validated_accuracy(result: Mapping[str, Any]) -> float | None:
 def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
     """What the last confirmation of every winner found."""
     return [
-        ConfirmationRecord(**{**result, "lines": tuple(result["lines"])})
+        ConfirmationRecord(
+            **{
+                **result,
+                "lines": tuple(result["lines"]),
+                "differences": tuple(result.get("differences", ())),
+            }
+        )
         for result in ledger.starting_with(CONFIRMATION).values()
     ]
 
@@ -157,12 +169,3 @@ def retraining_of(result: Mapping[str, Any]) -> RetrainRecord:
 def confirmed_folder(contender: str, epochs: int) -> str:
     """The name of the folder of a confirmed model, by the contender's key."""
     return f"confirmed-{contender}-{epochs}-epochs"
-
-
-def validation_accuracies(references: Iterable[ReferenceRecord]) -> dict[str, float]:
-    """The references that trials can be compared with, by a name for people: their accuracy."""
-    return {
-        reference.title: reference.metrics[name]
-        for reference in references
-        if reference.name not in FOR_OTHER_METRICS and (name := objective_in(reference.metrics))
-    }

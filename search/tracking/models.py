@@ -13,6 +13,7 @@ from search.analysis.promotion import Confirmed, Decision, Evidence, decide
 from search.config.addresses import call, check_names, flag
 from search.records.errors import InputError
 from search.records.trials import measure_words
+from search.records.users import UserResults
 from search.tracking.destination import (
     Destination,
     bring_along,
@@ -54,6 +55,8 @@ PROMOTED, NOT_PROMOTED = "deeprec.promoted_because", "deeprec.not_promoted_becau
 _MODEL_URI = re.compile(r"models:/[^/@\s]+(@[^/@\s]+|/\d+)?")
 _MEAN, _DEVIATION = "deeprec.test_accuracy_mean", "deeprec.test_accuracy_deviation"
 _METRIC = "deeprec.test_metric"
+_USERS = "deeprec.test_by_user"
+GROUPS_IN_A_TAG = 256  # of users: the longest text is of 2,700 characters, and a tag holds 5,000
 _SEEDS, _FINGERPRINT, _SPLIT = "deeprec.seeds", "deeprec.data_fingerprint", "deeprec.split"
 
 
@@ -99,7 +102,7 @@ def description_of(confirmed: Confirmed, note: str) -> str:
 
 def tags_of(confirmed: Confirmed) -> dict[str, str]:
     """The tags of a version that keep what it is worth."""
-    deviation = confirmed.deviation
+    deviation, users = confirmed.deviation, confirmed.users
     return {
         confirmed.metric: worth_of(confirmed),
         _METRIC: confirmed.metric,
@@ -108,12 +111,13 @@ def tags_of(confirmed: Confirmed) -> dict[str, str]:
         _SEEDS: str(confirmed.seeds),
         _FINGERPRINT: confirmed.data_fingerprint,
         _SPLIT: confirmed.split,
+        **({} if users is None else {_USERS: users.in_groups(GROUPS_IN_A_TAG).text}),
     }
 
 
 def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
     """What a version is worth; one without such tags was tested on unknown data."""
-    deviation = tags.get(_DEVIATION)
+    deviation, users = tags.get(_DEVIATION), tags.get(_USERS)
     return Confirmed(
         mean=float(tags.get(_MEAN, math.nan)),
         deviation=None if deviation is None else float(deviation),
@@ -121,6 +125,7 @@ def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
         data_fingerprint=tags.get(_FINGERPRINT, "unknown"),
         split=tags.get(_SPLIT, "unknown"),
         metric=tags.get(_METRIC, Confirmed.metric),
+        users=None if users is None else UserResults.of_text(users),
     )
 
 

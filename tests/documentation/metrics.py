@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import get_args
 
+import numpy as np
+
 from deeprec.config import MetricName
 from deeprec.evaluation.ranking import RankingMetrics
 from deeprec.evaluation.references import ReferenceName
@@ -24,6 +26,7 @@ from search.execution.objective import derived_parameters
 from search.execution.runtime import LIBRARIES
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, TrialRecord
+from search.records.users import UserResults, texts_of
 from search.tracking.content import (
     RunContent,
     confirmation_content,
@@ -143,7 +146,13 @@ METRICS = {
     "val_top_100_accuracy_mean": "the winner's mean over the seeds",
     "val_top_100_accuracy_std": "its standard deviation; not for a single seed",
     "TEST_METRIC_mean": "the winner's mean over the seeds of each metric of the test rows",
-    "TEST_METRIC_std": "its standard deviation; not for a single seed",
+    "TEST_METRIC_std": "its standard deviation: another seed; not for a single seed",
+    "TEST_METRIC_users_error": "its standard error over users: another sample of users; of the "
+    "objective and, of MovieLens, of both accuracies",
+    "above_REFERENCE_TEST_METRIC": "how much higher the winner's mean is than a reference",
+    "above_REFERENCE_TEST_METRIC_low": "from where the 95 % interval of that difference reaches, "
+    "over other seeds and other samples of users",
+    "above_REFERENCE_TEST_METRIC_high": "to where it reaches",
     "tutorial_val_top_100_accuracy_mean": "the same mean of the study's reference; `reference_...` "
     "where that is not the tutorial's (32,)",
     "search_minus_validation": "what the search saw, less the winner's mean: its luck",
@@ -217,6 +226,7 @@ VERSION_TAGS = {
     "deeprec.test_metric": "the metric of the test rows that was measured",
     "deeprec.test_accuracy_mean": "its mean over the seeds",
     "deeprec.test_accuracy_deviation": "its standard deviation; not for a single seed",
+    "deeprec.test_by_user": "its mean over the seeds of each user, or of 256 groups of them",
     "deeprec.seeds": "how many seeds",
     "deeprec.data_fingerprint": "the data that it was tested on; others are not compared",
     "deeprec.split": "the split that it was tested on",
@@ -270,7 +280,8 @@ def _general(name: str) -> str:
         r"^deeprec\.version\..+$": "deeprec.version.LIBRARY",
         r"^deeprec\.computed_on\..+$": "deeprec.computed_on.WHAT",
         rf"^({'|'.join(REFERENCES)})_test_\w+$": "REFERENCE_TEST_METRIC",
-        r"^test_\w+_(mean|std)$": r"TEST_METRIC_\1",
+        r"^above_\w+?_test_\w+?(_low|_high)?$": r"above_REFERENCE_TEST_METRIC\1",
+        r"^test_\w+_(mean|std|users_error)$": r"TEST_METRIC_\1",
     }
     for pattern, general in rules.items():
         name = re.sub(pattern, general, name)
@@ -299,6 +310,7 @@ def sample_runs() -> Mapping[str, RunContent]:
         seed=7,
         curve=(CurvePoint(epoch=1, timestamp_ms=1, metrics={"train_loss": 0.1}),),
         metrics=_ranking("test"),
+        users=texts_of({"top_100_accuracy": (np.zeros(2), np.ones(2))}, "test"),
         started_ms=1,
         ended_ms=2,
         computed_on=trial.computed_on,
@@ -351,7 +363,10 @@ def _confirmed(trial: TrialRecord, again: RetrainRecord) -> ConfirmationRecord:
     confirmation = Confirmation(
         validated=((replace(tutorial, key="trial", trial=trial), sample), (tutorial, sample)),
         tested=((again, None), (again, None)),
-        references={name: _ranking("test") for name in REFERENCES},
+        references=[
+            ReferenceRecord(name=name, parameters={}, metrics=_ranking("test"), measured_ms=1)
+            for name in REFERENCES
+        ],
     )
     return ConfirmationRecord(
         trial=0, name="trial 0", metrics=confirmation.metrics, lines=("A line.",), confirmed_ms=1
@@ -359,5 +374,12 @@ def _confirmed(trial: TrialRecord, again: RetrainRecord) -> ConfirmationRecord:
 
 
 def _version_tags() -> Mapping[str, str]:
-    worth = Confirmed(mean=0.5, deviation=0.1, seeds=5, data_fingerprint="01ab", split="random")
+    worth = Confirmed(
+        mean=0.5,
+        deviation=0.1,
+        seeds=5,
+        data_fingerprint="01ab",
+        split="random",
+        users=UserResults(np.zeros(2), np.ones(2)),
+    )
     return {**tags_of(worth), PROMOTED: "", NOT_PROMOTED: ""}

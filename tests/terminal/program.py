@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from search.analysis.noise import Estimate
 from search.config.addresses import NextCommands
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
@@ -28,7 +29,10 @@ COMMANDS = NextCommands(
     report="python -m search.report --study made-up",
     recommend="python -m search.recommend 42",
 )
-REFERENCES = {"popularity": 0.4617, "damped mean": 0.4102, "EASE": 0.5431}
+REFERENCES = {
+    name: Estimate(value)
+    for name, value in {"popularity": 0.4617, "damped mean": 0.4102, "EASE": 0.5431}.items()
+}
 LAYERS = ((32,), (64, 32), (128, 64, 32), (256, 256, 256, 32), (16, 16))
 
 

@@ -124,8 +124,7 @@ def test_the_modules_that_import_mlflow_are_known() -> None:
 def test_a_served_model_needs_nothing_of_the_search() -> None:
     assert "search" not in packages("search.tracking.serving_model")
     for module in ("search.analysis.promotion", "search.analysis.noise"):
-        pure = {"collections", "dataclasses", "math", "operator", "scipy", "statistics", "typing"}
-        assert not packages(module) - pure - {"search"}
+        assert not packages(module) - sys.stdlib_module_names - {"numpy", "scipy", "search"}
 
 
 def test_what_shows_and_judges_depends_on_plain_records_alone() -> None:

@@ -1,19 +1,24 @@
-"""Where a model loses, in words: no slice of a few users is judged, and chance is not ruled out."""
+"""Where a model loses, in words: by more than the noise, and no slice of a few users is judged."""
 
-from search.analysis.noise import Sample
+from search.analysis.noise import Difference, Sample
 from search.analysis.slices import SliceResult, slice_results, where_it_loses
+from search.records.results import ReferenceRecord
 
 TEST = {
     "test_ndcg_at_10": Sample((0.30, 0.32)),
-    "test_ndcg_at_10_unknown_users": Sample((0.10, 0.12)),
+    "test_ndcg_at_10_unknown_users": Sample((0.110, 0.111)),
     "test_ndcg_at_10_region:north": Sample((0.40, 0.42)),
     "test_recall_at_10": Sample((0.5, 0.5)),
 }
-REFERENCES = {
+METRICS = {
     "popularity": {"test_ndcg_at_10_unknown_users": 0.15, "test_ndcg_at_10_region:north": 0.2},
-    "ease": {"test_ndcg_at_10_unknown_users": 0.12, "test_ndcg_at_10_region:north": 0.41},
+    "ease": {"test_ndcg_at_10_unknown_users": 0.12, "test_ndcg_at_10_region:north": 0.42},
     "ease_unseen": {"test_ndcg_at_10_unknown_users": 0.9},  # its penalty is for another metric
 }
+REFERENCES = [
+    ReferenceRecord(name=name, parameters={}, metrics=metrics, measured_ms=1)
+    for name, metrics in METRICS.items()
+]
 
 
 def of(users: dict[str, int]) -> list[SliceResult]:
@@ -24,13 +29,15 @@ def test_slices_are_those_of_the_objective_with_what_the_references_have() -> No
     unknown, north = of({"unknown_users": 200, "region:north": 30})
     assert (unknown.words, unknown.users, unknown.better) == ("unknown users", 200, "popularity")
     assert unknown.references == {"popularity": 0.15, "ease": 0.12}
-    assert (north.words, north.better) == ("region north", None), "as good is not above"
+    assert unknown.difference is not None
+    assert unknown.difference.comparisons == 2, "as many as there are slices"
+    assert (north.words, north.best, north.better) == ("region north", "ease", None)
 
 
 def test_the_best_reference_of_each_lost_slice_is_named() -> None:
     assert where_it_loses(of({"unknown_users": 200, "region:north": 30})) == [
-        "By parts of the test rows a reference is above it on unknown users (popularity 0.1500 "
-        "against 0.1100, 200 users); whether that is more than chance was not judged."
+        "By parts of the test rows a reference is better than it by more than the noise on unknown "
+        "users (popularity, by 0.0395, 200 users)."
     ]
 
 
@@ -51,11 +58,12 @@ def test_the_largest_losses_are_named_and_the_others_counted() -> None:
             users=50,
             winner=Sample((0.2,)),
             references={"popularity": 0.2 + number / 100},
+            difference=Difference(mean=-number / 100, interval=None, p=0.01 if number else 1.0),
         )
         for number in range(6)
     ]
     [said] = where_it_loses(many)
-    assert said.startswith("By parts of the test rows a reference is above it on region 5 (popul")
+    assert "by more than the noise on region 5 (popularity, by 0.0500, 50 users)" in said
     assert "region 3" in said
     assert "region 2" not in said
-    assert ", and on 2 more; " in said
+    assert said.endswith(", and on 2 more.")

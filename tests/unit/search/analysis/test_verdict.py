@@ -2,14 +2,14 @@
 
 import pytest
 
-from search.analysis.noise import Sample
+from search.analysis.noise import Estimate, Sample
 from search.analysis.promotion import listed
 from search.analysis.verdict import Leader, verdict
 from search.records.trials import TrialState
 from tests.unit.search.sample_records import trial
 
 TUTORIAL = "tutorial (64, 32)"
-POPULARITY = {"popularity": 0.3}
+POPULARITY = {"popularity": Estimate(0.3)}
 SEEDS = (0.318, 0.32, 0.322)
 SEARCHED = [trial(0, value=0.339), trial(1, value=0.364)]
 
@@ -25,15 +25,16 @@ def test_the_best_is_held_against_reference_and_popularity() -> None:
         "3 trials: 2 complete, 1 pruned. Trial 1 is the best: 33.9% of the five-star "
         "validation ratings are in its top 100; the best that "
         'the study file enqueues, "tutorial (64, 32)", has 32.1%.',
-        "It is better than every reference: popularity.",
+        "It is above every reference (popularity) with one seed; whether by more than the noise is "
+        "what search.retrain finds out.",
     ]
 
 
 @pytest.mark.parametrize("accuracy", [0.339, 0.45])
 def test_a_best_that_does_not_beat_a_reference_is_said_not_to(accuracy: float) -> None:
     best = [trial(1, value=0.339)]
-    assert verdict(best, {"popularity": 0.3, "EASE": accuracy})[1] == (
-        "It is NOT better than EASE, which needs no search."
+    assert verdict(best, {"popularity": Estimate(0.3), "EASE": Estimate(accuracy)})[1] == (
+        "It is NOT above EASE, which needs no search."
     )
     assert verdict(best, {})[0].endswith("are in its top 100.")
     assert len(verdict(best, {})) == 1
@@ -81,11 +82,13 @@ def test_names_are_joined_as_in_a_sentence() -> None:
 
 def test_what_a_confirmation_preferred_is_the_headline_and_the_lucky_draw_is_named() -> None:
     leader = Leader(number=0, sample=Sample(SEEDS), others={1: Sample((0.19, 0.20, 0.21))})
-    assert verdict(SEARCHED, {"popularity": 0.33}, leader) == [
+    assert verdict(SEARCHED, {"popularity": Estimate(0.33)}, leader) == [
         "2 trials: 2 complete, 0 pruned. Trial 0 is confirmed best over 3 seeds: on average 32.0% "
         "of the five-star validation ratings are in its top 100. Trial 1 had the highest single "
         "value of the search, 36.4%, and 20.0% on average over its seeds.",
-        "It is NOT better than popularity, which needs no search.",
+        # t(0.975, 2) = 4.3027; times 0.002 / sqrt(3)
+        "It is NOT better than popularity, which needs no search, by more than the noise (against "
+        "popularity: -0.0100, 95 % interval -0.0150 to -0.0050).",
     ]
 
 
@@ -101,8 +104,14 @@ def test_a_lucky_draw_that_collapsed_is_not_told_by_the_mean_of_what_held() -> N
 
 def test_references_are_held_against_the_mean_and_not_against_the_lucky_draw() -> None:
     leader = Leader(number=1, sample=Sample(SEEDS))
-    assert verdict(SEARCHED, {"popularity": 0.35}, leader)[-1].startswith("It is NOT better")
-    assert verdict(SEARCHED, {"popularity": 0.35})[-1].startswith("It is better")
+    assert verdict(SEARCHED, {"popularity": Estimate(0.35)}, leader)[-1].startswith(
+        "It is NOT better"
+    )
+    assert verdict(SEARCHED, {"popularity": Estimate(0.35)})[-1].startswith("It is above every")
+    assert verdict(SEARCHED, {"popularity": Estimate(0.31)}, leader)[-1] == (
+        "It is better than every reference by more than the noise: popularity (against popularity: "
+        "+0.0100, 95 % interval +0.0050 to +0.0150)."
+    )
 
 
 @pytest.mark.parametrize(

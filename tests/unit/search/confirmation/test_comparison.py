@@ -1,8 +1,10 @@
 """What a confirmation found, in numbers, tables and words."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,7 +18,8 @@ from search.confirmation.comparison import (
 )
 from search.confirmation.comparison import test_samples as samples_of
 from search.confirmation.contenders import Contender, tutorial_contender
-from search.records.results import RetrainRecord
+from search.records.results import ReferenceRecord, RetrainRecord
+from search.records.users import UserResults
 from tests.unit.search.sample_records import trial
 
 TUTORIAL = tutorial_contender()
@@ -44,10 +47,18 @@ def runs_of(*accuracies: float) -> tuple[tuple[RetrainRecord, None], ...]:
     return tuple((run(*each), None) for each in enumerate(accuracies))
 
 
-REFERENCES = {
+def references_of(metrics: Mapping[str, Mapping[str, float]]) -> tuple[ReferenceRecord, ...]:
+    return tuple(
+        ReferenceRecord(name=name, parameters={}, metrics=each, measured_ms=1)
+        for name, each in metrics.items()
+    )
+
+
+METRICS = {
     "popularity": {"test_top_100_accuracy": 0.46, "test_top_100_accuracy_unseen": 0.55},
     "damped_mean": {"test_top_100_accuracy": 0.3, "test_top_100_accuracy_unseen": 0.4},
 }
+REFERENCES = references_of(METRICS)
 
 CONFIRMATION = Confirmation(
     validated=(
@@ -100,13 +111,20 @@ def test_tables_show_contenders_and_references() -> None:
 
 def test_the_verdict_compares_by_the_noise() -> None:
     words = verdict(CONFIRMATION)
-    # four degrees of freedom: t(0.95, 4) = 2.1318; times 0.002 * sqrt(2 / 3)
+    # four degrees of freedom: t(0.975, 4) = 2.7764; times 0.002 * sqrt(2 / 3)
     assert words[0] == (
-        "trial 1 (64, 32) beats trial 0 (64, 32) by 0.0100: more than the noise (0.0035)."
+        "trial 1 (64, 32) beats trial 0 (64, 32) by more than the noise: +0.0100, 95 % interval "
+        "+0.0055 to +0.0145."
     )
-    assert words[1].startswith("trial 1 (64, 32) beats the tutorial's (32,) by 0.2620")
+    assert words[1].startswith("trial 1 (64, 32) beats the tutorial's (32,) by more than the noise")
     assert words[2] == "On the test rows it beats every reference by more than the noise."
-    assert "The search saw 0.6100" in words[3]
+    # two degrees of freedom: t(0.975, 2) = 4.3027; times 0.002 * sqrt(1 / 3)
+    assert words[3] == (
+        "Against popularity, the best of them: +0.1420, 95 % interval +0.1370 to +0.1470."
+    )
+    assert words[4] == "Of 2 comparisons, p values are corrected as Holm (1979) does."
+    assert words[5] == "What would move the test: another seed by ±0.0020."
+    assert "The search saw 0.6100" in words[6]
 
 
 def test_what_needs_no_search_and_is_better_is_named_with_what_it_knows() -> None:
@@ -117,10 +135,12 @@ def test_what_needs_no_search_and_is_better_is_named_with_what_it_knows() -> Non
     of_shop = replace(
         CONFIRMATION,
         tested=tested,
-        references={
-            "popularity": {"test_ndcg_at_10": 0.18},
-            "own_frequent": {"test_ndcg_at_10": 0.41},
-        },
+        references=references_of(
+            {
+                "popularity": {"test_ndcg_at_10": 0.18},
+                "own_frequent": {"test_ndcg_at_10": 0.41},
+            }
+        ),
         objective="val_ndcg_at_10",
     )
     words = verdict(of_shop)
@@ -143,7 +163,7 @@ def test_a_close_call_is_called_one() -> None:
         references=REFERENCES,
     )
     words = verdict(close)
-    assert "and trial 1 (64, 32) cannot be told apart: +0.0050, within the noise (0.0" in words[0]
+    assert "and trial 1 (64, 32) cannot be told apart: +0.0050, 95 % interval -0.0" in words[0]
     assert words[2] == (
         "On the test rows it does not beat popularity by more than the noise, seen movies ranked "
         "too or seen movies left out."
@@ -156,7 +176,7 @@ def test_a_model_that_recommends_the_same_to_all_is_said_to() -> None:
         (replace(record, metrics={**record.metrics, **same}), towers)
         for record, towers in CONFIRMATION.tested
     )
-    assert verdict(replace(CONFIRMATION, tested=tested))[3] == (
+    assert verdict(replace(CONFIRMATION, tested=tested))[6] == (
         "It recommends nearly the same to all users: 20 movies fill 98% of all top tens, and "
         "personal lists add +0.0023 to the accuracy of one list for all."
     )
@@ -177,13 +197,14 @@ def test_a_reference_that_is_better_is_named_so() -> None:
         ),
     )
     assert verdict(confirmation)[0] == (
-        "trial 0 (64, 32) is below the tutorial's (32,) by 0.0200: more than the noise (0.0035)."
+        "trial 0 (64, 32) is below the tutorial's (32,) by more than the noise: -0.0200, 95 % "
+        "interval -0.0245 to -0.0155."
     )
 
 
 def test_references_are_judged_by_the_metric_they_were_tuned_for() -> None:
     ease = {"test_top_100_accuracy": 0.61, "test_top_100_accuracy_unseen": 0.65}
-    confirmation = replace(CONFIRMATION, references={**REFERENCES, "ease": ease})
+    confirmation = replace(CONFIRMATION, references=references_of({**METRICS, "ease": ease}))
     assert confirmation.not_beaten == {
         "test_top_100_accuracy": ["ease"],
         "test_top_100_accuracy_unseen": [],
@@ -217,6 +238,37 @@ def test_a_test_that_collapses_is_told_and_is_no_noise() -> None:
     gone = replace(confirmation, tested=((records[1], None),))
     assert "collapsed" in shown(results_table(gone))
     assert len(verdict(gone)) == 3
+
+
+def by_user(*totals: float) -> str:
+    return UserResults(np.array(totals), np.ones(len(totals))).text
+
+
+def test_what_hangs_on_few_users_is_no_better_whatever_the_seeds_say() -> None:
+    """Twenty users, of whom one makes the whole difference: other samples may lack that user."""
+    winner, reference = by_user(*[0.5] * 19, 1.0), by_user(*[0.5] * 19, 0.0)
+    metrics = {"test_ndcg_at_10": 0.525}
+    records = [replace(RUN, metrics=metrics, users={"test_ndcg_at_10": winner})] * 5
+    other = ReferenceRecord(
+        name="popularity",
+        parameters={},
+        metrics={"test_ndcg_at_10": 0.475},
+        users={"test_ndcg_at_10": reference},
+        measured_ms=1,
+    )
+    by_seeds = replace(
+        CONFIRMATION,
+        objective="val_ndcg_at_10",
+        tested=tuple((record, None) for record in records),
+        references=(replace(other, users={}),),
+    )
+    assert by_seeds.not_beaten == {"test_ndcg_at_10": []}
+    by_both = replace(by_seeds, references=(other,))
+    assert by_both.not_beaten == {"test_ndcg_at_10": ["popularity"]}
+    [found] = [each for each in by_both.differences if each["against"] == "popularity"]
+    assert (found["users_above"], found["users_below"]) == (0.05, 0.0)
+    assert found["over_users"] == pytest.approx(0.05, rel=0.05)  # sqrt(19 / 20) / 20, n - 1
+    assert "other users ± 0.0250" in " ".join(shown(results_table(by_both)).split())
 
 
 def test_one_seed_decides_nothing() -> None:

@@ -1,11 +1,11 @@
 """The end of a search: the table, the verdict in words, and the next commands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from search.analysis.noise import Sample
+from search.analysis.noise import Estimate, Sample
 from search.analysis.verdict import Leader
 from search.display.summary import leaderboard, print_summary
 from search.records.trials import TrialRecord
@@ -15,7 +15,7 @@ from tests.unit.search.terminals import Pipe
 
 COMMANDS = commands("'a [b]'")
 TUTORIAL = "tutorial (64, 32)"
-POPULARITY: Mapping[str, float] = {"popularity": 0.3}
+POPULARITY = {"popularity": Estimate(0.3)}
 
 
 def summary(trials: Sequence[TrialRecord], *, width: int = 120, **options: Any) -> list[str]:
@@ -88,7 +88,7 @@ def test_table_verdict_cautions_and_commands_follow_each_other_and_can_be_copied
         "trial",
         "popul",
         "1 trial:",
-        "It is better than every",
+        "It is above every",
         "careful: mind [this]",
         "careful: that",
         "careful: 2 more in the report",
@@ -109,7 +109,8 @@ def test_it_fits_one_screen_and_no_row_wraps() -> None:
     trials = [trial(100 + number, **wide) for number in range(6)]
     enqueued = ("tutorial (32,)", "tutorial (64, 32)", "tutorial (128, 64, 32)")
     trials += [trial(number, value=0.3, reference=name) for number, name in enumerate(enqueued)]
-    references = {"popularity": 0.46, "damped mean": 0.41, "ease": 0.54}
+    values = {"popularity": 0.46, "damped mean": 0.41, "ease": 0.54}
+    references = {name: Estimate(value) for name, value in values.items()}
     lines = summary(trials, references=references, width=80, cautions=["one", "two", "three"])
     assert len(lines) < 24, "a line is left for the prompt"
     assert max(map(len, lines)) <= 80

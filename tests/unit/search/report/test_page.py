@@ -67,7 +67,7 @@ def test_slices_are_a_table_with_their_sizes(made: Made) -> None:
     made.keep_slices(users=40)
     shown = " ".join(Reader(page(made.facts)).text.split())
     assert "top-100 accuracy on parts of the test rows" in shown
-    assert "region north400.2000 ± 0.00000.30000.3000popularity is above" in shown
+    assert "region north400.2000 ± 0.00000.30000.3000popularity is better" in shown
     made.keep_slices(users=4)
     assert "too few users" in Reader(page(made.facts)).text
 
