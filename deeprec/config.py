@@ -8,22 +8,9 @@ SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
 LossName = Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"]
 OptimizerName = Literal["adagrad", "adam"]
-MetricName = Literal[
-    "recall",
-    "hit",
-    "ndcg",
-    "mrr",
-    "map",
-    "precision",
-    "coverage",
-    "gini",
-    "novelty",
-    "popularity_percentile",
-    "top_accuracy",
-]
-
-OF_THE_CATALOG: tuple[MetricName, ...] = ("coverage", "gini", "novelty", "popularity_percentile")
-"""Metrics that say what is shown, not whether it is wanted; see :mod:`deeprec.training.catalog`."""
+UserMetricName = Literal["recall", "hit", "ndcg", "mrr", "map", "precision", "top_accuracy"]
+CatalogMetricName = Literal["coverage", "gini", "novelty", "popularity_percentile"]
+MetricName = Literal[UserMetricName, CatalogMetricName]
 
 
 def _check_positive(**values: float) -> None:
@@ -45,8 +32,8 @@ class Metric:
     """What a model is judged by: a metric of lists of the best ``k``, written ``ndcg@10``.
 
     ``top_accuracy`` is the tutorial's: over relevant rows, items that a user has seen ranked too.
-    Those of :data:`OF_THE_CATALOG` are of all lists together, all others means over users, see
-    :mod:`deeprec.training.lists`.
+    Those of the catalog say what all lists show together, not whether it is wanted, see
+    :mod:`deeprec.training.catalog`; all others are means over users, :mod:`deeprec.training.lists`.
     """
 
     name: MetricName
@@ -74,7 +61,7 @@ class Metric:
         """
         metric = cls.of(text)
         if metric.is_of_the_catalog:
-            names = [f"{name}@k" for name in get_args(MetricName) if name not in OF_THE_CATALOG]
+            names = [f"{name}@k" for name in get_args(UserMetricName)]
             raise ValueError(
                 f"must be one of {', '.join(names)} but got {text!r}, which says nothing of what "
                 "users want: name it in also, where it is reported"
@@ -84,7 +71,7 @@ class Metric:
     @property
     def is_of_the_catalog(self) -> bool:
         """Whether it is of all lists together, and only reported."""
-        return self.name in OF_THE_CATALOG
+        return self.name in get_args(CatalogMetricName)
 
     @property
     def keeps_seen(self) -> bool:

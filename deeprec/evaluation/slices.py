@@ -118,12 +118,7 @@ def _word(text: object) -> str:
 
 def users_in(asked: Asked, slices: Iterable[Slice]) -> dict[str, int]:
     """How many users each slice has; without those that have none, or all that is relevant."""
-    found = {}
-    for each in slices:
-        part = each.of(asked)
-        if 0 < len(part.relevant) < len(asked.relevant):
-            found[each.name] = int((part.counts > 0).sum())
-    return found
+    return {each.name: int((part.counts > 0).sum()) for each, part in _parts(asked, slices)}
 
 
 def by_slice(
@@ -140,11 +135,16 @@ def by_slice(
         slices: on which parts.
     """
     found, hits = {}, asked.hits(lists)
-    for each in slices:
-        part = each.of(asked)
-        if not 0 < len(part.relevant) < len(asked.relevant):
-            continue
+    for each, part in _parts(asked, slices):
         some = part.counts > 0
         own = hits[some] if each.side == USERS else hits[some] & each.rows[lists[some]]
         found[f"{metric.key}_{each.name}"] = of_users(metric, own, part.counts[some])
     return found
+
+
+def _parts(asked: Asked, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Asked]]:
+    """The slices that have something and not all, each with what is relevant in it."""
+    for each in slices:
+        part = each.of(asked)
+        if 0 < len(part.relevant) < len(asked.relevant):
+            yield each, part

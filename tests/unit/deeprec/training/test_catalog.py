@@ -1,6 +1,7 @@
 """What lists show of the catalog: worked out by hand, and by definitions written another way."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprec.config import OF_THE_CATALOG, Metric
+from deeprec.config import CatalogMetricName, Metric
 from deeprec.training.catalog import Catalog
 from deeprec.training.lists import Asked, measured
 from tests.unit.deeprec.training.test_lists import rows
 
+OF_THE_CATALOG = get_args(CatalogMetricName)
 ITEMS = 6  # rows of the table: two reserved ones, and items 2 to 5
 KNOWN = rows(
     *[(user, 2, True) for user in (2, 3, 4, 5)],  # item 2: all four users
