@@ -1,118 +1,243 @@
 """References that any model should beat, measured by the models' own code.
 
-None of them needs a seed, a graphics card or a search. What there is to choose for one, such as
-the penalty of EASE, is chosen on the validation rows, as it is for a model.
+None of them needs a graphics card or a search. What there is to choose for one, such as the penalty
+of EASE, is chosen on the validation rows, as it is for a model: :data:`CHOICES` are all that is
+tried.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from operator import attrgetter
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
+from threadpoolctl import threadpool_limits
 
 from deeprec.data.tables import FloatArray, IntArray, Interactions
+from deeprec.evaluation.factorization import ials_factors
+from deeprec.evaluation.item_models import (
+    ease_scores,
+    gram_matrix,
+    neighbor_weights,
+    rated_matrix,
+    slim_weights,
+)
 from deeprec.evaluation.ranking import MOVIELENS, Judgment, ListMetrics, RankingMetrics, Score
 
 ReferenceName = Literal[
-    "popularity", "recent_popularity", "damped_mean", "own_frequent", "ease", "ease_unseen"
+    "popularity",
+    "recent_popularity",
+    "damped_mean",
+    "own_frequent",
+    "ease",
+    "item_knn",
+    "ials",
+    "slim",
 ]
 
-RECENT_DAYS = (7.0, 28.0, 91.0)
-DAMPINGS = (5.0, 25.0, 100.0)
-PENALTIES = (100.0, 200.0, 500.0, 1000.0, 2000.0)
+UNSEEN = "_unseen"
+"""Ends the keys of references that were chosen where seen movies are removed."""
+
+Parameters = Mapping[str, float]
+
+
+def _all_of(**values: Sequence[float]) -> tuple[Parameters, ...]:
+    return tuple(dict(zip(values, each, strict=True)) for each in product(*values.values()))
+
+
+CHOICES: dict[ReferenceName, tuple[Parameters, ...]] = {
+    "popularity": ({},),
+    "recent_popularity": _all_of(days=(7.0, 28.0, 91.0)),
+    "damped_mean": _all_of(damping=(5.0, 25.0, 100.0)),
+    "own_frequent": ({},),
+    "ease": _all_of(penalty=(100.0, 200.0, 500.0, 1000.0, 2000.0)),
+    "item_knn": _all_of(neighbors=(50, 100, 200), shrinkage=(0.0, 10.0)),
+    "ials": _all_of(
+        dimension=(64,), unobserved=(0.03, 0.1, 0.3), penalty=(0.003, 0.01, 0.02, 0.03, 0.05)
+    ),
+    "slim": _all_of(l1=(0.5, 2.0), l2=(50.0, 200.0, 500.0)),
+}
+"""The settings that are tried of each reference, of which the best is taken."""
+
+MOST_SECONDS = 3600.0
+"""A reference whose settings would take longer on one core, by estimate, is left out."""
+
+CHEAP_SECONDS = 8.0
+"""A search waits for references that take less than this, by estimate."""
 
 MICROSECONDS_OF_DAY = 24 * 60 * 60 * 1_000_000
+SECONDS_UNTIL = 10**11
+"""Times below it are seconds since 1970, as MovieLens has them; others are microseconds."""
 
-EASE_RATING = 0.75
-"""EASE learns from ratings of at least this (four of five stars). On the validation rows of
-MovieLens 100K that is better than five stars alone, and than everything that was rated."""
-
-MOST_MOVIES_FOR_EASE = 5_000
-"""EASE inverts a matrix of movies by movies: 8 seconds and 1 GB at this size, for each penalty."""
+RATED_HIGH = 0.75
+"""What is personal learns from ratings of at least this (four of five stars). On the validation
+rows of MovieLens 100K that is better than five stars alone, and than everything that was rated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSettings:
-    """Which reference, and what was chosen for it: ``days``, ``damping`` or ``penalty``.
+    """Which reference, and what was chosen for it, see :data:`CHOICES`.
 
-    ``recent_popularity`` counts the last days of other data than MovieLens, where it has times;
-    ``own_frequent`` is what a user has most often, then what is popular, where people buy again;
-    ``popularity`` is the number of relevant rows, ``damped_mean`` the mean rating, drawn to the
-    mean of all where there are few, ``ease`` EASE with the penalty that is best where seen movies
-    stay candidates, ``ease_unseen`` where they are removed.
+    ``popularity`` is the number of relevant rows, ``recent_popularity`` that of the last days;
+    ``damped_mean`` the mean rating, drawn to the mean of all where there are few; ``own_frequent``
+    what a user has most often, then what is popular, where people buy again; ``ease``, ``item_knn``
+    and ``slim`` see :mod:`deeprec.evaluation.item_models`, ``ials``
+    :mod:`deeprec.evaluation.factorization`.
+
+    ``unseen`` tells a choice that is the best where seen movies are removed, and not where they
+    stay candidates.
     """
 
     name: ReferenceName
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
+    unseen: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in get_args(ReferenceName):
             allowed = ", ".join(get_args(ReferenceName))
             raise ValueError(f"name must be one of {allowed} but got {self.name!r}")
 
+    @property
+    def key(self) -> str:
+        """Its name in tracking, such as ``ease`` or ``ease_unseen``."""
+        return self.name + UNSEEN * self.unseen
 
-def choose_references(
+
+Measured = tuple[ReferenceSettings, RankingMetrics | ListMetrics]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What choosing a reference takes, by estimate."""
+
+    seconds: float  # on one core
+    memory: int  # bytes, beyond that of the rows
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether a search waits for it."""
+        return self.seconds <= CHEAP_SECONDS
+
+
+def costs_of(
+    train: Interactions, user_count: int, candidate_count: int, judge: Judgment = MOVIELENS
+) -> dict[ReferenceName, Cost]:
+    """The references that there can be, each with what choosing it takes, in the order of CHOICES.
+
+    The damped mean needs labels that differ, what was popular lately times that do, and what a user
+    has most often that it counts again.
+    """
+    users, items = float(user_count), float(candidate_count)
+    own = np.bincount(train.user_id[train.rating >= RATED_HIGH]).astype(np.float64)
+    fewer = min(users, items)
+    seconds: dict[ReferenceName, float] = dict.fromkeys(CHOICES, 0.0)
+    seconds |= {
+        "ease": fewer**3 / 2e10,
+        "item_knn": (own**2).sum() / 3e7,
+        "ials": 8 * (own.sum() * 64**2 + (users + items) * 64**3 / 3) / 5e9,
+        "slim": 8 * 2 * items**3 / 3e10,
+    }
+    memory: dict[ReferenceName, float] = {"ease": 8 * fewer**2, "slim": 12 * items**2}
+    ranking = users * items / 1e8
+    possible = {
+        "recent_popularity": np.ptp(train.timestamp) > 0,
+        "damped_mean": np.ptp(train.rating) > 0,
+        "own_frequent": judge.repeats,
+    }
+    return {
+        name: Cost(
+            seconds=len(settings) * (seconds[name] + ranking), memory=int(memory.get(name, 0))
+        )
+        for name, settings in CHOICES.items()
+        if possible.get(name, True)
+    }
+
+
+def choose_reference(
+    name: ReferenceName,
     train: Interactions,
     validation: Interactions,
     user_count: int,
     candidate_count: int,
     judge: Judgment = MOVIELENS,
-) -> list[tuple[ReferenceSettings, RankingMetrics | ListMetrics]]:
-    """The references fitted on ``train``, what there is to choose chosen on the validation rows.
+) -> list[Measured]:
+    """The best of the settings of a reference, fitted on ``train``, on the validation rows.
 
-    The counts are of table rows, row 0 included. EASE is left out where there are more candidates
-    than :data:`MOST_MOVIES_FOR_EASE`, the damped mean where all labels are equal, and what a user
-    has most often where that does not count again.
+    The counts are of table rows, row 0 included.
 
     Returns:
-        Each with its metrics on the validation rows.
+        With its metrics on the validation rows; a second one where MovieLens's other protocol,
+        seen movies removed, has another best.
     """
-
-    def measured(settings: ReferenceSettings) -> _Measured:
+    measured = []
+    for parameters in CHOICES[name]:
+        settings = ReferenceSettings(name=name, parameters=parameters)
         score = fit_reference(settings, train, user_count, candidate_count)
-        return settings, judge(score, train, validation, candidate_count)
-
-    def each(name: ReferenceName, parameter: str, values: Sequence[float]) -> list[_Measured]:
-        return [
-            measured(ReferenceSettings(name=name, parameters={parameter: value}))
-            for value in values
-        ]
-
-    ease_by: Mapping[ReferenceName, _By] = {"ease": _objective} if judge.metrics else _EASE_BY
-    chosen = [measured(ReferenceSettings(name="popularity"))]
-    if judge.metrics and np.ptp(train.timestamp) > 0:
-        chosen.append(_best(each("recent_popularity", "days", RECENT_DAYS), ease_by["ease"]))
-    if np.ptp(train.rating) > 0:
-        chosen.append(_best(each("damped_mean", "damping", DAMPINGS), ease_by["ease"]))
-    if judge.repeats:
-        chosen.append(measured(ReferenceSettings(name="own_frequent")))
-    if candidate_count <= MOST_MOVIES_FOR_EASE:
-        penalized = each("ease", "penalty", PENALTIES)
-        for name, by in ease_by.items():
-            settings, metrics = _best(penalized, by)
-            chosen.append((replace(settings, name=name), metrics))
-    return chosen
+        measured.append((settings, judge(score, train, validation, candidate_count)))
+    if judge.metrics:
+        return [_best(measured, attrgetter("objective"))]
+    kept = _best(measured, attrgetter("top_100_accuracy"))
+    settings, metrics = _best(measured, attrgetter("top_100_accuracy_unseen"))
+    return [kept] if settings == kept[0] else [kept, (replace(settings, unseen=True), metrics)]
 
 
 def fit_reference(
     settings: ReferenceSettings, train: Interactions, user_count: int, candidate_count: int
 ) -> Score:
-    """What the reference learns from some rows, as a function from users to scores."""
-    if settings.name == "popularity":
-        return _same_for_all(popularity_scores(train, candidate_count))
-    if settings.name == "recent_popularity":
-        since = train.timestamp.max() - round(settings.parameters["days"] * MICROSECONDS_OF_DAY)
-        recent = train[train.timestamp > since]
-        return _same_for_all(popularity_scores(recent, candidate_count))
-    if settings.name == "damped_mean":
-        damping = settings.parameters["damping"]
-        return _same_for_all(damped_mean_scores(train, candidate_count, damping))
-    if settings.name == "own_frequent":
-        return _own_frequent(train, user_count, candidate_count)
-    return _ease(train, user_count, candidate_count, settings.parameters["penalty"])
+    """What the reference learns from some rows, as a function from users to scores.
+
+    A user of whom a personal one knows nothing gets what is popular. It is fitted by one thread:
+    so it is the same on every machine of a kind, and fast where all processors are busy.
+    """
+    parameters = settings.parameters
+    popularity = popularity_scores(train, candidate_count)
+    match settings.name:
+        case "popularity":
+            return _same_for_all(popularity)
+        case "recent_popularity":
+            recent = train[train.timestamp > _days_before_the_last(train, parameters["days"])]
+            return _same_for_all(popularity_scores(recent, candidate_count))
+        case "damped_mean":
+            damping = parameters["damping"]
+            return _same_for_all(damped_mean_scores(train, candidate_count, damping))
+        case "own_frequent":
+            return _own_frequent(train, user_count, popularity)
+    rated = rated_matrix(train[train.rating >= RATED_HIGH], user_count, candidate_count)
+    with threadpool_limits(1):
+        score = _personal(settings.name, rated, **parameters)
+    is_unknown = np.diff(rated.indptr) == 0
+
+    def known_or_popular(users: IntArray) -> FloatArray:
+        scores = score(users)
+        scores[is_unknown[users]] = popularity
+        return scores
+
+    return known_or_popular
+
+
+def _personal(
+    name: ReferenceName, rated: Any, **parameters: Any
+) -> Callable[[IntArray], FloatArray]:
+    match name:
+        case "ease":
+            return ease_scores(rated, **parameters)
+        case "item_knn":
+            near = neighbor_weights(rated, **parameters)
+            return lambda users: np.asarray((rated[users] @ near).toarray())
+        case "slim":
+            weights = slim_weights(gram_matrix(rated.T.tocsr()), **parameters)
+            return lambda users: np.asarray(rated[users] @ weights)
+        case _:
+            user_vectors, item_vectors = ials_factors(rated, **parameters)
+            return lambda users: user_vectors[users] @ item_vectors.T
+
+
+def _days_before_the_last(train: Interactions, days: float) -> int:
+    last = int(train.timestamp.max(initial=0))
+    of_day = MICROSECONDS_OF_DAY if last >= SECONDS_UNTIL else MICROSECONDS_OF_DAY // 1_000_000
+    return last - round(days * of_day)
 
 
 def popularity_scores(train: Interactions, candidate_count: int) -> FloatArray:
@@ -133,54 +258,17 @@ def damped_mean_scores(train: Interactions, candidate_count: int, damping: float
     return (totals / (counts + damping)).astype(np.float32)
 
 
-def ease_weights(rated: Any, penalty: float) -> FloatArray:
-    """EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
-
-    The matrix ``B`` with a diagonal of zero that minimizes ``|X - X B|^2 + penalty * |B|^2``:
-    ``-P / diag(P)`` off the diagonal, where ``P`` is the inverse of ``X' X + penalty * I``.
-
-    Args:
-        rated: ``X``, sparse float ``[users, movies]``: 1 where a user rated a movie high.
-        penalty: above 0.
-    """
-    gram = (rated.T @ rated).toarray()
-    gram[np.diag_indices_from(gram)] += penalty
-    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-    return weights.astype(np.float32)
-
-
-def _ease(train: Interactions, user_count: int, candidate_count: int, penalty: float) -> Score:
-    rows = train[train.rating >= EASE_RATING]
-    rated = scipy.sparse.csr_array(
-        (np.ones(len(rows), np.float32), (rows.user_id, rows.movie_id)),
-        shape=(user_count, candidate_count),
-    )
-    weights = ease_weights(rated, penalty)
-    popularity = popularity_scores(train, candidate_count)
-
-    def score(users: IntArray) -> FloatArray:
-        scores = np.asarray(rated[users] @ weights, np.float32)
-        is_unknown = np.diff(rated.indptr)[users] == 0
-        scores[is_unknown] = popularity  # nothing is known of them, as of a new user
-        return scores
-
-    return score
-
-
-def _own_frequent(train: Interactions, user_count: int, candidate_count: int) -> Score:
+def _own_frequent(train: Interactions, user_count: int, popularity: FloatArray) -> Score:
     """What each user has most often, then what is popular."""
     rows = train[train.liked]
     counts = scipy.sparse.csr_array(
         (np.ones(len(rows), np.float32), (rows.user_id, rows.movie_id)),
-        shape=(user_count, candidate_count),
+        shape=(user_count, len(popularity)),
     )
-    popularity = popularity_scores(train, candidate_count)
-    popularity /= popularity.max(initial=0) + 1
+    below_one = popularity / (popularity.max(initial=0) + 1)
 
     def score(users: IntArray) -> FloatArray:
-        return np.asarray(counts[users].toarray() + popularity, np.float32)
+        return np.asarray(counts[users].toarray() + below_one, np.float32)
 
     return score
 
@@ -192,16 +280,6 @@ def _same_for_all(scores: FloatArray) -> Score:
     return score
 
 
-_Measured = tuple[ReferenceSettings, RankingMetrics | ListMetrics]
-_By = Callable[[Any], float]
-
-_objective: _By = attrgetter("objective")
-_EASE_BY: Mapping[ReferenceName, _By] = {
-    "ease": attrgetter("top_100_accuracy"),
-    "ease_unseen": attrgetter("top_100_accuracy_unseen"),
-}
-
-
-def _best(measured: Sequence[_Measured], by: _By) -> _Measured:
+def _best(measured: Sequence[Measured], by: Callable[[Any], float]) -> Measured:
     """The one whose metrics are best, the first of equals."""
     return max(measured, key=lambda pair: by(pair[1]))

@@ -15,8 +15,8 @@ import numpy as np
 
 from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.data.dataset import Dataset, Splits, split
-from deeprec.evaluation.ranking import list_metrics, model_scores
-from deeprec.evaluation.references import choose_references, fit_reference
+from deeprec.evaluation.ranking import Judgment, Score, list_metrics, model_scores
+from deeprec.evaluation.references import ReferenceName, choose_reference, fit_reference
 from deeprec.events.description import DataDescription
 from deeprec.events.loading import load_own
 from deeprec.model.retrieval import RetrievalModel
@@ -57,6 +57,7 @@ TRAINING = TrainingConfig(
     validate_every=5,
     metrics=METRICS,
 )
+REFERENCES: tuple[ReferenceName, ...] = ("popularity", "ease")
 
 
 def main() -> None:
@@ -87,10 +88,11 @@ def compare(model: RetrievalModel, shop: Dataset, parts: Splits) -> None:
     """The model and two references on the test rows, what a customer bought before left out."""
     known, counts = parts.before_test, (shop.users.rows, shop.movies.rows)
     asked = Asked.of(parts.test, known, shop.movies.rows, reserved=shop.reserved)
-    scorers = {"two towers": model_scores(model, shop.users, shop.movies)}
-    for settings, _ in choose_references(parts.train, parts.validation, *counts):
-        if settings.name in ("popularity", "ease_unseen"):
-            scorers[settings.name] = fit_reference(settings, known, *counts)
+    scorers: dict[str, Score] = {"two towers": model_scores(model, shop.users, shop.movies)}
+    judge = Judgment(metrics=METRICS, reserved=shop.reserved)
+    for reference in REFERENCES:
+        [(chosen, _)] = choose_reference(reference, parts.train, parts.validation, *counts, judge)
+        scorers[reference] = fit_reference(chosen, known, *counts)
     for name, score in scorers.items():
         values = list_metrics(score, asked, METRICS).values
         shown = "  ".join(f"{metric} {values[metric.key]:.3f}" for metric in METRICS)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 from search.analysis.noise import Difference, Estimate, Sample, corrected, difference
 from search.analysis.promotion import listed
-from search.records.results import ReferenceRecord, reference_title
+from search.records.results import ReferenceRecord, reference_title, references_for
 from search.records.trials import counted, slice_words, sliced_metrics
-from search.storage.results import FOR_OTHER_METRICS
 
 FEWEST_USERS = 30
 """Of fewer users a mean says little."""
@@ -82,8 +81,7 @@ def _compared(
 ) -> SliceResult:
     known = {
         each.name: Estimate.of_reference(each, metric)
-        for each in references
-        if metric in each.metrics and each.name not in FOR_OTHER_METRICS
+        for each in references_for(metric, references)
     }
     found = SliceResult(
         name=name,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from search.analysis.noise import Estimate, Sample, compare, difference
 from search.analysis.promotion import listed, without_search
-from search.records.results import ReferenceRecord
+from search.records.results import UNSEEN, ReferenceRecord
 from search.records.trials import (
     TUTORIAL_OBJECTIVE,
     TrialRecord,
@@ -15,7 +15,6 @@ from search.records.trials import (
     measure_words,
     objective_in,
 )
-from search.storage.results import FOR_OTHER_METRICS
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
 
@@ -43,7 +42,7 @@ def validated_references(references: Iterable[ReferenceRecord]) -> dict[str, Est
     return {
         reference.title: Estimate.of_reference(reference, name)
         for reference in references
-        if reference.name not in FOR_OTHER_METRICS and (name := objective_in(reference.metrics))
+        if not reference.name.endswith(UNSEEN) and (name := objective_in(reference.metrics))
     }
 
 

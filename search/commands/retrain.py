@@ -16,12 +16,12 @@ from search.confirmation.contenders import (
     reference_contender,
 )
 from search.confirmation.measuring import Confirming
-from search.confirmation.references import measured_references, slice_users
+from search.confirmation.references import References, slice_users
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
-from search.records.results import ConfirmationRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import short_measure
 from search.report.writing import refresh_report
 from search.scheduling.locks import sole_holder
@@ -75,11 +75,12 @@ def retrain(
             confirming, validated, tested = _confirmed(
                 session, data, ledger, contenders, seeds, stop
             )
+            references = _references(session, data, ledger, stop) if tested else []
         except KeyboardInterrupt as interrupt:
             session.screen.show(f"stopped: {interrupt}; the same command goes on from here")
             return stop.exit_code
         if tested:
-            confirmation = _concluded(session, data, tracker, ledger, validated, tested)
+            confirmation = _concluded(session, data, tracker, ledger, validated, tested, references)
             evidence = _evidence(confirmation, confirming.chance)
             published = _publish(session, data, tracker, confirmation, evidence, promote)
         refresh_report(session, study, tracker)
@@ -151,6 +152,19 @@ def _evidence(confirmation: Confirmation, chance: float) -> Evidence:
     )
 
 
+def _references(
+    session: Session, data: StudyData, ledger: Ledger, stop: StopRequest
+) -> list[ReferenceRecord]:
+    """The references on the validation and the test rows; KeyboardInterrupt where it is stopped."""
+    references = References(
+        data=data,
+        ledger=ledger,
+        announce=session.screen.announce,
+        stop_reason=lambda: stop.reason,
+    )
+    return references.measured(test=True)
+
+
 def _concluded(
     session: Session,
     data: StudyData,
@@ -158,9 +172,9 @@ def _concluded(
     ledger: Ledger,
     validated: Validated,
     tested: Tested,
+    references: Sequence[ReferenceRecord],
 ) -> Confirmation:
     """What the confirmation found, beside the references; kept with the study, and tracked."""
-    references = measured_references(data, ledger, session.screen.announce, test=True)
     confirmation = Confirmation(
         validated=validated,
         tested=tested,

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial
 from search.analysis.noise import Estimate
 from search.analysis.verdict import validated_references
 from search.commands.sync import agree_after
-from search.confirmation.references import are_measured, measured_references
+from search.confirmation.beside import BesideSearch
+from search.confirmation.references import References
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally
@@ -39,7 +40,7 @@ from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
 from search.scheduling.stalling import stalled
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
-from search.storage.results import Ledger
+from search.storage.results import Ledger, kept_references
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
@@ -114,9 +115,11 @@ def _references(
 ) -> Mapping[str, Estimate]:
     """Validation results of the references; a search that was stopped does not wait for them."""
     ledger = Ledger(study)
-    if outcome.state in ("interrupted", "failing") and not are_measured(ledger):
-        return {}
-    found = measured_references(data, ledger, session.screen.announce, test=False)
+    if outcome.state in ("interrupted", "failing"):
+        found = kept_references(ledger, test=False)
+    else:
+        references = References(data=data, ledger=ledger, announce=session.screen.announce)
+        found = references.measured(test=False, costly=False)
     session.screen.doing("logging the references in MLflow")
     tracker.log_references(found)
     return validated_references(found)
@@ -155,12 +158,14 @@ def _run_trials(
                 stop_reason=lambda: stop.reason,
             )
             deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-            if workers == 1:
-                loop = _loop(session, study, data, pulse, hooks)
-                outcome = loop.run(deadline=deadline)
-            else:
-                supervisor = _supervisor(session, study, data, pool, hooks, deadline)
-                outcome = supervisor.run(workers)
+            assignment = _assignment(session, study, data, deadline)
+            with _beside(session, study, data, assignment):
+                if workers == 1:
+                    loop = _loop(session, study, data, pulse, hooks)
+                    outcome = loop.run(deadline=deadline)
+                else:
+                    supervisor = Supervisor(study, assignment, pool, session.claim(), hooks)
+                    outcome = supervisor.run(workers)
             screen.doing("telling MLflow what is left to tell")
         screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
@@ -197,16 +202,19 @@ def _loop(
     )
 
 
-def _supervisor(
-    session: Session,
-    study: optuna.Study,
-    data: StudyData,
-    pool: Pool,
-    hooks: Hooks,
-    deadline: float | None,
-) -> Supervisor:
-    """Runs the trials in other processes, and looks after them."""
-    assignment = Assignment(
+def _beside(
+    session: Session, study: optuna.Study, data: StudyData, assignment: Assignment
+) -> BesideSearch:
+    """Measures references while the trials run; what is left out is said at the end."""
+    references = References(data=data, ledger=Ledger(study), announce=lambda _line: None)
+    return BesideSearch(references, assignment, session.lock("references"), session.screen.warn)
+
+
+def _assignment(
+    session: Session, study: optuna.Study, data: StudyData, deadline: float | None
+) -> Assignment:
+    """What other processes are told of the study."""
+    return Assignment(
         spec=session.spec,
         database=session.database,
         towers_folder=session.towers_folder,
@@ -216,7 +224,6 @@ def _supervisor(
         first_number=len(study.get_trials(deepcopy=False)),
         deadline=deadline,
     )
-    return Supervisor(study, assignment, pool, session.claim(), hooks)
 
 
 def _stop_request(session: Session, pool: Pool) -> StopRequest:

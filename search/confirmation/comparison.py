@@ -14,7 +14,13 @@ from search.analysis.noise import Difference, Estimate, Sample, compare
 from search.analysis.promotion import listed
 from search.analysis.slices import slice_results, where_it_loses
 from search.confirmation.contenders import Contender
-from search.records.results import ReferenceRecord, RetrainRecord, reference_title
+from search.records.results import (
+    UNSEEN,
+    ReferenceRecord,
+    RetrainRecord,
+    reference_title,
+    references_for,
+)
 from search.records.trials import (
     SEEN_KEPT,
     SEEN_REMOVED,
@@ -24,12 +30,6 @@ from search.records.trials import (
 )
 
 TEST_METRIC, UNSEEN_METRIC = "test_top_100_accuracy", "test_top_100_accuracy_unseen"
-
-TUNED_FOR_OTHERS: Mapping[str, tuple[str, ...]] = {
-    TEST_METRIC: ("ease_unseen",),
-    UNSEEN_METRIC: ("ease",),
-}
-"""By metric of MovieLens's two protocols, the references that were tuned for the other one."""
 
 Validated = tuple[tuple[Contender, Sample], ...]
 Tested = tuple[tuple[RetrainRecord, Path | None], ...]
@@ -91,12 +91,11 @@ class Confirmation:
                 sample.estimate,
                 {
                     each.name: Estimate.of_reference(each, metric)
-                    for each in self.references
-                    if metric in each.metrics and each.name not in TUNED_FOR_OTHERS.get(metric, ())
+                    for each in references_for(metric, self.references)
                 },
             )
             for metric, sample in self.test.items()
-            if metric == self.test_objective or metric in TUNED_FOR_OTHERS
+            if metric in (self.test_objective, UNSEEN_METRIC)
         }
 
     @property
@@ -400,7 +399,7 @@ def _not_beaten(names: str, where: str) -> str:
 
 def reference_name(name: str) -> str:
     """What people call a reference where it does not matter for which metric it was chosen."""
-    return reference_title(name.removesuffix("_unseen"))
+    return reference_title(name.removesuffix(UNSEEN))
 
 
 def _winners_curse(confirmation: Confirmation) -> list[str]:

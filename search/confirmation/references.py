@@ -1,53 +1,111 @@
-"""The references of a study, measured once and kept in its ledger."""
+"""The references of a study, each measured once and kept in its ledger.
+
+A reference has an entry for each split, so that what is done stays done. A study that was measured
+by an earlier version keeps what it has, and is given what it lacks.
+"""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from deeprec.evaluation.ranking import ListMetrics, RankingMetrics
 from deeprec.evaluation.references import (
-    MOST_MOVIES_FOR_EASE,
+    MOST_SECONDS,
+    UNSEEN,
+    Cost,
     ReferenceName,
     ReferenceSettings,
-    choose_references,
+    choose_reference,
+    costs_of,
     fit_reference,
 )
 from search.execution.data import StudyData
-from search.records.results import ReferenceRecord
+from search.execution.runtime import available_memory
+from search.records.results import ReferenceRecord, reference_title
 from search.records.users import texts_of
 from search.storage import results
 
+MEMORY_SHARE = 4
+"""A reference may take one in so many bytes of the memory that is available."""
 
-def measured_references(
-    data: StudyData,
-    ledger: results.Ledger,
-    announce: Callable[[str], None],
-    *,
-    test: bool,
-) -> list[ReferenceRecord]:
-    """The references of a study, by the metrics of its models.
 
-    What is chosen for them is chosen on the validation rows. They are fitted on the rows a model
-    learns from: the training rows for validation, those and the validation rows for the test.
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """What any model of a study should beat, by the metrics of its models.
 
-    ``test`` says whether to look at the test rows as well.
+    What there is to choose for them is chosen on the validation rows. They are fitted on the rows a
+    model learns from: the training rows for validation, those and the validation rows for the test.
     """
 
-    def computed(split: str, measure: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
-        name = f"{results.REFERENCES}:{split}"
-        if ledger.get(name) is None:
-            announce(f"measuring the references on the {split} rows, once")
-            if (items := data.dataset.movies.rows) > MOST_MOVIES_FOR_EASE:
-                announce(
-                    f"EASE is left out: it inverts a matrix of items by items, and {items:,} are "
-                    f"more than {MOST_MOVIES_FOR_EASE:,}"
-                )
-        return ledger.computed(name, measure)
+    data: StudyData
+    ledger: results.Ledger
+    # is told what is measured, and what is left out
+    announce: Callable[[str], None]
+    # asked before each is measured; a reason (as text) raises KeyboardInterrupt there
+    stop_reason: Callable[[], str | None] = lambda: None
 
-    validated = computed("validation", lambda: _validated_references(data))
-    if test:
-        computed("test", lambda: _tested_references(data, validated))
-    return results.kept_references(ledger, test=test)
+    def measured(self, *, test: bool, costly: bool = True) -> list[ReferenceRecord]:
+        """All that are known, after what is missing was measured.
+
+        ``test`` says whether to look at the test rows as well, ``costly`` whether to measure what
+        is not cheap.
+        """
+        missing = self.missing()
+        now = [name for name, cost in missing.items() if costly or cost.is_cheap]
+        self._measure("validation", now, lambda name: validated(self.data, name))
+        if later := [name for name in missing if name not in now]:
+            self.announce(f"left to search.retrain, as the search ended before: {_said(later)}")
+        if test:
+            known = results.reference_entries(self.ledger, "test")
+            chosen = [each for each in self._chosen() if each.key not in known]
+            names = list(dict.fromkeys(each.name for each in chosen))
+            self._measure("test", names, lambda name: _tested(self.data, name, chosen))
+        return results.kept_references(self.ledger, test=test)
+
+    def missing(self) -> dict[ReferenceName, Cost]:
+        """Those that are not measured on the validation rows yet, with what that takes.
+
+        Those that would take too much time or memory are announced.
+        """
+        data, known = self.data, {each.name for each in self._chosen()}
+        users, items = data.dataset.users.rows, data.dataset.movies.rows
+        costs = costs_of(data.splits.train, users, items, data.judge)
+        memory = available_memory() // MEMORY_SHARE
+        unknown = {name: cost for name, cost in costs.items() if name not in known}
+        for name, cost in unknown.items():
+            if not _is_affordable(cost, memory):
+                self.announce(
+                    f"{reference_title(name)} is left out: for {users:,} users and {items:,} items "
+                    f"it takes some {cost.seconds / 60:,.0f} min and {cost.memory / 2**30:,.1f} "
+                    f"GiB; at most {MOST_SECONDS / 60:.0f} min and {memory / 2**30:.1f} GiB are "
+                    "spent"
+                )
+        return {name: cost for name, cost in unknown.items() if _is_affordable(cost, memory)}
+
+    def _measure(
+        self,
+        split: str,
+        names: Sequence[ReferenceName],
+        measure: Callable[[ReferenceName], dict[str, Any]],
+    ) -> None:
+        if names:
+            self.announce(f"measuring on the {split} rows, once: {_said(names)}")
+        for name in names:
+            if reason := self.stop_reason():
+                raise KeyboardInterrupt(reason)
+            results.keep_reference(self.ledger, split, name, measure(name))
+
+    def _chosen(self) -> list[ReferenceSettings]:
+        """What was chosen on the validation rows."""
+        return [
+            ReferenceSettings(
+                name=cast("ReferenceName", key.removesuffix(UNSEEN)),
+                parameters=entry["parameters"],
+                unseen=key.endswith(UNSEEN),
+            )
+            for key, entry in results.reference_entries(self.ledger, "validation").items()
+        ]
 
 
 def slice_users(data: StudyData, ledger: results.Ledger) -> Mapping[str, int]:
@@ -60,30 +118,26 @@ def slice_users(data: StudyData, ledger: results.Ledger) -> Mapping[str, int]:
     return ledger.computed(results.SLICES, count)
 
 
-def are_measured(ledger: results.Ledger) -> bool:
-    """Whether asking for the references on the validation rows takes no time."""
-    return ledger.get(f"{results.REFERENCES}:validation") is not None
-
-
-def _validated_references(data: StudyData) -> dict[str, Any]:
-    splits = data.splits
+def validated(data: StudyData, name: ReferenceName) -> dict[str, Any]:
+    """A reference with its best settings on the validation rows: one or two entries, by key."""
+    splits, judge = data.splits, data.judge
     counts = (data.dataset.users.rows, data.dataset.movies.rows)
-    chosen = choose_references(splits.train, splits.validation, *counts, data.judge)
-    return {settings.name: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
+    chosen = choose_reference(name, splits.train, splits.validation, *counts, judge)
+    return {settings.key: _of_reference(settings, metrics, "val") for settings, metrics in chosen}
 
 
-def _tested_references(data: StudyData, validated: Mapping[str, Any]) -> dict[str, Any]:
-    rows, test = data.splits.before_test, data.splits.test
-    users, movies = data.dataset.users.rows, data.dataset.movies.rows
-    judge = data.judge.of_test
-    measured = {}
-    for name, of_one in validated.items():
-        settings = ReferenceSettings(
-            name=cast("ReferenceName", name), parameters=of_one["parameters"]
-        )
-        score = fit_reference(settings, rows, users, movies)
-        measured[name] = _of_reference(settings, judge(score, rows, test, movies), "test")
-    return measured
+def _tested(
+    data: StudyData, name: ReferenceName, chosen: Sequence[ReferenceSettings]
+) -> dict[str, Any]:
+    """What was chosen for a reference, on the test rows."""
+    rows, test, judge = data.splits.before_test, data.splits.test, data.judge.of_test
+    counts = (data.dataset.users.rows, data.dataset.movies.rows)
+    found = {}
+    for each in chosen:
+        if each.name == name:
+            score = fit_reference(each, rows, *counts)
+            found[each.key] = _of_reference(each, judge(score, rows, test, counts[1]), "test")
+    return found
 
 
 def _of_reference(
@@ -95,3 +149,11 @@ def _of_reference(
         "users": texts_of(metrics.by_user, split),
         "measured_ms": round(time.time() * 1000),
     }
+
+
+def _is_affordable(cost: Cost, memory: int) -> bool:
+    return cost.memory <= memory and cost.seconds <= MOST_SECONDS
+
+
+def _said(names: Sequence[str]) -> str:
+    return ", ".join(map(reference_title, names))

@@ -176,13 +176,38 @@ def out_of_memory_kills(own: Path = OWN_CGROUP, root: Path = CGROUPS) -> int:
     0 where that is not counted: outside of Linux, or without control groups of version 2.
     """
     try:
-        lines = own.read_text(encoding="ascii").splitlines()
-        group = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
-        events = (root / group / "memory.events").read_text(encoding="ascii").split()
+        events = (_own_group(own, root) / "memory.events").read_text(encoding="ascii").split()
     except (OSError, StopIteration, UnicodeDecodeError):
         return 0
     counts = dict(zip(events[::2], events[1::2], strict=True))
     return int(counts.get("oom_kill", 0))
+
+
+MEMINFO = Path("/proc/meminfo")
+
+
+def available_memory(meminfo: Path = MEMINFO, own: Path = OWN_CGROUP, root: Path = CGROUPS) -> int:
+    """How many bytes this process may still use, by the machine and by its control group.
+
+    Outside of Linux it is half of what the machine has.
+    """
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, UnicodeDecodeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    with suppress(OSError, StopIteration, ValueError):  # no group, or no limit: "max"
+        group = _own_group(own, root)
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        return min(1024 * free, limit - used)
+    return 1024 * free
+
+
+def _own_group(own: Path, root: Path) -> Path:
+    """The folder of this process's control group, of version 2; OSError or StopIteration."""
+    lines = own.read_text(encoding="ascii").splitlines()
+    return root / next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
 
 
 def library_versions() -> dict[str, str]:

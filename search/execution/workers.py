@@ -38,6 +38,7 @@ class Assignment:
     # of this machine's monotonic clock: no trial starts later; None without one
     deadline: float | None
     worker: str = ""  # the name that the worker has, as no other; filled in once it is started
+    references: tuple[str, ...] = ()  # to measure, where no trials are run
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,15 @@ class Crashed:
     reason: str
 
 
-Event = TrialEvent | Warned | Alive | Ended | Crashed
+@dataclass(frozen=True)
+class Measured:
+    """From a process that measures references: one, with its entries on the validation rows."""
+
+    reference: str
+    entries: Mapping[str, Any]
+
+
+Event = TrialEvent | Warned | Alive | Measured | Ended | Crashed
 
 
 class Worker:

@@ -1,6 +1,6 @@
 """A model that was trained again for good, as plain data for tracking and reports."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,16 +65,37 @@ class ReferenceRecord:
         return {name: each for name, each in self.metrics.items() if name.startswith("test_")}
 
 
+UNSEEN = "_unseen"
+"""Ends the names of metrics, and of references whose choices were made for those metrics, where
+seen movies are removed."""
+
+
+def references_for(metric: str, references: Sequence[ReferenceRecord]) -> list[ReferenceRecord]:
+    """Those of the references that were measured by a metric, with what was chosen for it.
+
+    A choice is also for seen movies removed, unless there is another one for that.
+    """
+    measured = [each for each in references if metric in each.metrics]
+    if metric.endswith(UNSEEN):
+        names = {each.name for each in measured}
+        return [each for each in measured if each.name + UNSEEN not in names]
+    return [each for each in measured if not each.name.endswith(UNSEEN)]
+
+
 def reference_title(name: str) -> str:
     """What people call a reference, such as ``damped mean`` or ``EASE``."""
-    return _TITLES.get(name, name.replace("_", " "))
+    base = name.removesuffix(UNSEEN)
+    title = _TITLES.get(base, base.replace("_", " "))
+    return title if base == name else f"{title} ({SEEN_REMOVED})"
 
 
 _TITLES = {
     "recent_popularity": "popular lately",
     "own_frequent": "own history",
     "ease": "EASE",
-    "ease_unseen": f"EASE ({SEEN_REMOVED})",
+    "item_knn": "item kNN",
+    "ials": "iALS",
+    "slim": "SLIM",
 }
 
 

@@ -27,7 +27,7 @@ from search.storage.attributes import WORKER
 from search.storage.database import Database
 from search.storage.retry import Patience
 
-Purpose = Literal["claim", "confirm", "tracking"]
+Purpose = Literal["claim", "confirm", "references", "tracking"]
 StopReason = Callable[[], str | None]
 
 IDLE_SECONDS = 60.0
@@ -69,8 +69,8 @@ def lock_of(
 ) -> StudyLock:
     """The lock of a study for a purpose.
 
-    ``claim``: what runs next is decided; ``confirm``: its best trials are confirmed; ``tracking``:
-    runs are made in MLflow.
+    ``claim``: what runs next is decided; ``confirm``: its best trials are confirmed;
+    ``references``: they are measured beside a search; ``tracking``: runs are made in MLflow.
     """
     if database.path is not None:
         return _FileLock(str(database.path.with_name(f"{database.path.stem}.{purpose}.lock")))

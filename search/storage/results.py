@@ -68,9 +68,6 @@ chance."""
 USERS = "users"
 """Key of a validation's result: what each user adds to the objective, by metric."""
 
-FOR_OTHER_METRICS = ("ease_unseen",)
-"""References whose choices were made for another metric than the one that trials have."""
-
 
 class TrainingKey(NamedTuple):
     """Tells a training of a confirmation from the others."""
@@ -101,16 +98,35 @@ def kept_references(ledger: Ledger, *, test: bool) -> list[ReferenceRecord]:
 
     ``test`` adds the metrics of the test rows, where they are known.
     """
-    validated = ledger.get(f"{REFERENCES}:validation") or {}
-    tested = (ledger.get(f"{REFERENCES}:test") or {}) if test else {}
+    tested = reference_entries(ledger, "test") if test else {}
     found = []
-    for name, of_one in validated.items():
+    for name, of_one in reference_entries(ledger, "validation").items():
         both = {
             part: of_one.get(part, {}) | tested.get(name, {}).get(part, {})
             for part in ("metrics", "users")
         }
         found.append(ReferenceRecord(name=name, **{**of_one, **both}))
     return found
+
+
+def reference_entries(ledger: Ledger, split: str) -> dict[str, Mapping[str, Any]]:
+    """What is kept of each reference on some rows (``validation``, ``test``), as it was measured.
+
+    A reference has a result of its own, of one or two entries. Studies of earlier versions have one
+    for all of theirs: their entries are kept, and what they lack is added.
+    """
+    parts = ledger.starting_with(f"{REFERENCES}:{split}:").values()
+    entries = ledger.get(f"{REFERENCES}:{split}") or {}
+    added = {name: entry for part in parts for name, entry in part.items()}
+    in_order = sorted(added.items(), key=lambda entry: entry[1]["measured_ms"])
+    return {**entries, **dict(in_order)}
+
+
+def keep_reference(
+    ledger: Ledger, split: str, name: str, entries: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Keeps what was measured of a reference on some rows."""
+    ledger.keep(f"{REFERENCES}:{split}:{name}", entries)
 
 
 def kept_retrainings(

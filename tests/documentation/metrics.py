@@ -13,7 +13,7 @@ import numpy as np
 
 from deeprec.config import MetricName
 from deeprec.evaluation.ranking import RankingMetrics
-from deeprec.evaluation.references import ReferenceName
+from deeprec.evaluation.references import CHOICES
 from deeprec.training.train import tutorial_metric
 from deeprec.training.validation import Evaluation
 from search.analysis.noise import Sample
@@ -42,7 +42,7 @@ from tests.documentation.markdown import code, table
 from tests.tiny_recommender import MOVIES, USERS
 from tests.unit.search.tracking.support import CONTEXT
 
-REFERENCES = ReferenceName.__args__  # type: ignore[attr-defined]
+REFERENCES = tuple(CHOICES)
 
 INTRODUCTION = """# What MLflow holds
 
@@ -179,8 +179,14 @@ PARAMS = {
     "layer_sizes": "the widths as text, input to output",
     "parameter_count": "numbers that both towers learn",
     "epochs": "passes over the rows trained on",
-    "damping": "of the reference `damped_mean`, chosen on the validation rows",
-    "penalty": "of the reference `ease` or `ease_unseen`, chosen on the validation rows",
+    "days": "of the reference `recent_popularity`: how many of the last count",
+    "damping": "of the reference `damped_mean`",
+    "penalty": "of the references `ease` and `ials`: times the squares of what they learn",
+    "neighbors": "of the reference `item_knn`: items that count for an item",
+    "shrinkage": "of the same: the larger, the less counts what few have in common",
+    "dimension": "of the reference `ials`: of its vectors",
+    "unobserved": "of the same: weight of what a user has not rated",
+    "l1": "of the reference `slim`: times the sum of its weights",
 }
 
 TAGS = {
@@ -210,7 +216,8 @@ TAGS = {
     "deeprec.epochs": "its epochs",
     "deeprec.towers": "where among the artifacts the towers are",
     "deeprec.reference_name": (
-        "popularity, recent_popularity, damped_mean, own_frequent, ease or ease_unseen"
+        f"{', '.join(REFERENCES)}; with `_unseen` behind it where other settings are best with "
+        "seen movies removed"
     ),
     "mlflow.parentRunId": "the study's run",
     "mlflow.note.content": "the run in words",
@@ -298,7 +305,7 @@ def sample_runs() -> Mapping[str, RunContent]:
     towers = {TOWERS: TOWERS_FOLDER}
     reference = ReferenceRecord(
         name=REFERENCES[0],
-        parameters={"damping": 5.0, "penalty": 100.0},
+        parameters={name: 1.0 for each in CHOICES.values() for name in each[0]},
         metrics={**_ranking("val"), **_ranking("test")},
         measured_ms=1,
     )

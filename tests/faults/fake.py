@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -133,24 +134,19 @@ def add_points() -> None:
 def train_nothing() -> None:
     """Has the search of this process, and its workers, train nothing."""
     import search.commands.search as command
-    import search.confirmation.references as references
-    from deeprec.evaluation.references import ReferenceSettings, fit_reference
-
-    def popularity(train: Any, validation: Any, users: int, movies: int, judge: Any) -> list[Any]:
-        settings = ReferenceSettings(name="popularity")
-        score = fit_reference(settings, train, users, movies)
-        return [(settings, judge(score, train, validation, movies))]
+    from deeprec.evaluation.references import CHOICES
 
     changed = {
         "Objective": lambda spec, _data, folder, hooks: FakeObjective(spec, folder, hooks),
         "Pool": partial(Pool, module="tests.faults.fake"),
         "touch_device": lambda: None,
+        "BesideSearch": lambda *_arguments: nullcontext(),
     }
     for name, replacement in changed.items():
         assert hasattr(command, name)
         setattr(command, name, replacement)
-    assert hasattr(references, "choose_references")
-    references.choose_references = popularity
+    for name in CHOICES.keys() - {"popularity"}:
+        del CHOICES[name]
     add_points()
 
 

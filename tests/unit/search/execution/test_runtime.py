@@ -14,6 +14,7 @@ from search.execution import runtime
 from search.execution.runtime import (
     PREALLOCATE,
     THREADS,
+    available_memory,
     computed_on,
     cores_each,
     git_commit,
@@ -143,6 +144,20 @@ def test_the_kernels_kills_for_want_of_memory_are_counted_if_it_does(tmp_path: P
     group.mkdir(parents=True)
     (group / "memory.events").write_text("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\n")
     assert out_of_memory_kills(own, tmp_path) == 2
+
+
+def test_the_available_memory_is_that_of_the_machine_or_of_a_smaller_group(tmp_path: Path) -> None:
+    meminfo, own = tmp_path / "meminfo", tmp_path / "cgroup"
+    meminfo.write_text("MemTotal:  8000 kB\nMemAvailable:  3000 kB\n")
+    assert available_memory(meminfo, own, tmp_path) == 3000 * 1024
+    own.write_text("0::/search\n")
+    group = tmp_path / "search"
+    group.mkdir()
+    (group / "memory.current").write_text("1000000\n")
+    for limit, expected in (("max", 3_072_000), ("1500000", 500_000), ("9000000", 3_072_000)):
+        (group / "memory.max").write_text(f"{limit}\n")
+        assert available_memory(meminfo, own, tmp_path) == expected
+    assert available_memory(tmp_path / "none", own, tmp_path) > 0
 
 
 class Repository:

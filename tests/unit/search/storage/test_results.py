@@ -11,9 +11,11 @@ from search.storage.results import (
     Ledger,
     confirmed_folder,
     keep_confirmation,
+    keep_reference,
     kept_confirmations,
     kept_references,
     kept_retrainings,
+    reference_entries,
 )
 from search.storage.trials import curve_to_json
 from tests.unit.search.sample_records import START_MS, curve, save_towers
@@ -91,6 +93,26 @@ def test_references_have_the_metrics_of_the_test_where_they_were_tested(ledger: 
     [tested] = kept_references(ledger, test=True)
     assert tested.metrics == {"val_ndcg_at_10": 0.2, "test_ndcg_at_10": 0.1}
     assert kept_references(ledger, test=False) == [validated]
+
+
+def test_each_reference_is_kept_by_itself_in_the_order_of_measuring(ledger: Ledger) -> None:
+    for place, name in enumerate(("popularity", "ease", "ials")):
+        entry = {**reference(val_ndcg_at_10=0.1), "measured_ms": START_MS - place}
+        keep_reference(ledger, "validation", name, {name: entry, f"{name}_unseen": entry})
+    keep_reference(ledger, "test", "ease", {"ease": reference(test_ndcg_at_10=0.2)})
+    found = {each.name: each.metrics for each in kept_references(ledger, test=True)}
+    names = [name + end for name in ("ials", "ease", "popularity") for end in ("", "_unseen")]
+    assert list(found) == names
+    assert found["ease"] == {"val_ndcg_at_10": 0.1, "test_ndcg_at_10": 0.2}
+    assert found["ease_unseen"] == found["ials"] == {"val_ndcg_at_10": 0.1}
+
+
+def test_what_an_earlier_version_measured_is_kept_and_added_to(ledger: Ledger) -> None:
+    ledger.keep("references:validation", {"ease": reference(val_ndcg_at_10=0.2)})
+    ledger.keep("references:test", {"ease": reference(test_ndcg_at_10=0.1)})
+    keep_reference(ledger, "validation", "ials", {"ials": reference(val_ndcg_at_10=0.3)})
+    assert [each.name for each in kept_references(ledger, test=True)] == ["ease", "ials"]
+    assert reference_entries(ledger, "test").keys() == {"ease"}
 
 
 def test_retrainings_come_back_the_first_with_its_towers(ledger: Ledger, tmp_path: Path) -> None:
