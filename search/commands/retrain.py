@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from search.analysis.noise import Sample
 from search.analysis.promotion import Confirmed, Evidence
 from search.confirmation import comparison
 from search.confirmation.comparison import Confirmation, Tested, Validated
@@ -117,8 +116,7 @@ def _confirmed(
     set_libraries_aside()
     with progress.shown():
         validated = tuple(
-            (contender, Sample.of([confirming.validate(contender, n) for n in range(seeds)]))
-            for contender in competitors
+            (contender, confirming.validated(contender, seeds)) for contender in competitors
         )
         winner, sample = comparison.ranked(validated)[0]
         tested = range(seeds if sample.is_stable else 0)

@@ -21,6 +21,7 @@ from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import chance_accuracy, evaluated, train_new
+from search.analysis.noise import Sample
 from search.confirmation.contenders import Contender
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
@@ -49,12 +50,17 @@ class Confirming:
     # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
     stop_reason: Callable[[], str | None] = lambda: None
 
-    def validate(self, contender: Contender, number: int) -> float | None:
+    def validated(self, contender: Contender, seeds: int) -> Sample:
+        """The validation of a contender with so many seeds."""
+        found = [self.validate(contender, number) for number in range(seeds)]
+        return Sample.of([each.value for each in found], [each.users for each in found])
+
+    def validate(self, contender: Contender, number: int) -> results.ValidatedSeed:
         """The validation objective after training on the training rows with a seed.
 
-        None where the training diverged, or is no better than chance. The epochs are those of the
-        contender, so unlike the value of a trial this is no best of several validations. The seed
-        goes by ``number``, from 0: it is the same for every contender.
+        It has no value where the training diverged, or is no better than chance. The epochs are
+        those of the contender, so unlike the value of a trial this is no best of several
+        validations. The seed goes by ``number``, from 0: it is the same for every contender.
         """
         name = results.TrainingKey(contender.key, contender.training.epochs, number).validation
         result = self.ledger.computed(name, lambda: self._validated(contender, number))
@@ -63,9 +69,9 @@ class Confirming:
             # It was kept by version 0.1.0.
             result = {**result, results.COLLAPSED: self._no_better(value)}
             self.ledger.keep(name, result)
-        accuracy = results.validated_accuracy(result)
-        self.progress.finished(contender.name, accuracy, is_test=False)
-        return accuracy
+        validated = results.ValidatedSeed.of(result)
+        self.progress.finished(contender.name, validated.value, is_test=False)
+        return validated
 
     def test(self, contender: Contender, number: int) -> tuple[RetrainRecord, Path | None]:
         """Trains on training and validation rows with a seed, and looks at the test rows once.

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
 from search.analysis.noise import Deviation, Sample
 from search.analysis.verdict import Leader
@@ -11,14 +10,13 @@ from search.config.study import StudySpec
 from search.confirmation.comparison import test_samples
 from search.confirmation.contenders import TUTORIAL, reference_contender, tutorial_contender
 from search.records.results import ConfirmationRecord, RetrainRecord, test_metric
-from search.records.trials import TrialRecord, objective_in
+from search.records.trials import TrialRecord
 from search.storage.results import (
     SECONDS,
-    USERS,
     Ledger,
+    ValidatedSeed,
     kept_tests,
     kept_validations,
-    validated_accuracy,
 )
 
 TRIAL = "trial-"
@@ -38,22 +36,14 @@ class ContenderResult:
     sample: Sample  # validation top-100 accuracies, one a seed
 
 
-class Seed(NamedTuple):
-    """The validation of one training: the objective, and what each user adds to it."""
-
-    value: float | None  # None where it collapsed
-    users: str | None  # see :attr:`search.records.users.UserResults.text`
-
-
 def contender_results(
     ledger: Ledger, trials: Sequence[TrialRecord], spec: StudySpec
 ) -> list[ContenderResult]:
     """Every contender: stable trials, the highest mean first, unstable ones, the reference."""
-    values: dict[tuple[str, int], dict[int, Seed]] = {}
+    values: dict[tuple[str, int], dict[int, ValidatedSeed]] = {}
     for key, result in kept_validations(ledger).items():
         of_one = values.setdefault((key.contender, key.epochs), {})
-        users = result.get(USERS, {}).get(objective_in(result))
-        of_one[key.number] = Seed(validated_accuracy(result), users)
+        of_one[key.number] = ValidatedSeed.of(result)
     by_number = {trial.number: trial for trial in trials}
     found = [_result(*which, of_one, by_number, spec) for which, of_one in values.items()]
     return sorted(
@@ -64,7 +54,7 @@ def contender_results(
 def _result(
     key: str,
     epochs: int,
-    seeds: Mapping[int, Seed],
+    seeds: Mapping[int, ValidatedSeed],
     trials: Mapping[int, TrialRecord],
     spec: StudySpec,
 ) -> ContenderResult:
@@ -87,7 +77,7 @@ def _result(
     )
 
 
-def _sample(seeds: Sequence[Seed]) -> Sample:
+def _sample(seeds: Sequence[ValidatedSeed]) -> Sample:
     """The values with None for what collapsed; version 0.1.0 kept no mark of it."""
     highest = max((seed.value for seed in seeds if seed.value is not None), default=0.0)
     held = [

@@ -63,6 +63,7 @@ def page(facts: Facts) -> str:
             references=tables.references_table(facts),
             contenders=tables.confirmation_table(facts),
             tests=tables.results_of_test(facts),
+            comparisons=tables.comparisons_table(facts),
             slices=tables.slices_of_test(facts),
             top=tables.TOP,
             plots=plots,

@@ -1,6 +1,6 @@
 """Facts as tables: columns, and cells with what is shown and what rows are sorted by."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,5 +201,31 @@ def confirmation_table(facts: Facts) -> Table:
             ("epochs", "d", lambda each: each.epochs),
             ("seeds", "d", lambda each: len(each.sample.values)),
             ("mean over seeds", ".4f", lambda each: each.sample),
+            ("± another sample of users", ".4f", lambda each: each.sample.over_users),
         ],
     )
+
+
+def comparisons_table(facts: Facts) -> Table:
+    """Every comparison of the winner of the last confirmation that was made."""
+
+    def value(name: str) -> Callable[[Mapping[str, Any]], Value]:
+        return lambda each: each[name]
+
+    return _table(
+        facts.confirmation.differences if facts.confirmation else (),
+        [
+            ("against", "", value("against")),
+            ("by", "", lambda each: metric_words(each["metric"])),
+            ("difference", "+.4f", value("mean")),
+            ("95 % interval", "", _interval),
+            ("p", ".4f", value("p")),
+            ("users for whom it is better", ".0%", value("users_above")),
+            ("worse", ".0%", value("users_below")),
+        ],
+    )
+
+
+def _interval(each: Mapping[str, Any]) -> str | None:
+    interval = each["interval"]
+    return interval and f"{interval[0]:+.4f} to {interval[1]:+.4f}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import optuna
 
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import objective_of
+from search.records.trials import objective_in, objective_of
 from search.storage.attributes import RESULT
 from search.storage.towers import find_towers
 from search.storage.trials import curve_from_json
@@ -153,9 +153,17 @@ def kept_tests(ledger: Ledger) -> list[RetrainRecord]:
     return [retraining_of(result) for result in ledger.starting_with(TEST).values()]
 
 
-def validated_accuracy(result: Mapping[str, Any]) -> float | None:
-    """The objective of a validation; None where the training collapsed."""
-    return None if COLLAPSED in result else objective_of(result)
+class ValidatedSeed(NamedTuple):
+    """What a validation says of a training with one seed."""
+
+    value: float | None  # the objective; None where the training collapsed
+    users: str | None  # what each user adds to it, see :attr:`.UserResults.text`; None if not kept
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Self:
+        """From what is kept of it."""
+        users = result.get(USERS, {}).get(objective_in(result))
+        return cls(None if COLLAPSED in result else objective_of(result), users)
 
 
 def kept_confirmations(ledger: Ledger) -> list[ConfirmationRecord]:
