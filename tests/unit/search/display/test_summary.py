@@ -57,7 +57,7 @@ def test_the_best_five_are_followed_by_the_best_enqueued_one_and_the_references(
 def test_what_the_split_loses_is_said_after_the_verdict() -> None:
     lines = summary(valued(0.4), lost=["Training does not know 3 of 4 users."], cautions=["Look."])
     where = lines.index("Training does not know 3 of 4 users.")
-    assert lines[where - 1].startswith("It is better than every reference")
+    assert lines[where - 1].startswith("It is above every reference")
     assert lines[where + 1] == "careful: Look."
 
 
