@@ -1,5 +1,6 @@
 """What to train on what: frozen configurations, checked when they are made."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
@@ -182,6 +183,10 @@ class TrainingConfig:
     """A row weighs ``rating ** rating_power`` in a softmax, with ratings in 0..1: at 4, four stars
     weigh 0.32 of five, three stars 0.06, and one star nothing."""
 
+    half_life: float = math.inf
+    """Days after which a row weighs half as much in a softmax, counted back from the newest row:
+    what was liked lately says more of what is liked next. Above 0; infinite: all weigh alike."""
+
     averaging: float = 0.0
     """What is validated and kept is an average of the weights after the epochs, in which each epoch
     weighs this share of the next, in ``[0, 1)``; 0 is the weights of the last epoch alone."""
@@ -208,6 +213,7 @@ class TrainingConfig:
             negatives=self.negatives,
             temperature=self.temperature,
             rating_power=self.rating_power,
+            half_life=self.half_life,
             patience=1 if self.patience is None else self.patience,
         )
         if not 0 <= self.dropout < 1:

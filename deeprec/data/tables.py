@@ -142,6 +142,10 @@ class FeatureTable:
         return {name: column[ids] for name, column in self.columns.items()}
 
 
+SECONDS_OF_DAY = 24 * 60 * 60
+SECONDS_UNTIL = 10**11
+"""Times below it are seconds since 1970, as MovieLens has them; others are microseconds."""
+
 LIKED_ABOVE = 0.9
 """A label above this (five stars, rescaled to 1.0) counts as liked, as in the tutorial."""
 
@@ -187,6 +191,14 @@ class Interactions:
         return type(self)(
             **{name: np.concatenate([own, columns[name]]) for name, own in self._columns.items()}
         )
+
+    @property
+    def days_before_the_last(self) -> npt.NDArray[np.float64]:
+        """``[n]``, how old each row is when the newest is made; zeros where there are no times."""
+        last = self.timestamp.max(initial=0)
+        of_day = SECONDS_OF_DAY * (1_000_000 if last >= SECONDS_UNTIL else 1)
+        days: npt.NDArray[np.float64] = (last - self.timestamp.astype(np.int64)) / of_day
+        return days
 
     @property
     def liked(self) -> npt.NDArray[np.bool_]:

@@ -67,10 +67,6 @@ MOST_SECONDS = 3600.0
 CHEAP_SECONDS = 8.0
 """A search waits for references that take less than this, by estimate."""
 
-MICROSECONDS_OF_DAY = 24 * 60 * 60 * 1_000_000
-SECONDS_UNTIL = 10**11
-"""Times below it are seconds since 1970, as MovieLens has them; others are microseconds."""
-
 RATED_HIGH = 0.75
 """What is personal learns from ratings of at least this (four of five stars). On the validation
 rows of MovieLens 100K that is better than five stars alone, and than everything that was rated."""
@@ -197,7 +193,7 @@ def fit_reference(
         case "popularity":
             return _same_for_all(popularity)
         case "recent_popularity":
-            recent = train[train.timestamp > _days_before_the_last(train, parameters["days"])]
+            recent = train[train.days_before_the_last < parameters["days"]]
             return _same_for_all(popularity_scores(recent, candidate_count))
         case "damped_mean":
             damping = parameters["damping"]
@@ -232,12 +228,6 @@ def _personal(
         case _:
             user_vectors, item_vectors = ials_factors(rated, **parameters)
             return lambda users: user_vectors[users] @ item_vectors.T
-
-
-def _days_before_the_last(train: Interactions, days: float) -> int:
-    last = int(train.timestamp.max(initial=0))
-    of_day = MICROSECONDS_OF_DAY if last >= SECONDS_UNTIL else MICROSECONDS_OF_DAY // 1_000_000
-    return last - round(days * of_day)
 
 
 def popularity_scores(train: Interactions, candidate_count: int) -> FloatArray:

@@ -1,12 +1,14 @@
 """Training data on the device: made once, used by every training of a search."""
 
+import math
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
-from deeprec.config import LossName
+from deeprec.config import LossName, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FloatArray, Interactions
 from deeprec.training.batches import Batches, batched, batched_by_user
@@ -48,26 +50,29 @@ class DeviceData:
             repeats=data.repeats,
         )
 
-    def batches(self, loss: LossName, batch_size: int) -> Batches:
+    def batches(self, config: TrainingConfig) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""
-        data = self.source
+        data, loss = self.source, config.loss
         cut = batched_by_user if loss == "softmax" else batched
+        weighed_by = () if math.isinf(config.half_life) else (config.half_life, config.rating_power)
         return self._last_asked_for(
-            (loss, batch_size),
+            (loss, config.batch_size, weighed_by),
             lambda: cut(
-                self._train_rows(loss), batch_size, data.users, data.movies, reserved=data.reserved
+                faded(self._train_rows(loss), config),
+                config.batch_size,
+                data.users,
+                data.movies,
+                reserved=data.reserved,
             ),
         )
 
-    def sampled_batches(
-        self, plan: DrawPlan, batch_size: int, rating_power: float
-    ) -> SampledBatches:
+    def sampled_batches(self, plan: DrawPlan, config: TrainingConfig) -> SampledBatches:
         """The same for ``sampled_softmax``."""
-        data = self.source
+        data, size, power = self.source, config.batch_size, config.rating_power
         return self._last_asked_for(
-            (plan, batch_size, rating_power),
+            (plan, size, power, config.half_life),
             lambda: sampled_batches(
-                plan, data.train, batch_size, data.users, data.movies, rating_power
+                plan, faded(data.train, config), size, data.users, data.movies, power
             ),
         )
 
@@ -100,3 +105,14 @@ class DeviceData:
         """The rows a loss learns from: a rating of 0 says nothing to a softmax."""
         train = self.source.train
         return train[train.rating > 0] if loss == "in_batch_softmax" else train
+
+
+def faded(rows: Interactions, config: TrainingConfig) -> Interactions:
+    """Rows whose ratings, to the configuration's power, weigh half after each of its half-lives.
+
+    A softmax weighs a row by its rating to that power; so its age is a part of it.
+    """
+    if math.isinf(config.half_life):
+        return rows
+    left = 0.5 ** (rows.days_before_the_last / (config.half_life * config.rating_power))
+    return replace(rows, rating=(rows.rating * left).astype(np.float32))

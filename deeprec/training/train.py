@@ -259,11 +259,11 @@ def _batches(
 ) -> tuple[Batches | SampledBatches, DrawPlan | None]:
     """What an epoch trains on, and how much a step draws, if anything."""
     if config.loss != "sampled_softmax":
-        return data.batches(config.loss, config.batch_size), None
+        return data.batches(config), None
     source = data.source
     users, reserved = min(config.batch_size, source.users.rows), source.reserved
     plan = DrawPlan.of(config.negatives, users, source.movies.rows, reserved)
-    return data.sampled_batches(plan, config.batch_size, config.rating_power), plan
+    return data.sampled_batches(plan, config), plan
 
 
 def _tower_plans(

@@ -313,6 +313,14 @@ DIMENSIONS: tuple[Dimension, ...] = (
         at_most=100,
         only_ranking=True,
     ),
+    Dimension(
+        name="half_life",
+        meaning="Days after which an interaction weighs half as much in a softmax",
+        above=0,
+        at_most=100_000,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
 )
 """All but the layers, in the order in which a trial is asked for them."""
 

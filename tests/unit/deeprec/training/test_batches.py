@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deeprec.config import TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import IntArray, Interactions
 from deeprec.training.batches import UNKNOWN_ROW, Batches, Side, batched, batched_by_user
-from deeprec.training.device_data import DeviceData
+from deeprec.training.device_data import DeviceData, faded
 from deeprec.training.device_tables import rows_of
 from tests.synthetic import MOVIE_SCHEMA, USER_SCHEMA, random_interactions, random_table
 
@@ -118,7 +119,31 @@ def test_no_interactions_and_ratings_of_zero_alone_are_refused() -> None:
 
 def test_the_batches_of_one_size_are_made_once(training_data: TrainingData) -> None:
     data = DeviceData(training_data)
-    fifty = data.batches("rating", 50)
-    assert data.batches("rating", 50) is fifty
-    assert data.batches("rating", 20).ratings.shape == (12, 20)
-    assert data.batches("rating", 50).ratings.shape == (5, 50)
+    fifty = data.batches(TrainingConfig(batch_size=50))
+    assert data.batches(TrainingConfig(batch_size=50, seed=1)) is fifty
+    assert data.batches(TrainingConfig(batch_size=20)).ratings.shape == (12, 20)
+    assert data.batches(TrainingConfig(batch_size=50)).ratings.shape == (5, 50)
+
+
+@pytest.mark.parametrize("of_day", [86_400, 86_400_000_000])  # MovieLens's seconds; microseconds
+def test_an_older_row_weighs_half_after_each_half_life(of_day: int) -> None:
+    now = 1_600_000_000 * of_day // 86_400
+    rows = replace(
+        random_interactions(4, 0),
+        rating=np.array([1, 1, 1, 0.5], np.float32),
+        timestamp=np.array([now - 60 * of_day, now, now - 30 * of_day, now - 30 * of_day]),
+    )
+    assert rows.days_before_the_last == pytest.approx([60, 0, 30, 30])
+    config = TrainingConfig(loss="softmax", half_life=30, rating_power=2)
+    assert faded(rows, config).rating ** 2 == pytest.approx([0.25, 1, 0.5, 0.125])
+    assert faded(rows, TrainingConfig()) is rows
+
+
+def test_batches_follow_the_half_life(training_data: TrainingData) -> None:
+    times = np.arange(len(training_data.train)) * 86_400
+    data = DeviceData(replace(training_data, train=replace(training_data.train, timestamp=times)))
+    config = TrainingConfig(loss="softmax", batch_size=4)
+    weighed = data.batches(replace(config, half_life=10))
+    assert data.batches(replace(config, half_life=10)) is weighed
+    assert data.batches(replace(config, half_life=10, rating_power=1)) is not weighed
+    assert float(weighed.ratings.sum()) < float(data.batches(config).ratings.sum())

@@ -61,7 +61,8 @@ def spaces(
     }
     if further:
         values["normalize"] = draw(st.sampled_from([None, [True], [True, False]]))
-        for name, low in {"temperature": 1e-6, "dropout": 0, "l2": 1e-9, "rating_power": 1}.items():
+        lowest = {"temperature": 1e-6, "dropout": 0, "l2": 1e-9, "rating_power": 1, "half_life": 1}
+        for name, low in lowest.items():
             values[name] = draw(st.none() | ranges(low, 0.99 if not low else 100, whole=False))
     return SpaceSection.model_validate(values)
 
@@ -108,7 +109,7 @@ def test_parameters_are_named_from_the_output_and_asked_for_in_an_order_that_sta
     assert list(trial.distributions) == list(parameters)
     assert trial.distributions["hidden_width_2_log2"] == IntDistribution(6, 8)
     further = " ".join(each.parameter for each in DIMENSIONS[2:])
-    assert further == "normalize temperature dropout l2 rating_power"
+    assert further == "normalize temperature dropout l2 rating_power half_life"
     space = SpaceSection(temperature={"low": 0.1, "high": 1}, dropout={"low": 0.1, "high": 0.2})
     common = common_distributions(space)
     assert [getattr(common[name], "log", None) for name in list(common)[3:]] == [True, True, False]
