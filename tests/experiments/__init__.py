@@ -1,0 +1,1 @@
+"""Experiments behind choices of the project; ``python -m tests.experiments NAME`` runs one."""

@@ -1,0 +1,334 @@
+"""Samplers and pruners on recorded curves: what a search would have reached, and what it costs.
+
+``python -m tests.experiments races samplers --study ranking`` runs the project's own loop, samplers
+and pruners on the surrogate of the study's recorded curves (:mod:`tests.experiments.surrogate`):
+all is real but the training. Searches of one seed are paired: they meet the same noise at the same
+configurations. Regret is how far the configuration that a search names as its best is below the
+best of the space, both without the noise of seeds, in thousandths of the objective.
+"""
+
+import argparse
+import math
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from deeprec.errors import DivergedError
+from search.config import sections
+from search.config.addresses import PROJECT
+from search.config.space import suggest
+from search.config.study import StudySpec, load_spec
+from search.scheduling import samplers
+from tests.experiments.surrogate import Surrogate, surrogate_of
+from tests.unit.search.claims import loop_of
+
+SEEDS = 20
+TRIALS = 50  # of the study files
+LONGEST = 80  # trials of a search, so that one which prunes more can spend as many epochs
+POINTS = 10_000  # random configurations, of which the best is the best of the space
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A way to search."""
+
+    name: str
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    """Sections that replace those of the study file."""
+
+    training: Mapping[str, Any] = field(default_factory=dict)  # keys of the study's ``[training]``
+    make: Callable[[StudySpec, int], BaseSampler] | None = None
+    """Makes a sampler that no study file can ask for, with a seed."""
+
+    trials: int = LONGEST
+
+
+@dataclass(frozen=True)
+class Trialed:
+    """What became of a trial."""
+
+    value: float  # what the search saw
+    worth: float  # without noise
+    epochs: int
+    is_complete: bool
+
+
+Search = Sequence[Trialed]
+
+
+def main(given: list[str]) -> None:
+    """Runs a race and prints its table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.experiments races")
+    parser.add_argument("race", choices=[*RACES])
+    parser.add_argument("--study", default="ranking")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    arguments = parser.parse_args(given)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = spec_of(arguments.study)
+    table = Table(spec, arguments.seeds)
+    for entrant in RACES[arguments.race](spec):
+        table.add(entrant)
+
+
+def spec_of(study: str) -> StudySpec:
+    """The study of that name."""
+    return load_spec(study, folders=(PROJECT / "studies",))
+
+
+class Table:
+    """Prints a line an entrant, each held against the first."""
+
+    def __init__(self, spec: StudySpec, seeds: int) -> None:
+        self.spec, self.seeds = spec, seeds
+        self.best = best_of_space(spec.name)
+        self._first: list[Search] = []
+        sys.stdout.write(f"{spec.name}: the best of the space is worth {self.best:.4f}\n\n")
+        headings = [
+            *("search", "regret after 25 trials", f"after {TRIALS}", "less than the first"),
+            *(f"epochs of {TRIALS}", "regret within the epochs of the first", "less than it"),
+            "epochs until as good as the first",
+        ]
+        _line(headings)
+        _line(["---"] * len(headings))
+
+    def add(self, entrant: Entrant) -> list[Search]:
+        """Searches with each seed, and prints what came out."""
+        searches = [search(self.spec, entrant, seed) for seed in range(self.seeds)]
+        self._first = self._first or [each[:TRIALS] for each in searches]
+        first = [self._regret(each) for each in self._first]
+        whole = [self._regret(each[:TRIALS]) for each in searches]
+        alike = [
+            self._regret(within(each, epochs_of(one)))
+            for one, each in zip(self._first, searches, strict=True)
+        ]
+        _line(
+            [
+                entrant.name,
+                _spread([self._regret(each[: TRIALS // 2]) for each in searches]),
+                _spread(whole),
+                _interval(np.subtract(first, whole)),
+                f"{statistics.fmean(epochs_of(each[:TRIALS]) for each in searches):,.0f}",
+                _spread(alike),
+                _interval(np.subtract(first, alike)),
+                self._until(searches, statistics.fmean(first)),
+            ]
+        )
+        return searches
+
+    def _until(self, searches: Sequence[Search], regret: float) -> str:
+        """The epochs after which the mean regret is as low, by those of the first."""
+        budget = statistics.fmean(map(epochs_of, self._first))
+        for share in np.arange(0.1, 2.01, 0.02):
+            reached = [self._regret(within(each, int(share * budget))) for each in searches]
+            if statistics.fmean(reached) <= regret:
+                return f"{share:.2f} times"
+        return "never"
+
+    def _regret(self, trials: Search) -> float:
+        return 1000 * (self.best - chosen(trials))
+
+
+def _line(cells: Sequence[str]) -> None:
+    sys.stdout.write("| " + " | ".join(cells) + " |\n")
+    sys.stdout.flush()
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def _interval(differences: Any) -> str:
+    """A mean of paired differences and its standard error."""
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return f"{statistics.fmean(differences):+.1f} (se {error:.1f})"
+
+
+def chosen(trials: Search) -> float:
+    """The worth of the complete trial with the highest value; 0 where none is complete."""
+    complete = [each for each in trials if each.is_complete]
+    return max(complete, key=lambda each: each.value).worth if complete else 0.0
+
+
+def epochs_of(trials: Search) -> int:
+    """The epochs that all trials trained."""
+    return sum(each.epochs for each in trials)
+
+
+def within(trials: Search, epochs: int) -> Search:
+    """The trials that were over when so many epochs were trained."""
+    spent = np.cumsum([each.epochs for each in trials])
+    return trials[: int((spent <= epochs).sum())]
+
+
+def search(spec: StudySpec, entrant: Entrant, seed: int) -> Search:
+    """A search of the study on its surrogate."""
+    trials = run(spec, entrant, seed)
+    worths = surrogate_of(spec.name).worth([each.params for each in trials])
+    return [_trialed(each, worth) for each, worth in zip(trials, worths, strict=True)]
+
+
+def run(spec: StudySpec, entrant: Entrant, seed: int) -> list[FrozenTrial]:
+    """The trials of a search of the study on its surrogate."""
+    surrogate = surrogate_of(spec.name)
+    given = {"seed": seed, "trials": entrant.trials, "stop_when_stalled": None}
+    changed = {
+        "study": spec.study.model_copy(update=given),
+        "training": spec.training.model_copy(update=entrant.training),
+        **entrant.sections,
+    }
+    spec = spec.model_copy(update=changed)
+    study = optuna.create_study(direction="maximize", pruner=samplers.make_pruner(spec))
+    with _made_by(entrant.make):
+        loop_of(study, spec, partial(train, surrogate, spec)).run()
+    return study.get_trials(deepcopy=False)
+
+
+def train(surrogate: Surrogate, spec: StudySpec, trial: optuna.Trial) -> float:
+    """What :class:`search.execution.objective.Objective` does, on a curve of the surrogate."""
+    trial.set_user_attr("epochs", 1)
+    if surrogate.diverges([trial.params])[0]:
+        raise DivergedError("as the recorded ones did")
+    every, epochs = spec.training.validate_every, spec.training.epochs
+    best, no_better = -1.0, 0
+    for number, value in enumerate(surrogate.drawn(trial.params, spec.study.seed), 1):
+        trial.set_user_attr("epochs", epoch := min(number * every, epochs))
+        no_better = 0 if value > best else no_better + 1
+        best = max(best, float(value))
+        trial.report(float(value), epoch)
+        if epoch < epochs and trial.should_prune():
+            raise optuna.TrialPruned
+        if no_better == spec.training.patience:
+            break
+    return best
+
+
+def _trialed(trial: FrozenTrial, worth: float) -> Trialed:
+    return Trialed(
+        value=max(trial.intermediate_values.values(), default=0.0),
+        worth=worth,
+        epochs=trial.user_attrs["epochs"],
+        is_complete=trial.state == TrialState.COMPLETE,
+    )
+
+
+@contextmanager
+def _made_by(make: Callable[[StudySpec, int], BaseSampler] | None) -> Iterator[None]:
+    usual = samplers.make_sampler
+    if make is not None:
+        samplers.make_sampler = lambda spec, seed, **_: make(spec, seed)
+    try:
+        yield
+    finally:
+        samplers.make_sampler = usual
+
+
+def best_of_space(study: str) -> float:
+    """The highest worth of many random configurations."""
+    space, drawn = spec_of(study).space, []
+    rng = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(POINTS):
+        suggest(trial := rng.ask(), space)
+        drawn.append(trial.params)
+    return float(surrogate_of(study).worth(drawn).max())
+
+
+# --- the entrants -----------------------------------------------------------------------------
+
+NONE = {"pruner": sections.NoPrunerOptions()}
+
+
+def sampler_race(_spec: StudySpec) -> list[Entrant]:
+    """Samplers, without a pruner."""
+    named: dict[str, sections.SamplerOptions] = {
+        "tpe, as shipped": sections.TpeOptions(),
+        "tpe, multivariate": sections.TpeOptions(multivariate=True),
+        "tpe, multivariate, group": sections.TpeOptions(multivariate=True, group=True),
+        "tpe, startup_trials = 5": sections.TpeOptions(startup_trials=5),
+        "tpe, startup_trials = 20": sections.TpeOptions(startup_trials=20),
+        "tpe, ei_candidates = 128": sections.TpeOptions(ei_candidates=128),
+        "random": sections.RandomOptions(),
+        "cmaes": sections.CmaesOptions(),
+        "nsgaii": sections.NsgaiiOptions(),
+    }
+    made: dict[str, Callable[[StudySpec, int], BaseSampler]] = {
+        "tpe, constant_liar": partial(_optuna_tpe, constant_liar=True),
+        "tpe, gamma: a fifth": partial(_optuna_tpe, gamma=_fifth),
+        "tpe, multivariate, gamma: a fifth": partial(_optuna_tpe, multivariate=True, gamma=_fifth),
+        "tpe, prior_weight = 0.5": partial(_optuna_tpe, prior_weight=0.5),
+        "quasi-random (Sobol)": _quasi_random,
+    }
+    return [
+        *(Entrant(name, {**NONE, "sampler": each}, trials=TRIALS) for name, each in named.items()),
+        *(Entrant(name, NONE, make=each, trials=TRIALS) for name, each in made.items()),
+    ]
+
+
+def _optuna_tpe(_spec: StudySpec, seed: int, **options: Any) -> BaseSampler:
+    usual = {"n_startup_trials": 10, "multivariate": False, "constant_liar": False}
+    return TPESampler(**{**usual, "seed": seed, **options})
+
+
+def _fifth(count: int) -> int:
+    """How many trials count as good; by default a tenth."""
+    return math.ceil(0.2 * count)
+
+
+def _quasi_random(spec: StudySpec, _seed: int) -> BaseSampler:
+    return optuna.samplers.QMCSampler(
+        seed=spec.study.seed, scramble=True, warn_independent_sampling=False
+    )
+
+
+def pruner_race(spec: StudySpec) -> list[Entrant]:
+    """Pruners, with the sampler of the study file; a warmup is in validations."""
+    every = spec.training.validate_every
+    pruners: dict[str, sections.PrunerOptions] = {
+        "as shipped": spec.pruner,
+        "none": sections.NoPrunerOptions(),
+        "median, warmup 1": sections.MedianOptions(warmup_epochs=every),
+        "median, warmup 1, startup 3": sections.MedianOptions(
+            warmup_epochs=every, startup_trials=3
+        ),
+        "median, warmup 2, startup 3": sections.MedianOptions(
+            warmup_epochs=2 * every, startup_trials=3
+        ),
+        "percentile 25, warmup 1": sections.PercentileOptions(warmup_epochs=every),
+        "percentile 25, warmup 2": sections.PercentileOptions(warmup_epochs=2 * every),
+        "percentile 70, warmup 1": sections.PercentileOptions(warmup_epochs=every, percentile=70.0),
+        "patient, warmup 2": sections.PatientOptions(warmup_epochs=2 * every),
+        "successive halving": sections.SuccessiveHalvingOptions(min_epochs=every),
+        "successive halving, one of 2": sections.SuccessiveHalvingOptions(
+            min_epochs=every, reduction_factor=2
+        ),
+        "hyperband": sections.HyperbandOptions(min_epochs=every),
+    }
+    return [Entrant(name, {"pruner": each}) for name, each in pruners.items()]
+
+
+def patience_race(spec: StudySpec) -> list[Entrant]:
+    """Validations that a trial may go on without a new best, with and without the pruner."""
+    beside: list[tuple[str, Mapping[str, Any], tuple[int | None, ...]]] = [
+        ("the pruner as shipped", {}, (None, 1, 2, 3, 5)),
+        ("no pruner", NONE, (None, 2, 3)),
+    ]
+    return [
+        Entrant(f"{words}, patience {patience or 'none'}", pruner, {"patience": patience})
+        for words, pruner, patiences in beside
+        for patience in patiences
+    ]
+
+
+RACES: Mapping[str, Callable[[StudySpec], list[Entrant]]] = {
+    "samplers": sampler_race,
+    "pruners": pruner_race,
+    "patience": patience_race,
+}
