@@ -24,6 +24,11 @@ NOT_RUN = tuple(
         (r"make setup", "installs packages from an index; every make target depends on it"),
         (r"make groceries", "fetches a package from an index"),
         (
+            r"python -m tests\.experiments .*",
+            "minutes to an hour",
+            "tests/unit/experiments/test_surrogate.py",
+        ),
+        (
             r"python -m search\.describe .*(log\.csv|completejourney).*",
             "needs files of one's own, or make groceries",
             OWN_DATA,

@@ -1,13 +1,13 @@
 """What a training would have reached: a model of the recorded curves.
 
-A Gaussian process (scikit-learn's, which MLflow brings along) predicts the curve of a configuration
-from its parameters: one for each of the :data:`COMPONENTS` principal components of the curves, with
-a length scale of its own for each parameter. The curves are taken as logarithms of how far they
-are below a ceiling, :data:`MARGIN` above all: differences among good configurations are small, and
-are what a search is about. To the prediction is added what the seed of a training does to its
-curve: the difference of two recorded trainings of one configuration, divided by the root of two,
-drawn at random as a whole curve. One more process, of zeros and ones, knows where trainings
-diverge.
+Gaussian processes (scikit-learn's, which MLflow brings along) predict the curve of a configuration
+from its parameters, with a length scale of their own for each parameter: one its highest point, one
+each of :data:`COMPONENTS` principal components of the curves, which give its shape. Values are
+taken as logarithms of how far they are below a ceiling, :data:`MARGIN` above all: differences among
+good configurations are small, and are what a search is about. To the prediction is added what the
+seed of a training does to its curve: the difference of two recorded trainings of one configuration,
+divided by the root of two, drawn at random as a whole curve. One more process, of zeros and ones,
+knows where trainings diverge.
 
 ``python -m tests.experiments surrogate`` prints how well that predicts configurations which it has
 not seen.
@@ -28,11 +28,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from tests.experiments.recorded import Recorded, read
+from tests.experiments.recorded import Recorded, distinct, read
 
 Array = NDArray[np.float64]
 
-COMPONENTS = 6
+COMPONENTS = 3
 MARGIN = 0.005
 FOLDS = 10
 LOGARITHMIC = ("learning_rate", "temperature", "l2")
@@ -43,9 +43,9 @@ def main(given: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.experiments surrogate")
     parser.add_argument("studies", nargs="*", default=["ranking", "tutorial"])
     lines = [
-        "| study | configurations | rank correlation | the better half | mean error "
-        "| deviation over seeds |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| study | trainings | configurations | rank correlation | of the better half "
+        "| their error | divergence told right | deviation over seeds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(quality(study) for study in parser.parse_args(given).studies),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -68,6 +68,7 @@ class Surrogate:
         self._axes = axes[:COMPONENTS]
         scores = (curves - self._mean) @ self._axes.T
         self._processes = [_fitted(features[~diverged], each) for each in scores.T]
+        self._highest = _fitted(features[~diverged], curves.min(axis=1))
         self._divergence = _fitted(features, diverged * 1.0) if diverged.any() else None
         self.noises = seed_noises(recorded)
 
@@ -75,7 +76,9 @@ class Surrogate:
         """The curves without the noise of seeds, ``[configurations, validations]``."""
         features = self._scaled(configurations)
         scores = np.stack([each.predict(features) for each in self._processes], axis=1)
-        curves: Array = self._ceiling - np.exp(scores @ self._axes + self._mean)
+        shapes = self._ceiling - np.exp(scores @ self._axes + self._mean)
+        highest = self._ceiling - np.exp(self._highest.predict(features))
+        curves: Array = shapes + (highest - shapes.max(axis=1))[:, None]
         return np.clip(curves, 0, 1)
 
     def diverges(self, configurations: Sequence[Mapping[str, Any]]) -> Any:
@@ -113,8 +116,8 @@ class Surrogate:
 
 
 def _fitted(features: Array, values: Array) -> GaussianProcessRegressor:
-    scales = Matern(np.full(features.shape[1], 2.0), (0.5, 1e3), nu=2.5)
-    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * scales + WhiteKernel(0.1, (1e-3, 2))
+    scales = Matern(np.full(features.shape[1], 3.0), (1, 1e3), nu=1.5)
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * scales + WhiteKernel(0.1, (1e-2, 2))
     process = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=1)
     process.random_state = 0
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
@@ -142,26 +145,30 @@ def surrogate_of(study: str) -> Surrogate:
 
 
 def quality(study: str) -> str:
-    """A line: rank correlation and error of configurations that the surrogate has not seen."""
+    """A line: how well configurations are predicted that the surrogate has not seen."""
     recorded = read(study)
-    names = np.array([str(each.parameters) for each in recorded])
-    known = list(dict.fromkeys(names))
-    actual, predicted = [], []
-    for fold in range(FOLDS):
-        held_out = set(known[fold::FOLDS])
-        surrogate = Surrogate([each for each in recorded if str(each.parameters) not in held_out])
-        for name in held_out:
-            alike = [each for each in recorded if str(each.parameters) == name]
-            actual.append(alike[0].best)
-            predicted.append(surrogate.worth([alike[0].parameters])[0])
-    values, guesses = np.array(actual), np.array(predicted)
+    known = distinct(recorded)
+    held_out = [
+        (each, surrogate.curves([each.parameters]).max(), surrogate.diverges([each.parameters])[0])
+        for fold in range(FOLDS)
+        for surrogate in [Surrogate(_without(recorded, known[fold::FOLDS]))]
+        for each in known[fold::FOLDS]
+    ]
+    told = np.mean([each.diverged == diverges for each, _, diverges in held_out])
+    pairs = [(each.best, highest) for each, highest, _ in held_out if not each.diverged]
+    values, predicted = np.array(pairs).T
     better = values >= np.median(values)
-    spread = _deviation_of_best(recorded)
     return (
-        f"| {study} | {len(known)} | {spearmanr(values, guesses)[0]:.3f} "
-        f"| {spearmanr(values[better], guesses[better])[0]:.3f} "
-        f"| {np.abs(values - guesses)[better].mean():.4f} | {spread:.4f} |"
+        f"| {study} | {len(recorded)} | {len(known)} | {spearmanr(values, predicted)[0]:.2f} "
+        f"| {spearmanr(values[better], predicted[better])[0]:.2f} "
+        f"| {np.abs(values - predicted)[better].mean():.4f} | {told:.0%} "
+        f"| {_deviation_of_best(recorded):.4f} |"
     )
+
+
+def _without(recorded: Sequence[Recorded], held_out: Sequence[Recorded]) -> list[Recorded]:
+    names = {str(each.parameters) for each in held_out}
+    return [each for each in recorded if str(each.parameters) not in names]
 
 
 def _deviation_of_best(recorded: Sequence[Recorded]) -> float:
