@@ -16,16 +16,23 @@ from optuna.trial import FrozenTrial, TrialState
 from search.storage.attributes import RETRY_OF
 from search.storage.trials import was_interrupted, was_superseded
 
+OVER_SEEDS = 2.0
+"""How much more the values of one configuration deviate over seeds than single validations do
+within a curve: about so many times for both studies of MovieLens."""
+
 
 def stalled(trials: Sequence[FrozenTrial], patience: int | None) -> str | None:
     """Why the search is to end: so many finished trials in a row without a significant new best.
 
-    A new best is significant where it exceeds the last significant one by more than the noise of
-    the curves so far, :func:`fluctuation`: a plateau is not left by lucky draws. As in
-    ``keras.callbacks.EarlyStopping`` with that ``min_delta``, slow gains add up.
+    A new best is significant where it exceeds the last significant one by more than the noise,
+    :data:`OVER_SEEDS` times the median :func:`fluctuation` of the curves so far: a plateau is not
+    left by lucky draws. As with a ``min_delta`` of ``keras.callbacks.EarlyStopping``, slow gains
+    add up.
 
     None while the search is to go on, and where there is no patience to lose.
     """
+    if patience is None:
+        return None
     best, since, fluctuations = -math.inf, 0, list[float]()
     for trial in _over(trials):
         if trial.state == TrialState.FAIL:
@@ -35,7 +42,7 @@ def stalled(trials: Sequence[FrozenTrial], patience: int | None) -> str | None:
             value = trial.value
             if (own := fluctuation(list(trial.intermediate_values.values()))) is not None:
                 insort(fluctuations, own)
-        noise = statistics.median(fluctuations) if fluctuations else 0.0
+        noise = OVER_SEEDS * statistics.median(fluctuations) if fluctuations else 0.0
         best, since = (value, 0) if value > best + noise else (best, since + 1)
         if since == patience:
             return f"{since} trials in a row raised the best by no more than the noise, {noise:.4f}"

@@ -15,8 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.study import StudySpec
 from search.scheduling.stalling import stalled
-from tests.experiments.races import SEEDS, TRIALS, Entrant, run, spec_of
-from tests.experiments.surrogate import surrogate_of
+from tests.experiments.races import SEEDS, Entrant, run, spec_of, worths_of
 
 
 def main(given: list[str]) -> None:
@@ -26,7 +25,7 @@ def main(given: list[str]) -> None:
     parser.add_argument("studies", nargs="*", default=["ranking", "tutorial"])
     for study in parser.parse_args(given).studies:
         spec = spec_of(study)
-        searches = [run(spec, Entrant("as shipped", trials=TRIALS), seed) for seed in range(SEEDS)]
+        searches = [run(spec, Entrant("as shipped"), seed) for seed in range(SEEDS)]
         print_table(spec, searches)
 
 
@@ -70,4 +69,4 @@ def _worth(spec: StudySpec, trials: Sequence[FrozenTrial]) -> float:
     """What the best trial is worth without the noise of its seed."""
     complete = [each for each in trials if each.state == TrialState.COMPLETE]
     best = max(complete, key=lambda each: each.value or 0.0)
-    return float(surrogate_of(spec.name).worth([best.params])[0])
+    return worths_of(spec.name, [best])[0]
