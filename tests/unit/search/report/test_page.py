@@ -59,6 +59,15 @@ def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
     assert HOSTILE in data_of(text)["trials"]["rows"][0][1][0]
 
 
+def test_what_the_split_loses_is_said_with_the_verdict(made: Made) -> None:
+    counts = {"rows": 8, "users": 4, "unknown_users": 3, "rows_of_unknown_users": 6}
+    made.study.set_user_attr("description", {"overlap": {"test": counts}})
+    [lost] = made.facts.lost
+    assert lost == "Training does not know 3 of 4 users (75.0% of the rows) of test."
+    shown = page(made.facts)
+    assert shown.index('id="verdict"') < shown.index(lost) < shown.index('id="leaderboard"')
+
+
 def test_slices_are_a_table_with_their_sizes(made: Made) -> None:
     made.fill(3)
     made.keep_references()
