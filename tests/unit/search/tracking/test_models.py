@@ -4,15 +4,25 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from deeprec.recommender import Recommender
 from search.analysis.promotion import Decision
 from search.records.errors import InputError
-from search.tracking.models import ModelVersion, Published, published_folder
+from search.records.users import UserResults
+from search.tracking.models import (
+    GROUPS_IN_A_TAG,
+    ModelVersion,
+    Published,
+    confirmed_of,
+    published_folder,
+    tags_of,
+)
 from search.tracking.tracker import Tracker
 from tests.tiny_recommender import tiny_recommender
 from tests.unit.search.tracking.support import (
@@ -224,3 +234,17 @@ def test_a_version_that_is_not_the_champion_is_named(decision: Decision, model: 
 def test_what_is_not_there_is_refused(folder: Path, uri: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message), published_folder(None, uri, folder=folder):
         pass
+
+
+def test_a_version_keeps_its_users_for_the_next_comparison() -> None:
+    """In groups, for a tag holds 5,000 characters; the next model is compared by the same."""
+    totals, weights = np.random.default_rng(0).random((2, 10_000)) + 0.1
+    users = UserResults(totals, weights)
+    tags = tags_of(replace(confirmed(0.5), users=users))
+    assert max(map(len, tags.values())) < 5_000
+    kept = confirmed_of(tags).users
+    assert kept is not None
+    assert len(kept) == GROUPS_IN_A_TAG
+    assert kept.mean == pytest.approx(users.mean, rel=1e-5)
+    assert kept.error(users.in_groups(GROUPS_IN_A_TAG)) == pytest.approx(0, abs=1e-6)
+    assert confirmed_of(tags_of(confirmed(0.5))).users is None
