@@ -31,6 +31,9 @@ from search.records.errors import InputError
 LARGE_CATALOG = 5_000
 """Items from which on the softmax over all of them is estimated."""
 
+HALF_LIFE = """half_life = { low = 7, high = 365 }             # days after which a row weighs half
+"""
+
 SEARCHED = """
 [objective]
 metric = "ndcg@{short}"         # or recall, hit, mrr, map, precision at any k
@@ -55,7 +58,7 @@ normalize = [true]                              # a score is a cosine
 temperature = {{ low = 0.04, high = 0.4 }}        # scores are divided by it, logarithmic
 dropout = {{ low = 0.1, high = 0.6 }}             # of elements of the final embeddings
 l2 = {{ low = 1e-7, high = 1e-3 }}                # times the squares of all weights, logarithmic
-
+{half_life}
 [pruner]
 name = "median"
 startup_trials = 5         # complete trials before anything is pruned
@@ -70,7 +73,7 @@ normalize = true
 temperature = 0.1
 dropout = 0.3
 l2 = 1e-6
-"""
+{start}"""
 
 
 def describe(
@@ -194,6 +197,8 @@ def study_file(study: ProposedStudy, folder: Path) -> str:
         loss=_text("sampled_softmax" if is_large else "softmax"),
         estimated=", estimated from what each step draws" if is_large else "",
         epochs=80 if is_large else 60,
+        half_life=HALF_LIFE if study.log.of_role("time") else "",
+        start="half_life = 90\n" if study.log.of_role("time") else "",
     )
     return "\n".join(lines) + "\n" + searched
 

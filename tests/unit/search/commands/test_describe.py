@@ -237,6 +237,7 @@ def test_numbers_since_1970_have_a_unit(files: Path, seconds: float, unit: str) 
     (files / "log.csv").write_text("user,item,timestamp\n" + rows)
     text = write(files, "log.csv")
     assert f'time = {{ column = "timestamp", unit = "{unit}" }}' in text
+    assert text.count("half_life = ") == 2, "it is searched, and the start has one"
 
 
 def test_both_readings_of_a_date_are_written(files: Path) -> None:
@@ -254,6 +255,7 @@ def test_a_log_without_times_is_split_at_random(
     (files / "log.csv").write_text("user,item\n" + rows)
     text = write(files, "log.csv")
     assert 'by = "random"' in text
+    assert "half_life" not in text, "nothing tells what is old"
     assert "repeats = true" in text
     assert load(files, monkeypatch).dataset.repeats
 
