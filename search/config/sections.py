@@ -63,8 +63,8 @@ class StudySection(Section):
     """How many trials (complete or pruned) the study has when it is finished."""
 
     stop_when_stalled: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
-    """The search ends before after so many finished trials in a row that raised the best value by
-    no more than the noise of a training. When not given, never, nor where ``--trials`` is."""
+    """The search ends before, after so many finished trials in a row without a new best one. When
+    not given, never, nor where ``--trials`` is."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The origin of every random draw of the study."""

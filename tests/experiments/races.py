@@ -69,12 +69,15 @@ def main(given: list[str]) -> None:
     parser.add_argument("race", choices=[*RACES])
     parser.add_argument("--study", default="ranking")
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--only", nargs="+", help="entrants by name; the first is always there")
     arguments = parser.parse_args(given)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = spec_of(arguments.study)
     table = Table(spec, arguments.seeds)
-    for entrant in RACES[arguments.race](spec):
-        table.add(entrant)
+    first, *others = RACES[arguments.race](spec)
+    for entrant in [first, *others]:
+        if entrant is first or arguments.only is None or entrant.name in arguments.only:
+            table.add(entrant)
 
 
 def spec_of(study: str) -> StudySpec:
@@ -185,8 +188,9 @@ def run(spec: StudySpec, entrant: Entrant, seed: int) -> list[FrozenTrial]:
     surrogate = surrogate_of(spec.name)
     given = {"seed": seed, "trials": TRIALS, "stop_when_stalled": None}
     changed = {
+        "sampler": sections.TpeOptions(),
         "study": spec.study.model_copy(update=given),
-        "training": spec.training.model_copy(update=entrant.training),
+        "training": spec.training.model_copy(update={"patience": None, **entrant.training}),
         **entrant.sections,
     }
     spec = spec.model_copy(update=changed)
@@ -244,7 +248,7 @@ NONE = {"pruner": sections.NoPrunerOptions()}
 def sampler_race(_spec: StudySpec) -> list[Entrant]:
     """Samplers, without a pruner."""
     named: dict[str, sections.SamplerOptions] = {
-        "tpe, as shipped": sections.TpeOptions(),
+        "tpe": sections.TpeOptions(),
         "tpe, multivariate": sections.TpeOptions(multivariate=True),
         "tpe, multivariate, group": sections.TpeOptions(multivariate=True, group=True),
         "tpe, startup_trials = 20": sections.TpeOptions(startup_trials=20),
@@ -278,10 +282,11 @@ def _quasi_random(spec: StudySpec, _seed: int) -> BaseSampler:
 
 
 def pruner_race(spec: StudySpec) -> list[Entrant]:
-    """Pruners and patience, with the sampler of the study file; a warmup is in validations."""
+    """Pruners and patience; a warmup is in validations, the first that of the shipped studies."""
     every = spec.training.validate_every
+    warmup = (3 if spec.name == "ranking" else 2) * every
     pruners: dict[str, sections.PrunerOptions] = {
-        "as shipped": spec.pruner,
+        "median": sections.MedianOptions(warmup_epochs=warmup),
         "none": sections.NoPrunerOptions(),
         "percentile 25, warmup 2": sections.PercentileOptions(warmup_epochs=2 * every),
         "successive halving": sections.SuccessiveHalvingOptions(min_epochs=every),
@@ -289,7 +294,10 @@ def pruner_race(spec: StudySpec) -> list[Entrant]:
     }
     return [
         *(Entrant(name, {"pruner": each}) for name, each in pruners.items()),
-        *(Entrant(f"as shipped, patience {n}", training={"patience": n}) for n in (1, 3)),
+        *(
+            Entrant(f"median, patience {n}", {"pruner": pruners["median"]}, {"patience": n})
+            for n in (1, 3)
+        ),
         Entrant(
             "percentile 25, warmup 2, patience 1",
             {"pruner": pruners["percentile 25, warmup 2"]},

@@ -71,8 +71,8 @@ def test_a_search_that_stalled_says_why_until_it_has_its_trials(tmp_path: Path) 
         tops(made, 0.3, 0.2)
         assert len(made.facts.verdict) == 1
         tops(made, 0.2)
-        assert made.facts.verdict[-1].startswith(
-            "The search stopped before it had 5 trials: 2 trials in a row raised the best by no "
+        assert made.facts.verdict[-1] == (
+            "The search stopped before it had 5 trials: 2 trials in a row brought no new best."
         )
         tops(made, 0.2, 0.2)  # by --trials
         assert len(made.facts.verdict) == 1
