@@ -55,7 +55,7 @@ CHOICES: dict[ReferenceName, tuple[Parameters, ...]] = {
     "ease": _all_of(penalty=(100.0, 200.0, 500.0, 1000.0, 2000.0)),
     "item_knn": _all_of(neighbors=(50, 100, 200), shrinkage=(0.0, 10.0)),
     "ials": _all_of(
-        dimension=(64,), unobserved=(0.03, 0.1, 0.3), penalty=(0.003, 0.01, 0.02, 0.03, 0.05)
+        dimension=(64,), unobserved=(0.03, 0.1, 0.3, 1.0), penalty=(0.001, 0.003, 0.01, 0.03)
     ),
     "slim": _all_of(l1=(0.5, 2.0), l2=(50.0, 200.0, 500.0)),
 }
