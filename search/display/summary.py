@@ -13,7 +13,9 @@ from search.display.parts import configuration_cells
 from search.display.terminal import Screen
 from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, ranked, short_measure
 
-TOP = 5
+TOP = 4
+
+HARDEST = 3  # of the references so many are rows; the verdict names all
 
 CAUTIONS = 2  # so many are shown; the report has them all, and a screen has few lines
 
@@ -67,7 +69,7 @@ def leaderboard(
     references: Mapping[str, Estimate],
     objective: str = TUTORIAL_OBJECTIVE,
 ) -> Table:
-    """The best complete trials, the best enqueued configuration, and the references.
+    """The best complete trials, the best enqueued configuration, and the best references.
 
     A row is a line in a terminal of 80 columns: what is too long for its column is cut.
     """
@@ -82,7 +84,8 @@ def leaderboard(
     enqueued = [trial for trial in best if trial.reference][:1]
     for trial in [*best[:TOP], *(each for each in enqueued if each not in best[:TOP])]:
         table.add_row(*_row(trial), style="green" if trial is best[0] else None)
-    for name, each in references.items():
+    hardest = sorted(references.items(), key=lambda pair: -pair[1].mean)[:HARDEST]
+    for name, each in hardest:
         table.add_row(name, "", "", "", "", f"{each.mean:.4f}", "")
     return table
 

@@ -42,6 +42,8 @@ from search.storage.results import (
 from search.storage.trials import record_of, records
 from search.tracking.names import StudyContext
 
+NOTABLE = 0.05  # a share of the rows that is worth a line at the end of a search
+
 State = Literal["complete", "interrupted", "failed", "running"]
 
 
@@ -102,6 +104,11 @@ class Facts:
     def lost(self) -> list[str]:
         """What the split loses, in words."""
         return lost_by_the_split(self.context.overlap)
+
+    @property
+    def mostly_lost(self) -> list[str]:
+        """The same of what has a notable share of the rows: a screen has few lines."""
+        return lost_by_the_split(self.context.overlap, least=NOTABLE)
 
     @cached_property
     def slices(self) -> list[SliceResult]:

@@ -21,6 +21,8 @@ def test_what_training_does_not_know_is_said_of_either_part() -> None:
         "Training does not know 1 of 2 users (75.0% of the rows) of validation and 1 of 2 users "
         "(50.0% of the rows) and 1 of 2 items (16.7% of the rows) of test."
     ]
+    [most] = lost_by_the_split(counts, least=0.2)
+    assert most.endswith("and 1 of 2 users (50.0% of the rows) of test.")
 
 
 def test_rows_in_no_part_are_counted_by_reason() -> None:

@@ -46,11 +46,11 @@ def test_a_row_says_what_the_trial_is_and_reached_as_far_as_it_is_known() -> Non
     assert rows([bare])[0] == ["0", "", "", "", "", "0.3000", "10"]
 
 
-def test_the_best_five_are_followed_by_the_best_enqueued_one_and_the_references() -> None:
+def test_the_best_four_are_followed_by_the_best_enqueued_one_and_the_references() -> None:
     assert names(valued(0.30, 0.34, 0.31, 0.34)) == ["1", "3", "2", "0", "popularity"]
     better = valued(0.4, 0.39, 0.38, 0.37, 0.36, 0.35, first=3)
     low, high = (trial(n, value=0.1 + n / 10, reference=("low", "high")[n]) for n in (0, 1))
-    assert names([low, high, *better]) == ["3", "4", "5", "6", "7", "1 (high)", "popularity"]
+    assert names([low, high, *better]) == ["3", "4", "5", "6", "1 (high)", "popularity"]
     assert names([low, high]) == ["1 (high)", "0 (low)", "popularity"]
 
 
@@ -109,13 +109,15 @@ def test_it_fits_one_screen_and_no_row_wraps() -> None:
     trials = [trial(100 + number, **wide) for number in range(6)]
     enqueued = ("tutorial (32,)", "tutorial (64, 32)", "tutorial (128, 64, 32)")
     trials += [trial(number, value=0.3, reference=name) for number, name in enumerate(enqueued)]
-    values = {"popularity": 0.46, "damped mean": 0.41, "ease": 0.54}
+    values = {"popularity": 0.46, "damped mean": 0.41, "EASE": 0.54, "iALS": 0.58, "SLIM": 0.55}
     references = {name: Estimate(value) for name, value in values.items()}
     lines = summary(trials, references=references, width=80, cautions=["one", "two", "three"])
     assert len(lines) < 24, "a line is left for the prompt"
     assert max(map(len, lines)) <= 80
+    hardest = [name for name in (line.split()[0] for line in lines if line) if name in values]
+    assert hardest == ["iALS", "SLIM", "EASE"]
     shown = [line.split() for line in lines if "(256, 256, 256, 128)" in line]
-    assert [row[-2:] for row in shown] == [["0.3500", "10"]] * 5
+    assert [row[-2:] for row in shown] == [["0.3500", "10"]] * 4
 
 
 def test_a_confirmation_outweighs_the_search_in_the_terminal_too() -> None:
