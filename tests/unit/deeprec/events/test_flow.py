@@ -100,7 +100,7 @@ def test_slices_are_by_features_of_users_and_of_items(shop: Shop) -> None:
         if each.side == "users"
     }
     assert names[b"ann"] == names[b"cat"] == "region:north"
-    assert names[b"dan"] == "region:other", "dan has no training row, so nobody learned of the west"
+    assert names[b"dan"] == "region:other", "dan has no training row, so 'west' was not learned"
     hats = found["colour:Hat"]
     assert hats.side == "items"
     assert [dataset.titles[row] for row in hats.rows.nonzero()[0]] == ["Hat"]

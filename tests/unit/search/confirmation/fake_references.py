@@ -1,4 +1,4 @@
-"""A process in the place of the one that measures references: ends, crashes or goes on for ever."""
+"""A process in the place of the one that measures references: ends, crashes or never ends."""
 
 import os
 import sys

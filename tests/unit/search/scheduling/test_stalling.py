@@ -1,4 +1,4 @@
-"""When a search has stalled: by hand, and as a rule whoever asks and whatever was interrupted."""
+"""When a search has stalled: by hand, and as a rule for any number of workers and interruptions."""
 
 from pathlib import Path
 from typing import Any
