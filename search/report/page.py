@@ -161,14 +161,12 @@ def _seeds(sample: Sample) -> str:
 
 
 def _of_reference(facts: Facts) -> Iterator[Figure]:
-    """Popularity; of other data than MovieLens the reference that is hardest to beat."""
+    """The reference that is hardest to beat."""
     which, own = "best", facts.best.value if facts.best else None
     if facts.leader is not None:
         which, own = "confirmed one", facts.leader.sample.mean
     measured = [(each, objective_of(each.metrics)) for each in facts.references]
     known = [(each, value) for each, value in measured if value is not None]
-    if not facts.spec.is_own_data:
-        known = [pair for pair in known if pair[0].name == "popularity"]
     for each, value in sorted(known, key=lambda pair: -pair[1])[:1]:
         note = "needs no search, validation"
         if own is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.report.page import duration, page
+from search.report.page import duration, hero, page
 from tests.unit.search.report.made import COMMANDS, FILE, Made
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -66,6 +66,12 @@ def test_what_the_split_loses_is_said_with_the_verdict(made: Made) -> None:
     assert lost == "Training does not know 3 of 4 users (75.0% of the rows) of test."
     shown = page(made.facts)
     assert shown.index('id="verdict"') < shown.index(lost) < shown.index('id="leaderboard"')
+
+
+def test_the_reference_that_is_hardest_to_beat_is_a_key_number(made: Made) -> None:
+    made.add(top=0.45)
+    made.keep_references()
+    assert hero(made.facts)[-3] == ("EASE", "0.5103", "validation; the best is not above it")
 
 
 def test_slices_are_a_table_with_their_sizes(made: Made) -> None:
