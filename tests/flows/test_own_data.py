@@ -74,8 +74,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Shop:
 def test_what_is_proposed_is_searched_as_it_is(shop: Shop) -> None:
     assert "search:  " in shop.described.stdout
     lines = shop.searched.stdout.splitlines()
-    for reference in ("popularity", "popular lately", "own history", "EASE"):
-        assert any(re.match(rf"{reference} +0\.\d{{4}}", line) for line in lines), reference
+    said = " ".join(shop.searched.stdout.split())
+    for reference in ("popularity", "popular lately", "own history", "EASE", "item kNN", "iALS"):
+        assert reference in said, "the verdict names all"
+    shown = [line for line in lines if re.fullmatch(r"[A-Za-z ]+ +0\.\d{4} *", line)]
+    assert len(shown) == 3, "the hardest"
     assert "nDCG@10 0." in shop.searched.stdout
     assert "movie" not in shop.searched.stdout + shop.confirmed.stdout
 
