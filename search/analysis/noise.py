@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ DRAWS = 10_000  # samples of users, each with seeds
 UPPER = (1 + CONFIDENCE) / 2
 
 Draws = npt.NDArray[np.float64]
+Key = TypeVar("Key")
 
 
 class Spread(NamedTuple):
@@ -175,16 +176,20 @@ class Difference:
 
 
 def compare(one: Estimate, others: Mapping[str, Estimate]) -> dict[str, Difference]:
-    """How one result differs from others, by their names; p values are Holm's over all of them.
+    """How one result differs from others, by their names; p values are Holm's over all of them."""
+    return corrected(uncorrected(one, others))
 
-    The errors over users are those of whichever results have users; they are paired where both do.
+
+def uncorrected(one: Estimate, others: Mapping[str, Estimate]) -> dict[str, Difference]:
+    """The same with p values as if each were the only comparison.
+
+    The errors over users are those of the results that have users; they are paired where both do.
     """
     resampled = _resampled([one.users, *(other.users for other in others.values())])
-    found = {
+    return {
         name: _difference(one, other, resampled[0] - of_other)
         for (name, other), of_other in zip(others.items(), resampled[1:], strict=True)
     }
-    return corrected(found)
 
 
 def difference(one: Estimate, other: Estimate | float) -> Difference:
@@ -211,14 +216,14 @@ def _difference(one: Estimate, other: Estimate, over_users: Draws) -> Difference
     return replace(found, interval=(float(low), float(high)), p=min(max(p, 1 / DRAWS), 1.0))
 
 
-def corrected(found: Mapping[str, Difference]) -> dict[str, Difference]:
+def corrected(found: Mapping[Key, Difference]) -> dict[Key, Difference]:
     """The same with p values for as many comparisons.
 
     Holm (1979), "A simple sequentially rejective multiple test procedure".
     """
-    known = sorted((each.p, name) for name, each in found.items() if each.p is not None)
+    known = [(each.p, name) for name, each in found.items() if each.p is not None]
     result, highest = dict(found), 0.0
-    for place, (p, name) in enumerate(known):
+    for place, (p, name) in enumerate(sorted(known, key=operator.itemgetter(0))):
         highest = max(highest, min(p * (len(known) - place), 1.0))
         result[name] = replace(found[name], p=highest, comparisons=len(known))
     return result

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from search.analysis.noise import Difference, Estimate, Sample, corrected, difference
+from search.analysis.noise import Difference, Estimate, Sample, corrected, uncorrected
 from search.analysis.promotion import listed
 from search.records.results import ReferenceRecord, reference_title, references_for
 from search.records.trials import counted, slice_words, sliced_metrics
@@ -54,7 +54,7 @@ def slice_results(
 ) -> list[SliceResult]:
     """Every slice that was measured of the winner, compared with the best reference of each.
 
-    The p values are corrected for as many slices.
+    The p values are corrected for all references of all slices: the best are picked among them.
 
     Args:
         objective: its name among the metrics of the test rows.
@@ -63,35 +63,35 @@ def slice_results(
         users: how many each slice has.
     """
     start = f"{objective}_"
+    metrics = [metric for metric in sliced_metrics(test) if metric.startswith(start)]
+    known = {metric: _estimates(metric, references) for metric in metrics}
     found = [
-        _compared(metric, metric.removeprefix(start), test[metric], references, users)
-        for metric in sliced_metrics(test)
-        if metric.startswith(start)
+        SliceResult(
+            name=metric.removeprefix(start),
+            users=users.get(metric.removeprefix(start)),
+            winner=test[metric],
+            references={name: each.mean for name, each in known[metric].items()},
+        )
+        for metric in metrics
     ]
-    known = corrected({each.name: each.difference for each in found if each.difference})
-    return [replace(each, difference=known.get(each.name)) for each in found]
+    differences = corrected(
+        {
+            (each.name, name): one
+            for metric, each in zip(metrics, found, strict=True)
+            if not each.is_small
+            for name, one in uncorrected(each.winner.estimate, known[metric]).items()
+        }
+    )
+    return [
+        replace(each, difference=differences.get((each.name, each.best or ""))) for each in found
+    ]
 
 
-def _compared(
-    metric: str,
-    name: str,
-    winner: Sample,
-    references: Sequence[ReferenceRecord],
-    users: Mapping[str, int],
-) -> SliceResult:
-    known = {
+def _estimates(metric: str, references: Sequence[ReferenceRecord]) -> dict[str, Estimate]:
+    return {
         each.name: Estimate.of_reference(each, metric)
         for each in references_for(metric, references)
     }
-    found = SliceResult(
-        name=name,
-        users=users.get(name),
-        winner=winner,
-        references={name: each.mean for name, each in known.items()},
-    )
-    if found.best is None or found.is_small:
-        return found
-    return replace(found, difference=difference(winner.estimate, known[found.best]))
 
 
 def where_it_loses(slices: Sequence[SliceResult]) -> list[str]:

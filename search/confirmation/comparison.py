@@ -68,7 +68,7 @@ class Confirmation:
         """The reference configuration and its validation accuracies."""
         return next(pair for pair in self.validated if pair[0].trial is None)
 
-    @property
+    @cached_property
     def test(self) -> Mapping[str, Sample]:
         """Every metric of the test rows over the seeds; nothing where all trainings collapsed."""
         return test_samples([record for record, _ in self.tested])
