@@ -94,7 +94,11 @@ class TrialLoop:
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
             return None
-        trial = ask_next(self.study, trials, self.spec, others_run=running > 0)
+        try:
+            trial = ask_next(self.study, trials, self.spec, others_run=running > 0)
+        except ClaimLostError as error:
+            self.hooks.warn(f"{error}; it is left out")
+            return None
         if trial is not None:
             return self._run_one(trial)
         if running:

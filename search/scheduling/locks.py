@@ -96,7 +96,7 @@ def sole_holder(lock: StudyLock, study: str, doing: str) -> Iterator[None]:
 
 
 class ClaimLostError(Exception):
-    """The claim was taken from a worker that stood still: what it decided does not count."""
+    """Another process may have decided too: what this one decided does not count."""
 
 
 def worker_name(pid: int) -> str:

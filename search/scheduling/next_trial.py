@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import enqueued_configurations, parameters_of
 from search.config.study import StudySpec
+from search.scheduling.locks import ClaimLostError
 from search.scheduling.samplers import ListSampler, make_sampler, sampler_of_next
 from search.scheduling.seeds import derive_seed
 from search.scheduling.stale import supersede
@@ -28,6 +29,7 @@ class NextTrial:
     """What runs after some trials."""
 
     place: int
+    number: int  # which its trial has, or will get
     is_waiting: bool = False  # whether the study's queue holds it already
     # of a configuration that has to be enqueued; None where one waits, or where the sampler decides
     parameters: Mapping[str, Any] | None = None
@@ -41,20 +43,24 @@ def next_trial(trials: Sequence[FrozenTrial], spec: StudySpec) -> NextTrial:
     then the file's configurations that the study does not hold yet, then what the sampler says.
     """
     if (waiting := _waiting(trials)) is not None:
-        return NextTrial(place=place_of(trials, waiting.number), is_waiting=True)
+        place = place_of(trials, waiting.number)
+        return NextTrial(place=place, number=waiting.number, is_waiting=True)
+    new = len(trials)
     if (again := to_run_again(trials)) is not None:
         attributes = {RETRY_OF: again.user_attrs.get(RETRY_OF, again.number)}
         if REFERENCE in again.user_attrs:
             attributes[REFERENCE] = again.user_attrs[REFERENCE]
         place = place_of(trials, again.number)
-        return NextTrial(place=place, parameters=tried_by(again), attributes=attributes)
-    place = place_of(trials, len(trials))
+        return NextTrial(place=place, number=new, parameters=tried_by(again), attributes=attributes)
+    place = place_of(trials, new)
     held = {trial.user_attrs.get(REFERENCE) for trial in trials if not was_superseded(trial)}
     for name, configuration in enqueued_configurations(spec).items():
         if name not in held:
             parameters = parameters_of(configuration)
-            return NextTrial(place=place, parameters=parameters, attributes={REFERENCE: name})
-    return NextTrial(place=place)
+            return NextTrial(
+                place=place, number=new, parameters=parameters, attributes={REFERENCE: name}
+            )
+    return NextTrial(place=place, number=new)
 
 
 def ask_next(
@@ -66,6 +72,11 @@ def ask_next(
     killed process never leaves the same configuration in the queue twice.
 
     None where every configuration of a grid was tried.
+
+    Raises:
+        ClaimLostError: the trial got another number than was decided. Another process whose claim
+            was lost created one meanwhile, or this one did in an outage, without an answer. Its
+            draws would be those of another place, so it is left out.
     """
     for trial in superfluous(trials):  # left by a process whose claim was taken from it
         supersede(study, trial)
@@ -78,7 +89,13 @@ def ask_next(
         if isinstance(study.sampler, ListSampler) and not study.sampler.remaining(study):
             return None
         study.sampler = sampler_of_next(study, trials, spec, following.place, others_run=others_run)
-    return study.ask()
+    asked = study.ask()
+    if asked.number != following.number:
+        supersede(study, asked)
+        raise ClaimLostError(
+            f"trial {asked.number} was to be trial {following.number}, which exists by now"
+        )
+    return asked
 
 
 def place_of(trials: Sequence[FrozenTrial], number: int) -> int:

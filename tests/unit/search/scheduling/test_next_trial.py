@@ -1,14 +1,17 @@
 """Places: what random draws are seeded by, whatever was interrupted and wherever it runs."""
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.config.space import suggest
 from search.config.study import StudySpec
+from search.scheduling.locks import ClaimLostError
 from search.scheduling.next_trial import NextTrial, ask_next, next_trial, place_of
-from search.scheduling.stale import mark_interrupted
+from search.scheduling.stale import all_stale, close_stale, mark_interrupted
 from tests.unit.search.specs import small_spec
 
 
@@ -105,7 +108,7 @@ def test_what_runs_next_is_decided_in_order(study: optuna.Study, spec: StudySpec
     first, second = decided(), "reference (8, 4)"
     assert first.attributes == {"reference": "reference (8,)"}
     study.enqueue_trial(dict(first.parameters or {}), user_attrs=dict(first.attributes))
-    assert decided() == NextTrial(place=0, is_waiting=True), "it is not enqueued twice"
+    assert decided() == NextTrial(place=0, number=0, is_waiting=True), "it is not enqueued twice"
     interrupt(study, study.ask())
     again = decided()
     assert again.attributes == {"retry_of": 0, "reference": "reference (8,)"}
@@ -115,4 +118,34 @@ def test_what_runs_next_is_decided_in_order(study: optuna.Study, spec: StudySpec
     assert decided().attributes == {"reference": second}, "of the file, what it does not hold yet"
     study.enqueue_trial({}, user_attrs={"reference": second})
     finish(study, study.ask())
-    assert decided() == NextTrial(place=2), "the sampler decides"
+    assert decided() == NextTrial(place=2, number=3), "the sampler decides"
+
+
+def test_no_point_is_drawn_twice_where_an_answer_was_lost(
+    study: optuna.Study, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial is created, its process does not hear of it and creates another one."""
+
+    def ask() -> optuna.Trial:
+        trial = ask_next(study, study.get_trials(deepcopy=False), drawn, others_run=False)
+        assert trial is not None
+        suggest(trial, drawn.space)
+        return trial
+
+    drawn = spec.model_copy(update={"enqueue": ()})
+    create = study._storage.create_new_trial
+
+    def create_twice(*arguments: Any, **options: Any) -> int:
+        create(*arguments, **options)
+        return create(*arguments, **options)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(study._storage, "create_new_trial", create_twice)
+        with pytest.raises(ClaimLostError, match="trial 1 was to be trial 0"):
+            ask()
+    close_stale(study, all_stale)
+    again, later = ask(), ask()
+    assert places(study) == [0, 1, 0, 2]
+    assert again.user_attrs["retry_of"] == 0
+    assert again.params["learning_rate"] != later.params["learning_rate"]
+    assert not study.trials[1].params, "the second was never drawn"
