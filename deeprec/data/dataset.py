@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +87,7 @@ class Dataset:
             validation=validation,
             reserved=self.reserved,
             repeats=self.repeats,
+            names=replace(self, interactions=self.interactions[:0], tutorial_order=None),
         )
 
 
@@ -119,7 +120,8 @@ class TrainingData:
     """All that a trial may see: there is no way from here to the test rows.
 
     All movies are candidates, but for the reserved first rows; ``validation`` is None where nothing
-    is selected any more. With ``repeats`` a user's own items count again.
+    is selected any more. With ``repeats`` a user's own items count again. ``names`` is what a
+    recommender is made with beside a model: the data set without its interactions.
     """
 
     users: FeatureTable
@@ -128,6 +130,11 @@ class TrainingData:
     validation: Interactions | None
     reserved: int = 1
     repeats: bool = False
+    names: Dataset | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and len(self.names.interactions):
+            raise ValueError("names must hold no interactions: test rows might be among them")
 
 
 @dataclass(frozen=True)

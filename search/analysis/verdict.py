@@ -68,7 +68,10 @@ def verdict(
             *_confirmed_against_references(leader, references),
         ]
     if best is None or best.value is None:
-        return [f"{counts}. No trial is complete, so there is no best one."]
+        none = "No trial is complete"
+        if any(trial.state == "complete" for trial in trials):
+            none += " within the limits"
+        return [f"{counts}. {none}, so there is no best one."]
     return [
         f"{counts}. Trial {best.number} is the best: {_reached(best.value, objective)}"
         f"{_against_enqueued(trials, best, objective)}.",
@@ -179,7 +182,9 @@ def _counts(trials: Sequence[TrialRecord]) -> str:
         if count or state in ("complete", "pruned")
     ]
     total = sum(by_state.values())
-    return f"{counted(total, 'trial')}: {', '.join(named)}"
+    over = sum(bool(trial.infeasible) for trial in trials if trial.is_finished)
+    infeasible = f"; {over} of them infeasible, above a limit of the study" if over else ""
+    return f"{counted(total, 'trial')}: {', '.join(named)}{infeasible}"
 
 
 def _against_enqueued(trials: Sequence[TrialRecord], best: TrialRecord, objective: str) -> str:

@@ -59,7 +59,7 @@ def retrain(
     """
     session.screen.doing(f"opening study {session.spec.name}")
     study = session.load_study()
-    chosen = chosen_trials(records(study), trial_number, top)
+    chosen = chosen_trials(records(study, session.spec.limits.given), trial_number, top)
     data = session.load_data()
     refuse_other_study(study, session.spec, data.dataset.fingerprint)
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]

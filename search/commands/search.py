@@ -83,7 +83,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
             _announce_resumption(session, study, stale)
             tracker = tracker_of(session, study, circuit, data, is_search=True)
             outcome, exit_code = _run_trials(session, study, data, tracker, timeout_seconds)
-            trials = records(study)
+            trials = records(study, session.spec.limits.given)
             references = _references(session, study, data, tracker, outcome)
             facts = refresh_report(session, study, tracker)
             close_study(study)
@@ -134,13 +134,13 @@ def _run_trials(
 ) -> tuple[Outcome, int]:
     """Searches, shown and tracked; MLflow agrees with the study before and after."""
     spec, screen, workers = session.spec, session.screen, session.flags.workers
-    tracker.reconcile_later(records(study), session.towers_of)
+    tracker.reconcile_later(records(study, session.spec.limits.given), session.towers_of)
     budget, epochs = spec.study.trials, spec.training.epochs
-    tally = SearchTally(budget, epochs, records(study), workers=workers)
+    tally = SearchTally(budget, epochs, records(study, session.spec.limits.given), workers=workers)
     progress = SearchProgress(screen, tally, name=spec.name, places=places_of(session))
 
     def show_others(trials: Sequence[FrozenTrial]) -> None:
-        progress.look(map(record_of, trials))
+        progress.look(record_of(trial, spec.limits.given) for trial in trials)
 
     with (
         Pool(worker_environment(workers, os.environ)) as pool,
@@ -281,7 +281,7 @@ def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, 
 
 
 def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[Closed]) -> None:
-    trials = records(study)
+    trials = records(study, session.spec.limits.given)
     budget = session.spec.study.trials
     finished = sum(trial.is_finished for trial in trials)
     for closed in stale:
@@ -292,7 +292,11 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
                 f"a killed process left trial {closed.number} unfinished; it runs again first"
             )
     running = sum(trial.state == "running" for trial in trials)
-    stall = stalled(study.get_trials(deepcopy=False), session.spec.study.stop_when_stalled)
+    stall = stalled(
+        study.get_trials(deepcopy=False),
+        session.spec.study.stop_when_stalled,
+        session.spec.limits.given,
+    )
     if finished < budget and stall:
         session.screen.announce(f"study {session.spec.name} has stalled: {stall}")
     elif finished >= budget:

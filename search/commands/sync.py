@@ -31,7 +31,7 @@ from search.tracking.writing import LoggedResult, Results
 def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:
     """Adds what MLflow lacks of the trials, and closes the study's run."""
     keep_end(study, state)
-    trials = records(study)
+    trials = records(study, session.spec.limits.given)
     tell = progress_of(session, len(trials))
     done = tracker.conclude(trials, session.towers_of, tell=tell)
     _warn_of(session, done, is_closed=tracker.study_finished(trials, state))
@@ -80,7 +80,7 @@ def sync(session: Session) -> int:
 
 
 def _compare(session: Session, study: optuna.Study, tracker: Tracker) -> int:
-    trials = records(study)
+    trials = records(study, session.spec.limits.given)
     session.screen.announce(
         f"comparing {counted(len(trials), 'trial')} of study {session.spec.name} with MLflow at "
         f"{tracker.uri}"

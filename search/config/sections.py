@@ -134,6 +134,32 @@ class ObjectiveSection(Section):
         return tuple(str(Metric.of(text)) for text in given)
 
 
+class LimitsSection(Section):
+    """``[limits]``: the most that a model may cost in use.
+
+    A trial above a limit is infeasible: it is kept and shown, and never the best one.
+    """
+
+    parameters: int | None = Field(default=None, ge=1)
+    """Numbers that both towers learn. Known before the training, which such a trial is spared: it
+    ends as pruned at once."""
+
+    megabytes: float | None = Field(default=None, gt=0, le=1e6)
+    """The size of the saved recommender, in millions of bytes: both towers, the embeddings of all
+    items, the catalog and what is known of the users. It is saved once before the training, and
+    such a trial is spared it, too."""
+
+    milliseconds: float | None = Field(default=None, gt=0, le=1e6)
+    """The median time of 200 requests for the best ten items of one known user, in the process that
+    trained the model, after 20 that are not timed. It is of this machine at that moment, see
+    [trade-offs](../how-to/trade-offs.md)."""
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Those that the file names."""
+        return self.model_dump(exclude_none=True)
+
+
 class TrainingSection(Section):
     """``[training]``: what every trial has in common."""
 

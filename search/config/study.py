@@ -57,6 +57,7 @@ class StudySpec(Section):
         Discriminator(_kind_of_data),
     ] = sections.DataSection()
     objective: sections.ObjectiveSection = sections.ObjectiveSection()
+    limits: sections.LimitsSection = sections.LimitsSection()
     training: sections.TrainingSection = sections.TrainingSection()
     space: sections.SpaceSection = sections.SpaceSection()
     sampler: sections.SamplerOptions = sections.TpeOptions()

@@ -43,7 +43,9 @@ def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -
         for trial in ranked(trials):
             best.setdefault(frozenset(trial.parameters.items()), trial)
         if not best:
-            raise InputError("the study has no complete trial yet; search it first")
+            limited = [trial for trial in trials if trial.state == "complete"]
+            within = " within the limits" if limited else ""
+            raise InputError(f"the study has no complete trial{within} yet; search it first")
         return list(best.values())[:top]
     chosen = next((trial for trial in trials if trial.number == number), None)
     if chosen is None:
@@ -53,6 +55,11 @@ def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -
         raise InputError(
             f"--trial must be a finished trial (complete or pruned) but trial {number} is "
             f"{chosen.state}" + (f" ({chosen.reason})" if chosen.reason else "")
+        )
+    if chosen.infeasible:
+        raise InputError(
+            f"--trial must be a trial within the limits of the study but trial {number} is "
+            f"infeasible: {chosen.infeasible}; choose another, or change [limits] in the study file"
         )
     return [chosen]
 

@@ -104,6 +104,8 @@ class SearchView:
         words = [f"{tally.count(state)} {state}" for state in ("complete", "pruned", "failed")]
         if cut := tally.count("interrupted"):
             words.append(f"{cut} interrupted")
+        if over := sum(bool(trial.infeasible) for trial in tally.trials if trial.is_finished):
+            words.append(f"{over} infeasible")
         text = f"{', '.join(words)}; {len(tally.running)} running"
         if elsewhere := tally.running_elsewhere:
             text += f", {elsewhere} elsewhere"
@@ -177,7 +179,7 @@ class _Rows:
         return {
             **_configured(trial),
             "epoch": f"{epoch}/{self._tally.epochs}",
-            "now": _IN_SHORT.get(trial.state, ""),
+            "now": "limit" if trial.infeasible else _IN_SHORT.get(trial.state, ""),
             "best": "" if trial.value is None else f"{trial.value:.4f}",
             "curve": self._curve([v for v in map(objective_of, points) if v is not None]),
             "loss": _loss([p["train_loss"] for p in points if "train_loss" in p]),

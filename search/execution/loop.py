@@ -180,7 +180,8 @@ class TrialLoop:
         ended = [number for number in numbers if trials[number].state.is_finished()]
         for number in ended:
             towers = find_towers(self.towers_folder, number)
-            self.hooks.emit(TrialFinished(record_of(trials[number]), towers))
+            record = record_of(trials[number], self.spec.limits.given)
+            self.hooks.emit(TrialFinished(record, towers))
 
 
 def lost(error: StorageLostError, stop_reason: str | None) -> Outcome:
@@ -225,7 +226,7 @@ def _outcome(
         return Outcome(state="interrupted", reason=stop_reason)
     if deadline is not None and time.monotonic() >= deadline:
         return Outcome(state="timeout", reason="the time of --timeout is over")
-    if stall := stalled(trials, spec.study.stop_when_stalled):
+    if stall := stalled(trials, spec.study.stop_when_stalled, spec.limits.given):
         return Outcome(state="stalled", reason=stall)
     failures = failures_in_a_row(trials[first_number:])
     if len(failures) >= spec.study.max_failures_in_a_row:

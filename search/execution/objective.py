@@ -17,20 +17,23 @@ from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FeatureTable
 from deeprec.errors import DivergedError
+from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.towers import parameter_count
+from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
 from search.config.space import Configuration
 from search.config.study import StudySpec
+from search.execution import serving_costs
 from search.execution.runtime import computed_on
 from search.records.errors import StorageLostError
 from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import CurvePoint, objective_of
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
-from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED, TRAIN_SECONDS
+from search.storage.attributes import COMPUTED_ON, COSTS, CURVE, DERIVED, TRAIN_SECONDS
 from search.storage.towers import save_towers
-from search.storage.trials import curve_to_json, record_of
+from search.storage.trials import curve_to_json, infeasible, record_of
 
 
 class Stopwatch:
@@ -73,13 +76,15 @@ class Objective:
 
     The objective is given training and validation rows; there is no way from them to the test rows.
 
-    The towers of each new best trial are saved.
+    The towers of each new best trial are saved. What a trial costs in use is measured where the
+    study limits it; one that breaks a limit that is known before the training is spared it.
     """
 
     def __init__(
         self, spec: StudySpec, data: TrainingData, towers_folder: Path, hooks: Hooks
     ) -> None:
         self.spec = spec
+        self.limits = spec.limits.given
         self.data = data
         self.device_data = DeviceData(data)
         self.towers_folder = towers_folder
@@ -89,7 +94,7 @@ class Objective:
         """Runs the trial; the best validated objective over its epochs, in 0..1.
 
         Raises:
-            optuna.TrialPruned: the pruner gave it up.
+            optuna.TrialPruned: the pruner gave it up, or it breaks a limit before it is trained.
             DivergedError: the training diverged, with its seed or with another.
             KeyboardInterrupt: it was asked to stop.
             UpdateFinishedTrialError: it was closed by others, who took this process for dead.
@@ -111,18 +116,52 @@ class Objective:
         derived = derived_parameters(model, self.data.users, self.data.movies, seed)
         trial.set_user_attr(DERIVED, derived)
         trial.set_user_attr(COMPUTED_ON, computed_on())
-        self.hooks.emit(TrialStarted(record_of(_frozen(trial))))
+        self.hooks.emit(TrialStarted(record_of(_frozen(trial), self.limits)))
+        self._spare(trial, model, seed)
         seam = _Seam(trial, self.spec.training.epochs, self.hooks, watch)
         with seam, watch.running():
             trained, result = train_new(model, self.device_data, config, on_epoch=seam.on_epoch)
         value = result.best_accuracy
         assert value is not None, "a trial always has validation rows"
-        if _leads(trial, value):
+        if "milliseconds" in self.limits:
+            took = serving_costs.milliseconds(self._served(trained))
+            self._keep_cost(trial, "milliseconds", took)
+        if self._leads(trial, value):
             with watch.running():
                 self._check_stability(model, config)
             # Before the value is stored: a kill in between loses the value, never the towers.
             save_towers(trained, self.towers_folder, trial.number)
         return value
+
+    def _spare(self, trial: optuna.Trial, model: ModelConfig, seed: int) -> None:
+        """Measures what is known before a training; TrialPruned where a limit is broken by it."""
+        reason = infeasible(_frozen(trial), self.limits)
+        if reason is None and "megabytes" in self.limits:
+            built = RetrievalModel.for_tables(self.data.users, self.data.movies, model, seed=seed)
+            self._keep_cost(trial, "megabytes", serving_costs.megabytes(self._served(built)))
+            reason = infeasible(_frozen(trial), self.limits)
+        if reason is not None:
+            raise optuna.TrialPruned(reason)
+
+    def _served(self, model: RetrievalModel) -> Recommender:
+        """The recommender that the model would be, with all rows that a trial may see."""
+        names, known = self.data.names, self.data.validation
+        assert names is not None, "the data of a study names its users and items"
+        assert known is not None, "a trial always has validation rows"
+        return Recommender.of(model, names, self.data.train.followed_by(known))
+
+    def _keep_cost(self, trial: optuna.Trial, name: str, cost: float) -> None:
+        trial.set_user_attr(COSTS, trial.user_attrs.get(COSTS, {}) | {name: round(cost, 6)})
+
+    def _leads(self, trial: optuna.Trial, value: float) -> bool:
+        """Whether the trial is within the limits, and above all complete ones that are."""
+        trials = trial.study.get_trials(deepcopy=False)
+        able = [each for each in trials if not infeasible(each, self.limits)]
+        return any(each.number == trial.number for each in able) and all(
+            each.value is None or value > each.value
+            for each in able
+            if each.state == optuna.trial.TrialState.COMPLETE
+        )
 
     def _check_stability(self, model: ModelConfig, config: TrainingConfig) -> None:
         """DivergedError where the training diverges, started with other seeds."""
@@ -194,11 +233,6 @@ def derived_parameters(
     """What follows from the sampled parameters and is worth a column beside them."""
     count = sum(parameter_count(table.schema, model) for table in (users, movies))
     return {"layer_sizes": str(model.layer_sizes), "parameter_count": count, "seed": seed}
-
-
-def _leads(trial: optuna.Trial, value: float) -> bool:
-    complete = trial.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-    return all(other.value is None or value > other.value for other in complete)
 
 
 def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:

@@ -176,7 +176,7 @@ class Supervisor:
             self._claim.release()
         self._has_stale = False
         numbers = {closed.number for closed in stale}
-        for record in records(self._study):
+        for record in records(self._study, self._assignment.spec.limits.given):
             if record.number in numbers:
                 towers = find_towers(self._assignment.towers_folder, record.number)
                 self._emit(events.TrialFinished(record, towers))

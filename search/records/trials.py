@@ -42,6 +42,10 @@ class TrialRecord:
     # diverged
     value: float | None = None
     best_epoch: int | None = None  # the epoch of that value
+    # what it costs in use, by the names of :mod:`search.records.costs`, as far as it is known
+    costs: Mapping[str, float] = field(default_factory=dict)
+    # which limits of the study it breaks, in words: then it is no best one, whatever its value
+    infeasible: str | None = None
     pruned_at_epoch: int | None = None  # where the pruner stopped it, if it did
     reason: str | None = None  # why it diverged, failed or was interrupted, if it did
     out_of_memory: bool = False  # whether it failed because it needs more memory than there is
@@ -63,6 +67,11 @@ class TrialRecord:
     def is_finished(self) -> bool:
         """Whether the trial counts towards the budget."""
         return self.state in FINISHED_STATES
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it has a value, and keeps the limits of the study."""
+        return self.value is not None and self.infeasible is None
 
     @property
     def has_ended(self) -> bool:
@@ -87,9 +96,9 @@ class TrialRecord:
 
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The complete trials, the highest value first, of equals the earliest."""
-    complete = (each for each in trials if each.state == "complete" and each.value is not None)
-    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
+    """The complete trials within the limits, the highest value first, of equals the earliest."""
+    able = (each for each in trials if each.state == "complete" and each.is_comparable)
+    return sorted(able, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 
 def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
@@ -115,7 +124,7 @@ def best_by_depth(trials: Iterable[TrialRecord]) -> Mapping[int, TrialRecord]:
 
     A complete trial beats a pruned one; the earlier trial wins among equals.
     """
-    valued = [trial for trial in trials if trial.is_finished and trial.value is not None]
+    valued = [trial for trial in trials if trial.is_finished and trial.is_comparable]
     valued.sort(key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
     return {depth: alike[0] for depth, alike in by_depth(valued).items() if depth}
 
@@ -254,9 +263,11 @@ def trial_line(trial: TrialRecord) -> str:
     value = f"{trial.objective} {_accuracy(trial)}"
     results = {
         "complete": f"{value} at epoch {trial.best_epoch}",
-        "pruned": f"{value} when pruned at epoch {trial.pruned_at_epoch}",
+        "pruned": f"{value} when pruned at epoch {trial.pruned_at_epoch}" if trial.curve else "",
     }
     result = results.get(trial.state, trial.reason or "no reason recorded")
+    if trial.infeasible:
+        result = ", ".join(filter(None, (result, f"infeasible: {trial.infeasible}")))
     seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"
     return f"trial {trial.number} {trial.state}: {result}  {configuration_words(trial)}{seconds}"
 

@@ -90,10 +90,14 @@ def _sample(seeds: Sequence[ValidatedSeed]) -> Sample:
 def leader_of(
     contenders: Sequence[ContenderResult],
     confirmations: Sequence[ConfirmationRecord],
-    trials: Iterable[TrialRecord],
+    trials: Sequence[TrialRecord],
 ) -> Leader | None:
-    """The winner of a confirmation with the highest mean, stable ones first; None without any."""
-    winners = {each.trial for each in confirmations}
+    """The winner of a confirmation with the highest mean, stable ones first; None without any.
+
+    One that is above a limit of the study, which may be newer than the confirmation, is none.
+    """
+    infeasible = {trial.number for trial in trials if trial.infeasible}
+    winners = {each.trial for each in confirmations} - infeasible
     samples = {each.trial: each.sample for each in contenders if each.trial is not None}
     last = last_of(confirmations)
     stable_first = sorted(samples, key=lambda trial: not samples[trial].is_stable)

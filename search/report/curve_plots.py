@@ -13,6 +13,7 @@ from search.records.trials import (
     counted,
     depth_of,
     objective_of,
+    ranked,
 )
 from search.report import drawing as draw
 from search.report.drawing import FAIL, INK, MUTED, Json, Plot, in_state
@@ -200,7 +201,10 @@ def _history_finding(facts: Facts) -> str:
     best = facts.best
     if best is None:
         return "No trial is complete, so there is no best one."
-    after = sum(trial.number > best.number and trial.is_finished for trial in facts.trials)
+    after = sum(
+        trial.number > best.number and trial.is_finished and trial.infeasible is None
+        for trial in facts.trials
+    )
     since = ", the last one: more trials may find better."
     if after:
         since = f"; {counted(after, 'finished trial')} after it did not reach it."
@@ -212,7 +216,7 @@ def _history_finding(facts: Facts) -> str:
 
 def _running_best(trials: Sequence[TrialRecord]) -> Json:
     steps: list[tuple[int, float]] = []
-    for trial in in_state(trials, "complete"):
+    for trial in sorted(ranked(trials), key=lambda trial: trial.number):
         if not steps or (trial.value or 0.0) > steps[-1][1]:
             steps.append((trial.number, trial.value or 0.0))
     if steps and steps[-1][0] != trials[-1].number:

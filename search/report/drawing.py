@@ -17,8 +17,9 @@ SEQUENTIAL = ((0.0, "@scale-0"), (0.5, "@scale-1"), (1.0, "@scale-2"))
 NO_COLOR = "rgba(0,0,0,0)"
 
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexagon", "pentagon")
-BELOW, DIVERGED = "triangle-down-open", "x-thin"
-"""Symbols at the lower edge: of trials below it, and of those that diverged."""
+BELOW, DIVERGED, INFEASIBLE = "triangle-down-open", "x-thin", "circle-x-open"
+"""Symbols: at the lower edge of trials below it and of those that diverged, and of those that are
+above a limit of the study."""
 
 MOST_TICKS = 8
 
@@ -58,7 +59,8 @@ def hover(trial: TrialRecord) -> str:
         for several in (of_layers, [name for name in names if name not in of_layers])
     )
     outcome = trial.state + ("" if trial.value is None else f", best {trial.value:.4f}")
-    return "<br>".join(filter(None, (f"<b>trial {trial.number}</b>", *settings, outcome)))
+    limit = trial.infeasible and f"infeasible: {trial.infeasible}"
+    return "<br>".join(filter(None, (f"<b>trial {trial.number}</b>", *settings, outcome, limit)))
 
 
 def plain(text: str) -> str:
@@ -239,9 +241,11 @@ def scatter(
     """The values of finished trials over something: filled if complete, open if pruned.
 
     There is a trace a depth and state. Trials below the lower edge, ``floor``, are drawn at it, as
-    are those that diverged; what points there show beside the pointer is their own value.
+    are those that diverged; what points there show beside the pointer is their own value. Those
+    above a limit of the study are crossed out.
     """
-    healthy = [trial for trial in trials if trial.state != "diverged"]
+    infeasible = [trial for trial in trials if trial.infeasible and trial.value is not None]
+    healthy = [t for t in trials if t.state != "diverged" and t not in infeasible]
     inside = [trial for trial in healthy if (trial.value or 0.0) >= floor]
     below = [trial for trial in healthy if (trial.value or 0.0) < floor]
     diverged = [trial for trial in trials if trial.state == "diverged"]
@@ -273,7 +277,15 @@ def scatter(
     ):
         marker = {"symbol": symbol, "size": size, "color": color}
         traces += trial_points(name, chosen, x_of, lambda _: floor, edge, marker, showlegend=legend)
-    return traces
+    return traces + trial_points(
+        "infeasible",
+        infeasible,
+        x_of,
+        lambda trial: max(trial.value or 0.0, floor),
+        1.2,
+        {"symbol": INFEASIBLE, "size": size, "color": MUTED},
+        showlegend=legend,
+    )
 
 
 def in_state(trials: Iterable[TrialRecord], state: str) -> list[TrialRecord]:

@@ -18,6 +18,7 @@ from search.analysis.verdict import Leader, validated_references, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
+from search.records.costs import COSTS
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import (
     FINISHED_STATES,
@@ -128,10 +129,14 @@ class Facts:
 
     @property
     def finished(self) -> list[TrialRecord]:
-        """Finished trials: complete ones by value, pruned ones by value, then diverged ones."""
+        """Finished trials: complete ones by value, pruned ones by value, then diverged ones.
+
+        Those that are infeasible are last.
+        """
         finished = [trial for trial in self.trials if trial.is_finished]
         by_value = sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))
-        return sorted(by_value, key=lambda trial: FINISHED_STATES.index(trial.state))
+        by_state = sorted(by_value, key=lambda trial: FINISHED_STATES.index(trial.state))
+        return sorted(by_state, key=lambda trial: trial.infeasible is not None)
 
     @property
     def compared(self) -> list[TrialRecord]:
@@ -153,6 +158,16 @@ class Facts:
         )
 
     @property
+    def measured_costs(self) -> list[str]:
+        """The costs that were measured on any trial, beside the number of parameters."""
+        return [name for name in COSTS[1:] if any(name in trial.costs for trial in self.trials)]
+
+    @property
+    def infeasible(self) -> list[TrialRecord]:
+        """The finished trials that are above a limit of the study."""
+        return [trial for trial in self.finished if trial.infeasible]
+
+    @property
     def diverged(self) -> list[TrialRecord]:
         """The trials whose training diverged; they have no value."""
         return diverged_trials(self.trials)
@@ -160,7 +175,7 @@ class Facts:
 
 def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextCommands]) -> Facts:
     """Everything a report shows; ``commands`` tells what to do next, by the finished trials."""
-    ledger, trials = Ledger(study), records(study)
+    ledger, trials = Ledger(study), records(study, spec.limits.given)
     references = kept_references(ledger, test=True)
     contenders = confirmed.contender_results(ledger, trials, spec)
     confirmations = kept_confirmations(ledger)
@@ -198,7 +213,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
 def _stall(study: optuna.Study, spec: StudySpec, budget: int) -> list[str]:
     """Why the search ended before it had its trials, where it has stalled."""
     trials = study.get_trials(deepcopy=False)
-    reason = stalled(trials, spec.study.stop_when_stalled)
+    reason = stalled(trials, spec.study.stop_when_stalled, spec.limits.given)
     if reason is None or sum(record_of(trial).is_finished for trial in trials) >= budget:
         return []
     return [f"The search stopped before it had {budget} trials: {reason}."]

@@ -70,7 +70,8 @@ class TrialPart(Part):
     """A finished trial."""
 
     rank: int = Field(
-        description="From 1; complete trials by value, pruned ones by value, diverged ones."
+        description="From 1; complete trials by value, pruned ones by value, diverged ones, then "
+        "infeasible ones."
     )
     number: int = Field(description="Its number.")
     state: Literal["complete", "pruned", "diverged"] = Field(description="How it ended.")
@@ -83,6 +84,14 @@ class TrialPart(Part):
     best_epoch: int | None = Field(description="The epoch of the value, from 1.")
     pruned_at_epoch: int | None = Field(description="Where it was given up.")
     train_seconds: float | None = Field(description="Building, training and validating it.")
+    costs: dict[str, float] = Field(
+        default={},
+        description="What it costs in use, as far as it is known: `parameters`, `megabytes`, "
+        "`milliseconds`.",
+    )
+    infeasible: str | None = Field(
+        default=None, description="Which limits of the study it is above, if any."
+    )
 
 
 class ReferencePart(Part):

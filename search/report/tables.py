@@ -63,7 +63,7 @@ def _cell(value: Value, form: str) -> Cell:
 
 
 def leaderboard(facts: Facts) -> Table:
-    """Every finished trial, complete ones first, the best on top, diverged ones last.
+    """Every finished trial, complete ones first, the best on top, infeasible ones last.
 
     What a narrow screen shows without scrolling comes first: which trial, and its value.
     """
@@ -72,6 +72,9 @@ def leaderboard(facts: Facts) -> Table:
 
     def parameter(name: str) -> Callable[[TrialRecord], Value]:
         return lambda trial: trial.parameters.get(name)
+
+    def measured(cost: str) -> Callable[[TrialRecord], Value]:
+        return lambda trial: trial.costs.get(cost)
 
     return _table(
         trials,
@@ -85,6 +88,7 @@ def leaderboard(facts: Facts) -> Table:
             ("learning rate", ".4g", parameter("learning_rate")),
             *((parameter_name(name), ".4g", parameter(name)) for name in varying(trials)),
             ("parameters", ",d", parameter_count),
+            *((cost, ".4g", measured(cost)) for cost in facts.measured_costs),
             ("best epoch", "d", lambda trial: trial.best_epoch),
             ("seconds", ".1f", lambda trial: trial.train_seconds),
             ("state", "", _state),
@@ -116,6 +120,8 @@ def _hidden_widths(trial: TrialRecord) -> str | None:
 
 
 def _state(trial: TrialRecord) -> str:
+    if trial.infeasible:
+        return f"{trial.state}, infeasible: {trial.infeasible}"
     if trial.pruned_at_epoch is not None:
         return f"pruned at epoch {trial.pruned_at_epoch}"
     if trial.state == "diverged" and trial.curve:

@@ -16,12 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import enqueued_configurations, parameters_of
 from search.config.study import StudySpec
+from search.records.costs import Limits, excesses
 from search.scheduling.locks import ClaimLostError
 from search.scheduling.samplers import ListSampler, make_sampler, sampler_of_next
 from search.scheduling.seeds import derive_seed
 from search.scheduling.stale import supersede
 from search.storage.attributes import REFERENCE, RETRY_OF
-from search.storage.trials import superfluous, to_run_again, tried_by, was_superseded
+from search.storage.trials import costs_of, superfluous, to_run_again, tried_by, was_superseded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ def ask_next(
             was lost created one meanwhile, or this one did in an outage, without an answer. Its
             draws would be those of another place, so it is left out.
     """
+    tell_limits(trials, spec.limits.given)
     for trial in superfluous(trials):  # left by a process whose claim was taken from it
         supersede(study, trial)
     following = next_trial(trials, spec)
@@ -96,6 +98,20 @@ def ask_next(
             f"trial {asked.number} was to be trial {following.number}, which exists by now"
         )
     return asked
+
+
+def tell_limits(trials: Sequence[FrozenTrial], limits: Limits) -> None:
+    """Has Optuna's samplers know which trials break limits, as constraints: TPE and NSGA-II ask.
+
+    It is told to the trials in this process's memory, which samplers share, and not stored: the
+    limits may be others when the search goes on. A constraint is above 0 where it is broken, and
+    says by how much of the limit, so that limits of all costs weigh alike.
+    """
+    for trial in trials:
+        if limits and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            for name, excess in excesses(costs_of(trial), limits).items():
+                if name not in trial.constraints:
+                    trial.set_constraint(name, excess)
 
 
 def place_of(trials: Sequence[FrozenTrial], number: int) -> int:

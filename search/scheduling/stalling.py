@@ -11,11 +11,14 @@ from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.records.costs import Limits
 from search.storage.attributes import RETRY_OF
-from search.storage.trials import was_interrupted, was_superseded
+from search.storage.trials import NO_LIMITS, infeasible, was_interrupted, was_superseded
 
 
-def stalled(trials: Sequence[FrozenTrial], patience: int | None) -> str | None:
+def stalled(
+    trials: Sequence[FrozenTrial], patience: int | None, limits: Limits = NO_LIMITS
+) -> str | None:
     """Why the search is to end: so many finished trials in a row without a new best value.
 
     None while the search is to go on, and where there is no patience to lose. What is lost by
@@ -26,7 +29,7 @@ def stalled(trials: Sequence[FrozenTrial], patience: int | None) -> str | None:
         if trial.state == TrialState.FAIL:
             continue
         value = trial.value if trial.state == TrialState.COMPLETE else None
-        if value is not None and value > best:
+        if value is not None and value > best and not infeasible(trial, limits):
             best, since = value, 0
         else:
             since += 1

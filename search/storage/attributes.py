@@ -38,6 +38,8 @@ COMPUTED_ON = (
     "computed_on"  # object: what decides how sums were rounded, see `runtime`; `objective`
 )
 CURVE = "curve"  # array of ``[epoch, milliseconds since 1970, metrics]``; `objective`
+# object: megabytes and milliseconds of its recommender, those that the study asks for; `objective`
+COSTS = "costs"
 TRAIN_SECONDS = "train_seconds"  # number: of building, training and validating; `objective`
 
 # --- of a trial, by its end -------------------------------------------------------------------

@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import readable
+from search.records.costs import Limits, breach
 from search.records.trials import CurvePoint, TrialRecord, objective_of
 from search.records.trials import TrialState as RecordState
 from search.storage import attributes
@@ -84,13 +85,33 @@ def fail(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
 _WITH_REASON: tuple[RecordState, ...] = ("diverged", "failed", "interrupted")
 
 
-def records(study: optuna.Study) -> list[TrialRecord]:
+NO_LIMITS: Limits = {}
+
+
+def records(study: optuna.Study, limits: Limits = NO_LIMITS) -> list[TrialRecord]:
     """All trials of the study, in the order of their numbers."""
-    return [record_of(trial) for trial in study.get_trials(deepcopy=False)]
+    return [record_of(trial, limits) for trial in study.get_trials(deepcopy=False)]
 
 
-def record_of(trial: FrozenTrial) -> TrialRecord:
-    """What the storage holds of a trial, as plain data."""
+def costs_of(trial: FrozenTrial) -> dict[str, float]:
+    """What is known of what the trial's model costs in use, by name."""
+    count = trial.user_attrs.get(attributes.DERIVED, {}).get("parameter_count")
+    known: dict[str, float] = {} if count is None else {"parameters": count}
+    return {**known, **trial.user_attrs.get(attributes.COSTS, {})}
+
+
+def infeasible(trial: FrozenTrial, limits: Limits) -> str | None:
+    """Which limits the trial breaks, see :func:`search.records.costs.breach`.
+
+    It follows from what was measured and from the limits as they are now: no verdict is stored.
+    """
+    if not limits or trial.state == TrialState.FAIL:
+        return None
+    return breach(costs_of(trial), limits, is_whole=trial.state == TrialState.COMPLETE)
+
+
+def record_of(trial: FrozenTrial, limits: Limits = NO_LIMITS) -> TrialRecord:
+    """What the storage holds of a trial, as plain data; ``limits`` are those of the study."""
     noted = trial.user_attrs
     curve = curve_from_json(noted.get(attributes.CURVE, []))
     state = _state(trial)
@@ -102,6 +123,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         derived=noted.get(attributes.DERIVED, {}),
         value=value,
         best_epoch=best_epoch,
+        costs=costs_of(trial),
+        infeasible=infeasible(trial, limits),
         pruned_at_epoch=curve[-1].epoch if state == "pruned" and curve else None,
         reason=noted.get(attributes.REASON) if state in _WITH_REASON else None,
         out_of_memory=bool(noted.get(attributes.OOM)),

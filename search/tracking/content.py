@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from search.records.costs import COSTS
 from search.records.logged_runs import COMPUTED_ON
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
@@ -153,16 +154,18 @@ def trial_content(trial: TrialRecord, context: StudyContext, parent_run_id: str)
     """The child run of a trial."""
     is_open = _STATUS[trial.state] == "RUNNING"
     ended = _end_of(trial)
-    finals = {
+    finals: dict[str, float | None] = {
         names.best_metric(context.objective): trial.value,
         "best_epoch": trial.best_epoch,
         "train_seconds": trial.train_seconds,
+        **{name: trial.costs.get(name) for name in COSTS if name != "parameters"},
     }
     tags = {
         names.TRIAL: trial.number,
         "deeprec.state": trial.state,
         "deeprec.pruned_at_epoch": trial.pruned_at_epoch,
         "deeprec.reason": words.short(trial.reason),
+        "deeprec.infeasible": trial.infeasible,
         "deeprec.reference": trial.reference,
         "deeprec.retry_of": trial.retry_of,
         OOM: "true" if trial.out_of_memory else None,

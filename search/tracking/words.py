@@ -25,6 +25,7 @@ def trial_name(trial: TrialRecord) -> str:
     ended_badly = trial.state in ("pruned", "diverged", "failed", "interrupted")
     outcome = f" {trial.state}" if ended_badly else ""
     outcome = _figure(trial.value) if trial.state == "complete" else outcome
+    outcome = " infeasible" if trial.infeasible else outcome
     return f"trial {trial.number:03d}{outcome} {trial.layer_sizes}".rstrip()
 
 
@@ -53,10 +54,11 @@ def trial_note(trial: TrialRecord, context: StudyContext) -> str:
     configuration = parameter_words(trial.parameters)
     reference = f" (the reference {trial.reference!r})" if trial.reference else ""
     retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
-    can_win = trial.state == "complete" and trial.value is not None
+    can_win = trial.state == "complete" and trial.is_comparable
     return (
         f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model"
-        f"{configuration and f' with {configuration}'}. {_outcome(trial, context)}{retry}"
+        f"{configuration and f' with {configuration}'}. {_outcome(trial, context)}"
+        f"{_infeasible(trial)}{retry}"
         + (_next(f"{context.next_command} --trial {trial.number}") if can_win else "")
     )
 
@@ -133,6 +135,8 @@ def _outcome(trial: TrialRecord, context: StudyContext) -> str:
     reached = "no accuracy yet" if trial.value is None else f"{trial.value:.4f}"
     because = f": {short(trial.reason)}" if trial.reason else ""
     name = _objective(context)
+    if trial.state == "pruned" and not trial.curve:
+        return "It was not trained."
     sentences: Mapping[TrialState, str] = {
         "waiting": "It has not started.",
         "running": "It is running.",
@@ -144,6 +148,10 @@ def _outcome(trial: TrialRecord, context: StudyContext) -> str:
         "interrupted": f"It was interrupted{because}; its configuration runs first on resume.",
     }
     return sentences[trial.state]
+
+
+def _infeasible(trial: TrialRecord) -> str:
+    return f" It is infeasible: {trial.infeasible}." if trial.infeasible else ""
 
 
 def _study_result(

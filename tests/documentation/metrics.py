@@ -130,6 +130,8 @@ METRICS = {
     "the users' scores, reaches; 0 where nothing is personal",
     "best_val_top_100_accuracy": "the highest `val_top_100_accuracy`; of a study its best trial's",
     "best_epoch": "the epoch of that value",
+    "megabytes": "millions of bytes of the saved recommender, where the study limits them",
+    "milliseconds": "the median time of a request to it, where the study limits that",
     "train_seconds": "building, compiling, training, validating; not what the search costs",
     "trials_complete": "how many trials are complete",
     "trials_pruned": "how many were pruned",
@@ -208,6 +210,7 @@ TAGS = {
     "deeprec.trial": "the number of the trial",
     "deeprec.pruned_at_epoch": "after which epoch it was pruned",
     "deeprec.reason": "why it failed or was interrupted",
+    "deeprec.infeasible": "which limits of the study it is above, and by what",
     "deeprec.reference": "the name of the enqueued configuration that it is",
     "deeprec.retry_of": "the interrupted trial that it runs again",
     "oom": "`true` where it ran out of memory",
@@ -299,7 +302,7 @@ def sample_runs() -> Mapping[str, RunContent]:
     """A run of every kind in which everything is set, by kind."""
     trial = _trial()
     trials = [trial, replace(trial, number=1, state="failed", out_of_memory=True)]
-    pruned = replace(trial, state="pruned", pruned_at_epoch=5)
+    pruned = replace(trial, state="pruned", pruned_at_epoch=5, infeasible="9 MB (limit 8)")
     contents = [trial_content(each, CONTEXT, "parent") for each in (*trials, pruned)]
     tags = {name: text for each in contents for name, text in each.tags.items()}
     towers = {TOWERS: TOWERS_FOLDER}
@@ -354,6 +357,7 @@ def _trial() -> TrialRecord:
         derived=derived_parameters(configuration.model_config(), USERS, MOVIES, 7),
         value=0.5,
         best_epoch=5,
+        costs={"megabytes": 9.0, "milliseconds": 2.0},
         reason="a reason",
         reference="a reference",
         retry_of=0,

@@ -5,7 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from deeprec.data.dataset import TrainingData
 from search.config.addresses import PROJECT
 from search.execution.objective import Objective
+from tests.tiny_recommender import tiny_dataset
 
 
 def of(package: str, *names: str) -> list[str]:
@@ -152,7 +153,14 @@ def test_the_objective_is_given_no_way_to_the_test_rows() -> None:
     assert set(parameters) == {"spec", "data", "towers_folder", "hooks"}
     assert parameters["data"].annotation is TrainingData
     held = {field.name for field in fields(TrainingData)}
-    assert held == {"users", "movies", "train", "validation", "reserved", "repeats"}
+    assert held == {"users", "movies", "train", "validation", "reserved", "repeats", "names"}
+    dataset = tiny_dataset()
+    assert len(dataset.interactions)
+    names = dataset.training(dataset.interactions).names
+    assert names is not None
+    assert len(names.interactions) == 0
+    with pytest.raises(ValueError, match="names must hold no interactions"):
+        replace(dataset.training(dataset.interactions), names=dataset)
 
 
 def test_the_objective_finds_none_either() -> None:

@@ -106,6 +106,9 @@ BAD_FILES: list[tuple[str | bytes, str]] = [
     (entry(name='"a\\nb"'), "enqueue[0].name must be printable"),
     (entry() + entry(layers="[32]"), "enqueue[1].name must be unique but 'a' is enqueue[0]"),
     (entry() + entry(name="'b'"), "enqueue[1] must differ from the others but repeats enqueue[0]"),
+    ("limits.parameters = 0", "limits.parameters must be at least 1 but got 0"),
+    ("limits.milliseconds = nan", "limits.milliseconds must be"),
+    ("limits.bytes = 8", "unknown key limits.bytes: the keys of limits are parameters, mega"),
     (entry() + "normalize = true", "enqueue[0].normalize must be left out ... but got true"),
     (
         entry() + "dropout = 0.5",

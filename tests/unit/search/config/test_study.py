@@ -190,6 +190,7 @@ BESIDE = [
     "[study]\ntrials = 3\nseed = 9\nname = 'x'\ndescription = 'y'",
     entry(),
     "[space]\nlearning_rate = { high = 1, low = 5e-3 } # the default",
+    "[limits]\nparameters = 2_000_000\nmegabytes = 8\nmilliseconds = 2.5",
 ]
 
 

@@ -37,7 +37,7 @@ TRIALS = [
     [
         (None, 1, [1]),
         (None, 2, [1, 0]),
-        (None, 9, [1, 0, 3]),
+        (None, 9, [1, 0, 3]),  # the fifth is infeasible
         (0, 3, [0]),
         (2, 3, [2]),  # a pruned trial can be named
     ],
@@ -46,6 +46,7 @@ def test_the_best_configurations_are_chosen_unless_a_trial_is_named(
     number: int | None, top: int, chosen: list[int]
 ) -> None:
     trials = [replace(TRIALS[0], parameters={"depth": 2}), *TRIALS[1:]]
+    trials.append(trial(5, value=0.9, infeasible="6 ms (limit 5)"))
     assert [each.number for each in chosen_trials(trials, number, top)] == chosen
 
 
@@ -53,6 +54,12 @@ def test_the_best_configurations_are_chosen_unless_a_trial_is_named(
     ("trials", "number", "said"),
     [
         ([], None, "no complete trial yet; search it first"),
+        ([trial(0, infeasible="9 MB (limit 8)")], None, "no complete trial within the limits yet"),
+        (
+            [trial(0, infeasible="9 MB (limit 8)")],
+            0,
+            r"within the limits of the study but trial 0 is infeasible: 9 MB \(limit 8\)",
+        ),
         ([trial(0, "pruned"), trial(1, "failed")], None, "no complete trial yet"),
         (TRIALS, 5, r"a trial of the study \(0 to 4\) but got 5"),
         ([], 0, r"a trial of the study \(none\) but got 0"),

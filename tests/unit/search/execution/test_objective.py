@@ -1,7 +1,9 @@
 """One trial: real training on small tables, its attributes, pruning, towers, time."""
 
 import contextlib
+import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from deeprec.data.dataset import TrainingData
 from deeprec.errors import DivergedError
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
+from search.execution import serving_costs
 from search.execution.loop import TrialLoop
 from search.execution.objective import (
     STABILITY_SEEDS,
@@ -24,6 +27,7 @@ from search.records.events import EpochFinished, Hooks, TrialEvent, TrialFinishe
 from search.records.trials import TrialRecord
 from search.storage.towers import find_towers, load_towers
 from search.storage.trials import record_of, records
+from tests.synthetic import small_dataset
 from tests.unit.search.claims import still, undisputed
 from tests.unit.search.specs import small_spec
 
@@ -51,7 +55,7 @@ class Bench:
             make_objective=lambda: self.objective,
             hooks=Hooks(emit=self.objective.hooks.emit),
         ).run()
-        return record_of(self.study.trials[-1])
+        return record_of(self.study.trials[-1], self.spec.limits.given)
 
 
 @pytest.fixture
@@ -217,3 +221,52 @@ def test_a_trial_that_patience_ends_is_complete_with_its_best_value(
     assert record.state == "complete"
     assert len(values) == 1 + int(np.argmax(values)) + 2 < 30
     assert (record.value, record.best_epoch) == (max(values), len(values) - 2)
+
+
+def limited(data: TrainingData, folder: Path, limits: str) -> Bench:
+    """A bench of a study with limits, on data of which recommenders can be made."""
+    names = small_dataset(data.users, data.movies, data.train[:0])
+    limits = f"[limits]\n{limits}\n\n[training]"
+    return Bench(replace(data, names=names), folder, ("[training]", limits))
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ("parameters = 1000", r"1,392 parameters \(limit 1,000\)"),
+        ("megabytes = 0.001", r"0\.0\d+ MB \(limit 0\.001\)"),
+    ],
+)
+def test_what_is_known_before_a_training_costs_none(
+    limits: str,
+    reason: str,
+    training_data: TrainingData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search.execution.objective.train_new", None)  # which would fail
+    bench = limited(training_data, tmp_path, limits)
+    record = bench.run()
+    assert (record.state, record.curve, record.value) == ("pruned", (), None)
+    assert record.infeasible is not None
+    assert re.fullmatch(reason, record.infeasible)
+    assert record.is_finished, "it counts, or a search of nothing else would never end"
+    started, ended = bench.events
+    assert isinstance(started, TrialStarted)
+    assert ended == TrialFinished(record, None)
+
+
+def test_a_slow_model_is_complete_and_neither_leads_nor_saves_towers(
+    training_data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = limited(training_data, tmp_path, "megabytes = 1\nmilliseconds = 5")
+    took = iter([6.0, 5.0, 4.0])
+    monkeypatch.setattr(serving_costs, "milliseconds", lambda _recommender: next(took))
+    first, second = bench.run(), bench.run()
+    assert (first.state, first.infeasible) == ("complete", "6 ms (limit 5)")
+    assert first.value is not None
+    assert set(second.costs) == {"parameters", "megabytes", "milliseconds"}
+    assert second.infeasible is None
+    saved = [find_towers(bench.objective.towers_folder, number) for number in (0, 1)]
+    assert saved[0] is None
+    assert saved[1] is not None, "the first within the limits leads, whatever others reached"

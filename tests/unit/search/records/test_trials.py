@@ -34,6 +34,7 @@ def test_only_trials_with_a_result_count_in_the_budget() -> None:
         ([trial(0, value=0.2), trial(1, value=0.3), trial(2, value=0.1)], 1),
         ([trial(2, value=0.3), trial(1, value=0.3), trial(3, value=0.3)], 1),
         ([trial(4, value=0.0)], 4),
+        ([trial(0, value=0.9, infeasible="9 MB (limit 8)"), trial(1, value=0.1)], 1),
         (
             [trial(0, "pruned", value=0.9), trial(1, "failed", value=0.9), trial(2, value=None)],
             None,
@@ -126,6 +127,14 @@ def test_tables_show_what_a_study_reports_or_what_movielens_always_has() -> None
     assert shown_metrics([*reported, "val_loss"]) == reported
     always = ["val_coverage_at_10", "val_top_100_accuracy", "val_top_100_accuracy_unseen"]
     assert shown_metrics(always) == always[1:]
+
+
+def test_a_trial_above_a_limit_says_by_how_much() -> None:
+    over = "9 MB (limit 8)"
+    complete = "trial 0 complete: accuracy 0.2355 at epoch 10, infeasible: 9 MB (limit 8)  layers"
+    assert trial_line(trial(0, infeasible=over)).startswith(complete)
+    untrained = trial(0, "pruned", epochs=0, infeasible=over)
+    assert trial_line(untrained).startswith("trial 0 pruned: infeasible: 9 MB (limit 8)  layers")
 
 
 def test_a_trial_that_was_interrupted_says_why() -> None:

@@ -9,9 +9,10 @@ from optuna.trial import TrialState
 from search.records.trials import TrialRecord
 from search.report.confirmed import typical_deviation
 from search.report.facts import LEAST_TRIALS, Facts, State, cost_of, pareto_front
-from search.report.page import hero
+from search.report.page import hero, page
 from search.report.result_plots import confirmation_plot
 from search.report.tables import leaderboard, references_table, results_of_test
+from search.report.writing import document
 from tests.unit.search.report.made import FILE, Made, confirmed
 from tests.unit.search.sample_records import START_MS, trial
 
@@ -230,3 +231,29 @@ def test_time_side_by_side_counts_once(spans: list[tuple[int, int]], covered: fl
         for number, (start, end) in enumerate(spans)
     ]
     assert cost_of(trials, epochs=30).wall_seconds == covered
+
+
+def test_what_is_above_a_limit_is_nowhere_the_best(tmp_path: Path) -> None:
+    limits = "[limits]\nparameters = 1_000_000\nmilliseconds = 5\n"
+    with Made(tmp_path, limits + FILE) as made:
+        for top, took in ((0.2, 4.0), (0.3, 9.0), (0.25, 3.0)):
+            made.add(layers=(16,), embedding=16, top=top, costs={"milliseconds": took})
+        made.add(layers=(256,), embedding=64, top=0.35, costs={"milliseconds": 1.0})
+        facts = made.facts
+        assert facts.best is not None
+        assert facts.best.number == 2
+        assert [each.number for each in facts.finished] == [2, 0, 3, 1]
+        assert facts.verdict[0].startswith(
+            "4 trials: 4 complete, 0 pruned; 2 of them infeasible, above a limit of the study. "
+            "Trial 2 is the best"
+        )
+        rows = document(facts).leaderboard
+        assert [each.infeasible for each in rows] == [
+            None,
+            None,
+            "16,384,000 parameters (limit 1,000,000)",
+            "9 ms (limit 5)",
+        ]
+        assert rows[0].costs == {"parameters": 256_000, "milliseconds": 3.0}
+        shown = page(facts)
+    assert "complete, infeasible: 9 ms (limit 5)" in shown

@@ -1,5 +1,6 @@
 """Places: what random draws are seeded by, whatever was interrupted and wherever it runs."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,57 @@ def test_no_point_is_drawn_twice_where_an_answer_was_lost(
     assert again.user_attrs["retry_of"] == 0
     assert again.params["learning_rate"] != later.params["learning_rate"]
     assert not study.trials[1].params, "the second was never drawn"
+
+
+@pytest.mark.parametrize("limit", [200, 400])
+def test_the_sampler_is_told_of_limits_as_they_are_now_and_nothing_is_stored(
+    limit: int, tmp_path: Path
+) -> None:
+    address = f"sqlite:///{tmp_path}/study.db"
+    for attempt in range(2):  # another process goes on
+        study = optuna.create_study(
+            storage=address, study_name="a", direction="maximize", load_if_exists=True
+        )
+        if attempt == 0:
+            sizes = (100, 300)
+            study.add_trials(
+                optuna.trial.create_trial(
+                    value=0.1, user_attrs={"derived": {"parameter_count": size}}
+                )
+                for size in sizes
+            )
+        now = limit if attempt else 50
+        limits = ("[training]", f"[limits]\nparameters = {now}\n[training]")
+        trials = study.get_trials(deepcopy=False)
+        ask_next(study, trials, small_spec(tmp_path, limits), others_run=False)
+        seen = study._get_trials(deepcopy=False, use_cache=True)  # as samplers see them
+        told = [each.constraints for each in seen if each.state == TrialState.COMPLETE]
+        assert told == [{"parameters": size / now - 1} for size in (100, 300)]
+    fresh = optuna.load_study(storage=address, study_name="a")
+    assert not any(each.constraints for each in fresh.trials)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii"])
+def test_samplers_that_know_constraints_keep_away_from_what_is_too_large(
+    sampler: str, tmp_path: Path
+) -> None:
+    changes = (
+        ("trials = 6", "trials = 60"),
+        ("[training]", "[limits]\nparameters = 10\n[training]"),
+        ('name = "random"', f'name = "{sampler}"'),
+        ("low = 0.01, high = 0.1", "low = 0.001, high = 1.0"),
+    )
+    spec = small_spec(tmp_path, *changes)
+    study = optuna.create_study(direction="maximize")
+    rates: list[float] = []
+    for _ in range(60):
+        asked = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)
+        assert asked is not None
+        suggest(asked, spec.space)
+        rates.append(asked.params["learning_rate"])
+        # the best of all is too large, which only the limit speaks against; 0.01 is best within it
+        asked.set_user_attr("derived", {"parameter_count": 100 * rates[-1]})
+        near = 0.5 - abs(math.log10(rates[-1]) + 2) / 10
+        study.tell(asked, 1.0 if rates[-1] > 0.1 else near)
+    late = rates[30:]
+    assert sum(rate <= 0.1 for rate in late) > 0.8 * len(late)

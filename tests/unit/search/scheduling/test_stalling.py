@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.config.study import override
 from search.records.events import Outcome
 from search.scheduling.stalling import stalled
-from search.storage.attributes import INTERRUPTED, RETRY_OF
+from search.storage.attributes import DERIVED, INTERRUPTED, RETRY_OF
 from tests.unit.search.claims import loop_of
 from tests.unit.search.specs import small_spec
 
@@ -43,6 +43,16 @@ def test_so_many_trials_without_a_new_best_end_a_search() -> None:
     assert stalled(numbered(*trials), None) is None
     assert stalled(numbered(*trials[:-1]), 3) is None
     assert stalled([], 1) is None
+
+
+def test_what_is_above_a_limit_is_no_new_best() -> None:
+    sizes = [100, 300, 100]
+    trials = [
+        create_trial(value=value, user_attrs={DERIVED: {"parameter_count": size}})
+        for value, size in zip((0.1, 0.3, 0.05), sizes, strict=True)
+    ]
+    assert stalled(numbered(*trials), 2, {"parameters": 200})
+    assert stalled(numbered(*trials), 2, {"parameters": 300}) is None
 
 
 def test_failures_count_nothing_and_what_is_not_over_is_waited_for() -> None:

@@ -13,7 +13,7 @@ from search.records.events import TrialFinished
 from search.records.results import ReferenceRecord, RetrainRecord
 from search.records.trials import TrialRecord
 from search.tracking import content
-from search.tracking.content import retrain_content, study_content, trial_content
+from search.tracking.content import ranks_of, retrain_content, study_content, trial_content
 from search.tracking.names import NOTE, TESTS, TRIALS, VIEWS, WRITTEN, View, width_of
 from tests.unit.search.sample_records import START_MS, trial
 from tests.unit.search.tracking.support import (
@@ -37,11 +37,31 @@ VIEW = "mlflow.sharedViewState"
         (trial(0, "failed"), "It failed: train_loss is not finite"),
         (trial(0, "interrupted"), "runs first on resume"),
         (trial(0, retry_of=3), "It runs trial 3 again."),
+        (
+            trial(0, "pruned", epochs=0, infeasible="9 MB (limit 8)"),
+            "It was not trained. It is inf",
+        ),
+        (trial(0, infeasible="6 ms (limit 5)"), "at epoch 10. It is infeasible: 6 ms (limit 5)."),
         (trial(0, parameters={}, derived={}), "a two-tower model. Best validation"),
     ],
 )
 def test_a_note_says_what_a_run_is(record: TrialRecord, said: str) -> None:
     assert said in trial_content(record, CONTEXT, "parent").tags[NOTE]
+
+
+def test_a_limit_that_is_broken_is_a_tag_and_what_was_measured_are_metrics() -> None:
+    costs = {"parameters": 90_000, "megabytes": 9.0, "milliseconds": 2.0}
+    content = trial_content(trial(4, costs=costs, infeasible="9 MB (limit 8)"), CONTEXT, "parent")
+    assert content.name == "trial 004 infeasible (64, 32)"
+    assert content.tags["deeprec.infeasible"] == "9 MB (limit 8)"
+    assert content.latest.items() >= {"megabytes": 9.0, "milliseconds": 2.0}.items()
+    assert "parameters" not in content.latest, "a parameter of the run, as it always was"
+    assert "search.retrain" not in content.tags[NOTE], "it cannot be confirmed"
+    trials = [trial(0, value=0.2), trial(1, value=0.3, infeasible="9 MB (limit 8)")]
+    assert ranks_of(trials) == {0: "1"}
+    assert (
+        study_content(CONTEXT, trials, state="complete").latest["best_val_top_100_accuracy"] == 0.2
+    )
 
 
 def test_notes_use_the_words_of_people_and_not_the_names_of_keys() -> None:
