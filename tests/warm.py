@@ -118,6 +118,10 @@ def _run(
         from tests.faults.fake import train_nothing
 
         train_nothing()
+    elif "FAKE_DIES" in environment:
+        from tests.faults.fake import die_in_epochs
+
+        die_in_epochs()
     code: str | int | None = None
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

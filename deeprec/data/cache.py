@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from deeprec.data.verified_files import replacing
 from deeprec.errors import DataError, printable, unwritable
 from deeprec.sources.pace import Announce
 
@@ -227,7 +228,7 @@ def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
     try:
         for left_by_a_killed_process in prepared.glob(f"{_NEW}*"):
             left_by_a_killed_process.unlink()
-        with _replacing(prepared / f"{fingerprint}.npz") as file:
+        with replacing(prepared / f"{fingerprint}.npz", _NEW) as file:
             _write_arrays(file, entry.arrays)
             size, digest = _size_and_digest(file)
         manifest = {
@@ -236,24 +237,10 @@ def write_entry(prepared: Path, fingerprint: str, entry: Entry) -> None:
             "sha256": digest,
             "notes": dict(entry.notes),
         }
-        with _replacing(prepared / f"{fingerprint}.json") as file:
+        with replacing(prepared / f"{fingerprint}.json", _NEW) as file:
             file.write(json.dumps(manifest, indent=1).encode())
     except OSError as error:
         raise DataError(unwritable(prepared, error)) from error
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of another once it is whole and on disk."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_NEW, delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 @contextlib.contextmanager

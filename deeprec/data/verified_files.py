@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import re
 import tempfile
 import zipfile
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,23 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def is_plain_name(name: str) -> bool:
     """Whether a name can only be that of a file in the folder it is looked up in."""
     return _PLAIN_NAME.fullmatch(name) is not None
+
+
+@contextmanager
+def replacing(path: Path, prefix: str) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of another once it is whole and on disk.
+
+    Until then its name has the prefix; a process that is killed leaves it.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:

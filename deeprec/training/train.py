@@ -23,6 +23,7 @@ from deeprec.training.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, r
 from deeprec.training.forward import assign_weights, weights_of
 from deeprec.training.optimizers import OPTIMIZERS, Optimizer
 from deeprec.training.programs import compiled
+from deeprec.training.progress import NO_CHECKPOINTS, Checkpoints, Progress
 from deeprec.training.sampling import DrawPlan, SampledBatches
 from deeprec.training.validation import Evaluator, ListEvaluator
 
@@ -60,6 +61,7 @@ def train(
     config: TrainingConfig,
     *,
     on_epoch: OnEpoch = lambda _epoch, _metrics: None,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> TrainingResult:
     """Trains the model in place and leaves it with the weights of its best epoch.
 
@@ -68,6 +70,7 @@ def train(
         data: the rows to train on, and those to validate on, if any.
         config: how.
         on_epoch: called after every epoch.
+        checkpoints: keeps how far the training is, and says where it begins.
 
     Raises:
         DivergedError: the training diverged; the model keeps the weights it had before.
@@ -78,28 +81,25 @@ def train(
     evaluators = _evaluators(model, data, config)
     objective = f"val_{config.metrics[0].key}"
     watch = _DivergenceWatch.of(model, data, config)
-    best_weights, best_epoch, best_accuracy = None, 0, -math.inf
-    no_better = 0  # validations in a row
-    for epoch in range(1, config.epochs + 1):
+    progress = checkpoints.resumed(Progress.start(trainer.state))
+    trainer.state = progress.state
+    while progress.epoch < config.epochs and progress.no_better != config.patience:
+        epoch = progress.epoch + 1
         metrics = trainer.train_epoch(epoch)
         if config.validates_after(epoch) and not watch.exploded(metrics):
             for each in evaluators:
                 metrics |= each.evaluate(trainer.state.results, epoch=epoch).named("val")
-        if diverged := watch.look(epoch, metrics):
+        progress = progress.after(trainer.state, metrics["train_loss"], metrics.get(objective))
+        if diverged := watch.look(epoch, metrics, progress.first_loss):
             on_epoch(epoch, {"train_loss": metrics["train_loss"]})
             raise DivergedError(diverged)
-        no_better += objective in metrics
-        if metrics.get(objective, -math.inf) > best_accuracy:
-            best_epoch, best_accuracy, no_better = epoch, metrics[objective], 0
-            best_weights = trainer.state.results
+        checkpoints.keep(progress)
         on_epoch(epoch, metrics)
-        if no_better == config.patience:
-            break
-    assign_weights(model, trainer.state.results if best_weights is None else best_weights)
+    assign_weights(model, progress.results)
     return TrainingResult(
-        epochs=epoch,
-        best_epoch=best_epoch or epoch,
-        best_accuracy=best_accuracy if best_epoch else None,
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch or progress.epoch,
+        best_accuracy=progress.best_value if progress.best_epoch else None,
     )
 
 
@@ -142,6 +142,7 @@ def train_new(
     config: TrainingConfig,
     *,
     on_epoch: OnEpoch = lambda _epoch, _metrics: None,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> tuple[RetrievalModel, TrainingResult]:
     """Builds a model for the tables of ``data`` from the seed of ``config``, and trains it.
 
@@ -150,7 +151,7 @@ def train_new(
     """
     tables = data.source
     built = RetrievalModel.for_tables(tables.users, tables.movies, model, seed=config.seed)
-    return built, train(built, data, config, on_epoch=on_epoch)
+    return built, train(built, data, config, on_epoch=on_epoch, checkpoints=checkpoints)
 
 
 def tutorial_metric(k: int) -> Metric:
@@ -168,7 +169,7 @@ def chance_accuracy(k: int, candidates: int) -> float:
     return min(k / candidates, 1.0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _DivergenceWatch:
     """Recognizes a training that diverges, by the metrics of its epochs.
 
@@ -177,7 +178,6 @@ class _DivergenceWatch:
 
     limit: float
     chance: float
-    first_loss: float = math.inf
     objective: str = "val_top_100_accuracy"
 
     @classmethod
@@ -199,19 +199,21 @@ class _DivergenceWatch:
         """Whether the loss is far above that of scoring everything 0."""
         return metrics["train_loss"] > self.limit
 
-    def look(self, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """Why the training diverged in this epoch; None where it did not."""
+    def look(self, epoch: int, metrics: Mapping[str, float], first_loss: float) -> str | None:
+        """Why the training diverged in this epoch; None where it did not.
+
+        ``first_loss`` is that of the first epoch.
+        """
         loss, accuracy = metrics["train_loss"], metrics.get(self.objective)
-        self.first_loss = loss if epoch == 1 else self.first_loss
         if self.exploded(metrics):
             return (
                 f"train_loss is {loss:.3g} at epoch {epoch}, more than {EXPLODED:g} times that of "
                 f"scoring everything 0 ({self.limit / EXPLODED:.3g})"
             )
-        if accuracy is not None and accuracy <= self.chance < 1 and loss > self.first_loss:
+        if accuracy is not None and accuracy <= self.chance < 1 and loss > first_loss:
             return (
                 f"{self.objective} is {accuracy:.4f} at epoch {epoch}, no better than chance "
-                f"({self.chance:.4f}), and train_loss has risen from {self.first_loss:.3g} to "
+                f"({self.chance:.4f}), and train_loss has risen from {first_loss:.3g} to "
                 f"{loss:.3g}"
             )
         return None

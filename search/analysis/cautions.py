@@ -100,10 +100,7 @@ def many_failures(trials: Sequence[TrialRecord]) -> list[str]:
     """
     made_good = {trial.retry_of for trial in trials if trial.is_finished}
     failed = [
-        trial
-        for trial in trials
-        if trial.state == "failed"
-        and (trial.number if trial.retry_of is None else trial.retry_of) not in made_good
+        trial for trial in trials if trial.state == "failed" and trial.first_try not in made_good
     ]
     ended = len(failed) + sum(trial.is_finished for trial in trials)
     if not failed or len(failed) < MANY_FAILURES * ended:

@@ -30,7 +30,14 @@ from search.execution.signals import StopRequest
 from search.execution.supervisor import Supervisor
 from search.execution.workers import Assignment, Pool
 from search.records.errors import InputError, StorageLostError
-from search.records.events import Hooks, Outcome, OutcomeState, to_all
+from search.records.events import (
+    Hooks,
+    Outcome,
+    OutcomeState,
+    TrialEvent,
+    TrialFinished,
+    to_all,
+)
 from search.records.trials import counted
 from search.report.writing import refresh_report
 from search.scheduling.heartbeat import Pulse
@@ -40,6 +47,7 @@ from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
 from search.scheduling.stalling import stalled
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
+from search.storage.checkpoints import remove_checkpoints
 from search.storage.results import Ledger, kept_references
 from search.storage.study import close_study, open_study
 from search.storage.towers import remove_leftovers
@@ -134,13 +142,19 @@ def _run_trials(
 ) -> tuple[Outcome, int]:
     """Searches, shown and tracked; MLflow agrees with the study before and after."""
     spec, screen, workers = session.spec, session.screen, session.flags.workers
-    tracker.reconcile_later(records(study, session.spec.limits.given), session.towers_of)
+    trials = records(study, spec.limits.given)
+    tracker.reconcile_later(trials, session.towers_of)
+    remove_checkpoints(session.towers_folder, trials)
     budget, epochs = spec.study.trials, spec.training.epochs
-    tally = SearchTally(budget, epochs, records(study, session.spec.limits.given), workers=workers)
+    tally = SearchTally(budget, epochs, trials, workers=workers)
     progress = SearchProgress(screen, tally, name=spec.name, places=places_of(session))
 
     def show_others(trials: Sequence[FrozenTrial]) -> None:
         progress.look(record_of(trial, spec.limits.given) for trial in trials)
+
+    def remove_checkpoint(event: TrialEvent) -> None:
+        if isinstance(event, TrialFinished):
+            remove_checkpoints(session.towers_folder, [event.trial])
 
     with (
         Pool(worker_environment(workers, os.environ)) as pool,
@@ -153,7 +167,7 @@ def _run_trials(
             progress.shown(),
         ):
             hooks = Hooks(
-                emit=to_all(tracking.hear, progress.hear),
+                emit=to_all(tracking.hear, progress.hear, remove_checkpoint),
                 warn=screen.warn,
                 stop_reason=lambda: stop.reason,
             )

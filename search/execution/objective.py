@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +21,27 @@ from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.towers import parameter_count
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
+from deeprec.training.progress import Checkpoints, Progress
 from deeprec.training.train import train_new
 from search.config.space import Configuration
 from search.config.study import StudySpec
 from search.execution import serving_costs
 from search.execution.runtime import computed_on
+from search.execution.saving import Saver, identity_of
 from search.records.errors import StorageLostError
 from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import CurvePoint, objective_of
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
-from search.storage.attributes import COMPUTED_ON, COSTS, CURVE, DERIVED, TRAIN_SECONDS
+from search.storage.attributes import (
+    COMPUTED_ON,
+    COSTS,
+    CURVE,
+    DERIVED,
+    RESUMED_AFTER,
+    TRAIN_SECONDS,
+)
+from search.storage.checkpoints import checkpoint_file
 from search.storage.towers import save_towers
 from search.storage.trials import curve_to_json, infeasible, record_of
 
@@ -89,6 +99,7 @@ class Objective:
         self.device_data = DeviceData(data)
         self.towers_folder = towers_folder
         self.hooks = hooks
+        self._warned: set[str] = set()
 
     def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
         """Runs the trial; the best validated objective over its epochs, in 0..1.
@@ -116,11 +127,16 @@ class Objective:
         derived = derived_parameters(model, self.data.users, self.data.movies, seed)
         trial.set_user_attr(DERIVED, derived)
         trial.set_user_attr(COMPUTED_ON, computed_on())
-        self.hooks.emit(TrialStarted(record_of(_frozen(trial), self.limits)))
+        record = record_of(_frozen(trial), self.limits)
+        self.hooks.emit(TrialStarted(record))
         self._spare(trial, model, seed)
-        seam = _Seam(trial, self.spec.training.epochs, self.hooks, watch)
+        file = checkpoint_file(self.towers_folder, record.first_try)
+        saver = Saver(file, identity_of(trial.study, model, config), self._warn_once)
+        seam = _Seam(trial, self.spec.training.epochs, self.hooks, watch, saver)
         with seam, watch.running():
-            trained, result = train_new(model, self.device_data, config, on_epoch=seam.on_epoch)
+            trained, result = train_new(
+                model, self.device_data, config, on_epoch=seam.on_epoch, checkpoints=seam
+            )
         value = result.best_accuracy
         assert value is not None, "a trial always has validation rows"
         if "milliseconds" in self.limits:
@@ -163,6 +179,12 @@ class Objective:
             if each.state == optuna.trial.TrialState.COMPLETE
         )
 
+    def _warn_once(self, line: str) -> None:
+        """Passes on a warning that every trial may have reason to give."""
+        if line not in self._warned:
+            self._warned.add(line)
+            self.hooks.warn(line)
+
     def _check_stability(self, model: ModelConfig, config: TrainingConfig) -> None:
         """DivergedError where the training diverges, started with other seeds."""
         for number in range(1, STABILITY_SEEDS + 1):
@@ -173,17 +195,20 @@ class Objective:
                 raise DivergedError(f"with another seed (check {number}), {error}") from error
 
 
-class _Seam:
-    """What the search does after an epoch: keep the curve, emit it, stop, report, prune.
+class _Seam(Checkpoints):
+    """What the search does after an epoch: keep the curve, emit it, stop, report, prune, save.
 
     Entered while the trial trains. When it is left, however that ends, the curve is stored.
     """
 
-    def __init__(self, trial: optuna.Trial, epochs: int, hooks: Hooks, watch: Stopwatch) -> None:
+    def __init__(
+        self, trial: optuna.Trial, epochs: int, hooks: Hooks, watch: Stopwatch, saver: Saver
+    ) -> None:
         self.trial = trial
         self.epochs = epochs
         self.hooks = hooks
         self.watch = watch
+        self.saver = saver
         self.curve: list[CurvePoint] = []
         self._stored = 0
         self._stored_at = time.monotonic()
@@ -195,6 +220,29 @@ class _Seam:
         if self._stored < len(self.curve):
             self._store()
 
+    def resumed(self, start: Progress) -> Progress:
+        """Where the trial that this one runs again was, as its checkpoint has it."""
+        with self.watch.paused():
+            progress, curve = self.saver.found(start)
+            if curve:
+                self.trial.set_user_attr(RESUMED_AFTER, progress.epoch)
+                self._replay(curve)
+        return progress
+
+    def _replay(self, curve: Sequence[CurvePoint]) -> None:
+        """Takes in the epochs before the checkpoint; the pruner is asked as it was then."""
+        gives_up = False
+        for point in curve:
+            self._note(point)
+            if objective_of(point.metrics) is not None:
+                gives_up = self._reported(point)
+        if gives_up:  # it was about to be, when it was interrupted
+            raise optuna.TrialPruned(f"pruned after epoch {curve[-1].epoch}")
+
+    def keep(self, progress: Progress) -> None:
+        """Is given the progress before each call of :meth:`on_epoch`."""
+        self.saver.progress = progress
+
     def on_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         with self.watch.paused():
             self._on_epoch(epoch, metrics)
@@ -203,22 +251,41 @@ class _Seam:
         point = CurvePoint(
             epoch=epoch, timestamp_ms=round(time.time() * 1000), metrics=dict(metrics)
         )
+        self._note(point)
+        if reason := self.hooks.stop_reason():
+            self._save()
+            raise KeyboardInterrupt(reason)
+        if objective_of(metrics) is None:
+            return
+        if self._reported(point):
+            raise optuna.TrialPruned(f"pruned after epoch {epoch}")
+        if epoch < self.epochs and self.saver.is_due():
+            self._save()
+
+    def _note(self, point: CurvePoint) -> None:
         self.curve.append(point)
-        value = objective_of(metrics)
-        if value is not None and time.monotonic() - self._stored_at >= STORE_EVERY_S:
+        is_validated = objective_of(point.metrics) is not None
+        if is_validated and time.monotonic() - self._stored_at >= STORE_EVERY_S:
             self._store()
         self.hooks.emit(EpochFinished(self.trial.number, point))
-        if reason := self.hooks.stop_reason():
-            raise KeyboardInterrupt(reason)
-        if value is not None:
-            self.trial.report(value, step=epoch)
-            # After the last epoch there is nothing left to save, and the value is known.
-            if epoch < self.epochs and self.trial.should_prune():
-                raise optuna.TrialPruned(f"pruned after epoch {epoch}")
+
+    def _reported(self, point: CurvePoint) -> bool:
+        """Whether the pruner, which is told of a validated epoch, gives the trial up."""
+        value = objective_of(point.metrics)
+        assert value is not None
+        self.trial.report(value, step=point.epoch)
+        # After the last epoch there is nothing left to save, and the value is known.
+        return point.epoch < self.epochs and self.trial.should_prune()
 
     def _store(self) -> None:
         self.trial.set_user_attr(CURVE, curve_to_json(self.curve))
         self._stored, self._stored_at = len(self.curve), time.monotonic()
+
+    def _save(self) -> None:
+        """Writes the checkpoint; what was trained until then counts, also if the process dies."""
+        self._store()
+        self.trial.set_user_attr(TRAIN_SECONDS, round(self.watch.seconds, 3))
+        self.saver.save(self.curve)
 
 
 def trial_seed(study_seed: int, trial: optuna.Trial) -> int:

@@ -53,6 +53,8 @@ class TrialRecord:
     reference: str | None = None
     # number of the interrupted trial whose configuration this one runs again
     retry_of: int | None = None
+    # the epoch of the checkpoint that it went on from; its curve begins with those before
+    resumed_after: int | None = None
     curve: tuple[CurvePoint, ...] = ()
     started_ms: int | None = None
     ended_ms: int | None = None  # milliseconds since 1970; None while it runs
@@ -60,7 +62,7 @@ class TrialRecord:
     # empty for trials of version 0.1.0
     computed_on: Mapping[str, str] = field(default_factory=dict)
     # seconds of building, training and validating the model, compilation included; what the search
-    # itself costs (storage, tracking, saving) is not
+    # itself costs (storage, tracking, saving) is not, nor what was trained before its checkpoint
     train_seconds: float | None = None
 
     @property
@@ -77,6 +79,16 @@ class TrialRecord:
     def has_ended(self) -> bool:
         """Whether the trial is over, however it ended."""
         return self.state not in ("waiting", "running")
+
+    @property
+    def first_try(self) -> int:
+        """The number of the first trial of its configuration."""
+        return self.number if self.retry_of is None else self.retry_of
+
+    @property
+    def trained_epochs(self) -> int:
+        """The epochs that it trained itself, without those before its checkpoint."""
+        return len(self.curve) - (self.resumed_after or 0)
 
     @property
     def objective(self) -> str:
@@ -269,6 +281,8 @@ def trial_line(trial: TrialRecord) -> str:
     if trial.infeasible:
         result = ", ".join(filter(None, (result, f"infeasible: {trial.infeasible}")))
     seconds = "" if trial.train_seconds is None else f"  {trial.train_seconds:.1f} s"
+    if trial.resumed_after is not None:
+        seconds += f" after epoch {trial.resumed_after}"
     return f"trial {trial.number} {trial.state}: {result}  {configuration_words(trial)}{seconds}"
 
 

@@ -250,18 +250,21 @@ def cost_of(
     Saved seconds are, for each trial that was pruned or that patience ended, the epochs it did not
     run times its own seconds per epoch: ``(epochs - run) * train_seconds / run``. Building and
     compiling are spread over the epochs that ran, so the estimate is on the high side. ``epochs``
-    are those of a whole trial.
+    are those of a whole trial. What was trained before a checkpoint counts for the trial that was
+    interrupted.
     """
     cut = [trial for trial in trials if trial.state in ("pruned", "complete") and trial.curve]
     left = {trial.number: epochs - len(trial.curve) for trial in cut}
     trained = sum(trial.train_seconds or 0.0 for trial in trials)
     saved = sum(
-        left[trial.number] * (trial.train_seconds or 0.0) / len(trial.curve) for trial in cut
+        left[trial.number] * (trial.train_seconds or 0.0) / trial.trained_epochs
+        for trial in cut
+        if trial.trained_epochs
     )
     return CostPart(
         train_seconds=trained,
         wall_seconds=_covered_ms(trials) / 1000,
-        trained_epochs=sum(len(trial.curve) for trial in trials),
+        trained_epochs=sum(trial.trained_epochs for trial in trials),
         saved_epochs=sum(left.values()),
         patience_epochs=sum(left[trial.number] for trial in cut if trial.state == "complete"),
         saved_seconds=saved,

@@ -41,6 +41,7 @@ CURVE = "curve"  # array of ``[epoch, milliseconds since 1970, metrics]``; `obje
 # object: megabytes and milliseconds of its recommender, those that the study asks for; `objective`
 COSTS = "costs"
 TRAIN_SECONDS = "train_seconds"  # number: of building, training and validating; `objective`
+RESUMED_AFTER = "resumed_after"  # int: epoch of the checkpoint that it went on from; `objective`
 
 # --- of a trial, by its end -------------------------------------------------------------------
 

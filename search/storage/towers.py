@@ -53,13 +53,16 @@ def load_towers(folder: Path) -> "tuple[QueryModel, CandidateModel]":
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Removes what killed processes left of towers they were saving; returns how many.
+    """Removes what killed processes left of towers and checkpoints they were saving; how many.
 
     Only for a process that knows it is alone: another might be saving at this moment.
     """
-    left = [path for path in folder.glob(".trial-*") if path.is_dir() and not path.is_symlink()]
+    left = [path for path in folder.glob(".trial-*") if not path.is_symlink()]
     for path in left:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(left)
 
 

@@ -54,6 +54,8 @@ def trial_note(trial: TrialRecord, context: StudyContext) -> str:
     configuration = parameter_words(trial.parameters)
     reference = f" (the reference {trial.reference!r})" if trial.reference else ""
     retry = f" It runs trial {trial.retry_of} again." if trial.retry_of is not None else ""
+    if trial.resumed_after is not None:
+        retry = f" It goes on with trial {trial.retry_of} after its epoch {trial.resumed_after}."
     can_win = trial.state == "complete" and trial.is_comparable
     return (
         f"Trial {trial.number} of study `{context.name}`{reference}: a two-tower model"

@@ -21,7 +21,7 @@ from search.config.addresses import PROJECT
 from search.execution.runtime import git_commit
 
 ROWS = [
-    *("step", "trial", "study", "overhead", "start", "pages"),
+    *("step", "trial", "study", "overhead", "checkpoints", "start", "pages"),
     *("backfill", "workers", "memory", "evaluation", "scale", "own_data", "default"),
 ]
 """Each is a module of this package with a function ``measure(*, quick)`` that returns results."""

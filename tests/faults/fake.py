@@ -8,6 +8,7 @@ variables say more:
 - ``FAKE_HOLD=PATH``: after its first epoch a trial waits while that file exists, or until it is to
   stop.
 - ``FAKE_DIES=NUMBER POINT``: the process that runs the trial of that number kills itself there.
+  Of searches that train ``epoch EPOCH`` is a point; they then save after every validation.
 
 ``python -m tests.faults.fake search.run ARGUMENTS`` is a search, with a DESCRIPTOR instead it is
 a worker. Most searches of the tests start otherwise, see :mod:`tests.warm`.
@@ -19,12 +20,14 @@ import runpy
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import optuna
 
 from deeprec.data.verified_files import write_folder
@@ -37,19 +40,22 @@ from search.scheduling.locks import Claim
 from search.scheduling.next_trial import place_of
 from search.scheduling.seeds import derive_seed
 from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED
+from search.storage.checkpoints import Checkpoint, checkpoint_file, write_checkpoint
 from search.storage.towers import TOWER_FILES, tower_folder
 from search.storage.trials import curve_to_json, record_of
 
-Point = Literal["asked", "claimed", "training", "saving", "before its end", "after its end"]
+Point = Literal[
+    "asked", "claimed", "training", "checkpoint", "saving", "before its end", "after its end"
+]
 """Where a process may die: with the claim and a trial that names no worker, with one that does and
-the claim given back, in an epoch, in the middle of its towers, before and after its value is
-stored."""
+the claim given back, in an epoch, in the middle of its second checkpoint, of its towers, before and
+after its value is stored."""
 
 POINTS: tuple[Point, ...] = get_args(Point)
 EPOCH_SECONDS, HOLD, DIES = "FAKE_EPOCH_SECONDS", "FAKE_HOLD", "FAKE_DIES"
 
 
-def die_at(point: Point, number: int) -> None:
+def die_at(point: Point | str, number: int) -> None:
     """Ends this process as ``kill -9`` does, if it was to die here."""
     if os.environ.get(DIES) == f"{number} {point}":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -100,8 +106,24 @@ class FakeObjective:
             raise KeyboardInterrupt(reason)
         trial.report(value, step=epoch)
         die_at("training", trial.number)
+        if epoch <= 2 and os.environ.get(DIES) == f"{trial.number} checkpoint":
+            self._save(trial, curve, DyingArray(trial.number) if epoch == 2 else np.zeros(9))
         if epoch < self.spec.training.epochs and trial.should_prune():
             raise optuna.TrialPruned
+
+    def _save(self, trial: optuna.Trial, curve: list[CurvePoint], array: Any) -> None:
+        file = checkpoint_file(self.towers_folder, trial.number)
+        write_checkpoint(file, Checkpoint(belongs_to={}, curve=tuple(curve), arrays=[array]))
+
+
+@dataclass(frozen=True)
+class DyingArray:
+    """Ends the process that writes it."""
+
+    number: int  # of the trial
+
+    def __array__(self) -> None:
+        die_at("checkpoint", self.number)
 
 
 def fill(trial: optuna.Trial, folder: Path) -> None:
@@ -148,6 +170,21 @@ def train_nothing() -> None:
     for name in CHOICES.keys() - {"popularity"}:
         del CHOICES[name]
     add_points()
+
+
+def die_in_epochs() -> None:
+    """Has trials that train die at the end of an epoch, and save after every validation before."""
+    from search.execution import saving
+    from search.execution.objective import _Seam
+
+    saving.SAVE_EVERY_S, saving.LARGEST_SHARE = 0.0, math.inf
+    on_epoch = _Seam.on_epoch
+
+    def changed(seam: _Seam, epoch: int, metrics: Mapping[str, float]) -> None:
+        die_at(f"epoch {epoch}", seam.trial.number)
+        on_epoch(seam, epoch, metrics)
+
+    setattr(_Seam, "on_epoch", changed)  # noqa: B010
 
 
 def make_objective(assignment: Assignment, hooks: Hooks) -> FakeObjective:

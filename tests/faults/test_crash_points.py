@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from search.records.trials import TrialRecord
+from search.storage.checkpoints import checkpoint_file, read_checkpoint
 from tests.faults.fake import DIES, EPOCH_SECONDS, POINTS, Point
 from tests.faults.scene import Scene
 
@@ -31,12 +32,20 @@ def test_what_a_search_leaves_is_finished_by_the_next(scene: Scene, point: Point
     number = 0 if point == "saving" else 1  # the first trial is sure to save towers
     killed = scene.start(3, **{DIES: f"{number} {point}", EPOCH_SECONDS: "0"})
     assert killed.process.wait() == -signal.SIGKILL, killed.process.said
+    if point == "checkpoint":  # the one before is whole
+        saved = read_checkpoint(checkpoint_file(scene.towers_folder, number), {})
+        assert saved is not None
+        assert [each.epoch for each in saved.curve] == [1]
+        assert len(list(scene.towers_folder.glob(".*"))) == 1
     before = scene.observe()
     assert before == number + (point == "after its end")
     next_one = scene.start(3)
     assert next_one.process.wait() == 0, next_one.process.said
     scene.observe()
     again = assert_ran_again(scene.assert_whole(3), number, point)
+    assert not list(scene.towers_folder.glob("*.checkpoint"))
+    if not scene.is_remote:
+        assert not list(scene.towers_folder.glob(".*"))
     if not scene.is_remote and again != number:  # alone, it need not wait to know that
         assert again == number + 1, "something new ran before"
         said = f"a killed process left trial {number} unfinished; it runs again first"

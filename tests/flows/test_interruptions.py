@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from search.storage.towers import load_towers, tower_folder
 from tests.commands import Folder
 from tests.flows.conftest import FakeFolder
 from tests.warm import Process
@@ -124,19 +126,31 @@ def test_a_second_search_joins_the_first_and_leaves_its_trials_alone(fake: FakeF
     assert {trial.state for trial in fake.trials} <= {"complete", "pruned"}
 
 
-@pytest.mark.storm
-def test_an_interrupted_search_reaches_the_numbers_of_an_undisturbed_one(
+def weights(folder: Folder, number: int) -> list[np.ndarray]:
+    return [
+        np.asarray(variable)
+        for tower in load_towers(tower_folder(folder.path / "studies" / "tiny", number))
+        for variable in tower.trainable_variables
+    ]
+
+
+def test_a_killed_search_goes_on_from_its_last_validation_as_if_undisturbed(
     folder: Folder, tmp_path: Path, small_cache_home: Path
 ) -> None:
     undisturbed = Folder(tmp_path / "undisturbed", cache_home=small_cache_home)
     for place in (folder, undisturbed):
-        place.change(("epochs = 4", "epochs = 40"))
-    process = folder.start("search.run", "--study", "tiny", "--trials", "2")
-    wait_until(process, lambda: any(number > 0 for number in running(folder)))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    folder.search("--trials", "2")
+        place.change(("epochs = 4", "epochs = 30"), ("validate_every = 1", "validate_every = 4"))
+    killed = folder.start("search.run", "--study", "tiny", "--trials", "2", FAKE_DIES="0 epoch 25")
+    assert killed.wait() == -signal.SIGKILL, killed.said
+    done = folder.search("--trials", "2")
+    assert done.stderr == ""
     undisturbed.search("--trials", "2")
-    finished = [trial.curve_values for trial in folder.trials if trial.is_finished]
-    assert finished == [trial.curve_values for trial in undisturbed.trials]
-    assert len(folder.trials) == 3
+    cut, *finished = folder.trials
+    assert (cut.state, finished[0].resumed_after) == ("interrupted", 24)
+    assert finished[0].curve[:24] == cut.curve, "what was trained was trained once"
+    others = undisturbed.trials
+    assert [trial.value for trial in finished] == [trial.value for trial in others]
+    assert [trial.curve_values for trial in finished] == [trial.curve_values for trial in others]
+    assert all(map(np.array_equal, weights(folder, 1), weights(undisturbed, 0)))
+    assert not list((folder.path / "studies").rglob("*.checkpoint"))
+    assert_whole(folder, 2)

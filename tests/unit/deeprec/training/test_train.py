@@ -222,8 +222,8 @@ def test_what_diverges_is_distinguished_from_what_is_bad(
     first: float, then: float, accuracy: float, diverged: bool
 ) -> None:
     watch = _DivergenceWatch(limit=EXPLODED * 0.5, chance=0.06)
-    assert watch.look(1, {"train_loss": first}) is None
-    reason = watch.look(5, {"train_loss": then, "val_top_100_accuracy": accuracy})
+    assert watch.look(1, {"train_loss": first}, first) is None
+    reason = watch.look(5, {"train_loss": then, "val_top_100_accuracy": accuracy}, first)
     assert (reason is not None) is diverged
 
 

@@ -1,6 +1,8 @@
 """One trial: real training on small tables, its attributes, pruning, towers, time."""
 
 import contextlib
+import errno
+import math
 import re
 import time
 from dataclasses import replace
@@ -36,6 +38,7 @@ class Bench:
     """An objective and a study in memory, searched trial by trial."""
 
     def __init__(self, data: TrainingData, folder: Path, *replacements: tuple[str, str]) -> None:
+        folder.mkdir(exist_ok=True)
         self.spec = small_spec(folder, *replacements)
         self.study = optuna.create_study(direction="maximize")
         self.events: list[TrialEvent] = []
@@ -270,3 +273,122 @@ def test_a_slow_model_is_complete_and_neither_leads_nor_saves_towers(
     saved = [find_towers(bench.objective.towers_folder, number) for number in (0, 1)]
     assert saved[0] is None
     assert saved[1] is not None, "the first within the limits leads, whatever others reached"
+
+
+class Cut:
+    """Stops a trial after an epoch."""
+
+    def __init__(self, bench: Bench, epoch: int) -> None:
+        self.bench = bench
+        self.epoch = epoch
+        self.warnings: list[str] = []
+        bench.objective.hooks = Hooks(
+            emit=self.hear, warn=self.warnings.append, stop_reason=lambda: self.reason
+        )
+        self.reason: str | None = None
+
+    def hear(self, event: TrialEvent) -> None:
+        self.bench.events.append(event)
+        if isinstance(event, EpochFinished) and event.number == 0:
+            self.reason = "terminated" if event.point.epoch == self.epoch else None
+        if isinstance(event, TrialFinished):
+            self.reason = None
+
+
+def checkpoints_in(bench: Bench) -> list[str]:
+    return [path.name for path in bench.objective.towers_folder.glob("*.checkpoint")]
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_a_stopped_trial_goes_on_after_its_epoch_as_if_it_had_not_been(
+    training_data: TrainingData, tmp_path: Path, epoch: int
+) -> None:
+    every = ("validate_every = 1", "validate_every = 2")
+    whole, bench = (Bench(training_data, tmp_path / name, every) for name in ("whole", "cut"))
+    expected = whole.run()
+    cut = Cut(bench, epoch)
+    assert bench.run().state == "interrupted"
+    assert checkpoints_in(bench) == ["trial-0000.checkpoint"]
+    again = bench.run()
+    assert (again.number, again.state, again.resumed_after) == (1, "complete", epoch)
+    assert (again.value, again.best_epoch) == (expected.value, expected.best_epoch)
+    assert again.curve_values == expected.curve_values
+    assert again.curve[:epoch] == record_of(bench.study.trials[0]).curve
+    shown = [each.point for each in bench.events if isinstance(each, EpochFinished) and each.number]
+    assert tuple(shown) == again.curve
+    reported = [
+        trial.intermediate_values for trial in (bench.study.trials[1], whole.study.trials[0])
+    ]
+    assert reported[0] == reported[1]
+    for mine, other in zip(weights_of_trial(bench, 1), weights_of_trial(whole, 0), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert not cut.warnings
+
+
+def weights_of_trial(bench: Bench, number: int) -> list[np.ndarray]:
+    towers = find_towers(bench.objective.towers_folder, number)
+    assert towers is not None
+    return [np.asarray(v) for tower in load_towers(towers) for v in tower.trainable_variables]
+
+
+class Asked(optuna.pruners.BasePruner):
+    """Gives up after an epoch; notes which trial it was asked about, and when."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.asked: list[tuple[int, int | None]] = []
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        self.asked.append((trial.number, trial.last_step))
+        return trial.last_step == self.epoch
+
+
+def test_the_pruner_decides_as_it_would_have(bench: Bench) -> None:
+    bench.study.pruner = pruner = Asked(3)
+    Cut(bench, 3)
+    assert bench.run().state == "interrupted"  # the signal came first
+    again = bench.run()
+    assert (again.state, again.pruned_at_epoch, again.resumed_after) == ("pruned", 3, 3)
+    assert pruner.asked == [(0, 1), (0, 2), (1, 1), (1, 2), (1, 3)]
+
+
+def test_a_checkpoint_that_cannot_be_used_costs_a_line_and_the_trial_starts_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = Cut(bench, 2)
+    bench.run()
+    monkeypatch.setattr("search.execution.saving.computed_on", lambda: {"threads": "64"})
+    again = bench.run()
+    assert (again.state, again.resumed_after, len(again.curve)) == ("complete", None, 4)
+    assert cut.warnings == [
+        "trial-0000.checkpoint is left out (it was made with another processor, device or number "
+        "of threads); its trial starts anew"
+    ]
+
+
+def test_where_no_checkpoint_can_be_written_the_trial_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("search.execution.saving.write_checkpoint", full)
+    monkeypatch.setattr("search.execution.saving.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("search.execution.saving.ASSUMED_BYTES_PER_S", math.inf)
+    cut = Cut(bench, 4)
+    assert bench.run().state == "interrupted"
+    [line] = cut.warnings
+    assert line == (
+        f"no checkpoint can be written into {bench.objective.towers_folder} "
+        "(No space left on device); what is interrupted starts anew"
+    )
+    assert (bench.run().resumed_after, len(cut.warnings)) == (None, 1)
+
+
+def test_a_short_trial_writes_no_checkpoint(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(
+        "search.execution.saving.write_checkpoint", lambda *given: written.append(given)
+    )
+    bench.run()
+    assert not written

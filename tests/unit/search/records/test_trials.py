@@ -142,6 +142,8 @@ def test_a_trial_that_was_interrupted_says_why() -> None:
     assert trial_line(trial(5, "interrupted", reason=reason)).startswith(
         f"trial 5 interrupted: {reason}"
     )
+    resumed = trial_line(trial(6, retry_of=5, resumed_after=25, train_seconds=1.25))
+    assert resumed.endswith("  1.2 s after epoch 25")
     assert "trial 5 failed: no reason recorded" in trial_line(trial(5, "failed", reason=None))
 
 

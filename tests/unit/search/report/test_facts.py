@@ -217,6 +217,11 @@ def test_saved_time_is_missing_epochs_times_the_trials_own_pace() -> None:
     cost = cost_of([*trials, ended], epochs=30)
     assert (cost.saved_epochs, cost.patience_epochs) == (45 + 18, 18)
     assert cost.saved_seconds == pytest.approx(4.0 + 25.0 + 9.0)
+    cut = trial(5, "interrupted", epochs=10, train_seconds=3.0)
+    again = trial(6, "pruned", epochs=15, retry_of=5, resumed_after=10, train_seconds=2.0)
+    cost = cost_of([cut, again], epochs=30)
+    assert (cost.train_seconds, cost.trained_epochs, cost.saved_epochs) == (5.0, 15, 15)
+    assert cost.saved_seconds == pytest.approx(15 * 2.0 / 5)
     cost = cost_of([trial(0, "running")], epochs=30)
     assert (cost.train_seconds, cost.saved_epochs, cost.saved_share) == (0.0, 0, None)
 

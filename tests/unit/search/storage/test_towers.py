@@ -101,10 +101,13 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) 
     for name in (".trial-0004.abc", ".trial-0005.xyz"):
         (tmp_path / name / "new").mkdir(parents=True)
         (tmp_path / name / "new" / TOWER_FILES[0]).touch()
+    (tmp_path / ".trial-0006.checkpoint.abc").touch()
     elsewhere = tmp_path / ".confirmed-1.abc"
     elsewhere.mkdir()
-    assert remove_leftovers(tmp_path) == 2
-    assert sorted(tmp_path.iterdir()) == [elsewhere, kept]
+    checkpoint = tmp_path / "trial-0006.checkpoint"
+    checkpoint.touch()
+    assert remove_leftovers(tmp_path) == 3
+    assert sorted(tmp_path.iterdir()) == [elsewhere, kept, checkpoint]
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

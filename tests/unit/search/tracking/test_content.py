@@ -42,6 +42,7 @@ VIEW = "mlflow.sharedViewState"
             "It was not trained. It is inf",
         ),
         (trial(0, infeasible="6 ms (limit 5)"), "at epoch 10. It is infeasible: 6 ms (limit 5)."),
+        (trial(0, retry_of=3, resumed_after=5), "It goes on with trial 3 after its epoch 5."),
         (trial(0, parameters={}, derived={}), "a two-tower model. Best validation"),
     ],
 )
