@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
+from deeprec.parts import Part, PartError, place_of
+
 SplitName = Literal["random", "temporal"]
 DatasetName = Literal["movielens/100k", "movielens/1m", "movielens/20m", "movielens/25m"]
 LossName = Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"]
@@ -25,7 +27,18 @@ def _check_choice(name: str, value: str, choices: Any) -> None:
         raise ValueError(f"{name} must be one of {', '.join(get_args(choices))} but got {value!r}")
 
 
-_METRIC = re.compile(r"([a-z_]+)@([1-9][0-9]{0,4})")
+def check_loss(name: str) -> None:
+    """ValueError unless a loss is one of ours, or names a part."""
+    if part := loss_part(name):
+        try:
+            place_of(part.kind, part.name)
+        except PartError as error:
+            *ours, last = map(repr, get_args(LossName))
+            rule = str(error).removeprefix("must be ")
+            raise ValueError(f"must be {', '.join(ours)} or {last}, {rule}") from None
+
+
+_METRIC = re.compile(r"(?:([\w.:]+))@([1-9][0-9]{0,4})", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -37,7 +50,7 @@ class Metric:
     :mod:`deeprec.training.catalog`; all others are means over users, :mod:`deeprec.training.lists`.
     """
 
-    name: MetricName
+    name: MetricName | str  # a part of the kind ``metric`` where it is none of ours
     k: int
 
     @classmethod
@@ -48,10 +61,10 @@ class Metric:
             ValueError: it names none.
         """
         found = _METRIC.fullmatch(text)
-        if found is None or found[1] not in get_args(MetricName):
+        if found is None or not _is_metric(found[1]):
             names = ", ".join(f"{name}@k" for name in get_args(MetricName))
-            raise ValueError(f"must be one of {names} but got {text!r}")
-        return cls(found[1], int(found[2]))  # type: ignore[arg-type]
+            raise ValueError(f"must be one of {names} or module:function@k but got {text!r}")
+        return cls(found[1], int(found[2]))
 
     @classmethod
     def objective(cls, text: str) -> Self:
@@ -75,6 +88,11 @@ class Metric:
         return self.name in get_args(CatalogMetricName)
 
     @property
+    def part(self) -> Part | None:
+        """The code that measures it, where that is a user's."""
+        return None if self.name in get_args(MetricName) else Part("metric", self.name)
+
+    @property
     def keeps_seen(self) -> bool:
         """Whether what a user has is ranked, too."""
         return self.name == "top_accuracy"
@@ -84,11 +102,27 @@ class Metric:
         """The name in tracking, behind that of the rows: ``val_ndcg_at_10``."""
         if self.name == "top_accuracy":
             return f"top_{self.k}_accuracy"
-        return f"{self.name}_at_{self.k}"
+        return f"{self.name.rpartition(':')[2]}_at_{self.k}"
 
     def __str__(self) -> str:
         """As a study file has it."""
         return f"{self.name}@{self.k}"
+
+
+def _is_metric(name: str) -> bool:
+    """Whether it is one of ours, or names a part; one that is called as one of ours is none."""
+    if name in get_args(MetricName):
+        return True
+    try:
+        place_of("metric", name)
+    except PartError:
+        return False
+    return name.rpartition(":")[2] not in get_args(MetricName)
+
+
+def loss_part(name: str) -> Part | None:
+    """The code of a loss, where it is a user's."""
+    return None if name in get_args(LossName) else Part("loss", name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +162,12 @@ class ModelConfig:
     normalize: bool = False
     """Whether final embeddings have length 1, so that a score is the cosine of two of them."""
 
+    towers: str | None = None
+    """The part that makes other towers than ours, see :mod:`deeprec.model.own`."""
+
+    own: tuple[tuple[str, Any], ...] = ()
+    """Further values, by the names by which such towers ask for them."""
+
     def __post_init__(self) -> None:
         if not self.layer_sizes or min(self.layer_sizes) < 1:
             raise ValueError(f"layer_sizes must be positive widths but got {self.layer_sizes}")
@@ -159,10 +199,11 @@ class TrainingConfig:
     """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch.
     Batches are the same in every epoch, as in the tutorial."""
 
-    loss: LossName = "rating"
+    loss: LossName | str = "rating"
     """``rating``: squared error. ``softmax``: over all candidates. For catalogs too large for that,
     ``sampled_softmax``: an estimate of it, from interactions and candidates that each step draws;
-    ``in_batch_softmax``: over the candidates of a batch."""
+    ``in_batch_softmax``: over the candidates of a batch. Any other is a part, given what
+    ``softmax`` is, see :mod:`deeprec.parts`."""
 
     negatives: int = 2048
     """How many candidates a step of ``sampled_softmax`` draws, and three times as many rows."""
@@ -198,12 +239,18 @@ class TrainingConfig:
     """Share of the users and items of a step that are trained as unknown, in ``[0, 1)``, where the
     data has a row for unknown ones."""
 
+    own: tuple[tuple[str, float], ...] = ()
+    """Further numbers, by the names by which a loss that is a part asks for them."""
+
     metrics: tuple[Metric, ...] = ()
     """What is measured on the validation rows; the first decides which epoch is the best. When none
     is named it is ``top_accuracy`` at the model's ``retrieval_k``: the tutorial's."""
 
     def __post_init__(self) -> None:
-        _check_choice("loss", self.loss, LossName)
+        try:
+            check_loss(self.loss)
+        except ValueError as error:
+            raise ValueError(f"loss {error}") from None
         _check_choice("optimizer", self.optimizer, OptimizerName)
         _check_positive(
             learning_rate=self.learning_rate,

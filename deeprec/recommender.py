@@ -5,7 +5,7 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,9 @@ from deeprec.data.verified_files import check_folder, parsed, read_arrays, write
 from deeprec.errors import DataError, RequestError
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
 from deeprec.events.encoding import Encoder
+from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.model.saving import load_model_of, save_model
+from deeprec.model.saving import load_tower, save_model, towers_named_in
 from deeprec.model.towers import CandidateModel, QueryModel
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
 
@@ -104,8 +105,8 @@ class Recommender:
         repeats: whether a user is recommended again what is in the history.
     """
 
-    query_model: QueryModel
-    candidate_model: CandidateModel
+    query_model: QueryModel | OwnTower
+    candidate_model: CandidateModel | OwnTower
     audience: Audience
     movie_ids: npt.NDArray[Any]
     titles: tuple[str, ...]
@@ -208,21 +209,25 @@ class Recommender:
         write_folder(folder, self._fill)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, *, trusted: Collection[str] = ()) -> Self:
         """Reads a recommender that :meth:`save` wrote: checked first, then parsed.
 
+        Code of other towers than ours, which the folder names, is imported and run where its name
+        is among the ``trusted``.
+
         Raises:
-            DataError: the folder does not hold one, or it is damaged.
+            DataError: the folder does not hold one, it is damaged, or its code is not trusted or
+                cannot be used.
         """
         check_folder(folder, FILES)
         with parsed(folder):
-            return cls._parse(folder)
+            return cls._parse(folder, trusted)
 
     @classmethod
-    def _parse(cls, folder: Path) -> Self:
+    def _parse(cls, folder: Path, trusted: Collection[str]) -> Self:
         about = json.loads((folder / CATALOG_FILE).read_bytes())
         arrays = read_arrays(folder / ARRAYS_FILE)
-        query_model = load_model_of(QueryModel, folder / QUERY_FILE)
+        query_model = load_tower(folder / QUERY_FILE, "query", trusted=trusted)
         columns = {f.name: arrays[f"users.{f.name}"] for f in query_model.schema.features}
         users, titles = FeatureTable(query_model.schema, columns), tuple(map(str, about["titles"]))
         own = about.get("own")
@@ -230,7 +235,7 @@ class Recommender:
         lowest, highest = about["stars"]
         return cls(
             query_model=query_model,
-            candidate_model=load_model_of(CandidateModel, folder / CANDIDATE_FILE),
+            candidate_model=load_tower(folder / CANDIDATE_FILE, "candidate", trusted=trusted),
             audience=Audience(
                 data_name=str(about["data_name"]),
                 table=users,
@@ -327,6 +332,16 @@ class Recommender:
         return shown_id(self.movie_ids[row]), self.titles[row]
 
 
+def towers_of(folder: Path) -> str | None:
+    """The part that makes the towers in a recommender's folder, where they are not ours.
+
+    Nothing of it is imported. DataError where the folder does not hold a recommender.
+    """
+    check_folder(folder, FILES)
+    with parsed(folder):
+        return towers_named_in(folder / QUERY_FILE)
+
+
 def _encoder(encodings: Any, users: FeatureTable, *, is_own: bool) -> UserEncoder | None:
     """What computes the features of an unknown user: all but the id, or there is no such."""
     if not is_own and encodings == []:
@@ -339,7 +354,7 @@ def _encoder(encodings: Any, users: FeatureTable, *, is_own: bool) -> UserEncode
     return encoder
 
 
-def _embedded(tower: CandidateModel, movies: FeatureTable) -> FloatArray:
+def _embedded(tower: CandidateModel | OwnTower, movies: FeatureTable) -> FloatArray:
     """The embeddings of all movies, float32 ``[movie rows, dimension]``."""
     rows = np.arange(movies.rows, dtype=np.int32)
     blocks = [movies.take(rows[start : start + BLOCK]) for start in range(0, movies.rows, BLOCK)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import TrackingUriOption, registered_model, run_command
+from search.commands.cli import TrackingUriOption, registered_model, run_command, towers_named_by
 from search.execution.runtime import prepare_runtime, touch_device
 from search.records.errors import InputError
 
@@ -33,6 +33,10 @@ def main(
     features: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FEATURE=VALUE", help="Of an unknown user of other data."),
+    ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="TOWERS", help="Own towers, whose code the model may run."),
     ] = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
@@ -73,7 +77,7 @@ def main(
             from search.commands.recommend import load, recommend
 
             screen.doing("loading the model")
-            recommender = load(folder)
+            recommender = load(folder, [*filter(None, [trust, towers_named_by(study)])])
         request = Request(user, k, described)
         recommend(recommender, request, screen)
         return 0

@@ -77,6 +77,10 @@ GraceOption = Annotated[
         help="How long a worker may send no heartbeat before its trial runs again.",
     ),
 ]
+AcceptCodeOption = Annotated[
+    bool,
+    typer.Option("--accept-code", help="Go on where the code of the study's parts has changed."),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be tried and written; write nothing.")
 ]
@@ -96,6 +100,7 @@ def main(
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
     grace: GraceOption = GRACE_SECONDS,
+    accept_code: AcceptCodeOption = False,
     dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -134,7 +139,7 @@ def main(
             return 0
         from search.commands.search import conduct
 
-        return conduct(session, timeout_seconds=timeout)
+        return conduct(session, timeout_seconds=timeout, accept_code=accept_code)
 
 
 if __name__ == "__main__":

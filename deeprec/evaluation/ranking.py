@@ -23,8 +23,8 @@ from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.evaluation.selection import best_of
 from deeprec.evaluation.slices import Slice, by_slice, slices_of, users_in
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.training.device_tables import places_of, rows_of
-from deeprec.training.forward import TowerShape, embed, weights_of
+from deeprec.training.device_tables import places_of
+from deeprec.training.forward import programs_of, weights_of
 from deeprec.training.lists import Asked, ByUser, best_lists, measured, of_users
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
@@ -178,7 +178,7 @@ def list_metrics(
     if metrics[0].is_of_the_catalog or not len(asked.users):
         return ListMetrics(values)
     parts = by_slice(lists, asked, metrics[0], slices)
-    users = {metrics[0].key: of_users(metrics[0], asked.hits(lists), asked.counts)} | parts
+    users = {metrics[0].key: of_users(metrics[0], asked.judged(lists))} | parts
     return ListMetrics(values | {name: each.mean for name, each in parts.items()}, users)
 
 
@@ -214,6 +214,7 @@ class Judgment:
         reserved: how many of the first rows are no items.
         slices: whether the objective is measured for parts of the rows, too.
         features: slices by features of users or items.
+        columns: of the item table, for metrics that are parts.
     """
 
     metrics: tuple[Metric, ...] = ()
@@ -221,6 +222,7 @@ class Judgment:
     reserved: int = 1
     slices: bool = False
     features: tuple[Slice, ...] = ()
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def of_test(self) -> Self:
@@ -258,7 +260,9 @@ class Judgment:
 
     def _asked(self, metric: Metric, known: Interactions, rows: Interactions, items: int) -> Asked:
         repeats = self.repeats or metric.keeps_seen
-        return Asked.of(rows, known, items, reserved=self.reserved, repeats=repeats)
+        return Asked.of(
+            rows, known, items, reserved=self.reserved, repeats=repeats, features=self.columns
+        )
 
     def _slices(self, asked: Asked) -> list[Slice]:
         return [*slices_of(asked), *self.features]
@@ -272,13 +276,13 @@ MOVIELENS = Judgment()
 
 def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTable) -> Score:
     """Scores by the present weights of a model; the candidates, all movies, are embedded here."""
-    weights, on_device = weights_of(model), rows_of(users)
-    candidates = embed(TowerShape.of(model.candidate_model), weights.candidate, rows_of(movies))
-    shape = TowerShape.of(model.query_model)
+    query, candidate = programs_of(model)
+    weights, on_device = weights_of(model), query.rows_of(users)
+    candidates = candidate.embed(weights.candidate, candidate.rows_of(movies))
 
     def score(ids: IntArray) -> jax.Array:
         asked = on_device.take(jnp.asarray(ids), places_of(users, ids))
-        return embed(shape, weights.query, asked) @ candidates.T
+        return query.embed(weights.query, asked) @ candidates.T
 
     return score
 

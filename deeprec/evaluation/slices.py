@@ -134,11 +134,13 @@ def by_slice(
         metric: of single users.
         slices: on which parts.
     """
-    found, hits = {}, asked.hits(lists)
+    found, judged = {}, asked.judged(lists)
     for each, part in _parts(asked, slices):
         some = part.counts > 0
-        own = hits[some] if each.side == USERS else hits[some] & each.rows[lists[some]]
-        found[f"{metric.key}_{each.name}"] = of_users(metric, own, part.counts[some])
+        items, hits = lists[some], judged.hits[some]
+        own = hits if each.side == USERS else hits & each.rows[items]
+        of_part = judged._replace(items=items, hits=own, counts=part.counts[some])
+        found[f"{metric.key}_{each.name}"] = of_users(metric, of_part)
     return found
 
 

@@ -3,6 +3,6 @@
 Importing the package registers them with Keras, under names that do not depend on their modules.
 """
 
-from deeprec.model import retrieval, saving, towers
+from deeprec.model import own, retrieval, saving, towers
 
-__all__ = ["retrieval", "saving", "towers"]
+__all__ = ["own", "retrieval", "saving", "towers"]

@@ -4,6 +4,7 @@ A plain Keras model: ``compile``, ``fit``, ``evaluate``, ``predict`` and ``save`
 user expects. The search trains the same model faster, see :mod:`deeprec.training.train`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -12,7 +13,15 @@ import keras_rs
 
 from deeprec.config import ModelConfig
 from deeprec.data.tables import LIKED_ABOVE, FeatureSchema, FeatureTable
-from deeprec.model.towers import PACKAGE, CandidateModel, NumpyZeros, QueryModel
+from deeprec.model.own import OwnTower
+from deeprec.model.towers import (
+    PACKAGE,
+    CandidateModel,
+    NumpyZeros,
+    QueryModel,
+    tower_parameters,
+)
+from deeprec.parts import Part, PartError, check_trusted
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -34,7 +43,12 @@ class RetrievalModel(keras.Model):
         embedding_dimension: of every feature.
         retrieval_k: candidates to retrieve for a user.
         normalize: whether final embeddings are scaled to length 1.
+        towers: the part that makes the towers, where they are not ours.
+        own: further values that such a part may ask for.
         seed: origin of the initial weights; None draws one, as Keras's random seed decides.
+
+    Raises:
+        PartError: the part cannot be used.
     """
 
     def __init__(
@@ -47,6 +61,8 @@ class RetrievalModel(keras.Model):
         retrieval_k: int = 100,
         *,
         normalize: bool = False,
+        towers: str | None = None,
+        own: Mapping[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -54,14 +70,29 @@ class RetrievalModel(keras.Model):
         self.candidate_count = int(candidate_count)
         self.retrieval_k = int(retrieval_k)
         self.seed = seed
-        sizes = (layer_sizes, embedding_dimension)
-        self.query_model = QueryModel(
-            query_schema, *sizes, normalize=normalize, seed=seed, name="query_model"
-        )
+        both: dict[str, Any] = {
+            "layer_sizes": layer_sizes,
+            "embedding_dimension": embedding_dimension,
+            "normalize": normalize,
+        }
+        query = {**both, "seed": seed, "name": "query_model"}
         next_seed = None if seed is None else seed + 1
-        self.candidate_model = CandidateModel(
-            candidate_schema, *sizes, normalize=normalize, seed=next_seed, name="candidate_model"
-        )
+        candidate = {**both, "seed": next_seed, "name": "candidate_model"}
+        self.query_model: QueryModel | OwnTower
+        self.candidate_model: CandidateModel | OwnTower
+        if towers is None:
+            self.query_model = QueryModel(query_schema, **query)
+            self.candidate_model = CandidateModel(candidate_schema, **candidate)
+        else:
+            parts: dict[str, Any] = {"towers": towers, "own": own or {}}
+            self.query_model = OwnTower(query_schema, "query", **parts, **query)
+            self.candidate_model = OwnTower(candidate_schema, "candidate", **parts, **candidate)
+            dimensions = (self.query_model.dimension, self.candidate_model.dimension)
+            if dimensions[0] != dimensions[1]:
+                raise PartError(
+                    f"{self.query_model.part} must have one dimension on both sides but has "
+                    f"{dimensions[0]} (query) and {dimensions[1]} (candidate)"
+                )
         self.candidate_features = {
             feature.name: self.add_weight(
                 shape=(candidate_count, *feature.row_shape),
@@ -73,7 +104,7 @@ class RetrievalModel(keras.Model):
             for feature in candidate_schema.features
         }
         self.retrieval = keras_rs.layers.BruteForceRetrieval(
-            candidate_embeddings=NumpyZeros()((candidate_count, self.query_model.layer_sizes[-1])),
+            candidate_embeddings=NumpyZeros()((candidate_count, self.query_model.dimension)),
             k=self.retrieval_k,
             return_scores=False,
         )
@@ -103,6 +134,8 @@ class RetrievalModel(keras.Model):
             config.embedding_dimension,
             min(config.retrieval_k, movies.rows),
             normalize=config.normalize,
+            towers=config.towers,
+            own=dict(config.own),
             seed=seed,
         )
         model.set_candidates(movies)
@@ -186,6 +219,10 @@ class RetrievalModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values."""
+        tower = self.query_model
+        parts: dict[str, Any] = {}
+        if isinstance(tower, OwnTower):
+            parts = {"towers": tower.part.name, "own": tower.get_config()["own"]}
         return {
             "name": self.name,
             "query_schema": self.query_model.schema.to_config(),
@@ -196,17 +233,42 @@ class RetrievalModel(keras.Model):
             "retrieval_k": self.retrieval_k,
             "normalize": self.query_model.normalize,
             "seed": self.seed,
+            **parts,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         """The model that :meth:`get_config` describes, with fresh weights."""
         del custom_objects
+        if towers := config.get("towers"):
+            check_trusted(Part("towers", towers))
         schemas = {
             key: FeatureSchema.from_config(config[key])
             for key in ("query_schema", "candidate_schema")
         }
         return cls(**{**config, **schemas})
+
+
+def parameter_count(users: FeatureSchema, movies: FeatureSchema, config: ModelConfig) -> int:
+    """How many trainable parameters both towers have; towers of one's own are built for it.
+
+    Raises:
+        PartError: they cannot be.
+    """
+    if config.towers is None:
+        return sum(tower_parameters(schema, config) for schema in (users, movies))
+    model = RetrievalModel(
+        users,
+        movies,
+        1,
+        config.layer_sizes,
+        config.embedding_dimension,
+        retrieval_k=1,
+        towers=config.towers,
+        own=dict(config.own),
+        seed=0,
+    )
+    return sum(math.prod(weight.shape) for weight in model.trainable_variables)
 
 
 def _as_column(y: Any) -> Any:

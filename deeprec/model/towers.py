@@ -132,9 +132,9 @@ class Tower(keras.Model):
         if not self.layer_sizes:
             raise ValueError("layer_sizes must name at least one layer but got none")
 
-        seeds = _layer_seeds(seed, len(schema.features) + len(self.layer_sizes))
+        seeds = layer_seeds(seed, len(schema.features) + len(self.layer_sizes))
         self.feature_embeddings = [
-            _feature_embedding(feature, self.embedding_dimension, layer_seed)
+            feature_embedding(feature, self.embedding_dimension, layer_seed)
             for feature, layer_seed in zip(schema.features, seeds, strict=False)
         ]
         self.dense_layers = [
@@ -150,6 +150,11 @@ class Tower(keras.Model):
             )
         ]
         self.build()
+
+    @property
+    def dimension(self) -> int:
+        """Of the final embedding."""
+        return self.layer_sizes[-1]
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all weights; the schema says all there is to know about the input."""
@@ -208,7 +213,7 @@ class CandidateModel(Tower):
     """The candidate tower: a movie's features to the movie's embedding."""
 
 
-def parameter_count(schema: FeatureSchema, config: ModelConfig) -> int:
+def tower_parameters(schema: FeatureSchema, config: ModelConfig) -> int:
     """How many trainable parameters the tower of a schema has; nothing is built."""
     vocabulary = sum(feature.vocabulary_size for feature in schema.features)
     widths = [len(schema.features) * config.embedding_dimension, *config.layer_sizes]
@@ -216,14 +221,15 @@ def parameter_count(schema: FeatureSchema, config: ModelConfig) -> int:
     return vocabulary * config.embedding_dimension + dense
 
 
-def _layer_seeds(seed: int | None, count: int) -> list[int | None]:
+def layer_seeds(seed: int | None, count: int) -> list[int | None]:
     """Independent seeds, one a layer: equal seeds would give equal layers equal weights."""
     if seed is None:
         return [None] * count
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(count) >> 1]
 
 
-def _feature_embedding(feature: Feature, dimension: int, seed: int | None) -> keras.layers.Layer:
+def feature_embedding(feature: Feature, dimension: int, seed: int | None) -> keras.layers.Layer:
+    """A layer that embeds a column of a feature: ``[batch, ...]`` to ``[batch, dimension]``."""
     if feature.kind == "vector":
         return keras.layers.Dense(
             dimension, use_bias=False, kernel_initializer=NumpyUniform(seed=seed), name=feature.name

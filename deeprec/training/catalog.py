@@ -11,7 +11,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from deeprec.config import MetricName
 from deeprec.data.tables import Interactions
 
 
@@ -54,7 +53,7 @@ class Catalog:
         _, where, sizes = np.unique(self.popularity, return_inverse=True, return_counts=True)
         return np.asarray((np.cumsum(sizes) - sizes / 2)[where] / len(self.popularity))
 
-    def measure(self, name: MetricName, shown: npt.NDArray[np.integer]) -> float:
+    def measure(self, name: str, shown: npt.NDArray[np.integer]) -> float:
         """A metric of all places of all lists, in 0..1.
 
         See :func:`deeprec.training.lists.measured`.

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from deeprec.config import LossName, TrainingConfig
+from deeprec.config import LossName, TrainingConfig, loss_part
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FloatArray, Interactions
 from deeprec.training.batches import Batches, batched, batched_by_user
-from deeprec.training.device_tables import rows_of
+from deeprec.training.device_tables import Rows
+from deeprec.training.forward import TowerProgram
 from deeprec.training.lists import Asked
 from deeprec.training.sampling import DrawPlan, SampledBatches, sampled_batches
 from deeprec.training.validation import EvaluationRows
@@ -24,10 +25,18 @@ class DeviceData:
     """The tables, the batches and the validation rows, if any, of some training data."""
 
     def __init__(self, data: TrainingData) -> None:
-        self.users = rows_of(data.users)
-        self.movies = rows_of(data.movies)
         self.source = data
         self._kept: tuple[Hashable, Any] | None = None
+        self._tables: dict[type, tuple[Rows, Rows]] = {}
+
+    def tables(self, towers: tuple[TowerProgram, TowerProgram]) -> tuple[Rows, Rows]:
+        """The users and the movies as the programs of both towers read them."""
+        kind = type(towers[0])
+        if kind not in self._tables:
+            tables = (self.source.users, self.source.movies)
+            query, candidate = (t.rows_of(each) for t, each in zip(towers, tables, strict=True))
+            self._tables[kind] = (query, candidate)
+        return self._tables[kind]
 
     @cached_property
     def validation(self) -> EvaluationRows | None:
@@ -48,12 +57,13 @@ class DeviceData:
             data.movies.rows,
             reserved=data.reserved,
             repeats=data.repeats,
+            features=data.movies.columns,
         )
 
     def batches(self, config: TrainingConfig) -> Batches:
         """The training rows in batches for a loss; those that were last asked for are kept."""
         data, loss = self.source, config.loss
-        cut = batched_by_user if loss == "softmax" else batched
+        cut = batched_by_user if loss == "softmax" or loss_part(loss) else batched
         weighed_by = () if math.isinf(config.half_life) else (config.half_life, config.rating_power)
         return self._last_asked_for(
             (loss, config.batch_size, weighed_by),
@@ -101,7 +111,7 @@ class DeviceData:
         logs[: self.source.reserved] = np.inf
         return logs.astype(np.float32)
 
-    def _train_rows(self, loss: LossName) -> Interactions:
+    def _train_rows(self, loss: LossName | str) -> Interactions:
         """The rows a loss learns from: a rating of 0 says nothing to a softmax."""
         train = self.source.train
         return train[train.rating > 0] if loss == "in_batch_softmax" else train

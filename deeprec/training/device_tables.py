@@ -79,6 +79,34 @@ class FeatureRows(NamedTuple):
         return FeatureRows(ids, columns, shares, lists)
 
 
+class Columns(NamedTuple):
+    """Features of some rows of a table, or of all of them, as they are in the table.
+
+    Attributes:
+        ids: int ``[rows]``.
+        columns: int or float ``[rows, ...]`` by feature, without the id.
+    """
+
+    ids: jax.Array
+    columns: Mapping[str, jax.Array]
+
+    def take(self, ids: jax.Array, places: Mapping[str, jax.Array] | None) -> "Columns":
+        """The rows of the given ids; what is at which place does not matter here."""
+        del places
+        columns = {name: take_rows(column, ids) for name, column in self.columns.items()}
+        return Columns(take_rows(self.ids, ids), columns)
+
+
+Rows = FeatureRows | Columns
+
+
+def columns_of(table: FeatureTable) -> Columns:
+    """All rows of a table as they are, on the default device."""
+    name = table.schema.id_feature.name
+    columns = {other: column for other, column in table.columns.items() if other != name}
+    return jax.device_put(Columns(table.columns[name], columns))  # type: ignore[arg-type]
+
+
 def take_rows(table: jax.Array, ids: jax.Array) -> jax.Array:
     """``table[ids]`` for ids that are known to be rows of the table: nothing checks them again."""
     return table.at[ids].get(mode="promise_in_bounds", wrap_negative_indices=False)

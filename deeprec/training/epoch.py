@@ -8,17 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.config import LossName, OptimizerName
+from deeprec.config import LossName, OptimizerName, loss_part
+from deeprec.model.own import OwnTower
 from deeprec.model.towers import Tower
+from deeprec.parts import Part
 from deeprec.training.batches import UNKNOWN_ROW, Batches, Side
-from deeprec.training.device_tables import FeatureRows, take_rows
+from deeprec.training.device_tables import Rows, take_rows
 from deeprec.training.forward import (
     DroppedIds,
+    TowerProgram,
     TowerShape,
     TowerWeights,
     Weights,
     dot_products,
-    embed,
+    program_of,
 )
 from deeprec.training.losses import (
     in_batch_softmax_loss,
@@ -31,6 +34,7 @@ from deeprec.training.optimizers import OPTIMIZERS, Optimizer, Slots, update_row
 from deeprec.training.sampling import DrawPlan, SampledBatches, UserBatches, drawn
 
 Sides = tuple[Side, Side]
+Tables = tuple[Rows, Rows]
 
 ROWS_PAY_ABOVE = 4
 """With more rows in a table than this, for one that a batch uses, only those used are updated.
@@ -45,20 +49,20 @@ class TowerPlan(NamedTuple):
     With ``updates_rows`` a step updates only those rows of the id's table that it used.
     """
 
-    shape: TowerShape
+    program: TowerProgram
     updates_rows: bool
 
     @classmethod
-    def of(cls, tower: Tower, used: int | None, optimizer: Optimizer) -> Self:
+    def of(cls, tower: Tower | OwnTower, used: int | None, optimizer: Optimizer) -> Self:
         """The plan that is cheapest for steps that use so many rows; None: the whole table."""
-        rows = tower.schema.id_feature.vocabulary_size
+        program, rows = program_of(tower), tower.schema.id_feature.vocabulary_size
         pays = optimizer.zero_changes_nothing and rows > ROWS_PAY_ABOVE * (used or rows)
-        return cls(TowerShape.of(tower), pays)
+        return cls(program, pays and isinstance(program, TowerShape))
 
     @property
     def id_position(self) -> int:
         """Where the table of the id is among the weights."""
-        schema = self.shape.schema
+        schema = self.program.schema
         return schema.features.index(schema.id_feature)
 
     def rows_of_ids(self, side: Side) -> jax.Array:
@@ -70,7 +74,7 @@ class TowerPlan(NamedTuple):
         assert side.ids is not None
         if side.places is not None:
             return side.ids
-        return jnp.where(side.ids < self.shape.schema.id_feature.vocabulary_size, side.ids, 0)
+        return jnp.where(side.ids < self.program.schema.id_feature.vocabulary_size, side.ids, 0)
 
 
 class EpochPlan(NamedTuple):
@@ -79,7 +83,7 @@ class EpochPlan(NamedTuple):
     ``draws`` is of ``sampled_softmax`` alone.
     """
 
-    loss: LossName
+    loss: LossName | str
     optimizer: OptimizerName
     towers: tuple[TowerPlan, TowerPlan]
     averages: bool
@@ -91,7 +95,7 @@ class Knobs(NamedTuple):
     """The numbers of a training, see ``TrainingConfig``: changing one needs no new program.
 
     Each is a scalar but for ``log_probabilities``, float ``[candidates]``, of a candidate to occur
-    in a batch; None but for the loss that needs it.
+    in a batch; None but for the loss that needs it. ``own`` are those of a loss that is a part.
     """
 
     rate: jax.Array
@@ -103,13 +107,14 @@ class Knobs(NamedTuple):
     id_dropout: jax.Array
     seed: jax.Array
     log_probabilities: jax.Array | None
+    own: Mapping[str, jax.Array]
 
 
 class TrainingState(NamedTuple):
     """All that changes in a training.
 
-    ``slots`` are the optimizer's, for each weight; ``steps`` counts those done, int32 ``[]``;
-    ``averages`` are of the weights after the epochs, None where nothing is averaged.
+    ``slots`` are the optimizer's, for each weight that is trained; ``steps`` counts those done,
+    int32 ``[]``; ``averages`` are of the weights after the epochs, None where nothing is averaged.
     """
 
     weights: Weights
@@ -123,8 +128,15 @@ class TrainingState(NamedTuple):
         return self.weights if self.averages is None else self.averages
 
     @classmethod
-    def start(cls, weights: Weights, optimizer: Optimizer, *, averages: bool) -> Self:
-        """The given weights and a fresh optimizer."""
+    def start(
+        cls,
+        weights: Weights,
+        optimizer: Optimizer,
+        *,
+        averages: bool,
+        trained: Weights | None = None,
+    ) -> Self:
+        """The given weights, of which some are trained or all, and a fresh optimizer."""
 
         def of_tower(tower: TowerWeights) -> list[Slots]:
             return [
@@ -132,7 +144,8 @@ class TrainingState(NamedTuple):
                 for weight in tower
             ]
 
-        slots = (of_tower(weights.query), of_tower(weights.candidate))
+        query, candidate = map(of_tower, trained or weights)
+        slots = (query, candidate)
         slots, steps = jax.device_put((slots, np.int32(0)))
         return cls(weights, slots, steps, weights if averages else None)
 
@@ -141,7 +154,7 @@ def run_epoch(
     plan: EpochPlan,
     state: TrainingState,
     knobs: Knobs,
-    tables: tuple[FeatureRows, FeatureRows],
+    tables: Tables,
     batches: Batches | SampledBatches,
 ) -> tuple[TrainingState, jax.Array]:
     """Trains on all batches, one after another.
@@ -159,9 +172,11 @@ def run_epoch(
         batch = _learned_from(plan, knobs, number, batches, of_step)
         sides = (batch.users, batch.movies)
         used = Weights(*map(_used, plan.towers, state.weights, sides))
-        loss, gradients = jax.value_and_grad(_loss)(used, plan, knobs, tables, batch, number)
+        (loss, others), gradients = jax.value_and_grad(_loss, has_aux=True)(
+            used, state.weights, plan, knobs, tables, batch, number
+        )
         update = partial(_updated, optimizer, knobs.rate, number)
-        towers = map(update, plan.towers, state.weights, state.slots, gradients, sides)
+        towers = map(update, plan.towers, state.weights, state.slots, gradients, others, sides)
         weights, slots = zip(*towers, strict=True)
         return TrainingState(Weights(*weights), slots, number, None), loss
 
@@ -191,12 +206,16 @@ def _averaged(averages: Weights, after: TrainingState, knobs: Knobs, steps: int)
     """The averages with one more epoch in them: its own share, the rest to those before it."""
     epoch = after.steps // steps
     share = (1 - knobs.averaging) / (1 - knobs.averaging**epoch)
-    return jax.tree.map(lambda old, new: old + share * (new - old), averages, after.weights)
+
+    def averaged(old: jax.Array, new: jax.Array) -> jax.Array:
+        return old + share * (new - old) if jnp.issubdtype(new.dtype, jnp.floating) else new
+
+    return jax.tree.map(averaged, averages, after.weights)
 
 
 def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:
     """The weights that a step differentiates: of a large id table only the rows it uses."""
-    used = list(weights)
+    used = list(tower.program.trained(weights))
     if tower.updates_rows:
         assert side.ids is not None, "a table that is used whole is updated whole"
         used[tower.id_position] = take_rows(used[tower.id_position], tower.rows_of_ids(side))
@@ -205,20 +224,23 @@ def _used(tower: TowerPlan, weights: TowerWeights, side: Side) -> TowerWeights:
 
 def _loss(
     used: Weights,
+    weights: Weights,
     plan: EpochPlan,
     knobs: Knobs,
-    tables: tuple[FeatureRows, FeatureRows],
+    tables: Tables,
     batch: Batches,
     number: jax.Array,
-) -> jax.Array:
+) -> tuple[jax.Array, tuple[TowerWeights, ...]]:
+    """The loss, and what the step leaves of the weights of both towers that are not trained."""
     sides = (batch.users, batch.movies)
     dropped = _dropped_ids(knobs, number, tables, sides) if plan.drops_ids else (None, None)
-    queries, candidates = map(_embed_used, plan.towers, used, tables, sides, dropped)
+    embedded = map(_embed_used, plan.towers, used, weights, tables, sides, dropped)
+    (queries, candidates), others = zip(*embedded, strict=True)
     if plan.loss == "rating":
         scores = dot_products(
             take_rows(queries, batch.users.positions), take_rows(candidates, batch.movies.positions)
         )
-        return rating_loss(scores, batch.ratings, batch.sizes)
+        return rating_loss(scores, batch.ratings, batch.sizes), others
     of_queries, of_candidates = jax.random.split(
         jax.random.fold_in(jax.random.key(knobs.seed), number)
     )
@@ -226,7 +248,7 @@ def _loss(
     candidates = _dropped(candidates, knobs.dropout, of_candidates)
     scores = queries @ candidates.T / knobs.temperature
     penalty = sum(jnp.sum(jnp.square(weight)) for weight in jax.tree.leaves(used))
-    return RANKING_LOSSES[plan.loss](scores, batch, knobs) + knobs.l2 * penalty
+    return ranking_loss(plan.loss)(scores, batch, knobs) + knobs.l2 * penalty, others
 
 
 def _softmax(scores: jax.Array, batch: Batches, knobs: Knobs) -> jax.Array:
@@ -249,12 +271,26 @@ def _sampled_softmax(scores: jax.Array, batch: Batches, _knobs: Knobs) -> jax.Ar
     return sampled_softmax_loss(scores, *positions, batch.ratings, batch.log_counts)
 
 
-RANKING_LOSSES: Mapping[LossName, Callable[[jax.Array, Batches, Knobs], jax.Array]] = {
+RankingLoss = Callable[[jax.Array, Batches, Knobs], jax.Array]
+
+RANKING_LOSSES: Mapping[str, RankingLoss] = {
     "softmax": _softmax,
     "in_batch_softmax": _in_batch_softmax,
     "sampled_softmax": _sampled_softmax,
 }
 """From the scores of a batch's users (rows) for its candidates."""
+
+
+def ranking_loss(name: str) -> RankingLoss:
+    """One of ours, or a part, which is given the arguments of :func:`softmax_loss`."""
+    part = loss_part(name)
+    return RANKING_LOSSES[name] if part is None else partial(_own_loss, part)
+
+
+def _own_loss(part: Part, scores: jax.Array, batch: Batches, knobs: Knobs) -> jax.Array:
+    weights = rating_weights(batch.ratings, knobs.rating_power)
+    positions = (batch.users.positions, batch.movies.positions)
+    return jnp.asarray(part.call(scores, *positions, weights, **knobs.own))
 
 
 def _dropped(embeddings: jax.Array, share: jax.Array, key: jax.Array) -> jax.Array:
@@ -264,12 +300,12 @@ def _dropped(embeddings: jax.Array, share: jax.Array, key: jax.Array) -> jax.Arr
 
 
 def _dropped_ids(
-    knobs: Knobs, number: jax.Array, tables: tuple[FeatureRows, FeatureRows], sides: Sides
+    knobs: Knobs, number: jax.Array, tables: Tables, sides: Sides
 ) -> tuple[DroppedIds, DroppedIds]:
     """Which rows of both sides are trained as unknown: others in every step."""
     keys = jax.random.split(jax.random.fold_in(jax.random.key(knobs.seed + 1), number))
 
-    def of_side(key: jax.Array, table: FeatureRows, side: Side) -> DroppedIds:
+    def of_side(key: jax.Array, table: Rows, side: Side) -> DroppedIds:
         ids = table.ids if side.ids is None else side.ids
         assert ids is not None
         mask = jax.random.bernoulli(key, knobs.id_dropout, ids.shape)
@@ -285,15 +321,16 @@ def _dropped_ids(
 def _embed_used(
     tower: TowerPlan,
     used: TowerWeights,
-    table: FeatureRows,
+    weights: TowerWeights,
+    table: Rows,
     side: Side,
     dropped: DroppedIds | None,
-) -> jax.Array:
-    if side.ids is None:
-        return embed(tower.shape, used, table, dropped)
-    rows = table.take(side.ids, side.places)
-    rows = rows._replace(ids=None if tower.updates_rows else tower.rows_of_ids(side))
-    return embed(tower.shape, used, rows, dropped)
+) -> tuple[jax.Array, TowerWeights]:
+    rows = table
+    if side.ids is not None:
+        rows = table.take(side.ids, side.places)
+        rows = rows._replace(ids=None if tower.updates_rows else tower.rows_of_ids(side))  # type: ignore[arg-type]
+    return tower.program.train([*used, *weights[len(used) :]], rows, dropped)
 
 
 def _updated(
@@ -304,11 +341,13 @@ def _updated(
     weights: TowerWeights,
     slots: list[Slots],
     gradients: TowerWeights,
+    others: TowerWeights,
     side: Side,
 ) -> tuple[TowerWeights, list[Slots]]:
     """The weights and slots of a tower after a step."""
     updated = []
-    for position, of_weight in enumerate(zip(weights, slots, gradients, strict=True)):
+    trained = tower.program.trained(weights)
+    for position, of_weight in enumerate(zip(trained, slots, gradients, strict=True)):
         weight, kept, gradient = of_weight
         if tower.updates_rows and position == tower.id_position:
             ids = tower.rows_of_ids(side)
@@ -317,4 +356,4 @@ def _updated(
             new = optimizer.update(weight, kept, gradient, rate, number)
         updated.append(new)
     new_weights, new_slots = zip(*updated, strict=True)
-    return list(new_weights), list(new_slots)
+    return [*new_weights, *others], list(new_slots)

@@ -6,43 +6,53 @@ feature's whole vocabulary can be sent through the layer before its rows are loo
 occupations instead of 500 users. Tests hold every tower equal to its Keras model.
 """
 
+import json
+import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import keras
 
-from deeprec.data.tables import Feature, FeatureSchema
+from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
+from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.towers import Tower
+from deeprec.training.batches import UNKNOWN_ROW
 from deeprec.training.device_tables import (
     SMALL_VOCABULARY,
+    Columns,
     FeatureRows,
+    Rows,
     ValueList,
+    columns_of,
     is_list,
     is_share,
+    rows_of,
     take_rows,
 )
 
 SMALLEST_SQUARES = 1e-24
 
 TowerWeights = Sequence[jax.Array]
-"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer."""
+"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer.
+
+Of one's own tower: the trainable variables, then those that are not, such as running means."""
 
 
 class Weights(NamedTuple):
-    """The trainable weights of both towers, each in the order of its Keras model."""
+    """The weights of both towers, each in the order of its Keras model."""
 
     query: TowerWeights
     candidate: TowerWeights
 
 
-def trainable_variables(model: RetrievalModel) -> Weights:
+def variables_of(model: RetrievalModel) -> Weights:
     """The Keras variables whose values are the weights, in the same order."""
-    return Weights(
-        list(model.query_model.trainable_variables), list(model.candidate_model.trainable_variables)
-    )
+    towers = (model.query_model, model.candidate_model)
+    return Weights(*([*t.trainable_variables, *t.non_trainable_variables] for t in towers))
 
 
 def weights_of(model: RetrievalModel) -> Weights:
@@ -53,14 +63,12 @@ def weights_of(model: RetrievalModel) -> Weights:
     """
     if (backend := keras.backend.backend()) != "jax":
         raise RuntimeError(f"training needs Keras on JAX but got {backend}; set KERAS_BACKEND=jax")
-    return jax.tree.map(lambda variable: variable.value, trainable_variables(model))
+    return jax.tree.map(lambda variable: variable.value, variables_of(model))
 
 
 def assign_weights(model: RetrievalModel, weights: Weights) -> None:
     """Gives the weights to the model."""
-    jax.tree.map(
-        lambda variable, weight: variable.assign(weight), trainable_variables(model), weights
-    )
+    jax.tree.map(lambda variable, weight: variable.assign(weight), variables_of(model), weights)
 
 
 def dot_products(queries: jax.Array, candidates: jax.Array) -> jax.Array:
@@ -82,6 +90,91 @@ class TowerShape(NamedTuple):
     def of(cls, tower: Tower) -> Self:
         """The shape of a Keras model."""
         return cls(tower.schema, tower.normalize)
+
+    def rows_of(self, table: FeatureTable) -> Rows:
+        """All rows of a table as this program reads them, on the default device."""
+        return rows_of(table)
+
+    def trained(self, weights: TowerWeights) -> TowerWeights:
+        """The weights that a step of the optimizer changes: all."""
+        return weights
+
+    def embed(self, weights: TowerWeights, rows: Rows) -> jax.Array:
+        """The final embeddings of some rows, float ``[rows, dimension]``."""
+        assert isinstance(rows, FeatureRows)
+        return embed(self, weights, rows)
+
+    def train(
+        self, weights: TowerWeights, rows: Rows, dropped: "DroppedIds | None"
+    ) -> tuple[jax.Array, TowerWeights]:
+        """The embeddings in a step, and what that leaves of the weights that are not trained."""
+        assert isinstance(rows, FeatureRows)
+        return embed(self, weights, rows, dropped), []
+
+
+@dataclass(frozen=True)
+class OwnProgram:
+    """What a tower of one's own computes, with the interface of :class:`TowerShape`.
+
+    Two towers that differ in their weights alone have equal programs.
+    """
+
+    about: str  # what the tower is made of but for its seed, as JSON
+    schema: FeatureSchema
+    trainable: int  # how many of the weights are trained; the others follow them
+    tower: "weakref.ref[OwnTower]" = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, tower: OwnTower) -> Self:
+        """The program of a Keras model, which must be alive when it is traced."""
+        about = {k: v for k, v in tower.get_config().items() if k not in ("name", "seed")}
+        trainable = len(tower.trainable_variables)
+        return cls(json.dumps(about), tower.schema, trainable, weakref.ref(tower))
+
+    def rows_of(self, table: FeatureTable) -> Rows:
+        """As of :class:`TowerShape`."""
+        return columns_of(table)
+
+    def trained(self, weights: TowerWeights) -> TowerWeights:
+        """As of :class:`TowerShape`: not all."""
+        return weights[: self.trainable]
+
+    def embed(self, weights: TowerWeights, rows: Rows) -> jax.Array:
+        """As of :class:`TowerShape`."""
+        return self._called(weights, rows, None, training=False)[0]
+
+    def train(
+        self, weights: TowerWeights, rows: Rows, dropped: "DroppedIds | None"
+    ) -> tuple[jax.Array, TowerWeights]:
+        """As of :class:`TowerShape`."""
+        return self._called(weights, rows, dropped, training=True)
+
+    def _called(
+        self, weights: TowerWeights, rows: Rows, dropped: "DroppedIds | None", *, training: bool
+    ) -> tuple[jax.Array, TowerWeights]:
+        tower = self.tower()
+        assert tower is not None
+        assert isinstance(rows, Columns)
+        ids = rows.ids
+        if dropped is not None:
+            ids = jnp.where(dropped.mask, UNKNOWN_ROW, ids)
+        features = {**rows.columns, self.schema.id_feature.name: ids}
+        trained, others = weights[: self.trainable], weights[self.trainable :]
+        found, after = tower.stateless_call(trained, others, features, training=training)
+        return found, list(after)
+
+
+TowerProgram = TowerShape | OwnProgram
+
+
+def programs_of(model: RetrievalModel) -> tuple[TowerProgram, TowerProgram]:
+    """What both towers of a model compute."""
+    return program_of(model.query_model), program_of(model.candidate_model)
+
+
+def program_of(tower: Tower | OwnTower) -> TowerProgram:
+    """What a tower computes, as a pure function of its weights."""
+    return OwnProgram.of(tower) if isinstance(tower, OwnTower) else TowerShape.of(tower)
 
 
 class DroppedIds(NamedTuple):

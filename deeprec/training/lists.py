@@ -5,10 +5,10 @@ metrics are computed from them in NumPy. A user who likes nothing that could be 
 in no mean.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from deeprec.config import Metric
 from deeprec.data.tables import IntArray, Interactions
+from deeprec.parts import Part, PartError, what_happened
 from deeprec.training.catalog import Catalog
 from deeprec.training.metrics import SCORES_IN_A_BLOCK
 from deeprec.training.programs import compiled
@@ -43,6 +44,22 @@ class ByUser(NamedTuple):
         return float(self.totals.sum() / self.weights.sum())
 
 
+class Judged(NamedTuple):
+    """Lists of users, and what is known to judge them.
+
+    Attributes:
+        items: int32 ``[users, at least k]``, best first; 0 where nothing is left.
+        hits: bool ``[users, at least k]``, which of them count as what their users like.
+        counts: int64 ``[users]``, how many items each user likes.
+        features: by name, ``[rows, ...]`` of the item table.
+    """
+
+    items: IntArray
+    hits: Hits
+    counts: npt.NDArray[np.int64]
+    features: Mapping[str, npt.NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class Asked:
     """The users of some rows, what they like there, and what is not recommended to them.
@@ -55,6 +72,7 @@ class Asked:
         items: rows of the item table.
         reserved: how many of its first rows are no items.
         known: the rows that were learned from.
+        features: the columns of the item table, for metrics that are parts.
     """
 
     users: IntArray
@@ -64,6 +82,7 @@ class Asked:
     items: int
     reserved: int
     known: Interactions
+    features: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -74,6 +93,7 @@ class Asked:
         *,
         reserved: int = 1,
         repeats: bool = False,
+        features: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> Self:
         """What some rows ask of a model.
 
@@ -83,6 +103,7 @@ class Asked:
             items: rows of the item table.
             reserved: how many of its first rows are no items.
             repeats: whether what users have there is recommended again, and counts.
+            features: the columns of the item table.
         """
         liked = rows[rows.liked]
         pairs = liked.user_id.astype(np.int64) * items + liked.movie_id
@@ -102,6 +123,7 @@ class Asked:
             items,
             reserved,
             known,
+            features or {},
         )
 
     @cached_property
@@ -153,6 +175,10 @@ class Asked:
         found: Hits = self.relevant[places] == asked
         return found
 
+    def judged(self, lists: IntArray) -> Judged:
+        """Lists of all users, int32 ``[users, k]``, with what is known to judge them."""
+        return Judged(lists, self.hits(lists), self.counts, self.features)
+
 
 def best_lists(score: Callable[[slice], jax.Array], asked: Asked, k: int) -> tuple[IntArray, bool]:
     """The best items of every user, best first, of equals the lower row first.
@@ -198,7 +224,7 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
     """
     if not len(asked.users):
         return {metric.key: 0.0 for metric in metrics}
-    hits = asked.hits(lists)
+    judged = asked.judged(lists)
     values = {}
     for metric in metrics:
         if metric.is_of_the_catalog:
@@ -206,18 +232,43 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
             shown = shown[shown >= asked.reserved] - asked.reserved
             values[metric.key] = asked.catalog.measure(metric.name, shown)
         else:
-            values[metric.key] = of_users(metric, hits, asked.counts).mean
+            values[metric.key] = of_users(metric, judged).mean
     return values
 
 
-def of_users(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> ByUser:
-    """What each user adds to a metric: all alike what :func:`by_user` says.
+def of_users(metric: Metric, lists: Judged) -> ByUser:
+    """What each user adds to a metric: all alike what :func:`by_user` or a part says.
 
     For ``top_accuracy`` each relevant item counts, so that it is the share of those that are found.
     """
-    values = by_user(metric, hits, counts)
+    counts = lists.counts
+    if part := metric.part:
+        values = _own_by_user(part, metric.k, lists)
+    else:
+        values = by_user(metric, lists.hits, counts)
     weights = counts.astype(float) if metric.name == "top_accuracy" else np.ones(len(values))
     return ByUser(values * weights, weights)
+
+
+def _own_by_user(part: Part, k: int, lists: Judged) -> npt.NDArray[np.float64]:
+    """What a part says of each user, float ``[users]``: any number, higher is better.
+
+    Raises:
+        PartError: it raises, or returns something else.
+    """
+    given = (lists.items[:, :k], lists.hits[:, :k], lists.counts)
+    try:
+        values = np.asarray(part.call(*given, k, features=lists.features), np.float64)
+    except PartError:
+        raise
+    except Exception as error:
+        raise PartError(f"{part} must judge lists but raised {what_happened(error)}") from error
+    if values.shape != lists.counts.shape:
+        users = len(lists.counts)
+        raise PartError(f"{part} must return [users] = [{users}] but returned {[*values.shape]}")
+    if not np.isfinite(values).all():
+        raise PartError(f"{part} must return finite numbers but returned some that are not")
+    return values
 
 
 def by_user(metric: Metric, hits: Hits, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

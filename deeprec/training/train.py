@@ -11,16 +11,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deeprec.config import Metric, ModelConfig, TrainingConfig
+from deeprec.config import Metric, ModelConfig, TrainingConfig, loss_part
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.batches import Batches
 from deeprec.training.device_data import DeviceData
-from deeprec.training.epoch import EpochPlan, Knobs, TowerPlan, TrainingState, run_epoch
-from deeprec.training.forward import assign_weights, weights_of
+from deeprec.training.epoch import (
+    EpochPlan,
+    Knobs,
+    TowerPlan,
+    TrainingState,
+    ranking_loss,
+    run_epoch,
+)
+from deeprec.training.forward import Weights, assign_weights, programs_of, weights_of
 from deeprec.training.optimizers import OPTIMIZERS, Optimizer
 from deeprec.training.programs import compiled
 from deeprec.training.progress import NO_CHECKPOINTS, Checkpoints, Progress
@@ -110,7 +118,7 @@ def _evaluators(
     rows = data.validation
     if rows is None:
         return []
-    tables = (data.users, data.movies, rows)
+    tables = (*data.tables(programs_of(model)), rows)
     found: list[Evaluator | ListEvaluator] = [
         Evaluator(model, *tables, split="val", config=config, k=metric.k)
         for metric in config.metrics
@@ -187,10 +195,15 @@ class _DivergenceWatch:
         if config.loss == "rating":
             constant = data.mean_squared_rating
         else:
-            penalty = sum(np.sum(np.square(w)) for tower in weights_of(model) for w in tower)
-            constant = math.log(model.candidate_count) + config.l2 * float(penalty)
+            towers = (model.query_model, model.candidate_model)
+            trained = [w.value for tower in towers for w in tower.trainable_variables]
+            penalty = sum(np.sum(np.square(weight)) for weight in trained)
+            of_zeros = math.log(model.candidate_count)
+            if loss_part(config.loss):
+                of_zeros = _own_loss_of_zeros(model, data, config)
+            constant = of_zeros + config.l2 * float(penalty)
         objective = metrics_of(config, model.retrieval_k)[0]
-        chance = 0.0
+        chance = -math.inf if objective.part else 0.0
         if objective.name in ("top_accuracy", "recall"):
             chance = chance_accuracy(objective.k, candidates)
         return cls(EXPLODED * constant, chance, objective=f"val_{objective.key}")
@@ -219,6 +232,16 @@ class _DivergenceWatch:
         return None
 
 
+def _own_loss_of_zeros(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> float:
+    """The size of a part's loss where the model scores all of the first batch 0; above 0.
+
+    Infinite where that is 0, as then nothing is known of how large the loss may be.
+    """
+    first = jax.tree.map(lambda each: each[0], data.batches(config))
+    scores = jnp.zeros((first.users.ids.shape[-1], model.candidate_count))
+    return abs(float(ranking_loss(config.loss)(scores, first, _knobs(config, data)))) or math.inf
+
+
 class _Trainer:
     """Trains one model on one set of rows, epoch by epoch; ``state`` is after the last one."""
 
@@ -231,10 +254,12 @@ class _Trainer:
         batches, draws = _batches(data, config)
         optimizer = OPTIMIZERS[config.optimizer]
         averages = config.averaging > 0
-        self.state = TrainingState.start(weights_of(model), optimizer, averages=averages)
         towers = _tower_plans(model, batches, draws, optimizer)
+        weights = weights_of(model)
+        trained = Weights(*(t.program.trained(w) for t, w in zip(towers, weights, strict=True)))
+        self.state = TrainingState.start(weights, optimizer, averages=averages, trained=trained)
         self.sizes = np.asarray(batches.sizes)
-        self.constants = (_knobs(config, data), (data.users, data.movies), batches)
+        self.constants = (_knobs(config, data), data.tables(programs_of(model)), batches)
         may_draw_unknown = draws is not None and data.source.reserved > 1
         self.plan = EpochPlan(
             config.loss,
@@ -301,4 +326,5 @@ def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
         id_dropout=jnp.float32(config.id_dropout),
         seed=jnp.uint32(config.seed),
         log_probabilities=log_probabilities,
+        own={name: jnp.float32(value) for name, value in config.own},
     )

@@ -16,8 +16,8 @@ from deeprec.config import Metric, TrainingConfig
 from deeprec.data.tables import FeatureTable, IntArray, Interactions
 from deeprec.errors import NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.training.device_tables import FeatureRows, places_of, rows_of, take_rows
-from deeprec.training.forward import TowerShape, Weights, dot_products, embed, weights_of
+from deeprec.training.device_tables import Rows, places_of, take_rows
+from deeprec.training.forward import TowerProgram, Weights, dot_products, programs_of, weights_of
 from deeprec.training.lists import Asked, best_lists, measured
 from deeprec.training.losses import rating_loss, surprises
 from deeprec.training.metrics import LikedRows, means_over_liked, ranks
@@ -94,8 +94,8 @@ class Evaluator:
     def __init__(
         self,
         model: RetrievalModel,
-        users: FeatureRows,
-        movies: FeatureRows,
+        users: Rows,
+        movies: Rows,
         rows: EvaluationRows,
         *,
         split: str,
@@ -104,8 +104,7 @@ class Evaluator:
     ) -> None:
         self.split = split
         self.plan = _Plan(
-            TowerShape.of(model.query_model),
-            TowerShape.of(model.candidate_model),
+            *programs_of(model),
             config.loss == "rating",
             k or model.retrieval_k,
         )
@@ -128,8 +127,8 @@ class Evaluator:
 class _Plan(NamedTuple):
     """What the program depends on, beside the shapes of its arguments."""
 
-    query: TowerShape
-    candidate: TowerShape
+    query: TowerProgram
+    candidate: TowerProgram
     rates: bool
     k: int
 
@@ -138,13 +137,13 @@ def _evaluate(
     plan: _Plan,
     weights: Weights,
     temperature: jax.Array,
-    users: FeatureRows,
-    movies: FeatureRows,
+    users: Rows,
+    movies: Rows,
     rows: EvaluationRows,
 ) -> jax.Array:
     """Loss, accuracy, and 1 if all is finite, else 0: float ``[3]``."""
-    queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
-    candidates = embed(plan.candidate, weights.candidate, movies)
+    queries = plan.query.embed(weights.query, users.take(rows.users, rows.places))
+    candidates = plan.candidate.embed(weights.candidate, movies)
 
     def measure(scores: jax.Array, movie_ids: jax.Array) -> tuple[jax.Array, ...]:
         hits = ranks(scores, movie_ids) < plan.k
@@ -176,7 +175,9 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluates the weights that a training of ``config`` left in the model, once."""
     rows = EvaluationRows.of(interactions, users, movies)
-    evaluator = Evaluator(model, rows_of(users), rows_of(movies), rows, split=split, config=config)
+    query, candidate = programs_of(model)
+    tables = (query.rows_of(users), candidate.rows_of(movies))
+    evaluator = Evaluator(model, *tables, rows, split=split, config=config)
     return evaluator.evaluate(weights_of(model), epoch=config.epochs)
 
 
@@ -196,8 +197,8 @@ class ListEvaluator:
     def __init__(
         self,
         model: RetrievalModel,
-        users: FeatureRows,
-        movies: FeatureRows,
+        users: Rows,
+        movies: Rows,
         rows: EvaluationRows,
         asked: Asked,
         *,
@@ -208,8 +209,7 @@ class ListEvaluator:
         self.asked = asked
         self.metrics = config.metrics
         self.plan = _Plan(
-            TowerShape.of(model.query_model),
-            TowerShape.of(model.candidate_model),
+            *programs_of(model),
             config.loss == "rating",
             max(metric.k for metric in config.metrics),
         )
@@ -261,11 +261,11 @@ class ListEvaluator:
 
 
 def _embedded(
-    plan: _Plan, weights: Weights, users: FeatureRows, movies: FeatureRows, rows: EvaluationRows
+    plan: _Plan, weights: Weights, users: Rows, movies: Rows, rows: EvaluationRows
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The embeddings of the users of some rows and of all candidates, and the rating loss."""
-    queries = embed(plan.query, weights.query, users.take(rows.users, rows.places))
-    candidates = embed(plan.candidate, weights.candidate, movies)
+    queries = plan.query.embed(weights.query, users.take(rows.users, rows.places))
+    candidates = plan.candidate.embed(weights.candidate, movies)
     loss = jnp.zeros(())
     if plan.rates:
         own = dot_products(take_rows(queries, rows.positions), take_rows(candidates, rows.movies))

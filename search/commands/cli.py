@@ -182,12 +182,29 @@ def open_session(
 
 def registered_model(study: str | None) -> str | None:
     """The name of a study's models in MLflow's registry: its own where its file is not here."""
+    spec = _found(study)
+    return study if spec is None else spec.registered_model
+
+
+def towers_named_by(study: str | None) -> str | None:
+    """The towers of its own that a study's file names, which can be imported from now on."""
+    from search.config.parts import make_importable
+
+    spec = _found(study)
+    if spec is None:
+        return None
+    make_importable(spec)
+    return spec.model.towers
+
+
+def _found(study: str | None) -> "StudySpec | None":
+    """The study of a file that is here, if it is."""
     from search.config.addresses import Workspace
     from search.config.study import load_spec
 
     if study is None:
         return None
     try:
-        return load_spec(study, folders=Workspace(Path.cwd()).study_files).registered_model
+        return load_spec(study, folders=Workspace(Path.cwd()).study_files)
     except InputError:
-        return study
+        return None

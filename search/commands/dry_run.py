@@ -8,10 +8,11 @@ from rich.text import Text
 from deeprec.data.dataset import Dataset, load_prepared
 from deeprec.errors import DataError
 from deeprec.events.description import DataDescription
-from deeprec.model.towers import parameter_count
+from deeprec.model.retrieval import parameter_count
 from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
+from search.execution.parts import check_names
 from search.execution.runtime import cores_each
 from search.records.errors import InputError
 from search.records.trials import counted
@@ -26,6 +27,7 @@ FIRST = 10
 def print_dry_run(session: Session) -> None:
     """Prints the space, the first configurations and what would be written where."""
     console, spec = session.screen.console, session.spec
+    check_names(spec)
     dataset = _prepared(session)
     places = {
         "study": session.database.shown,
@@ -111,12 +113,12 @@ def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
             str(configuration.layer_sizes),
             str(configuration.values["embedding_dimension"]),
             f"{configuration.values['learning_rate']:.4g}",
-            "-" if dataset is None else f"{_parameters(dataset, configuration):,}",
+            "-" if dataset is None else f"{_parameters(dataset, configuration, spec):,}",
             Text(origin),
         )
     return table
 
 
-def _parameters(dataset: Dataset, configuration: Configuration) -> int:
-    model = configuration.model_config()
-    return sum(parameter_count(table.schema, model) for table in (dataset.users, dataset.movies))
+def _parameters(dataset: Dataset, configuration: Configuration, spec: StudySpec) -> int:
+    model = configuration.model_config(spec.model.towers)
+    return parameter_count(dataset.users.schema, dataset.movies.schema, model)

@@ -1,6 +1,6 @@
 """What the champion recommends, for people: loaded, asked, and shown in two tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich import box
@@ -14,10 +14,10 @@ from search.display.terminal import Screen
 from search.records.errors import InputError
 
 
-def load(folder: Path) -> Recommender:
-    """The recommender in a folder; InputError if it is damaged."""
+def load(folder: Path, trusted: Collection[str] = ()) -> Recommender:
+    """The recommender in a folder; InputError if it is damaged, or its code is not trusted."""
     try:
-        return Recommender.load(folder)
+        return Recommender.load(folder, trusted=trusted)
     except DataError as error:
         raise InputError(f"{error}; name another with --model") from error
 

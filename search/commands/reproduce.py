@@ -10,6 +10,8 @@ from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import rank_test_rows
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
+from search.config.parts import code_of
+from search.config.sections import SpaceSection
 from search.config.space import Configuration, logged_configuration
 from search.config.study import StudySpec
 from search.execution.data import StudyData
@@ -44,7 +46,8 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     InputError where the run lacks what it takes.
     """
     screen, data = session.screen, session.load_data()
-    changed = run.changes(data.dataset.fingerprint, library_versions(), computed_on())
+    versions = {**library_versions(), **code_of(session.spec)}
+    changed = run.changes(data.dataset.fingerprint, versions, computed_on())
     for change in changed:
         screen.warn(change)
     screen.announce(
@@ -64,10 +67,10 @@ def reproduce(session: Session, run: LoggedRun) -> int:
     return 0 if compared and all(each.is_same for each in compared) else DIFFERENT
 
 
-def configuration_of(run: LoggedRun) -> Configuration:
+def configuration_of(run: LoggedRun, space: SpaceSection | None = None) -> Configuration:
     """What was trained; InputError where the run's parameters are not those of a trial."""
     try:
-        return logged_configuration(run.params)
+        return logged_configuration(run.params, space)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"run {run.run_id} cannot be reproduced: its parameters are not those of a trial "
@@ -104,10 +107,12 @@ def verdict(compared: list[Comparison], changed: list[str], *, is_recorded: bool
 
 def _measured(data: StudyData, run: LoggedRun, spec: StudySpec) -> Mapping[str, float]:
     """Trains as the run did, and measures what it logged."""
-    configuration, is_trial = configuration_of(run), run.kind == "trial"
+    configuration, is_trial = configuration_of(run, spec.space), run.kind == "trial"
     config = replace(configuration.training_config(spec, run.seed), epochs=run.epochs)
     rows = data.of_trials if is_trial else data.training(data.splits.before_test)
-    model, result = train_new(configuration.model_config(), DeviceData(rows), config)
+    model, result = train_new(
+        configuration.model_config(spec.model.towers), DeviceData(rows), config
+    )
     if is_trial:
         assert result.best_accuracy is not None, "a trial always has validation rows"
         return {best_metric(spec.objective_metric): result.best_accuracy}

@@ -27,7 +27,7 @@ from search.scheduling.locks import sole_holder
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
 from search.storage.results import Ledger, keep_confirmation
-from search.storage.study import close_study, refuse_other_study
+from search.storage.study import close_study, refuse_other_study, settle_code
 from search.storage.trials import records
 from search.tracking.models import Published
 from search.tracking.tracker import Tracker
@@ -62,6 +62,7 @@ def retrain(
     chosen = chosen_trials(records(study, session.spec.limits.given), trial_number, top)
     data = session.load_data()
     refuse_other_study(study, session.spec, data.dataset.fingerprint)
+    settle_code(study, session.spec)
     contenders = [contender_of(trial, study, session.spec) for trial in chosen]
     circuit = check_tracking(session, consequence=GOES_ON)
     tracker = tracker_of(session, study, circuit, data)

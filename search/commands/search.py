@@ -49,7 +49,7 @@ from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
 from search.storage.checkpoints import remove_checkpoints
 from search.storage.results import Ledger, kept_references
-from search.storage.study import close_study, open_study
+from search.storage.study import close_study, open_study, settle_code
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
 from search.tracking.circuit import Background
@@ -69,8 +69,12 @@ _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"
 }
 
 
-def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
+def conduct(
+    session: Session, *, timeout_seconds: float | None = None, accept_code: bool = False
+) -> int:
     """Runs trials until the study has as many as its budget says, and prints the summary.
+
+    Where the code of its parts is not what it was, ``accept_code`` goes on with it.
 
     The exit code is 0 when the study has its trials or its time is over, 1 when trials keep
     failing, 128 plus the signal's number when it was interrupted.
@@ -87,7 +91,7 @@ def conduct(session: Session, *, timeout_seconds: float | None = None) -> int:
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     session.screen.doing(f"opening study {session.spec.name}")
     try:
-        with _opened(session, data.dataset.fingerprint) as (study, stale):
+        with _opened(session, data.dataset.fingerprint, accept_code) as (study, stale):
             _announce_resumption(session, study, stale)
             tracker = tracker_of(session, study, circuit, data, is_search=True)
             outcome, exit_code = _run_trials(session, study, data, tracker, timeout_seconds)
@@ -262,7 +266,9 @@ def _prepare_for_workers(session: Session) -> None:
 
 
 @contextmanager
-def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
+def _opened(
+    session: Session, fingerprint: str, accept_code: bool
+) -> Iterator[tuple[optuna.Study, Sequence[Closed]]]:
     """The study, opened or created, and the stale trials that were closed.
 
     A process that is alone with an SQLite study closes all at once. Elsewhere they are closed by
@@ -284,6 +290,7 @@ def _opened(session: Session, fingerprint: str) -> Iterator[tuple[optuna.Study, 
                 session.identity,
                 patience=session.patience,
             )
+            settle_code(study, session.spec, accept=accept_code)
             study.pruner = make_pruner(session.spec)
             if is_alone:
                 remove_leftovers(session.towers_folder)

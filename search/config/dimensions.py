@@ -8,6 +8,8 @@ and how it is shown and read again. A new number of the training is one entry of
 This module imports neither deeprec nor optuna, so that a file is checked before anything slow.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -140,6 +142,23 @@ class Choices(RootModel[tuple[bool, ...]]):
         return " or ".join(map(in_toml, self.root))
 
 
+class OwnChoices(Choices):
+    """The values of a dimension of one's own that have no order."""
+
+    TYPE = str
+
+    root: tuple[bool | int | float | str, ...] = Field(min_length=1, max_length=100, strict=False)  # type: ignore[assignment]
+
+    @property
+    def rule(self) -> str:
+        """What a value must do."""
+        return f"be one of {self}"
+
+    def __str__(self) -> str:
+        """Such as ``relu, gelu``."""
+        return ", ".join(map(in_toml, self.root))
+
+
 Values = Range | Choices  # what ``[space]`` holds of a dimension
 
 
@@ -173,6 +192,7 @@ class Dimension:
 
     scale: Scale = "linear"  # what a sampler and a picture divide evenly
     only_ranking: bool = False  # whether the loss ``rating`` has no such thing
+    is_own: bool = False  # whether a part that the study names asks for it
 
     @property
     def parameter(self) -> str:
@@ -185,6 +205,8 @@ class Dimension:
 
     def decode(self, value: Any) -> Any:
         """The value of what a sampler has."""
+        if self.kind is OwnChoices:
+            return value
         return 1 << value if self.kind is PowersOfTwo else self.kind.TYPE(value)
 
     def space_field(self) -> tuple[Any, Any]:
@@ -325,6 +347,47 @@ DIMENSIONS: tuple[Dimension, ...] = (
 """All but the layers, in the order in which a trial is asked for them."""
 
 
+OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+"""Of dimensions of one's own: such as code asks for by name, and trackers hold."""
+
+WHOLE, CONTINUOUS = ({"low", "high"}, {"low", "high", "log"})
+
+
+def own_dimension(name: str, given: Any) -> tuple[Dimension, Values]:
+    """The dimension that a study file gives a part of one's own, and its values.
+
+    ``{ low, high }`` of whole numbers or of others, the latter with ``log = true`` on a logarithmic
+    scale; or an array of choices.
+
+    Raises:
+        ValueError: it is neither, or has another name than code asks for.
+    """
+    meaning = "What a part of the study asks for"
+    if not OWN_NAME.fullmatch(name):
+        raise ValueError(f"must be named by small letters, digits and _ but got {name[:80]!r}")
+    if isinstance(given, list | tuple):
+        if not all(isinstance(each, bool | int | float | str) for each in given):
+            raise ValueError("must be an array of numbers, texts, true or false")
+        return (
+            Dimension(name=name, meaning=meaning, kind=OwnChoices, is_own=True),
+            OwnChoices.model_validate(given),
+        )
+    if not isinstance(given, Mapping) or not WHOLE <= given.keys() <= CONTINUOUS:
+        raise ValueError("must be { low, high }, with log = true if need be, or an array")
+    log, ends = given.get("log", False), {end: given[end] for end in ("low", "high")}
+    if log not in (True, False) or (log and not min(map(_number, ends.values())) > 0):
+        raise ValueError("must have log = true or false, and ends above 0 where it is true")
+    is_whole = all(type(end) is int for end in ends.values()) and not log
+    kind: type[Range] = WholeNumbers if is_whole else Range
+    values = kind.model_validate(ends)
+    scale: Scale = "logarithmic" if log else "linear"
+    return Dimension(name=name, meaning=meaning, kind=kind, scale=scale, is_own=True), values
+
+
+def _number(given: Any) -> float:
+    return given if isinstance(given, int | float) else 1.0  # what is none is refused with its type
+
+
 def exponent_of(power: int) -> int:
     """The base-2 logarithm; ValueError where it is no whole number."""
     if power < 1 or power.bit_count() != 1:
@@ -337,6 +400,8 @@ def width_names(depth: int) -> list[str]:
     return ["output_width", *(f"hidden_width_{layer}" for layer in range(1, depth))]
 
 
-def in_toml(value: bool | float | None) -> str:
-    """A value as a study file has it."""
+def in_toml(value: bool | float | str | None) -> str:
+    """A value as a study file has it; a text without its quotes."""
+    if isinstance(value, str):
+        return value
     return "nothing" if value is None else str(value).lower()

@@ -64,9 +64,13 @@ def _sentence(detail: ErrorDetails, root: type[BaseModel]) -> str:
 
 
 def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
-    key = str(location[-1])
     section, models = _resolve(location[:-1], root)
     allowed = [field for model in models for field in model.model_fields]
+    return unknown_key(section, str(location[-1]), allowed)
+
+
+def unknown_key(section: str, key: str, allowed: Sequence[str]) -> str:
+    """That a section has none of these keys, and which was probably meant."""
     where = f"of {section}" if section else "of the file"
     return (
         f"unknown key {_joined(section, key)}: the keys {where} are {', '.join(allowed)}"

@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, create_model, field_validator, model_validator
 
-from deeprec.config import Metric
+from deeprec.config import Metric, check_loss
+from deeprec.parts import place_of
 from search.config.dimensions import (
     DEPTH,
     DIMENSIONS,
@@ -23,6 +24,7 @@ from search.config.dimensions import (
     Dimension,
     Range,
     Section,
+    own_dimension,
     width_names,
 )
 
@@ -106,13 +108,28 @@ class DataSection(Section):
         return self.split
 
 
+class ModelSection(Section):
+    """``[model]``: what makes the towers, where they are not the two of this project."""
+
+    towers: str | None = None
+    """Own towers: `module:attribute`, or a short name, see [own parts](../how-to/own-parts.md).
+    ``cross`` comes along: layers that multiply features (DCN-v2)."""
+
+    @field_validator("towers")
+    @classmethod
+    def _check_towers(cls, given: str | None) -> str | None:
+        if given is not None:
+            place_of("towers", given)
+        return given
+
+
 class ObjectiveSection(Section):
     """``[objective]``: what a trial is judged by, on the validation rows."""
 
     metric: str | None = None
     """``ndcg``, ``recall``, ``hit``, ``mrr``, ``map``, ``precision`` or ``top_accuracy`` at any k,
-    such as ``ndcg@10``. When not given, ``top_accuracy@100`` of MovieLens, which is the tutorial's,
-    and ``ndcg@10`` of other data."""
+    such as ``ndcg@10``, or a function of one's own, ``module:function@10``. When not given,
+    ``top_accuracy@100`` of MovieLens, which is the tutorial's, and ``ndcg@10`` of other data."""
 
     also: tuple[str, ...] = Field(default=(), max_length=20, strict=False)
     """What else is measured and shown: any of these, and ``coverage``, ``gini`` (of exposure),
@@ -185,10 +202,11 @@ class TrainingSection(Section):
     batch_size: int = Field(default=1000, ge=1, le=1_000_000)
     """Rows of a batch; for the losses ``softmax`` and ``sampled_softmax`` users of a batch."""
 
-    loss: Literal["rating", "softmax", "in_batch_softmax", "sampled_softmax"] = "rating"
+    loss: str = "rating"
     """``rating``: squared error, the tutorial's. ``softmax``: over the whole catalog. For catalogs
     too large for that, ``sampled_softmax``: an estimate of it, from what each step draws of the
-    rows and of the catalog; ``in_batch_softmax``: over the items of a batch."""
+    rows and of the catalog; ``in_batch_softmax``: over the items of a batch. Or a function of
+    one's own, ``module:function``, see [own parts](../how-to/own-parts.md)."""
 
     negatives: int = Field(default=2048, ge=1, le=1_000_000)
     """How many movies a step of ``sampled_softmax`` draws, and three times as many rows."""
@@ -203,6 +221,12 @@ class TrainingSection(Section):
     id_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the users and items of a step that are trained as unknown ones, so that an unknown
     user is answered by features; not for MovieLens, which has no row for them."""
+
+    @field_validator("loss")
+    @classmethod
+    def _check_loss(cls, given: str) -> str:
+        check_loss(given)
+        return given
 
     @model_validator(mode="after")
     def _check_validations(self) -> Self:
@@ -221,7 +245,9 @@ class TrainingSection(Section):
 
 @_with_keys({each.name: each.space_field() for each in (DEPTH, WIDTH, *DIMENSIONS)})
 class SpaceSection(Section):
-    """``[space]``: what the search varies."""
+    """``[space]``: what the search varies. A study with parts of its own may have further keys."""
+
+    model_config = ConfigDict(extra="allow")
 
     if TYPE_CHECKING:  # the keys are the dimensions' names
 
@@ -233,7 +259,15 @@ class SpaceSection(Section):
     def varied(self) -> list[tuple[Dimension, Any]]:
         """The dimensions beside the layers that the study varies, with their values."""
         found = [(each, getattr(self, each.name)) for each in DIMENSIONS]
-        return [(each, values) for each, values in found if values is not None]
+        return [*((each, values) for each, values in found if values is not None), *self.own]
+
+    @property
+    def own(self) -> list[tuple[Dimension, Any]]:
+        """The dimensions that parts of one's own ask for, with their values.
+
+        ValueError, which checking the file has raised before, where one is none.
+        """
+        return [own_dimension(name, given) for name, given in (self.model_extra or {}).items()]
 
     @property
     def open_dimensions(self) -> list[str]:
@@ -273,7 +307,12 @@ class SpaceSection(Section):
 
 @_with_keys({each.name: each.value_field() for each in DIMENSIONS})
 class EnqueuedSection(Section):
-    """``[[enqueue]]``: a configuration that is tried before the sampler chooses any."""
+    """``[[enqueue]]``: a configuration that is tried before the sampler chooses any.
+
+    It has the further keys of the space, too.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     name: str = Field(min_length=1, max_length=100)
     """What people call it, such as ``tutorial (64, 32)``."""
@@ -314,6 +353,9 @@ class EnqueuedSection(Section):
             yield f"layer_sizes must not widen toward the output but got {layers}"
         for each in DIMENSIONS:
             if problem := each.problem(getattr(space, each.name), getattr(self, each.name)):
+                yield problem
+        for each, values in space.own:
+            if problem := each.problem(values, (self.model_extra or {}).get(each.name)):
                 yield problem
 
 

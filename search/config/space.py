@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from deeprec.config import DataConfig, Metric, ModelConfig, TrainingConfig
+from deeprec.config import DataConfig, Metric, ModelConfig, TrainingConfig, loss_part
 from search.config.dimensions import (
     DEPTH,
     DIMENSIONS,
@@ -31,6 +31,7 @@ from search.config.dimensions import (
     WIDTH,
     Choices,
     Dimension,
+    OwnChoices,
     PowersOfTwo,
     exponent_of,
     width_names,
@@ -40,8 +41,9 @@ from search.config.study import StudySpec
 
 TUTORIAL_METRIC = Metric("top_accuracy", 100)
 
-OF_THE_MODEL = {each.name for each in fields(ModelConfig)}
-"""What of a configuration is the architecture; the rest is training."""
+OF_THE_MODEL = {each.name for each in fields(ModelConfig)} - {"towers", "own"}
+OF_THE_TRAINING = {each.name for each in fields(TrainingConfig)} - {"own"}
+"""What of a configuration is the architecture, and what training; the rest is for own parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +55,27 @@ class Configuration:
     """Of the other dimensions that the study varies, by name; what it does not has the default of
     :mod:`deeprec.config`."""
 
-    def model_config(self) -> ModelConfig:
-        """The architecture of both towers."""
+    def model_config(self, towers: str | None = None) -> ModelConfig:
+        """The architecture of both towers; ``towers`` are those of the study, if not ours."""
         values = {name: value for name, value in self.values.items() if name in OF_THE_MODEL}
-        return ModelConfig(layer_sizes=self.layer_sizes, **values)
+        own = tuple(sorted(self._own.items())) if towers else ()
+        return ModelConfig(layer_sizes=self.layer_sizes, towers=towers, own=own, **values)
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The values that only parts of one's own ask for."""
+        known = OF_THE_MODEL | OF_THE_TRAINING
+        return {name: value for name, value in self.values.items() if name not in known}
 
     def training_config(self, spec: StudySpec, seed: int) -> TrainingConfig:
         """How it is trained: what is its own, and what all trials of the study share."""
-        own = {name: value for name, value in self.values.items() if name not in OF_THE_MODEL}
+        known = OF_THE_TRAINING
+        values = {name: value for name, value in self.values.items() if name in known}
         shared = {**spec.training.model_dump(), "metrics": list_metrics_of(spec)}
-        return TrainingConfig(**{**shared, **own, "seed": seed})
+        if loss_part(spec.training.loss):
+            numbers = ((n, v) for n, v in self._own.items() if not isinstance(v, str))
+            shared["own"] = tuple(sorted(numbers))
+        return TrainingConfig(**{**shared, **values, "seed": seed})
 
 
 def list_metrics_of(spec: StudySpec) -> tuple[Metric, ...]:
@@ -84,21 +97,40 @@ def enqueued_configurations(spec: StudySpec) -> dict[str, Configuration]:
     }
 
 
-def logged_configuration(params: Mapping[str, str]) -> Configuration:
+def logged_configuration(
+    params: Mapping[str, str], space: SpaceSection | None = None
+) -> Configuration:
     """The configuration whose readable parameters were logged as text.
+
+    The dimensions of its own that the study has are those of its space.
 
     Raises:
         KeyError: one is missing.
         ValueError: one is not what a trial has.
     """
+    own = {
+        each.name: _parsed(each, values, params[each.name])
+        for each, values in (space.own if space else ())
+    }
     return Configuration(
         layer_sizes=tuple(map(int, re.findall(r"\d+", params["layer_sizes"]))),
         values={
             each.name: each.parse(params[each.name])
             for each in DIMENSIONS
             if each.name in params or each.default
-        },
+        }
+        | own,
     )
+
+
+def _parsed(dimension: Dimension, values: Any, text: str) -> Any:
+    """The value of a dimension of one's own that ``str`` made the text of."""
+    if not isinstance(values, OwnChoices):
+        return dimension.parse(text)
+    found = [value for value in values.root if str(value) == text]
+    if not found:
+        raise ValueError(f"{dimension.name} must {values.rule} but got {text!r}")
+    return found[0]
 
 
 def suggest(trial: BaseTrial, space: SpaceSection) -> Configuration:
@@ -170,6 +202,7 @@ def parameters_of(configuration: Configuration) -> dict[str, int | float]:
             for each in DIMENSIONS
             if each.name in configuration.values
         },
+        **configuration._own,
     }
 
 

@@ -23,11 +23,12 @@ from pydantic import (
     model_validator,
 )
 
-from deeprec.config import Metric
+from deeprec.config import Metric, loss_part
 from deeprec.events.description import DataDescription
+from deeprec.parts import Part
 from search.config import sections
-from search.config.dimensions import Section
-from search.config.problems import did_you_mean, sentences
+from search.config.dimensions import Section, own_dimension
+from search.config.problems import did_you_mean, sentences, unknown_key
 from search.records.errors import InputError
 
 SUFFIX = ".toml"
@@ -56,6 +57,7 @@ class StudySpec(Section):
         | Annotated[DataDescription, Tag("interactions")],
         Discriminator(_kind_of_data),
     ] = sections.DataSection()
+    model: sections.ModelSection = sections.ModelSection()
     objective: sections.ObjectiveSection = sections.ObjectiveSection()
     limits: sections.LimitsSection = sections.LimitsSection()
     training: sections.TrainingSection = sections.TrainingSection()
@@ -81,7 +83,8 @@ class StudySpec(Section):
             *self._data_problems(),
             *self._slice_problems(),
             *self._loss_problems(),
-            *self._enqueue_problems(),
+            *(own := [*self._own_problems()]),
+            *([] if own else self._enqueue_problems()),
             *self._pruner_problems(),
             *self._sampler_problems(),
         ]
@@ -130,6 +133,26 @@ class StudySpec(Section):
                         f"space.{each.name} must be left out where training.loss is 'rating': it "
                         "belongs to the softmax losses"
                     )
+
+    def _own_problems(self) -> Iterator[str]:
+        """What is wrong with the further keys of space and enqueue."""
+        keys = self.space.model_extra or {}
+        has_parts = any(part.kind != "metric" for part in self.parts)
+        for key, given in keys.items():
+            if not has_parts:
+                yield unknown_key("space", key, [*sections.SpaceSection.model_fields])
+                continue
+            try:
+                own_dimension(key, given)
+            except ValidationError as error:
+                for each in sentences(error, Section):  # of the values, or of one end
+                    yield f"space.{key}{' ' if each.startswith('must ') else '.'}{each}"
+            except ValueError as error:
+                yield f"space.{key} {error}"
+        for index, entry in enumerate(self.enqueue):
+            for key in (entry.model_extra or {}).keys() - keys.keys():
+                allowed = [*sections.EnqueuedSection.model_fields, *keys]
+                yield unknown_key(f"enqueue[{index}]", key, allowed)
 
     def _enqueue_problems(self) -> Iterator[str]:
         names: dict[str, int] = {}
@@ -205,6 +228,13 @@ class StudySpec(Section):
         return self.name if self.is_own_data else "deep-retrieval"
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of one's own that the study names, each once."""
+        towers, loss = self.model.towers, loss_part(self.training.loss)
+        found = (Part("towers", towers) if towers else None, loss, *(m.part for m in self.metrics))
+        return tuple(dict.fromkeys(part for part in found if part))
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """What is measured on the validation rows, the objective first."""
         default = "top_accuracy@100" if isinstance(self.data, sections.DataSection) else "ndcg@10"
@@ -227,6 +257,8 @@ class StudySpec(Section):
                 del content["training"][name]
         if isinstance(self.data, DataDescription):
             content["data"] = self.data.recipe
+        if self.parts:
+            content["parts"] = {str(part): part.place for part in self.parts}
         return {"direction": DIRECTION, "metric": self.objective_metric, **content}
 
     @property

@@ -39,7 +39,7 @@ def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -
     The best one comes first. InputError where there is none, or it did not finish.
     """
     if number is None:
-        best: dict[frozenset[tuple[str, int | float]], TrialRecord] = {}
+        best: dict[frozenset[tuple[str, int | float | str]], TrialRecord] = {}
         for trial in ranked(trials):
             best.setdefault(frozenset(trial.parameters.items()), trial)
         if not best:
@@ -74,7 +74,7 @@ def contender_of(trial: TrialRecord, study: optuna.Study, spec: StudySpec) -> Co
     return Contender(
         key=f"trial-{trial.number:04d}",
         name=f"trial {trial.number} {trial.layer_sizes}".rstrip(),
-        model=configuration.model_config(),
+        model=configuration.model_config(spec.model.towers),
         training=replace(configuration.training_config(spec, seed=0), epochs=trial.best_epoch),
         trial=trial,
     )
@@ -110,7 +110,7 @@ def reference_contender(spec: StudySpec) -> Contender:
     reference = Contender(
         key=REFERENCE,
         name=f"{name} {configuration.layer_sizes}" if "(" not in name else name,
-        model=configuration.model_config(),
+        model=configuration.model_config(spec.model.towers),
         training=configuration.training_config(spec, seed=0),
         trial=None,
     )

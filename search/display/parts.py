@@ -46,11 +46,14 @@ def one_line(words: str, width: int, style: str = "") -> Text:
 
 def configuration_cells(trial: TrialRecord) -> dict[str, str]:
     """What a trial tries, in the short forms of a table."""
-    count = trial.derived.get("parameter_count")
+    count, rate = (
+        trial.derived.get("parameter_count"),
+        trial.parameters.get("learning_rate"),
+    )
     return {
         "layers": trial.layer_sizes,
         "embed": str(trial.parameters.get("embedding_dimension", "")),
-        "rate": rate_text(trial.parameters.get("learning_rate")),
+        "rate": rate_text(None if isinstance(rate, str) else rate),
         "weights": "" if count is None else f"{count:,}",
     }
 

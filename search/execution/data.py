@@ -19,6 +19,7 @@ from deeprec.evaluation.ranking import MOVIELENS, Judgment
 from deeprec.evaluation.slices import feature_slices
 from deeprec.events.description import DataDescription
 from deeprec.training.programs import use_compilation_cache
+from search.config.parts import make_importable
 from search.config.space import data_config, list_metrics_of
 from search.config.study import StudySpec
 from search.records.errors import InputError
@@ -55,7 +56,11 @@ class StudyData:
 def load_data(
     spec: StudySpec, data_dir: Path | None, announce: Callable[[str], None] = lambda _line: None
 ) -> StudyData:
-    """Loads the data of a study, or InputError; sets up the cache of compiled programs."""
+    """Loads the data of a study, or InputError; sets up the cache of compiled programs.
+
+    From then on its parts can be imported, too.
+    """
+    make_importable(spec)
     try:
         dataset = _dataset(spec, data_dir, announce)
     except DataError as error:
@@ -71,6 +76,7 @@ def load_data(
         repeats=dataset.repeats,
         reserved=dataset.reserved,
         features=tuple(feature_slices(dataset, spec.objective.slices)),
+        columns=dataset.movies.columns,
     )
     return StudyData(dataset, splits, judge)
 

@@ -17,8 +17,7 @@ from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FeatureTable
 from deeprec.errors import DivergedError
-from deeprec.model.retrieval import RetrievalModel
-from deeprec.model.towers import parameter_count
+from deeprec.model.retrieval import RetrievalModel, parameter_count
 from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.progress import Checkpoints, Progress
@@ -123,7 +122,8 @@ class Objective:
 
     def _run(self, trial: optuna.Trial, configuration: Configuration, watch: Stopwatch) -> float:
         seed = trial_seed(self.spec.study.seed, trial)
-        model, config = configuration.model_config(), configuration.training_config(self.spec, seed)
+        model = configuration.model_config(self.spec.model.towers)
+        config = configuration.training_config(self.spec, seed)
         derived = derived_parameters(model, self.data.users, self.data.movies, seed)
         trial.set_user_attr(DERIVED, derived)
         trial.set_user_attr(COMPUTED_ON, computed_on())
@@ -298,7 +298,7 @@ def derived_parameters(
     model: ModelConfig, users: FeatureTable, movies: FeatureTable, seed: int
 ) -> dict[str, int | str]:
     """What follows from the sampled parameters and is worth a column beside them."""
-    count = sum(parameter_count(table.schema, model) for table in (users, movies))
+    count = parameter_count(users.schema, movies.schema, model)
     return {"layer_sizes": str(model.layer_sizes), "parameter_count": count, "seed": seed}
 
 

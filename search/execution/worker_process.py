@@ -134,7 +134,7 @@ def _search(
     from search.scheduling.locks import Claim, attending, lock_of
     from search.scheduling.samplers import make_pruner
     from search.storage.retry import Patience
-    from search.storage.study import join_study
+    from search.storage.study import join_study, settle_code
 
     hooks = Hooks(
         emit=parent.tell,
@@ -153,6 +153,7 @@ def _search(
         try:
             stack.enter_context(attending(database))
             study = join_study(database, spec, assignment.data_fingerprint, patience=patience)
+            settle_code(study, spec)
             study.pruner = make_pruner(spec)
         finally:
             claim.release()

@@ -18,7 +18,7 @@ class RetrainRecord:
 
     trial: int
     # the sampled parameters of that trial, as its record has them
-    parameters: Mapping[str, int | float]
+    parameters: Mapping[str, int | float | str]
     # what follows from them: ``layer_sizes`` (as text), ``parameter_count``
     derived: Mapping[str, int | str] = field(default_factory=dict)
     epochs: int  # passes over the rows trained on

@@ -35,7 +35,7 @@ class TrialRecord:
     number: int  # the number Optuna gave it, from 0
     state: TrialState
     # the sampled parameters by name, as people read them (widths, not exponents)
-    parameters: Mapping[str, int | float] = field(default_factory=dict)
+    parameters: Mapping[str, int | float | str] = field(default_factory=dict)
     # what follows from them: ``layer_sizes`` (as text), ``parameter_count``, ``seed``
     derived: Mapping[str, int | str] = field(default_factory=dict)
     # the best validated objective; None while there is none, and where the training
@@ -165,7 +165,7 @@ def measure_words(metric: str) -> str:
     """A metric without its rows: ``ndcg_at_10`` is ``nDCG@10``."""
     if found := re.fullmatch(r"top_(\d+)_accuracy(_unseen)?", metric):
         return f"top-{found[1]} accuracy" + (f", {SEEN_REMOVED}" if found[2] else "")
-    if found := re.fullmatch(r"([a-z_]+)_at_(\d+)", metric):
+    if found := re.fullmatch(r"(\w+)_at_(\d+)", metric):
         return f"{_SHORT_NAMES.get(found[1], parameter_name(found[1]))}@{found[2]}"
     if found := _SLICED.fullmatch(metric):
         return f"{measure_words(found[1])}, {slice_words(found[2])}"
@@ -222,7 +222,7 @@ def parameter_name(name: str) -> str:
     return name.replace("_", " ")
 
 
-def parameter_words(parameters: Mapping[str, float]) -> str:
+def parameter_words(parameters: Mapping[str, float | str]) -> str:
     """Parameters in full: ``hidden widths 128, 64, output width 32, learning rate 0.12``.
 
     Hidden widths come first, from the input to the output; the depth follows from them.
@@ -254,7 +254,7 @@ def further_words(trial: TrialRecord) -> str:
     return parameter_words({n: each for n, each in parameters.items() if n not in _IN_COLUMNS})
 
 
-def _without_layers(trial: TrialRecord) -> Mapping[str, float]:
+def _without_layers(trial: TrialRecord) -> Mapping[str, float | str]:
     return {
         name: value
         for name, value in trial.parameters.items()
@@ -290,5 +290,7 @@ def _accuracy(trial: TrialRecord) -> str:
     return "unknown" if trial.value is None else f"{trial.value:.4f}"
 
 
-def _short(value: float) -> str:
+def _short(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()

@@ -60,7 +60,9 @@ class BestPart(Part):
 
     number: int = Field(description="Its number.")
     value: float = Field(description="Best validated objective, 0 to 1.")
-    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    parameters: dict[str, int | float | bool | str] = Field(
+        description="Sampled parameters by name."
+    )
     layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
     parameter_count: int | None = Field(description="Parameters of both towers.")
     best_epoch: int | None = Field(description="The epoch of the value, from 1.")
@@ -78,7 +80,9 @@ class TrialPart(Part):
     reason: str | None = Field(default=None, description="Why it diverged, if it did.")
     reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
     value: float | None = Field(description="Best validated objective, 0 to 1.")
-    parameters: dict[str, int | float | bool] = Field(description="Sampled parameters by name.")
+    parameters: dict[str, int | float | bool | str] = Field(
+        description="Sampled parameters by name."
+    )
     layer_sizes: str = Field(description="Widths, input to output, such as `(64, 32)`.")
     parameter_count: int | None = Field(description="Parameters of both towers.")
     best_epoch: int | None = Field(description="The epoch of the value, from 1.")

@@ -86,7 +86,7 @@ def leaderboard(facts: Facts) -> Table:
             ("output width", "d", parameter("output_width")),
             ("embedding dimension", "d", parameter("embedding_dimension")),
             ("learning rate", ".4g", parameter("learning_rate")),
-            *((parameter_name(name), ".4g", parameter(name)) for name in varying(trials)),
+            *((parameter_name(n), _format(trials, n), parameter(n)) for n in varying(trials)),
             ("parameters", ",d", parameter_count),
             *((cost, ".4g", measured(cost)) for cost in facts.measured_costs),
             ("best epoch", "d", lambda trial: trial.best_epoch),
@@ -94,6 +94,11 @@ def leaderboard(facts: Facts) -> Table:
             ("state", "", _state),
         ],
     )
+
+
+def _format(trials: Sequence[TrialRecord], name: str) -> str:
+    """How the values of a parameter are written: some are texts."""
+    return "" if any(isinstance(trial.parameters.get(name), str) for trial in trials) else ".4g"
 
 
 def varying(trials: Sequence[TrialRecord]) -> list[str]:

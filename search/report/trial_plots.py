@@ -248,7 +248,7 @@ def _finding(facts: Facts) -> str:
         return "No trial is complete, so no trial is a top one."
     names = [name for name in top[0].parameters if all(name in trial.parameters for trial in top)]
     ranges = [
-        f"{parameter_name(name)} {range_words([float(trial.parameters[name]) for trial in top])}"
+        f"{parameter_name(name)} {_values_words([trial.parameters[name] for trial in top])}"
         for name in names
     ]
     return (
@@ -257,6 +257,14 @@ def _finding(facts: Facts) -> str:
         f"trial{', a red one diverged' if facts.diverged else ''}; on a wide screen, drag "
         "along an axis to keep the trials in that range."
     )
+
+
+def _values_words(values: Sequence[float | str]) -> str:
+    """Texts one after another, numbers as a range."""
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    if len(numbers) < len(values):
+        return " or ".join(sorted({str(value) for value in values}))
+    return range_words(numbers)
 
 
 def _axes(facts: Facts, trials: Sequence[TrialRecord]) -> list[Json]:

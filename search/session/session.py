@@ -12,6 +12,7 @@ from search.config.addresses import NextCommands, Workspace, call, flag
 from search.config.study import StudySpec, overridden
 from search.display.terminal import Screen
 from search.execution.data import StudyData, load_data
+from search.execution.parts import check_parts
 from search.records.errors import InputError
 from search.scheduling import GRACE_SECONDS
 from search.scheduling.locks import Claim, Purpose, StudyLock, lock_of, worker_name
@@ -116,9 +117,14 @@ class Session:
             )
 
     def load_data(self) -> StudyData:
-        """The data of the study, test rows included; InputError if it cannot be had."""
+        """The data of the study, test rows included, on which its parts are tried.
+
+        InputError if it cannot be had, or a part does not work.
+        """
         self.screen.doing(f"loading {self.spec.data.name}")
-        return load_data(self.spec, self.flags.data_dir, self.screen.announce)
+        data = load_data(self.spec, self.flags.data_dir, self.screen.announce)
+        check_parts(self.spec, data.of_trials)
+        return data
 
     def load_study(self) -> optuna.Study:
         """The stored study, which the caller closes.
@@ -141,9 +147,12 @@ class Session:
         )
 
     @property
-    def _recommended_to(self) -> tuple[str, ...]:
-        """A user to recommend to and, of other data than MovieLens, the study of the champion."""
-        return ("USER", flag("--study", self.spec.name)) if self.spec.is_own_data else ("42",)
+    def _recommended_to(self) -> tuple[str, str]:
+        """A user to recommend to and, where that is to be known, the study of the champion."""
+        if self.spec.is_own_data:
+            return "USER", flag("--study", self.spec.name)
+        towers = self.spec.model.towers  # which are trusted where their study is named
+        return "42", flag("--study", self.flags.study if towers else None)
 
     def commands(self, finished: int = 0) -> NextCommands:
         """What to do next, with the flags that this command was given."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 
+from search.config.parts import code_of
 from search.config.study import StudySpec
 from search.execution.data import StudyData
 from search.execution.runtime import git_commit, library_versions
@@ -102,7 +103,7 @@ def _context(session: Session, study: optuna.Study, data: StudyData) -> StudyCon
         rows={"train": len(splits.train), "validation": len(splits.validation)},
         overlap=data.overlap,
         git_commit=git_commit(),
-        versions=library_versions(),
+        versions={**library_versions(), **code_of(session.spec)},
         next_command=" ".join(filter(None, ["python -m search.retrain", *session.study_flags])),
     )
 

@@ -13,6 +13,9 @@ DATA_FINGERPRINT = "data_fingerprint"  # str: of the prepared data set; `storage
 # object: what two searches of one study must have in common; `storage.study`, last of the four
 COMPARABLE = "comparable"
 
+# object: the code of the study's parts by module, see `config.parts`; `storage.study`
+CODE = "code"
+
 MARKS = (IDENTITY, SEED, DATA_FINGERPRINT, COMPARABLE)
 """What a study of ours has from its creation, in the order in which it is written."""
 

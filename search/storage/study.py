@@ -2,10 +2,11 @@
 
 import optuna
 
+from search.config.parts import changed_code, code_of
 from search.config.study import DIRECTION, StudySpec, differences, override
 from search.records.errors import InputError
 from search.records.trials import counted
-from search.storage.attributes import COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
+from search.storage.attributes import CODE, COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
 from search.storage.database import (
     Database,
     explained,
@@ -113,6 +114,23 @@ def load_study(
 
 def _load(database: Database, name: str, patience: Patience | None = None) -> optuna.Study:
     return optuna.load_study(storage=open_storage(database, patience), study_name=name)
+
+
+def settle_code(study: optuna.Study, spec: StudySpec, *, accept: bool = False) -> None:
+    """Keeps with a study which code its parts are; InputError where it is another by now.
+
+    ``accept`` keeps the other one from now on.
+    """
+    now, before = code_of(spec), study.user_attrs.get(CODE)
+    changed = changed_code(before or {}, now) if before is not None else []
+    if changed and not accept:
+        raise InputError(
+            f"study {study.study_name!r} was searched with other code: {'; '.join(changed)}; undo "
+            "the change, search under another name (copy the study file), or go on all the same "
+            "with search.run --accept-code"
+        )
+    if now and now != before:
+        study.set_user_attr(CODE, now)
 
 
 def close_study(study: optuna.Study) -> None:

@@ -1,6 +1,7 @@
 """The towers a study saves: which trial's lie where."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from deeprec.data.verified_files import check_folder, parsed, write_folder
 from search.config.sections import SAFE_NAME
 
 if TYPE_CHECKING:
+    from deeprec.model.own import OwnTower
     from deeprec.model.retrieval import RetrievalModel
     from deeprec.model.towers import CandidateModel, QueryModel
 
@@ -37,19 +39,21 @@ def find_towers(folder: Path, name: int | str) -> Path | None:
     return target if all((target / file).is_file() for file in TOWER_FILES) else None
 
 
-def load_towers(folder: Path) -> "tuple[QueryModel, CandidateModel]":
+def load_towers(
+    folder: Path, *, trusted: Collection[str] = ()
+) -> "tuple[QueryModel | OwnTower, CandidateModel | OwnTower]":
     """Reads the towers that :func:`save_towers` wrote: checked by SHA-256 first, then parsed.
 
-    DataError unless the folder holds both as they were written.
+    Code that they name is run where its name is among the ``trusted``. DataError unless the folder
+    holds both as they were written.
     """
-    from deeprec.model.saving import load_model_of
-    from deeprec.model.towers import CandidateModel, QueryModel
+    from deeprec.model.saving import load_tower
 
     check_folder(folder, TOWER_FILES)
     query_file, candidate_file = TOWER_FILES
     with parsed(folder):
-        query = load_model_of(QueryModel, folder / query_file)
-        return query, load_model_of(CandidateModel, folder / candidate_file)
+        query = load_tower(folder / query_file, "query", trusted=trusted)
+        return query, load_tower(folder / candidate_file, "candidate", trusted=trusted)
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -277,12 +277,16 @@ def confirmation_content(record: ConfirmationRecord, context: StudyContext) -> R
 
 def best_tags(trial: TrialRecord, run_id: str) -> Mapping[str, str]:
     """The parent's tags that point to the best trial."""
-    parameters = ", ".join(f"{name}={value:.6g}" for name, value in trial.parameters.items())
+    parameters = ", ".join(f"{n}={_in_six_digits(v)}" for n, v in trial.parameters.items())
     return {
         "deeprec.best_trial": str(trial.number),
         "deeprec.best_run_id": run_id,
         "deeprec.best_parameters": parameters,
     }
+
+
+def _in_six_digits(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def best_measurement(trial: TrialRecord, context: StudyContext) -> tuple[Measurement, ...]:

@@ -4,6 +4,7 @@ A model is text, arrays and Keras's own format: nothing of it is pickled.
 :func:`search.tracking.destination.prepare_environment` comes before the import of this module.
 """
 
+import importlib.util
 import json
 import shutil
 import tempfile
@@ -26,7 +27,8 @@ from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
 import deeprec
 from deeprec.data.audience import shown_id
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE
+from deeprec.parts import SHIPPED, place_of
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, towers_of
 from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (
@@ -195,13 +197,27 @@ def _save(place: Path, folder: Path, about: Model) -> None:
         mlflow_model=about,
         python_model=str(SERVING_CODE),
         artifacts={"recommender": str(place / RECOMMENDER_FOLDER)},
-        code_paths=[str(Path(deeprec.__file__).parent)],
+        code_paths=[str(Path(deeprec.__file__).parent), *code_beside(folder)],
         signature=signature_of(kinds, "item_id" if is_own else "movie_id"),
         input_example=pd.DataFrame({"user_id": [some_user], "k": [5]}),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
     )
     for cache in (place / "model").rglob("__pycache__"):
         shutil.rmtree(cache)
+
+
+def code_beside(folder: Path) -> list[str]:
+    """What must lie beside a recommender so that its towers can be made: none for ours.
+
+    It is the package, or the module, that the towers' name begins with.
+    """
+    towers = towers_of(folder)
+    if towers is None or towers in SHIPPED["towers"]:
+        return []
+    found = importlib.util.find_spec(place_of("towers", towers).partition(":")[0].partition(".")[0])
+    if found is None or found.origin is None:
+        return []
+    return list(found.submodule_search_locations or [found.origin])
 
 
 def _ids_in(folder: Path) -> dict[str, npt.NDArray[Any]]:

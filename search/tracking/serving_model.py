@@ -19,7 +19,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from deeprec.data.audience import Request
 from deeprec.errors import RequestError, printable
-from deeprec.recommender import Recommended, Recommender
+from deeprec.recommender import Recommended, Recommender, towers_of
 
 DEFAULT_K = 10
 ASKED = ("user_id", "k")
@@ -41,8 +41,13 @@ class ServedRecommender(PythonModel):
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the recommender that is among the artifacts."""
-        self.use(Recommender.load(Path(context.artifacts["recommender"])))
+        """Loads the recommender that is among the artifacts.
+
+        The code of its towers lies beside this file, and is trusted as this file is.
+        """
+        folder = Path(context.artifacts["recommender"])
+        towers = towers_of(folder)
+        self.use(Recommender.load(folder, trusted=[] if towers is None else [towers]))
 
     def use(self, recommender: Recommender) -> None:
         """Answers by a recommender."""

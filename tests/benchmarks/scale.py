@@ -12,7 +12,7 @@ from deeprec.config import LossName, ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_data import DeviceData
-from deeprec.training.forward import weights_of
+from deeprec.training.forward import programs_of, weights_of
 from deeprec.training.train import train
 from deeprec.training.validation import EvaluationRows, Evaluator
 from tests.benchmarks.data import SEED
@@ -89,9 +89,8 @@ def run(
     )
     peak = peak_bytes() or 0
     evaluated = EvaluationRows.of(rows[:EVALUATED_ROWS], user_table, movie_table)
-    evaluator = Evaluator(
-        model, data.users, data.movies, evaluated, split="val", config=TrainingConfig()
-    )
+    tables = data.tables(programs_of(model))
+    evaluator = Evaluator(model, *tables, evaluated, split="val", config=TrainingConfig())
     return {
         "epoch_seconds": (ended[-1] - ended[0]) / WARM_EPOCHS,
         "bytes": float(peak - before),

@@ -43,8 +43,8 @@ class Block(NamedTuple):
 
     @property
     def file(self) -> str | None:
-        """Where a TOML block is to be saved: its first line says so, in a comment."""
-        found = re.match(r"# (studies/[\w.-]+\.toml)\n", self.text)
+        """Where a block is to be saved: its first line says so, in a comment."""
+        found = re.match(r"# (studies/[\w.-]+\.(?:toml|py))\n", self.text)
         return found[1] if found else None
 
 

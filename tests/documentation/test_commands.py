@@ -32,7 +32,8 @@ def commands_of(block: Block) -> list[tuple[str, str]]:
     """What is to be run of a block, each with its program."""
     if block.kind == "shell":
         return [(line, "bash") for line in block.commands if reason_not_to_run(line) is None]
-    return [(block.text, "python")] if block.kind == "python" else []
+    is_run = block.kind == "python" and block.file is None
+    return [(block.text, "python")] if is_run else []
 
 
 def cases() -> list[object]:

@@ -29,7 +29,7 @@ ROOMS = [
 ]
 """From the top to the bottom: what is in a room imports what is in it, or below it."""
 
-BASE = {"deeprec", "deeprec.config", "deeprec.errors"}
+BASE = {"deeprec", "deeprec.config", "deeprec.errors", "deeprec.parts"}
 """What every room of the recommender may import: the backend's name, what to train, its errors."""
 
 KNOW_OPTUNA = {

@@ -48,7 +48,7 @@ def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
     parts = split(dataset)
     assert [len(parts.train), len(parts.validation), len(parts.test)] == [5, 2, 2]
     config = TrainingConfig(
-        loss=loss,  # type: ignore[arg-type]
+        loss=loss,
         optimizer=optimizer,  # type: ignore[arg-type]
         learning_rate=0.05,
         epochs=4,
@@ -116,7 +116,7 @@ def test_id_dropout_trains_the_row_of_unknown_users(shop: Shop) -> None:
         ("sampled_softmax", "adagrad"),
     ):
         config = TrainingConfig(
-            loss=loss,  # type: ignore[arg-type]
+            loss=loss,
             optimizer=optimizer,  # type: ignore[arg-type]
             epochs=3,
             validate_every=3,

@@ -8,7 +8,7 @@ import pytest
 
 from deeprec.config import ModelConfig
 from deeprec.data.tables import FeatureTable
-from deeprec.model.towers import CandidateModel, MeanEmbedding, QueryModel, parameter_count
+from deeprec.model.towers import CandidateModel, MeanEmbedding, QueryModel, tower_parameters
 
 
 def test_parameters_are_a_table_a_feature_and_a_dense_layer_a_width(users: FeatureTable) -> None:
@@ -17,7 +17,7 @@ def test_parameters_are_a_table_a_feature_and_a_dense_layer_a_width(users: Featu
     dense = (3 * 4 + 1) * 6 + (6 + 1) * 5
     assert tower.count_params() == tables + dense
     config = ModelConfig(layer_sizes=(6, 5), embedding_dimension=4)
-    assert parameter_count(users.schema, config) == tables + dense
+    assert tower_parameters(users.schema, config) == tables + dense
     assert tower(users.columns).shape == (users.rows, 5)
 
 

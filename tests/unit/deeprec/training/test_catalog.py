@@ -87,7 +87,7 @@ def test_the_whole_catalog_is_shown_evenly_and_its_mean_percentile_is_one_half(
 @given(popularities, st.sampled_from(OF_THE_CATALOG), st.integers(0, 2**32 - 1))
 def test_they_lie_in_0_to_1(popularity: list[int], name: str, seed: int) -> None:
     shown = np.random.default_rng(seed).integers(0, len(popularity), 7)
-    value = Catalog(np.array(popularity), users=50).measure(name, shown)  # type: ignore[arg-type]
+    value = Catalog(np.array(popularity), users=50).measure(name, shown)
     assert 0 <= value <= 1
 
 

@@ -15,7 +15,7 @@ from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 
 ONE_LINE = """
-[spaec] => unknown key spaec ... study, data, objective ... 'space'
+[spaec] => unknown key spaec ... study, data, model, objective ... 'space'
 study.trails = 5 => unknown key study.trails ... name, description, trials ... mean 'trials'?
 space.depth = {low = 1, hihg = 2, high = 3} => the keys of space.depth are low, high ... 'high'
 space.depth = {low = 1, hihg = 2} => space.depth.high is missing ... unknown key space.depth.hihg
@@ -46,7 +46,7 @@ training.epochs = 0 => training.epochs must be at least 1 but got 0
 training.epochs = 10001 => must be at most 10000
 training = {epochs = 4, validate_every = 5} => must have validate_every at most epochs (4) but got 5
 training.batch_size = 0 => training.batch_size must be at least 1
-training.loss = 'sofmax' => must be 'rating', 'softmax', ... or 'sampled_softmax' but got 'sofmax'
+training.loss = 'sofmax' => 'rating', 'softmax', ... or 'sampled_softmax', module:attribute ... got
 training.negatives = 8 => training.negatives must be left out where training.loss is 'rating'
 training.optimizer = 'sgd' => training.optimizer must be 'adagrad' or 'adam' but got 'sgd'
 space.depth = {low = 4, high = 1} => must have low at most high but got low = 4 and high = 1
