@@ -23,7 +23,14 @@ TrialOption = Annotated[
     ),
 ]
 TopOption = Annotated[
-    int, typer.Option(min=1, max=100, metavar="N", help="How many of the best trials compete.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        metavar="N",
+        help="How many of the best trials compete.",
+        show_default="3, of several objectives the Pareto front, 20 at most",
+    ),
 ]
 SeedsOption = Annotated[
     int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
@@ -41,7 +48,7 @@ PromoteOption = Annotated[
 def main(
     study: SearchedStudyOption = "tutorial",
     trial: TrialOption = None,
-    top: TopOption = 3,
+    top: TopOption = None,
     seeds: SeedsOption = 5,
     promote: PromoteOption = None,
     storage: StorageOption = None,
@@ -52,7 +59,8 @@ def main(
 ) -> int:
     """Confirms the best trials of a study over several seeds, and tests the winner.
 
-    The best configurations, and the study's reference (the first one that its file enqueues), are
+    The best configurations (of several objectives the Pareto front), and the study's reference
+    (the first one that its file enqueues), are
     trained with every seed on the training rows and compared on the validation rows. The best on
     average, of those that no seed makes diverge, is trained on both with every seed, and evaluated
     once on the test rows, beside references that any model should beat. The model of the first

@@ -10,10 +10,13 @@ from search.records.trials import (
     TUTORIAL_OBJECTIVE,
     TrialRecord,
     TrialState,
+    all_reached,
     best_of,
     counted,
+    front_of,
     measure_words,
     objective_in,
+    objective_words,
 )
 
 ENDED: tuple[TrialState, ...] = ("complete", "pruned", "diverged", "failed", "interrupted")
@@ -51,7 +54,7 @@ def verdict(
     references: Mapping[str, Estimate],
     leader: Leader | None = None,
     *,
-    objective: str = TUTORIAL_OBJECTIVE,
+    objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,),
 ) -> list[str]:
     """What holds now, a sentence or two an item: counts, the best, and where it stands.
 
@@ -61,9 +64,11 @@ def verdict(
     """
     counts = _counts(trials)
     best = best_of(trials)
+    objective, front = objectives[0], front_words(trials, objectives)
     if leader is not None:
         return [
             f"{counts}. {_confirmed(leader, objective)}{_highest_single(leader, best, objective)}.",
+            *front,
             *_newer(leader, objective),
             *_confirmed_against_references(leader, references),
         ]
@@ -75,8 +80,22 @@ def verdict(
     return [
         f"{counts}. Trial {best.number} is the best: {_reached(best.value, objective)}"
         f"{_against_enqueued(trials, best, objective)}.",
+        *front,
         *_against_references(best.value, references),
     ]
+
+
+def front_words(trials: Iterable[TrialRecord], objectives: Sequence[str]) -> list[str]:
+    """The size and the ends of the Pareto front, in a sentence; nothing of one objective."""
+    front = front_of(trials, objectives) if len(objectives) > 1 else []
+    if not front:
+        return []
+    names = listed([objective_words(name) for name in objectives])
+    ends = " to ".join(
+        f"trial {trial.number} ({', '.join(all_reached(trial, objectives).values())})"
+        for trial in (front[0], front[-1])[: len(front)]
+    )
+    return [f"The Pareto front of {names} has {counted(len(front), 'trial')}: {ends}."]
 
 
 def _reached(value: float, objective: str) -> str:

@@ -79,7 +79,7 @@ def first_configurations(spec: StudySpec, count: int) -> list[tuple[str, Configu
     Fewer than ``count`` where the study's budget, or its grid, ends before.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
+    study = optuna.create_study(directions=spec.directions, pruner=make_pruner(spec))
     found: list[tuple[str, Configuration]] = []
     for _ in range(min(count, spec.study.trials)):
         trial = ask_next(study, study.get_trials(deepcopy=False), spec, others_run=False)

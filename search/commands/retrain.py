@@ -44,13 +44,14 @@ def retrain(
     session: Session,
     *,
     trial_number: int | None,
-    top: int,
+    top: int | None,
     seeds: int,
     promote: bool | None = None,
 ) -> int:
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
-    ``trial_number`` is the only trial to confirm; else the ``top`` best compete. ``promote`` is
+    ``trial_number`` is the only trial to confirm; else the ``top`` best compete, or those of the
+    Pareto front, see :func:`search.confirmation.contenders.chosen_trials`. ``promote`` is
     None to compare the model with the champion. The exit code is 128 plus the signal's number when
     it was interrupted.
 
@@ -59,7 +60,8 @@ def retrain(
     """
     session.screen.doing(f"opening study {session.spec.name}")
     study = session.load_study()
-    chosen = chosen_trials(records(study, session.spec.limits.given), trial_number, top)
+    spec = session.spec
+    chosen = chosen_trials(records(study, spec.limits.given), trial_number, top, spec.objectives)
     data = session.load_data()
     refuse_other_study(study, session.spec, data.dataset.fingerprint)
     settle_code(study, session.spec)
@@ -126,7 +128,7 @@ def _confirmed(
 
 def _none_is_stable(session: Session, validated: Validated) -> int:
     """No contender can be the model, so the test rows are not looked at."""
-    session.screen.print(comparison.validation_table(validated, session.spec.objective_metric))
+    session.screen.print(comparison.validation_table(validated, session.spec.objectives))
     for line in comparison.unstable(validated):
         session.screen.print(Text(line))
     session.screen.warn(
@@ -178,7 +180,7 @@ def _concluded(
         validated=validated,
         tested=tested,
         references=references,
-        objective=session.spec.objective_metric,
+        objectives=session.spec.objectives,
         slice_users=slice_users(data, ledger),
     )
     session.screen.doing("logging the confirmation in MLflow")
@@ -229,7 +231,7 @@ def _publish(
 
 def _show(session: Session, confirmation: Confirmation) -> None:
     session.screen.print(
-        comparison.validation_table(confirmation.validated, confirmation.objective)
+        comparison.validation_table(confirmation.validated, confirmation.objectives)
     )
     session.screen.print(comparison.results_table(confirmation))
     for line in comparison.verdict(confirmation):

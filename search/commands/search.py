@@ -44,7 +44,7 @@ from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import attending, within
 from search.scheduling.samplers import make_pruner
 from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
-from search.scheduling.stalling import stalled
+from search.scheduling.stalling import stall_of
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
 from search.storage.checkpoints import remove_checkpoints
@@ -110,7 +110,7 @@ def conduct(
         cautions=facts.cautions,
         lost=facts.mostly_lost,
         leader=facts.leader,
-        objective=session.spec.objective_metric,
+        objectives=session.spec.objectives,
         saved=facts.saved_by_patience,
     )
     if outcome.state != "complete":
@@ -313,11 +313,7 @@ def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[
                 f"a killed process left trial {closed.number} unfinished; it runs again first"
             )
     running = sum(trial.state == "running" for trial in trials)
-    stall = stalled(
-        study.get_trials(deepcopy=False),
-        session.spec.study.stop_when_stalled,
-        session.spec.limits.given,
-    )
+    stall = stall_of(study.get_trials(deepcopy=False), session.spec)
     if finished < budget and stall:
         session.screen.announce(f"study {session.spec.name} has stalled: {stall}")
     elif finished >= budget:

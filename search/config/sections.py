@@ -27,6 +27,7 @@ from search.config.dimensions import (
     own_dimension,
     width_names,
 )
+from search.records.costs import COSTS
 
 MAX_EPOCHS = 10_000
 MAX_TRIALS = 100_000
@@ -131,6 +132,12 @@ class ObjectiveSection(Section):
     such as ``ndcg@10``, or a function of one's own, ``module:function@10``. When not given,
     ``top_accuracy@100`` of MovieLens, which is the tutorial's, and ``ndcg@10`` of other data."""
 
+    metrics: tuple[str, ...] = Field(default=(), max_length=4, strict=False)
+    """Several objectives in the place of ``metric``: the first is one of those metrics, and each
+    other one another of them, which is maximized, too, or a cost that is minimized: ``parameters``,
+    ``megabytes`` or ``milliseconds``, see [limits](#limits). The search looks for the trials that
+    no other beats by all of them, and prunes none, see [trade-offs](../how-to/trade-offs.md)."""
+
     also: tuple[str, ...] = Field(default=(), max_length=20, strict=False)
     """What else is measured and shown: any of these, and ``coverage``, ``gini`` (of exposure),
     ``novelty`` or ``popularity_percentile`` at any k, which say what is shown and not whether it is
@@ -144,6 +151,31 @@ class ObjectiveSection(Section):
     @classmethod
     def _check_objective(cls, given: str | None) -> str | None:
         return given if given is None else str(Metric.objective(given))
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_objectives(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        checked = tuple(
+            text if place and text in COSTS else str(Metric.objective(text))
+            for place, text in enumerate(given)
+        )
+        if len(set(checked)) < len(checked):
+            raise ValueError(f"must name each once but got {', '.join(checked)}")
+        return checked
+
+    @model_validator(mode="after")
+    def _check_one_way(self) -> Self:
+        if self.metric and self.metrics:
+            raise ValueError(
+                f"must have metric or metrics but got both ({self.metric} and "
+                f"{', '.join(self.metrics)})"
+            )
+        return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All objectives that the file names, the first a metric; empty where it names none."""
+        return self.metrics or ((self.metric,) if self.metric else ())
 
     @field_validator("also")
     @classmethod

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Discriminator,
@@ -29,10 +29,10 @@ from deeprec.parts import Part
 from search.config import sections
 from search.config.dimensions import Section, own_dimension
 from search.config.problems import did_you_mean, sentences, unknown_key
+from search.records.costs import COSTS
 from search.records.errors import InputError
 
 SUFFIX = ".toml"
-DIRECTION = "maximize"
 MAX_GRID = 100_000
 LARGEST_FILE = 1 << 18  # bytes of a study file
 DEEPEST_KEY = 100  # dots in a key; what reads TOML takes minutes for a key of many thousands
@@ -76,6 +76,16 @@ class StudySpec(Section):
         if isinstance(options, dict) and isinstance(options.get("name"), str):
             return options | {"name": options["name"].replace("-", "_")}
         return options
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prune_nothing_for_several(cls, content: Any) -> Any:
+        """Where several objectives are named and no pruner is, there is none."""
+        objective = content.get("objective") if isinstance(content, dict) else None
+        metrics = objective.get("metrics") if isinstance(objective, dict) else None
+        if isinstance(metrics, list | tuple) and len(metrics) > 1 and "pruner" not in content:
+            return content | {"pruner": {"name": "none"}}
+        return content
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
@@ -171,6 +181,12 @@ class StudySpec(Section):
     def _pruner_problems(self) -> Iterator[str]:
         if isinstance(self.pruner, sections.NoPrunerOptions):
             return
+        if len(self.objectives) > 1:
+            yield (
+                "pruner.name must be 'none', or [pruner] left out, where objective.metrics names "
+                f"several, as no trial is pruned then, but got {self.pruner.name!r}"
+            )
+            return
         first = self.pruner.first_decision(self.training.validate_every)
         last = self.training.last_prunable_epoch
         if first > last:
@@ -182,6 +198,11 @@ class StudySpec(Section):
             )
 
     def _sampler_problems(self) -> Iterator[str]:
+        if len(self.objectives) > 1 and isinstance(self.sampler, sections.CmaesOptions):
+            yield (
+                "sampler.name must be 'tpe', 'nsgaii', 'random' or 'grid' where objective.metrics "
+                "names several but got 'cmaes', which knows one objective"
+            )
         if not isinstance(self.sampler, sections.GridOptions):
             return
         if self.space.open_dimensions:
@@ -238,13 +259,30 @@ class StudySpec(Section):
     def metrics(self) -> tuple[Metric, ...]:
         """What is measured on the validation rows, the objective first."""
         default = "top_accuracy@100" if isinstance(self.data, sections.DataSection) else "ndcg@10"
-        named = (self.objective.metric or default, *self.objective.also)
-        return tuple(dict.fromkeys(map(Metric.of, named)))
+        named = (*(self.objective.named or (default,)), *self.objective.also)
+        return tuple(dict.fromkeys(Metric.of(name) for name in named if name not in COSTS))
 
     @property
     def objective_metric(self) -> str:
         """The objective's name among the metrics of an epoch, such as ``val_ndcg_at_10``."""
         return f"val_{self.metrics[0].key}"
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What trials are judged by: metrics of an epoch, the first of all, and costs, by name."""
+        further = self.objective.named[1:]
+        named = (name if name in COSTS else f"val_{Metric.of(name).key}" for name in further)
+        return (self.objective_metric, *named)
+
+    @property
+    def directions(self) -> tuple[Literal["maximize", "minimize"], ...]:
+        """Of each objective: costs are minimized."""
+        return tuple("minimize" if name in COSTS else "maximize" for name in self.objectives)
+
+    @property
+    def measured_costs(self) -> frozenset[str]:
+        """The costs that are limited, or an objective."""
+        return frozenset(COSTS) & {*self.limits.given, *self.objectives}
 
     @property
     def comparable(self) -> Content:
@@ -259,7 +297,8 @@ class StudySpec(Section):
             content["data"] = self.data.recipe
         if self.parts:
             content["parts"] = {str(part): part.place for part in self.parts}
-        return {"direction": DIRECTION, "metric": self.objective_metric, **content}
+        several = {"direction": ", ".join(self.directions), "metric": ", ".join(self.objectives)}
+        return {**several, **content}
 
     @property
     def space_hash(self) -> str:

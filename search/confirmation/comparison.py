@@ -1,7 +1,7 @@
 """What a confirmation found: as plain data, as two tables, and what they mean in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from search.records.trials import (
     SEEN_KEPT,
     SEEN_REMOVED,
     TUTORIAL_OBJECTIVE,
+    front_of,
     measure_words,
+    objective_text,
+    objective_words,
     shown_metrics,
 )
 
@@ -45,8 +48,14 @@ class Confirmation:
     # the winner's trainings on training and validation rows, with the towers of the first
     tested: Tested
     references: Sequence[ReferenceRecord]  # what any model should beat, on the test rows
-    objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
+    # names among the metrics of the validation rows, and of costs; the first decides
+    objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,)
     slice_users: Mapping[str, int] = field(default_factory=dict)  # of the test rows, by slice
+
+    @property
+    def objective(self) -> str:
+        """The first objective, by which the winner is the best."""
+        return self.objectives[0]
 
     @property
     def ranked(self) -> list[tuple[Contender, Sample]]:
@@ -215,10 +224,15 @@ TEST_COLUMNS = {
 """The headers that are not the metric's name in words."""
 
 
-def validation_table(validated: Validated, objective: str = TUTORIAL_OBJECTIVE) -> Table:
-    """Every contender: what the search saw, and the mean over the seeds."""
+def validation_table(
+    validated: Validated, objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,)
+) -> Table:
+    """Every contender: what the search saw by all objectives, and the mean over the seeds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    objective, *further = objectives
     table.add_column(f"validation, {measure_words(objective.removeprefix('val_'))}")
+    for name in further:
+        table.add_column(objective_words(name), justify="right", no_wrap=True)
     for header in ("in the search", "epochs", "mean over seeds"):
         table.add_column(header, justify="right", no_wrap=True)
     in_order = ranked(validated)
@@ -226,6 +240,10 @@ def validation_table(validated: Validated, objective: str = TUTORIAL_OBJECTIVE) 
         value = contender.trial.value if contender.trial else None
         table.add_row(
             contender.name,
+            *(
+                objective_text(name, contender.trial.reached(name)) if contender.trial else ""
+                for name in further
+            ),
             "" if value is None else f"{value:.4f}",
             str(contender.training.epochs),
             str(sample),
@@ -269,6 +287,7 @@ def _short_name(confirmation: Confirmation) -> str:
 def verdict(confirmation: Confirmation) -> list[str]:
     """What the tables mean, a sentence each."""
     return [
+        *_front(confirmation),
         *_against_contenders(confirmation),
         *unstable(confirmation.validated),
         *_collapsed_tests(confirmation),
@@ -283,6 +302,22 @@ def verdict(confirmation: Confirmation) -> list[str]:
         ),
         *_same_for_all(confirmation),
         *_winners_curse(confirmation),
+    ]
+
+
+def _front(confirmation: Confirmation) -> list[str]:
+    """Which of several trials are on the Pareto front by their means; nothing of one objective."""
+    trials = [
+        replace(contender.trial, value=sample.mean)
+        for contender, sample in confirmation.validated
+        if contender.trial is not None and sample.is_stable
+    ]
+    if len(confirmation.objectives) == 1 or len(trials) < 2:
+        return []
+    front = [f"trial {trial.number}" for trial in front_of(trials, confirmation.objectives)]
+    return [
+        f"By the means over seeds {len(front)} of {len(trials)} stay on the Pareto front: "
+        f"{listed(front)}."
     ]
 
 

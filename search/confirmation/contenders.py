@@ -10,11 +10,14 @@ from search.config.sections import DataSection
 from search.config.space import Configuration, enqueued_configurations, suggest
 from search.config.study import StudySpec
 from search.records.errors import InputError
-from search.records.trials import TrialRecord, ranked
+from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, front_of, ranked
 
 TUTORIAL = "tutorial"
 REFERENCE = "reference"
 """Keys of the reference: where it is the tutorial's own model, and where it is another."""
+
+TOP, MOST_OF_FRONT = 3, 20
+"""How many trials compete where ``--top`` is not given: of one objective, and of a Pareto front."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +36,23 @@ class Contender:
         return self.model == other.model and replace(self.training, epochs=epochs) == other.training
 
 
-def chosen_trials(trials: Sequence[TrialRecord], number: int | None, top: int) -> list[TrialRecord]:
+def chosen_trials(
+    trials: Sequence[TrialRecord],
+    number: int | None,
+    top: int | None = None,
+    objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,),
+) -> list[TrialRecord]:
     """The trial with that number, or the best complete ones, each of another configuration.
 
-    The best one comes first. InputError where there is none, or it did not finish.
+    Of several objectives the best ones are the Pareto front. ``top`` is how many at most; None for
+    three, or of a front for as many as :data:`MOST_OF_FRONT`. The one with the highest value comes
+    first. InputError where there is none, or it did not finish.
     """
     if number is None:
         best: dict[frozenset[tuple[str, int | float | str]], TrialRecord] = {}
-        for trial in ranked(trials):
+        has_several = len(objectives) > 1
+        top = top or (MOST_OF_FRONT if has_several else TOP)
+        for trial in front_of(trials, objectives) if has_several else ranked(trials):
             best.setdefault(frozenset(trial.parameters.items()), trial)
         if not best:
             limited = [trial for trial in trials if trial.state == "complete"]

@@ -11,9 +11,17 @@ from search.analysis.verdict import Leader, verdict
 from search.config.addresses import NextCommands
 from search.display.parts import configuration_cells
 from search.display.terminal import Screen
-from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, ranked, short_measure
+from search.records.trials import (
+    TUTORIAL_OBJECTIVE,
+    TrialRecord,
+    all_reached,
+    front_of,
+    objective_words,
+    ranked,
+)
 
 TOP = 4
+TOP_OF_FRONT = 10  # where there are several objectives; the report has all
 
 HARDEST = 3  # of the references so many are rows; the verdict names all
 
@@ -28,7 +36,7 @@ def print_summary(
     commands: NextCommands,
     cautions: Sequence[str] = (),
     leader: Leader | None = None,
-    objective: str = TUTORIAL_OBJECTIVE,
+    objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,),
     saved: str = "",
     lost: Sequence[str] = (),
 ) -> None:
@@ -41,10 +49,10 @@ def print_summary(
     has_best = bool(ranked(trials))
     if has_best:
         screen.show("")
-        screen.print(leaderboard(trials, references, objective))
+        screen.print(leaderboard(trials, references, objectives))
         if not cautions:  # with them there is no room on one screen
             screen.show("")
-    for line in verdict(trials, references, leader, objective=objective):
+    for line in verdict(trials, references, leader, objectives=objectives):
         screen.print(Text(line))
     if saved:
         screen.show(saved)
@@ -67,32 +75,37 @@ def print_summary(
 def leaderboard(
     trials: Sequence[TrialRecord],
     references: Mapping[str, Estimate],
-    objective: str = TUTORIAL_OBJECTIVE,
+    objectives: Sequence[str] = (TUTORIAL_OBJECTIVE,),
 ) -> Table:
     """The best complete trials, the best enqueued configuration, and the best references.
 
-    A row is a line in a terminal of 80 columns: what is too long for its column is cut.
+    Of several objectives the best trials are those of the Pareto front. A row is a line in a
+    terminal of 80 columns: what is too long for its column is cut.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("trial", max_width=14, no_wrap=True, overflow="ellipsis")
     table.add_column("layers", max_width=20, no_wrap=True, overflow="ellipsis")
     for header in ("embed", "rate", "weights"):
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column(short_measure(objective), justify="right", no_wrap=True, style="bold")
+    further = [name for name in objectives[1:] if name != "parameters"]  # a column of every table
+    for name in (objectives[0], *further):
+        table.add_column(objective_words(name), justify="right", no_wrap=True, style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
     best = ranked(trials)
+    shown = best[:TOP] if len(objectives) == 1 else front_of(trials, objectives)[:TOP_OF_FRONT]
     enqueued = [trial for trial in best if trial.reference][:1]
-    for trial in [*best[:TOP], *(each for each in enqueued if each not in best[:TOP])]:
-        table.add_row(*_row(trial), style="green" if trial is best[0] else None)
+    for trial in [*shown, *(each for each in enqueued if each not in shown)]:
+        table.add_row(*_row(trial, further), style="green" if trial is best[0] else None)
     hardest = sorted(references.items(), key=lambda pair: -pair[1].mean)[:HARDEST]
     for name, each in hardest:
-        table.add_row(name, "", "", "", "", f"{each.mean:.4f}", "")
+        table.add_row(name, "", "", "", "", f"{each.mean:.4f}")
     return table
 
 
-def _row(trial: TrialRecord) -> tuple[str | Text, ...]:
+def _row(trial: TrialRecord, further: Sequence[str]) -> tuple[str | Text, ...]:
     cells = configuration_cells(trial).values()
-    return _name(trial), *cells, f"{trial.value:.4f}", str(trial.best_epoch)
+    reached = all_reached(trial, further).values()
+    return _name(trial), *cells, f"{trial.value:.4f}", *reached, str(trial.best_epoch)
 
 
 def _name(trial: TrialRecord) -> Text:

@@ -20,13 +20,13 @@ from search.scheduling import stale
 from search.scheduling.heartbeat import Pulse
 from search.scheduling.locks import Claim, ClaimLostError
 from search.scheduling.next_trial import ask_next
-from search.scheduling.stalling import stalled
+from search.scheduling.stalling import stall_of
 from search.storage.attributes import DIVERGED, ERROR, OOM, REASON, TRACEBACK
 from search.storage.towers import find_towers
 from search.storage.trials import record_of, was_interrupted, was_superseded
 
-Objective = Callable[[optuna.Trial, Configuration], float]
-"""Trains the configuration of a trial and returns its value, in 0..1.
+Objective = Callable[[optuna.Trial, Configuration], float | Sequence[float]]
+"""Trains the configuration of a trial and returns its value, in 0..1, or one for each objective.
 
 See :class:`search.execution.objective.Objective`."""
 
@@ -137,7 +137,8 @@ class TrialLoop:
         self, trial: optuna.Trial, configuration: Configuration, objective: Objective
     ) -> Outcome | None:
         """Trains, and stores how that ended; what is no fault of the trial ends the search."""
-        state, value, outcome = TrialState.COMPLETE, None, None
+        state, outcome = TrialState.COMPLETE, None
+        value: float | Sequence[float] | None = None
         try:
             value = objective(trial, configuration)
         except optuna.TrialPruned:
@@ -162,7 +163,9 @@ class TrialLoop:
         self._end(trial, state, value)
         return outcome
 
-    def _end(self, trial: optuna.Trial, state: TrialState, value: float | None) -> None:
+    def _end(
+        self, trial: optuna.Trial, state: TrialState, value: float | Sequence[float] | None
+    ) -> None:
         """Stores a state, once; UpdateFinishedTrialError where others took the trial for dead."""
         try:
             self.study.tell(trial, value, state)
@@ -226,7 +229,7 @@ def _outcome(
         return Outcome(state="interrupted", reason=stop_reason)
     if deadline is not None and time.monotonic() >= deadline:
         return Outcome(state="timeout", reason="the time of --timeout is over")
-    if stall := stalled(trials, spec.study.stop_when_stalled, spec.limits.given):
+    if stall := stall_of(trials, spec):
         return Outcome(state="stalled", reason=stall)
     failures = failures_in_a_row(trials[first_number:])
     if len(failures) >= spec.study.max_failures_in_a_row:

@@ -100,8 +100,12 @@ class Objective:
         self.hooks = hooks
         self._warned: set[str] = set()
 
-    def __call__(self, trial: optuna.Trial, configuration: Configuration) -> float:
+    def __call__(
+        self, trial: optuna.Trial, configuration: Configuration
+    ) -> float | Sequence[float]:
         """Runs the trial; the best validated objective over its epochs, in 0..1.
+
+        Where the study has several, all of them, at that epoch.
 
         Raises:
             optuna.TrialPruned: the pruner gave it up, or it breaks a limit before it is trained.
@@ -120,7 +124,9 @@ class Objective:
             with suppress(StorageLostError, UpdateFinishedTrialError):
                 trial.set_user_attr(TRAIN_SECONDS, round(watch.seconds, 3))
 
-    def _run(self, trial: optuna.Trial, configuration: Configuration, watch: Stopwatch) -> float:
+    def _run(
+        self, trial: optuna.Trial, configuration: Configuration, watch: Stopwatch
+    ) -> float | Sequence[float]:
         seed = trial_seed(self.spec.study.seed, trial)
         model = configuration.model_config(self.spec.model.towers)
         config = configuration.training_config(self.spec, seed)
@@ -132,14 +138,14 @@ class Objective:
         self._spare(trial, model, seed)
         file = checkpoint_file(self.towers_folder, record.first_try)
         saver = Saver(file, identity_of(trial.study, model, config), self._warn_once)
-        seam = _Seam(trial, self.spec.training.epochs, self.hooks, watch, saver)
+        seam = _Seam(trial, self.spec, self.hooks, watch, saver)
         with seam, watch.running():
             trained, result = train_new(
                 model, self.device_data, config, on_epoch=seam.on_epoch, checkpoints=seam
             )
         value = result.best_accuracy
         assert value is not None, "a trial always has validation rows"
-        if "milliseconds" in self.limits:
+        if "milliseconds" in self.spec.measured_costs:
             took = serving_costs.milliseconds(self._served(trained))
             self._keep_cost(trial, "milliseconds", took)
         if self._leads(trial, value):
@@ -147,12 +153,22 @@ class Objective:
                 self._check_stability(model, config)
             # Before the value is stored: a kill in between loses the value, never the towers.
             save_towers(trained, self.towers_folder, trial.number)
-        return value
+        return self._values(trial, value)
+
+    def _values(self, trial: optuna.Trial, value: float) -> float | Sequence[float]:
+        """What Optuna is told: the value, or the values of all objectives."""
+        further = self.spec.objectives[1:]
+        if not further:
+            return value
+        record = record_of(_frozen(trial))
+        known = [reached for name in further if (reached := record.reached(name)) is not None]
+        assert len(known) == len(further), "every objective was measured"
+        return [value, *known]
 
     def _spare(self, trial: optuna.Trial, model: ModelConfig, seed: int) -> None:
         """Measures what is known before a training; TrialPruned where a limit is broken by it."""
         reason = infeasible(_frozen(trial), self.limits)
-        if reason is None and "megabytes" in self.limits:
+        if reason is None and "megabytes" in self.spec.measured_costs:
             built = RetrievalModel.for_tables(self.data.users, self.data.movies, model, seed=seed)
             self._keep_cost(trial, "megabytes", serving_costs.megabytes(self._served(built)))
             reason = infeasible(_frozen(trial), self.limits)
@@ -174,7 +190,7 @@ class Objective:
         trials = trial.study.get_trials(deepcopy=False)
         able = [each for each in trials if not infeasible(each, self.limits)]
         return any(each.number == trial.number for each in able) and all(
-            each.value is None or value > each.value
+            value > each.values[0]
             for each in able
             if each.state == optuna.trial.TrialState.COMPLETE
         )
@@ -202,10 +218,11 @@ class _Seam(Checkpoints):
     """
 
     def __init__(
-        self, trial: optuna.Trial, epochs: int, hooks: Hooks, watch: Stopwatch, saver: Saver
+        self, trial: optuna.Trial, spec: StudySpec, hooks: Hooks, watch: Stopwatch, saver: Saver
     ) -> None:
         self.trial = trial
-        self.epochs = epochs
+        self.epochs = spec.training.epochs
+        self.prunes = len(spec.objectives) == 1  # of several, Optuna takes no reports
         self.hooks = hooks
         self.watch = watch
         self.saver = saver
@@ -271,6 +288,8 @@ class _Seam(Checkpoints):
 
     def _reported(self, point: CurvePoint) -> bool:
         """Whether the pruner, which is told of a validated epoch, gives the trial up."""
+        if not self.prunes:
+            return False
         value = objective_of(point.metrics)
         assert value is not None
         self.trial.report(value, step=point.epoch)

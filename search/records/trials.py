@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from search.records.costs import COSTS, cost_text
+
 TrialState = Literal[
     "waiting", "running", "complete", "pruned", "diverged", "failed", "interrupted"
 ]
@@ -80,6 +82,13 @@ class TrialRecord:
         """Whether the trial is over, however it ended."""
         return self.state not in ("waiting", "running")
 
+    def reached(self, objective: str) -> float | None:
+        """What it has of an objective: a cost, or a metric at the epoch of its value."""
+        if objective in COSTS:
+            return self.costs.get(objective)
+        at_best = (point.metrics for point in self.curve if point.epoch == self.best_epoch)
+        return next(at_best, {}).get(objective)
+
     @property
     def first_try(self) -> int:
         """The number of the first trial of its configuration."""
@@ -116,6 +125,29 @@ def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
 def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
     """The first of them, or None."""
     return next(iter(ranked(trials)), None)
+
+
+def front_of(trials: Iterable[TrialRecord], objectives: Sequence[str]) -> list[TrialRecord]:
+    """The Pareto front: the best trials by several objectives, the highest value first.
+
+    They are the complete trials within the limits that no other one dominates, which is to be no
+    worse by any objective: of equals the earliest stays. The first objective is the value; costs
+    are minimized, all else is maximized.
+    """
+    front: list[tuple[tuple[float, ...], TrialRecord]] = []
+    known = [(losses, trial) for trial in ranked(trials) if (losses := _losses(trial, objectives))]
+    for losses, trial in sorted(known, key=lambda pair: (pair[0], pair[1].number)):
+        if not any(all(map(float.__le__, other, losses)) for other, _ in front):
+            front.append((losses, trial))
+    return [trial for _, trial in front]
+
+
+def _losses(trial: TrialRecord, objectives: Sequence[str]) -> tuple[float, ...]:
+    """A trial by all objectives, the less the better; empty where one is not known."""
+    values = [trial.value, *map(trial.reached, objectives[1:])]
+    signs = [1.0 if name in COSTS else -1.0 for name in objectives]
+    known = [sign * v for sign, v in zip(signs, values, strict=True) if v is not None]
+    return tuple(known) if len(known) == len(values) else ()
 
 
 def depth_of(layer_sizes: str) -> int:
@@ -170,6 +202,23 @@ def measure_words(metric: str) -> str:
     if found := _SLICED.fullmatch(metric):
         return f"{measure_words(found[1])}, {slice_words(found[2])}"
     return parameter_name(metric)
+
+
+def objective_words(name: str) -> str:
+    """An objective of several where there is little room: ``nDCG@10``, ``parameters``."""
+    return name if name in COSTS else short_measure(name)
+
+
+def objective_text(name: str, value: float | None) -> str:
+    """Its value: ``0.2103``, ``412,000``."""
+    if value is None:
+        return ""
+    return cost_text(name, value) if name in COSTS else f"{value:.4f}"
+
+
+def all_reached(trial: TrialRecord, objectives: Iterable[str]) -> dict[str, str]:
+    """What a trial has of each objective, as text, by the objective in words."""
+    return {objective_words(name): objective_text(name, trial.reached(name)) for name in objectives}
 
 
 def short_measure(metric: str) -> str:

@@ -25,13 +25,14 @@ from search.records.trials import (
     TrialRecord,
     best_of,
     counted,
+    front_of,
     measure_words,
     ranked,
     short_measure,
 )
 from search.report import confirmed
 from search.report.schema import CostPart
-from search.scheduling.stalling import stalled
+from search.scheduling.stalling import stall_of
 from search.session.tracked import described, end_of
 from search.storage.results import (
     SLICES,
@@ -158,6 +159,17 @@ class Facts:
         )
 
     @property
+    def has_several(self) -> bool:
+        """Whether the study has several objectives."""
+        return len(self.spec.objectives) > 1
+
+    @cached_property
+    def front(self) -> list[TrialRecord]:
+        """The trials that no other beats by all objectives; of one, with as few parameters."""
+        first, *further = self.spec.objectives
+        return front_of(self.trials, (first, *(further or ["parameters"])))
+
+    @property
     def measured_costs(self) -> list[str]:
         """The costs that were measured on any trial, beside the number of parameters."""
         return [name for name in COSTS[1:] if any(name in trial.costs for trial in self.trials)]
@@ -201,7 +213,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
                 trials,
                 validated_references(references),
                 leader,
-                objective=spec.objective_metric,
+                objectives=spec.objectives,
             ),
             *_stall(study, spec, context.trials),
         ),
@@ -213,7 +225,7 @@ def gather(study: optuna.Study, spec: StudySpec, commands: Callable[[int], NextC
 def _stall(study: optuna.Study, spec: StudySpec, budget: int) -> list[str]:
     """Why the search ended before it had its trials, where it has stalled."""
     trials = study.get_trials(deepcopy=False)
-    reason = stalled(trials, spec.study.stop_when_stalled, spec.limits.given)
+    reason = stall_of(trials, spec)
     if reason is None or sum(record_of(trial).is_finished for trial in trials) >= budget:
         return []
     return [f"The search stopped before it had {budget} trials: {reason}."]
@@ -235,7 +247,9 @@ def importances_of(study: optuna.Study) -> dict[str, float] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of widths that few trials have: their share is 0
-            found = optuna.importance.get_param_importances(study)
+            is_one = len(study.directions) == 1
+            target = None if is_one else lambda trial: -trial.values[0]  # takes low ones for better
+            found = optuna.importance.get_param_importances(study, target=target)
     except (RuntimeError, ValueError):
         return None
     named = {name.removesuffix(EXPONENT_SUFFIX): float(share) for name, share in found.items()}
@@ -292,19 +306,6 @@ def parameter_count(trial: TrialRecord) -> int | None:
     """The parameters of both towers; None where that is not known."""
     count = trial.derived.get("parameter_count")
     return int(count) if count else None
-
-
-def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The complete trials that no other beats with as many parameters or fewer, small to large.
-
-    Of equals the earliest stays.
-    """
-    known = [trial for trial in ranked(trials) if parameter_count(trial)]
-    front: list[TrialRecord] = []
-    for trial in sorted(known, key=lambda trial: parameter_count(trial) or 0):
-        if not front or (trial.value or 0.0) > (front[-1].value or 0.0):
-            front.append(trial)
-    return front
 
 
 TOP_SHARE = 0.2  # the share of the complete trials that counts as the top

@@ -25,7 +25,8 @@ from search.report.curve_plots import curves_plot, history_plot
 from search.report.drawing import Plot, accuracy_window
 from search.report.facts import LEAST_TRIALS, Facts
 from search.report.result_plots import confirmation_plot
-from search.report.trial_plots import importance_plot, parallel_plot, size_plot, slice_plots
+from search.report.tradeoff_plots import size_plots
+from search.report.trial_plots import importance_plot, parallel_plot, slice_plots
 
 PICTURES: dict[str, Callable[[Facts], Plot | list[Plot] | None]] = {
     "curves": curves_plot,
@@ -33,7 +34,7 @@ PICTURES: dict[str, Callable[[Facts], Plot | list[Plot] | None]] = {
     "importances": importance_plot,
     "parallel": parallel_plot,
     "slices": slice_plots,
-    "size": size_plot,
+    "size": size_plots,
     "confirmation": confirmation_plot,
 }
 """What is drawn in a section: one picture, several, or None where there is nothing to draw."""
@@ -65,6 +66,7 @@ def page(facts: Facts) -> str:
             tests=tables.results_of_test(facts),
             comparisons=tables.comparisons_table(facts),
             slices=tables.slices_of_test(facts),
+            front=tables.front_table(facts),
             top=tables.TOP,
             plots=plots,
             contents=[plot.content for plot in chain.from_iterable(listed)],

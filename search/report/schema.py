@@ -48,6 +48,10 @@ class StudyPart(Part):
     objective: str = Field(
         description="The metric that values are of, such as `val_top_100_accuracy`."
     )
+    objectives: list[str] = Field(
+        default=[],
+        description="All that trials are judged by, `objective` first; costs are minimized.",
+    )
     wanted_trials: int = Field(description="Finished trials that the search aims at.")
     data: DataPart = Field(description="What it was searched on.")
     space_hash: str = Field(description="SHA-256 of space, data and training settings.")
@@ -92,6 +96,9 @@ class TrialPart(Part):
         default={},
         description="What it costs in use, as far as it is known: `parameters`, `megabytes`, "
         "`milliseconds`.",
+    )
+    values: dict[str, float] = Field(
+        default={}, description="All objectives of a study with several, by name."
     )
     infeasible: str | None = Field(
         default=None, description="Which limits of the study it is above, if any."
@@ -237,6 +244,11 @@ class Report(Part):
         description="The trial that is best over several seeds; null before a confirmation.",
     )
     leaderboard: list[TrialPart] = Field(description="All finished trials, by rank.")
+    front: list[int] = Field(
+        default=[],
+        description="The trials of the Pareto front, the highest value first; empty with one "
+        "objective.",
+    )
     references: list[ReferencePart] = Field(description="What any model should beat.")
     confirmation: ConfirmationPart | None = Field(description="Null before `search.retrain`.")
     test: dict[str, SamplePart] | None = Field(

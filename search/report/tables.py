@@ -6,12 +6,14 @@ from typing import Any
 
 from search.analysis.noise import Sample
 from search.analysis.slices import SliceResult
+from search.records.costs import COSTS
 from search.records.results import reference_title
 from search.records.trials import (
     TUTORIAL_OBJECTIVE,
     TrialRecord,
     metric_words,
     objective_in,
+    objective_words,
     parameter_name,
     shown_metrics,
 )
@@ -132,6 +134,27 @@ def _state(trial: TrialRecord) -> str:
     if trial.state == "diverged" and trial.curve:
         return f"diverged at epoch {trial.curve[-1].epoch}"
     return str(trial.state)
+
+
+def front_table(facts: Facts) -> Table:
+    """The Pareto front by all objectives, the highest value first, with what seeds say of it."""
+    confirmed = {each.trial: each.sample for each in facts.contenders}
+
+    def objective(name: str) -> Column:
+        form = ",d" if name == "parameters" else ".4g" if name in COSTS else ".4f"
+        return (objective_words(name), form, lambda trial: trial.reached(name))
+
+    return _table(
+        facts.front if facts.has_several else (),
+        [
+            ("trial", "", _named),
+            *map(objective, facts.spec.objectives),
+            ("mean over seeds", ".4f", lambda trial: confirmed.get(trial.number)),
+            ("hidden widths", "", _hidden_widths),
+            ("output width", "d", lambda trial: trial.parameters.get("output_width")),
+            ("embedding dimension", "d", lambda trial: trial.parameters.get("embedding_dimension")),
+        ],
+    )
 
 
 Measured = tuple[str, dict[str, Value]]  # a name, and metrics by theirs

@@ -1,4 +1,4 @@
-"""Pictures of what trials tried: importances, slices, size, parallel coordinates."""
+"""Pictures of what trials tried: importances, slices, parallel coordinates."""
 
 import math
 from collections.abc import Sequence
@@ -7,10 +7,15 @@ from statistics import fmean
 
 from search.analysis.cautions import Region
 from search.config.dimensions import Bounds
-from search.records.trials import TrialRecord, best_of, counted, parameter_name
+from search.records.trials import (
+    TrialRecord,
+    best_of,
+    counted,
+    parameter_name,
+)
 from search.report import drawing as draw
 from search.report.drawing import Json, Plot
-from search.report.facts import TOP_SHARE, Facts, parameter_count, pareto_front, top_trials
+from search.report.facts import TOP_SHARE, Facts, parameter_count, top_trials
 
 
 def importance_plot(facts: Facts) -> Plot | None:
@@ -152,57 +157,6 @@ def _shapes(region: Region | None, bounds: Bounds) -> list[Json]:
         shade = {"fillcolor": draw.FAIL, "opacity": 0.1, "line": {"width": 0}}
         shapes.insert(0, {"type": "rect", **upright, "x0": region.limit, "x1": end, **shade})
     return shapes
-
-
-def size_plot(facts: Facts) -> Plot | None:
-    """Accuracy over the number of parameters, with the Pareto front; None where none is known."""
-    trials = [trial for trial in facts.compared if parameter_count(trial)]
-    if not trials:
-        return None
-    drawn = [*trials, *(trial for trial in facts.diverged if parameter_count(trial))]
-    counts = [parameter_count(trial) or 1 for trial in drawn]
-    upward, front = draw.accuracy_window(trials), pareto_front(trials)
-    line = draw.trace(
-        "Pareto front",
-        [parameter_count(trial) for trial in front],
-        [trial.value for trial in front],
-        mode="lines",
-        text=[draw.hover(trial) for trial in front],
-        line={"shape": "hv", "color": draw.INK, "width": 1.6},
-    )
-    return Plot(
-        id="plot-size",
-        label=f"Scatter chart: validation {facts.measure} over the number of parameters",
-        caption=_size_finding(front),
-        data=[line, *draw.scatter(drawn, parameter_count, upward[0])],
-        layout=draw.layout(
-            "parameters (both towers)",
-            facts.axis,
-            xaxis=draw.log_axis(min(counts), max(counts)),
-            yaxis={"range": upward},
-        ),
-    )
-
-
-def _size_finding(front: Sequence[TrialRecord]) -> str:
-    """What the smallest and the best of the front have."""
-    if not front:
-        return "No complete trial has a known number of parameters."
-    small, best = front[0], front[-1]
-    words = (
-        f"The trial with the highest value, {best.number}, has {parameter_count(best):,} "
-        f"parameters and {best.value:.4f}"
-    )
-    if small is not best:
-        words += (
-            f"; trial {small.number}, the smallest, has {parameter_count(small):,} "
-            f"and {small.value:.4f}"
-        )
-    numbers = ", ".join(str(trial.number) for trial in front)
-    return (
-        f"{words}. The line joins the trials that none beats with as few parameters "
-        f"(the Pareto front): {numbers}."
-    )
 
 
 # --- parallel coordinates --------------------------------------------------------------------

@@ -13,7 +13,7 @@ import optuna
 
 from search.analysis.noise import Sample
 from search.records.errors import InputError, is_disk_full
-from search.records.trials import TrialState
+from search.records.trials import TrialRecord, TrialState
 from search.report import schema
 from search.report.facts import Facts, gather, parameter_count
 from search.report.page import page
@@ -104,6 +104,7 @@ def document(facts: Facts) -> schema.Report:
             facts,
             facts.spec.study,
             objective=facts.spec.objective_metric,
+            objectives=list(facts.spec.objectives),
             wanted_trials=context.trials,
             versions=dict(context.versions) or None,
             data=schema.DataPart(
@@ -119,9 +120,15 @@ def document(facts: Facts) -> schema.Report:
         best=best and schema.BestPart.of(best, parameter_count=parameter_count(best)),
         confirmed=leader and schema.ConfirmedPart.of(leader, **_sample(leader.sample)),
         leaderboard=[
-            schema.TrialPart.of(trial, rank=rank, parameter_count=parameter_count(trial))
+            schema.TrialPart.of(
+                trial,
+                rank=rank,
+                parameter_count=parameter_count(trial),
+                values=_values(trial, facts),
+            )
             for rank, trial in enumerate(facts.finished, start=1)
         ],
+        front=[trial.number for trial in facts.front] if facts.has_several else [],
         references=[schema.ReferencePart.of(each) for each in facts.references],
         confirmation=_confirmation(facts),
         test=_samples(facts.tests) or None,
@@ -151,6 +158,12 @@ def _confirmation(facts: Facts) -> schema.ConfirmationPart | None:
         differences=[schema.DifferencePart(**each) for each in last.differences] if last else [],
         newer_trials=len(facts.leader.newer) if facts.leader else 0,
     )
+
+
+def _values(trial: TrialRecord, facts: Facts) -> dict[str, float]:
+    objectives = facts.spec.objectives if facts.has_several else ()
+    known = {name: trial.reached(name) for name in objectives}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _sample(sample: Sample) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _proposal(
     sampler: samplers.BaseSampler, study: Study, trials: Sequence[FrozenTrial], spec: StudySpec
 ) -> frozenset[tuple[str, int | float]]:
     """What a sampler would choose next; it is used up by that, and the study is not touched."""
-    scratch = create_study(direction="maximize", pruner=study.pruner, sampler=sampler)
+    scratch = create_study(directions=spec.directions, pruner=study.pruner, sampler=sampler)
     scratch.add_trials(_begun(trials))
     trial = scratch.ask()
     suggest(trial, spec.space)

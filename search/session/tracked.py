@@ -188,6 +188,7 @@ def described(study: optuna.Study, spec: StudySpec) -> StudyContext:
         data_fingerprint=attributes.get(DATA_FINGERPRINT, ""),
         split=spec.data.split_name,
         objective=spec.objective_metric,
+        objectives=spec.objectives,
         registered_model=spec.registered_model,
         identity=_identity(study),
         **(defaults | attributes.get(DESCRIPTION, {})),

@@ -3,7 +3,7 @@
 import optuna
 
 from search.config.parts import changed_code, code_of
-from search.config.study import DIRECTION, StudySpec, differences, override
+from search.config.study import StudySpec, differences, override
 from search.records.errors import InputError
 from search.records.trials import counted
 from search.storage.attributes import CODE, COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED
@@ -71,7 +71,7 @@ def open_study(
         study = optuna.create_study(
             storage=open_storage(database, patience),
             study_name=spec.name,
-            direction="maximize",
+            directions=spec.directions,
             load_if_exists=True,
         )
     refuse_other_study(study, spec, data_fingerprint)
@@ -152,9 +152,12 @@ def refuse_other_study(
     if not is_described:
         _refuse_foreign(study)
     found = differences(attributes[COMPARABLE], spec.comparable) if is_described else []
-    directions = ", ".join(direction.name.lower() for direction in study.directions)
-    if directions != DIRECTION:
-        found.append(f"direction was {directions}, is {DIRECTION}")
+    before, now = (
+        ", ".join(directions)
+        for directions in ([each.name.lower() for each in study.directions], spec.directions)
+    )
+    if before != now and not found:
+        found.append(f"direction was {before}, is {now}")
     if is_described and attributes[SEED] != spec.study.seed:
         seed = attributes[SEED]
         found.append(f"seed was {seed}, is {spec.study.seed} (give --seed {seed})")

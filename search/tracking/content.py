@@ -18,7 +18,15 @@ from typing import Literal
 from search.records.costs import COSTS
 from search.records.logged_runs import COMPUTED_ON
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
-from search.records.trials import CurvePoint, StudyState, TrialRecord, TrialState, best_of, ranked
+from search.records.trials import (
+    CurvePoint,
+    StudyState,
+    TrialRecord,
+    TrialState,
+    best_of,
+    front_of,
+    ranked,
+)
 from search.storage.attributes import OOM
 from search.tracking import names, words
 from search.tracking.names import StudyContext
@@ -302,9 +310,21 @@ def ranks_of(trials: Sequence[TrialRecord]) -> Mapping[int, str]:
 
 def changed_ranks(trials: Sequence[TrialRecord], stored: Mapping[int, str]) -> Mapping[int, str]:
     """What is to be written of :func:`ranks_of` over the tags that runs have, by trial number."""
-    ranks = ranks_of(trials)
-    fallen = {n: UNRANKED for n, tag in stored.items() if n not in ranks and tag != UNRANKED}
-    return fallen | {n: rank for n, rank in ranks.items() if stored.get(n) != rank}
+    return _changed(ranks_of(trials), stored, UNRANKED)
+
+
+def changed_front(
+    trials: Sequence[TrialRecord], context: StudyContext, stored: Mapping[int, str]
+) -> Mapping[int, str]:
+    """The same of the tags of the Pareto front, which a study of several objectives has."""
+    front = front_of(trials, context.objectives) if len(context.objectives) > 1 else []
+    return _changed({trial.number: "true" for trial in front}, stored, "false")
+
+
+def _changed(tags: Mapping[int, str], stored: Mapping[int, str], fallen: str) -> Mapping[int, str]:
+    """The tags that differ from those stored; ``fallen`` where there is one that shall not be."""
+    lost = {n: fallen for n, tag in stored.items() if n not in tags and tag != fallen}
+    return lost | {n: tag for n, tag in tags.items() if stored.get(n) != tag}
 
 
 def curve_measurements(curve: Sequence[CurvePoint]) -> tuple[Measurement, ...]:

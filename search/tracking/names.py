@@ -7,7 +7,7 @@ MLflow keeps a saved view of an experiment's table as a tag of the experiment: i
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search.records.trials import TUTORIAL_OBJECTIVE
@@ -28,6 +28,7 @@ WRITTEN = "deeprec.written"
 
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 
+FRONT = "deeprec.front"  # tag of a trial: ``true`` where it is on the Pareto front, else ``false``
 RANK = "deeprec.rank"  # tag of a complete trial: its place among them by value, from 1
 
 TOWERS_FOLDER = "towers"  # the folder of a run's artifacts that holds its towers
@@ -59,6 +60,7 @@ class StudyContext:
     # what the split loses, see :data:`search.analysis.splits.Counts`; empty where that is unknown
     overlap: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     objective: str = TUTORIAL_OBJECTIVE  # its name among the metrics of the validation rows
+    objectives: Sequence[str] = ()  # all, that one first, where there are several
     registered_model: str = "deep-retrieval"  # MovieLens's; of other data the study has its own
 
     @property

@@ -1,13 +1,13 @@
 """All trials of a study compared with the runs that MLflow has of them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.records.trials import TrialRecord
 from search.tracking.content import RunContent, StoredRun, runs_of
-from search.tracking.names import KIND, RANK, STUDY, TRIAL
+from search.tracking.names import KIND, STUDY, TRIAL
 from search.tracking.writing import Writer
 
 BATCH = 100  # how many runs a database is given at once
@@ -40,7 +40,8 @@ class Reconciliation:
     content_of: Callable[[TrialRecord], RunContent]  # the content of a trial's run
     towers_of: TowersOf
     run_ids: dict[int, str]  # takes the run of every trial that has one, by trial number
-    ranks: dict[int, str]  # takes the tags that say the places of trials, by number
+    # takes the tags that say the places of trials, by their names and the trials' numbers
+    places: Mapping[str, dict[int, str]]
     settled: set[int] = field(default_factory=set)  # the trials that MLflow is known to hold
     _done: dict[str, list[int]] = field(default_factory=dict)
     _unclaimed: dict[int, list[StoredRun]] | None = None
@@ -78,12 +79,13 @@ class Reconciliation:
 
     def _search(self, writer: Writer) -> dict[int, list[StoredRun]]:
         found: dict[int, list[StoredRun]] = {}
-        self.ranks.clear()
+        for tags in self.places.values():
+            tags.clear()
         of_trials = {STUDY: writer.context.key, KIND: "trial"}
         for run in writer.store.find_runs(writer.experiment_id, of_trials):
             found.setdefault(int(run.tags[TRIAL]), []).append(run)
-            if RANK in run.tags:
-                self.ranks[int(run.tags[TRIAL])] = run.tags[RANK]
+            for tag in self.places.keys() & run.tags.keys():
+                self.places[tag][int(run.tags[TRIAL])] = run.tags[tag]
         return found
 
     def _settle_all(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from search.tracking.content import (
     StoredRun,
     best_measurement,
     best_tags,
+    changed_front,
     changed_ranks,
     study_content,
     trial_content,
 )
 from search.tracking.destination import locked, resolve_uri
 from search.tracking.models import Published, publish
-from search.tracking.names import RANK, StudyContext
+from search.tracking.names import FRONT, RANK, StudyContext
 from search.tracking.reconciliation import Reconciled, Reconciliation, TowersOf
 from search.tracking.writing import Live, LoggedResult, Results, Writer
 
@@ -97,7 +98,7 @@ class Tracker:
         self._ended: dict[int, tuple[TrialRecord, Path | None]] = {}
         self._settled: set[int] = set()  # numbers of the trials that MLflow is known to hold
         self._run_ids: dict[int, str] = {}
-        self._ranks: dict[int, str] = {}
+        self._places: Mapping[str, dict[int, str]] = {RANK: {}, FRONT: {}}
         self._is_running = False  # whether its parent run was opened again
         self._best_value = -math.inf
         self._backlog: tuple[Reconciliation, Sequence[TrialRecord]] | None = None
@@ -287,7 +288,7 @@ class Tracker:
         return self.reconcile(trials, towers_of, within_s=left_s, tell=tell)
 
     def _reconciliation(self, towers_of: TowersOf) -> Reconciliation:
-        return Reconciliation(self._content_of, towers_of, self._run_ids, self._ranks)
+        return Reconciliation(self._content_of, towers_of, self._run_ids, self._places)
 
     def _reconcile(
         self, reconciliation: Reconciliation, trials: Sequence[TrialRecord], until: float
@@ -327,10 +328,10 @@ class Tracker:
     def _finish_study(self, trials: Sequence[TrialRecord], state: StudyState) -> None:
         """Other processes and people write the parent, too."""
         content = self._study_content(trials, state)
-        changed = changed_ranks(trials, self._ranks)
-        known = {n: rank for n, rank in changed.items() if n in self._run_ids}
-        self._store.tag_runs(RANK, {self._run_ids[n]: rank for n, rank in known.items()})
-        self._ranks.update(known)
+        for tag, changed in self._changed_places(trials).items():
+            known = {n: text for n, text in changed.items() if n in self._run_ids}
+            self._store.tag_runs(tag, {self._run_ids[n]: text for n, text in known.items()})
+            self._places[tag].update(known)
         self._writer.finish(self._store.get_run(self.parent_run_id), content)
         self._is_running = False
 
@@ -339,10 +340,15 @@ class Tracker:
         parent = self._store.get_run(self.parent_run_id)
         files = () if self.refuses_files else (REPORT,)
         is_whole = self._writer.holds(parent, self._study_content(trials, state), files=files)
-        if is_whole and not changed_ranks(trials, self._ranks):
+        if is_whole and not any(self._changed_places(trials).values()):
             return False
         self._finish_study(trials, state)
         return True
+
+    def _changed_places(self, trials: Sequence[TrialRecord]) -> dict[str, Mapping[int, str]]:
+        """What is to be written of the tags that say the places of trials, by their names."""
+        front = changed_front(trials, self._connection.context, self._places[FRONT])
+        return {RANK: changed_ranks(trials, self._places[RANK]), FRONT: front}
 
     def _study_content(self, trials: Sequence[TrialRecord], state: StudyState) -> RunContent:
         best = best_of(trials)

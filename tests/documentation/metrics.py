@@ -37,7 +37,7 @@ from search.tracking.content import (
     trial_content,
 )
 from search.tracking.models import NOT_PROMOTED, PROMOTED, tags_of
-from search.tracking.names import RANK, TOWERS, TOWERS_FOLDER, WRITTEN
+from search.tracking.names import FRONT, RANK, TOWERS, TOWERS_FOLDER, WRITTEN
 from tests.documentation.markdown import code, table
 from tests.tiny_recommender import MOVIES, USERS
 from tests.unit.search.tracking.support import CONTEXT
@@ -202,6 +202,8 @@ TAGS = {
     "user has set them",
     "deeprec.trials": "how many finished trials the study shall have",
     "deeprec.state": "running, complete, interrupted or failed; a trial also pruned or diverged",
+    "deeprec.front": "`true` on the Pareto front of a study of several objectives, `false` where a "
+    "trial was; written when a search ends",
     "deeprec.rank": "the place by value of the best hundred trials; written when a search ends",
     "deeprec.written": "digests of name and note as they were written: what a person edits stays",
     "deeprec.best_trial": "the number of the best trial",
@@ -328,7 +330,9 @@ def sample_runs() -> Mapping[str, RunContent]:
     retrained = retrain_content(again, CONTEXT)
     return {
         "study": study_content(CONTEXT, trials, state="complete", best_run_id="best"),
-        "trial": replace(contents[0], tags={**tags, **towers, RANK: ranks_of(trials)[0]}),
+        "trial": replace(
+            contents[0], tags={**tags, **towers, FRONT: "true", RANK: ranks_of(trials)[0]}
+        ),
         "reference": reference_content(reference, CONTEXT),
         "retrain": replace(retrained, tags={**retrained.tags, **towers}),
         "confirmation": confirmation_content(_confirmed(trial, again), CONTEXT),

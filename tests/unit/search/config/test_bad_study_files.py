@@ -106,6 +106,25 @@ BAD_FILES: list[tuple[str | bytes, str]] = [
     (entry(name='"a\\nb"'), "enqueue[0].name must be printable"),
     (entry() + entry(layers="[32]"), "enqueue[1].name must be unique but 'a' is enqueue[0]"),
     (entry() + entry(name="'b'"), "enqueue[1] must differ from the others but repeats enqueue[0]"),
+    (
+        "objective.metrics = ['parameters']",
+        "objective.metrics must be one of recall@k, hit@k, ndcg",
+    ),
+    ("objective.metrics = ['ndcg@10', 'bytes']", "objective.metrics must be one of"),
+    ("objective.metrics = ['ndcg@10', 'coverage@10']", "says nothing of what users want"),
+    ("objective.metrics = ['ndcg@10', 'ndcg@10']", "must name each once but got ndcg@10, ndcg@10"),
+    (
+        "[objective]\nmetric = 'ndcg@10'\nmetrics = ['ndcg@10', 'parameters']",
+        "objective must have metric or metrics but got both",
+    ),
+    (
+        "objective.metrics = ['ndcg@10', 'parameters']\npruner.name = 'median'",
+        "pruner.name must be 'none', or [pruner] left out ... but got 'median'",
+    ),
+    (
+        "objective.metrics = ['ndcg@10', 'parameters']\nsampler.name = 'cmaes'",
+        "sampler.name must be 'tpe', 'nsgaii', 'random' or 'grid' ... but got 'cmaes'",
+    ),
     ("limits.parameters = 0", "limits.parameters must be at least 1 but got 0"),
     ("limits.milliseconds = nan", "limits.milliseconds must be"),
     ("limits.bytes = 8", "unknown key limits.bytes: the keys of limits are parameters, mega"),

@@ -207,6 +207,24 @@ def test_the_hash_of_the_default_space_stays_what_it_is() -> None:
     assert read("").space_hash == expected
 
 
+def test_several_objectives_have_directions_and_no_pruner() -> None:
+    spec = read("[objective]\nmetrics = ['ndcg@10', 'parameters', 'recall@5']\nalso = ['hit@3']")
+    assert [str(metric) for metric in spec.metrics] == ["ndcg@10", "recall@5", "hit@3"]
+    assert spec.objectives == ("val_ndcg_at_10", "parameters", "val_recall_at_5")
+    assert spec.directions == ("maximize", "minimize", "maximize")
+    assert spec.pruner.name == "none"
+    assert override(spec, trials=3).pruner.name == "none"
+    with pytest.raises(InputError, match="--pruner must be 'none'"):
+        override(spec, pruner="median")
+    one, alone = read("[objective]\nmetrics = ['ndcg@10']"), read("objective.metric = 'ndcg@10'")
+    assert one.space_hash == alone.space_hash
+    assert one.pruner.name == "median"
+    assert differences(alone.comparable, spec.comparable) == [
+        "direction was maximize, is maximize, minimize, maximize",
+        "metric was val_ndcg_at_10, is val_ndcg_at_10, parameters, val_recall_at_5",
+    ]
+
+
 def test_differences_are_explained_key_by_key() -> None:
     stored = read("").comparable
     current = read("[space]\ndepth = { low = 1, high = 5 }\n[data]\nsplit = 'temporal'").comparable

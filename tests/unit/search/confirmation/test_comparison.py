@@ -141,7 +141,7 @@ def test_what_needs_no_search_and_is_better_is_named_with_what_it_knows() -> Non
                 "own_frequent": {"test_ndcg_at_10": 0.41},
             }
         ),
-        objective="val_ndcg_at_10",
+        objectives=("val_ndcg_at_10",),
     )
     words = verdict(of_shop)
     assert "On the test rows it does not beat own history by more than the noise." in words
@@ -258,7 +258,7 @@ def test_what_hangs_on_few_users_is_no_better_whatever_the_seeds_say() -> None:
     )
     by_seeds = replace(
         CONFIRMATION,
-        objective="val_ndcg_at_10",
+        objectives=("val_ndcg_at_10",),
         tested=tuple((record, None) for record in records),
         references=(replace(other, users={}),),
     )

@@ -50,6 +50,18 @@ def test_the_best_configurations_are_chosen_unless_a_trial_is_named(
     assert [each.number for each in chosen_trials(trials, number, top)] == chosen
 
 
+def test_of_several_objectives_the_front_is_confirmed() -> None:
+    trials = [
+        trial(number, value=0.1 + number / 100, costs={"parameters": 100 + abs(number - 3) * 100})
+        for number in range(26)
+    ]  # all from the third on: larger, and better
+    chosen = chosen_trials(trials, None, None, ("val_ndcg_at_10", "parameters"))
+    assert [each.number for each in chosen] == list(range(25, 5, -1)), "20 at most"
+    chosen = chosen_trials(trials, None, 100, ("val_ndcg_at_10", "parameters"))
+    assert [each.number for each in chosen] == list(range(25, 2, -1))
+    assert len(chosen_trials(trials, None)) == 3
+
+
 @pytest.mark.parametrize(
     ("trials", "number", "said"),
     [

@@ -40,7 +40,7 @@ class Bench:
     def __init__(self, data: TrainingData, folder: Path, *replacements: tuple[str, str]) -> None:
         folder.mkdir(exist_ok=True)
         self.spec = small_spec(folder, *replacements)
-        self.study = optuna.create_study(direction="maximize")
+        self.study = optuna.create_study(directions=self.spec.directions)
         self.events: list[TrialEvent] = []
         hooks = Hooks(emit=self.events.append)
         self.objective = Objective(self.spec, data, folder / "towers", hooks)
@@ -392,3 +392,23 @@ def test_a_short_trial_writes_no_checkpoint(bench: Bench, monkeypatch: pytest.Mo
     )
     bench.run()
     assert not written
+
+
+def test_of_several_objectives_optuna_is_told_all_at_the_epoch_of_the_value(
+    training_data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = "[objective]\nmetrics = ['ndcg@10', 'parameters', 'milliseconds', 'recall@5']\n"
+    monkeypatch.setattr(serving_costs, "milliseconds", lambda _recommender: 3.0)
+    bench = Bench(
+        limited(training_data, tmp_path, "").objective.data,
+        tmp_path,
+        ("[training]", several + "[training]"),
+        ('[pruner]\nname = "none"\n', ""),
+    )
+    record = bench.run()
+    [told] = bench.study.trials
+    at_best = record.curve[(record.best_epoch or 0) - 1].metrics
+    assert record.value == max(point.metrics["val_ndcg_at_10"] for point in record.curve)
+    assert told.values == [record.value, 1392, 3.0, at_best["val_recall_at_5"]]
+    assert (told.intermediate_values, record.costs["milliseconds"]) == ({}, 3.0)
+    assert find_towers(bench.objective.towers_folder, 0) is not None

@@ -1,11 +1,15 @@
 """Trial records: what counts, which is the best, and a trial and a metric in words."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search.records.results import RetrainRecord
 from search.records.trials import (
+    CurvePoint,
     TrialRecord,
     TrialState,
     best_by_depth,
@@ -13,6 +17,7 @@ from search.records.trials import (
     by_depth,
     configuration_words,
     depth_of,
+    front_of,
     further_words,
     metric_words,
     parameter_words,
@@ -47,6 +52,60 @@ def test_the_best_is_the_earliest_complete_trial_of_the_highest_value(
 ) -> None:
     found = best_of(trials)
     assert (found.number if found else None) == best
+
+
+def of(number: int, value: float, parameters: int, more: float = 0.0) -> TrialRecord:
+    """A complete trial by three objectives: its value, its size, another metric."""
+    metrics = {"train_loss": 1.0, "val_ndcg_at_10": value, "val_recall_at_10": more}
+    return trial(
+        number,
+        value=value,
+        best_epoch=5,
+        costs={"parameters": parameters},
+        curve=(CurvePoint(epoch=5, timestamp_ms=0, metrics=metrics),),
+    )
+
+
+BY_SIZE = ("val_ndcg_at_10", "parameters")
+
+
+@pytest.mark.parametrize(
+    ("trials", "objectives", "front"),
+    [
+        ([], BY_SIZE, []),
+        ([of(0, 0.2, 100)], BY_SIZE, [0]),
+        # worse and larger than 1; equal to 1, and later; as large as 1, and worse
+        ([of(0, 0.2, 300), of(1, 0.3, 200), of(2, 0.3, 200), of(3, 0.1, 200)], BY_SIZE, [1]),
+        ([of(0, 0.3, 300), of(1, 0.3, 200), of(2, 0.1, 100), of(3, 0.4, 900)], BY_SIZE, [3, 1, 2]),
+        # what is dominated by size stays for another metric
+        (
+            [of(0, 0.3, 200, 0.1), of(1, 0.2, 300, 0.9), of(2, 0.2, 300, 0.8)],
+            (*BY_SIZE, "val_recall_at_10"),
+            [0, 1],
+        ),
+        ([of(0, 0.3, 200), of(1, 0.2, 300)], (*BY_SIZE, "milliseconds"), []),  # never measured
+        ([trial(0, "pruned", value=0.9, costs={"parameters": 1}), of(1, 0.1, 9)], BY_SIZE, [1]),
+        ([replace(of(0, 0.9, 9), infeasible="9 (limit 8)"), of(1, 0.1, 9)], BY_SIZE, [1]),
+    ],
+)
+def test_the_front_holds_what_no_other_beats_by_all_objectives(
+    trials: list[TrialRecord], objectives: tuple[str, ...], front: list[int]
+) -> None:
+    assert [each.number for each in front_of(trials, objectives)] == front
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3]), st.integers(1, 4)), max_size=12))
+def test_a_front_dominates_all_that_is_not_on_it_and_nothing_on_it(
+    values: list[tuple[float, int]],
+) -> None:
+    def beats(one: TrialRecord, other: TrialRecord) -> bool:
+        a, b = ((each.value or 0.0, -each.costs["parameters"]) for each in (one, other))
+        return a[0] >= b[0] and a[1] >= b[1]
+
+    trials = [of(number, *each) for number, each in enumerate(values)]
+    front = front_of(trials, BY_SIZE)
+    assert all(any(beats(one, each) for one in front) for each in trials)
+    assert not any(beats(one, other) for one in front for other in front if one is not other)
 
 
 @pytest.mark.parametrize(("text", "depth"), [("", 0), ("(32,)", 1), ("(256, 256, 256, 32)", 4)])

@@ -90,9 +90,13 @@ class Made:
         top: float = 0.3,
         epochs: int = 30,
         state: TrialState = TrialState.COMPLETE,
+        further: tuple[float, ...] = (),
         **attributes: Any,
     ) -> None:
-        """Adds a trial whose accuracy rises to ``top`` at its last epoch, 0.1 s an epoch."""
+        """Adds a trial whose accuracy rises to ``top`` at its last epoch, 0.1 s an epoch.
+
+        ``further`` is what Optuna is told of other objectives.
+        """
         configuration = Configuration(
             layer_sizes=layers, values={"embedding_dimension": embedding, "learning_rate": rate}
         )
@@ -105,7 +109,7 @@ class Made:
         self.study.add_trial(
             optuna.trial.create_trial(
                 state=state,
-                value=None if failed else top,
+                values=None if failed else [top, *further],
                 params=parameters,
                 distributions={name: known.get(name, width) for name in parameters},
                 user_attrs={

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.records.trials import TrialRecord
 from search.report.confirmed import typical_deviation
-from search.report.facts import LEAST_TRIALS, Facts, State, cost_of, pareto_front
+from search.report.facts import LEAST_TRIALS, Facts, State, cost_of
 from search.report.page import hero, page
 from search.report.result_plots import confirmation_plot
-from search.report.tables import leaderboard, references_table, results_of_test
+from search.report.tables import front_table, leaderboard, references_table, results_of_test
+from search.report.tradeoff_plots import size_plots
 from search.report.writing import document
 from tests.unit.search.report.made import FILE, Made, confirmed
 from tests.unit.search.sample_records import START_MS, trial
@@ -101,15 +101,6 @@ def test_importances_need_enough_trials(made: Made) -> None:
     assert sum(found.values()) == pytest.approx(1)
     assert {"learning_rate", "output_width"} <= set(found)
     assert list(found.values()) == sorted(found.values(), reverse=True)
-
-
-def test_the_front_holds_what_none_beats_with_fewer_parameters() -> None:
-    def sized(number: int, count: int, value: float) -> TrialRecord:
-        return trial(number, value=value, derived={"parameter_count": count})
-
-    trials = [sized(0, 100, 0.2), sized(1, 100, 0.3), sized(2, 50, 0.1), sized(3, 200, 0.3)]
-    trials += [sized(4, 400, 0.4), trial(5, "pruned", derived={"parameter_count": 10})]
-    assert [each.number for each in pareto_front(trials)] == [2, 1, 4]
 
 
 def test_a_confirmation_is_read_with_every_seed(made: Made) -> None:
@@ -262,3 +253,43 @@ def test_what_is_above_a_limit_is_nowhere_the_best(tmp_path: Path) -> None:
         assert rows[0].costs == {"parameters": 256_000, "milliseconds": 3.0}
         shown = page(facts)
     assert "complete, infeasible: 9 ms (limit 5)" in shown
+
+
+SEVERAL = """
+[objective]
+metrics = ["top_accuracy@100", "parameters", "milliseconds"]
+
+[limits]
+milliseconds = 5
+"""
+
+
+def test_the_front_of_several_objectives_is_drawn_and_listed(tmp_path: Path) -> None:
+    text = SEVERAL + FILE.partition("[pruner]")[0]
+    with Made(tmp_path, text) as made:
+        for width, took, top in ((16, 4, 0.2), (32, 3, 0.3), (64, 3, 0.25), (64, 2, 0.24)):
+            made.add(
+                layers=(width,), top=top, costs={"milliseconds": took}, further=(1.0, float(took))
+            )
+        made.add(layers=(16,), top=0.4, costs={"milliseconds": 9}, further=(1.0, 9.0))
+        facts = made.facts
+        assert [each.number for each in facts.front] == [1, 3, 0]  # the fastest, the smallest
+        assert facts.verdict[1] == (
+            "The Pareto front of accuracy, parameters and milliseconds has 3 trials: "
+            "trial 1 (0.3000, 1,024,000, 3) to trial 0 (0.2000, 512,000, 4)."
+        )
+        shown = [[text for text, _ in row[:4]] for row in front_table(facts).rows]
+        assert shown[0] == ["1", "0.3000", "1,024,000", "3"]
+        by_size, by_time = size_plots(facts)
+        assert (by_size.id, by_time.id) == ("plot-size-parameters", "plot-size-milliseconds")
+        assert by_time.data[0]["x"] == [2, 3, 4]
+        assert by_time.layout["shapes"][0]["x0"] == 5
+        assert "trial 3, the fastest, has 2 ms and 0.2400" in by_time.caption
+        written = document(facts)
+        assert written.front == [1, 3, 0]
+        assert written.leaderboard[0].values == {
+            "val_top_100_accuracy": 0.3,
+            "parameters": 1_024_000,
+            "milliseconds": 3,
+        }
+        assert "Trade-offs" in page(facts)

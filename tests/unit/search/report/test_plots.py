@@ -18,7 +18,8 @@ from search.report.drawing import (
 from search.report.facts import Facts
 from search.report.page import hero, page
 from search.report.tables import leaderboard
-from search.report.trial_plots import parallel_plot, size_plot, slice_plots
+from search.report.tradeoff_plots import size_plots
+from search.report.trial_plots import parallel_plot, slice_plots
 from search.report.writing import document
 from tests.unit.search.report.made import Made
 from tests.unit.search.sample_records import trial
@@ -131,7 +132,7 @@ def test_they_are_counted_and_come_last(facts: Facts) -> None:
 
 
 def test_pictures_mark_them_at_the_lower_edge(facts: Facts) -> None:
-    for plot in (history_plot(facts), size_plot(facts)):
+    for plot in (history_plot(facts), *size_plots(facts)):
         [marks] = traces(plot, "diverged")
         assert plot is not None
         edge = plot.layout["yaxis"]["range"][0]

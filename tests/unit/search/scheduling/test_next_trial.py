@@ -204,3 +204,39 @@ def test_samplers_that_know_constraints_keep_away_from_what_is_too_large(
         study.tell(asked, 1.0 if rates[-1] > 0.1 else near)
     late = rates[30:]
     assert sum(rate <= 0.1 for rate in late) > 0.8 * len(late)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "random", "grid"])
+@pytest.mark.parametrize("rates", ["low = 0.01, high = 0.1", "low = 0.05, high = 0.05"])
+def test_samplers_of_several_objectives_go_on_as_if_they_had_not_stopped(
+    sampler: str, rates: str, tmp_path: Path
+) -> None:
+    objectives = "[objective]\nmetrics = ['ndcg@10', 'parameters']\n"
+    changes = (
+        ("[training]", f"{objectives}[limits]\nparameters = 80\n[training]"),
+        ('[pruner]\nname = "none"\n', ""),
+        ('name = "random"', f'name = "{sampler}"'),
+        ("low = 0.01, high = 0.1", rates),
+    )
+    spec = small_spec(tmp_path, *changes)
+
+    def tried(*counts: int) -> list[dict[str, float]]:
+        study = optuna.create_study(directions=spec.directions)
+        for count in counts:
+            study = optuna.load_study(study_name=study.study_name, storage=study._storage)
+            for _ in range(count):
+                trials = study.get_trials(deepcopy=False)
+                asked = ask_next(study, trials, spec, others_run=False)
+                if asked is None:
+                    break  # the grid has no more
+                size = 10 * suggest(asked, spec.space).layer_sizes[0]
+                asked.set_user_attr("derived", {"parameter_count": size})
+                is_over = size > 80
+                values = [asked.params["learning_rate"] * size, size]
+                state = TrialState.PRUNED if is_over else TrialState.COMPLETE
+                study.tell(asked, None if is_over else values, state)
+        return [trial.params for trial in study.trials]
+
+    whole = tried(16)
+    assert whole == tried(9, 7)
+    assert len({tuple(sorted(each.items())) for each in whole[:5]}) == 5, "none is tried twice"

@@ -55,6 +55,17 @@ def test_what_is_above_a_limit_is_no_new_best() -> None:
     assert stalled(numbered(*trials), 2, {"parameters": 300}) is None
 
 
+def test_of_several_objectives_a_trial_is_new_that_none_before_is_as_good_as_by_all() -> None:
+    values = [(0.3, 200.0), (0.2, 300.0), (0.2, 100.0), (0.2, 100.0), (0.3, 250.0)]
+    trials = [create_trial(values=each) for each in values]
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trials(trials)
+    several = study.get_trials()
+    directions = ("maximize", "minimize")
+    assert stalled(several, 2, {}, directions), "the third is smaller; the last two are not new"
+    assert stalled(several[:4], 2, {}, directions) is None
+
+
 def test_failures_count_nothing_and_what_is_not_over_is_waited_for() -> None:
     done = [ended(0.3), ended(0.2)]
     assert stalled(numbered(*done, FAILED), 2) is None

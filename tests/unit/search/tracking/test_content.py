@@ -65,6 +65,14 @@ def test_a_limit_that_is_broken_is_a_tag_and_what_was_measured_are_metrics() -> 
     )
 
 
+def test_the_front_of_several_objectives_is_tagged_and_what_leaves_it_too() -> None:
+    context = replace(CONTEXT, objectives=("val_top_100_accuracy", "parameters"))
+    trials = [trial(n, value=v, costs={"parameters": c}) for n, v, c in ((0, 0.2, 9), (1, 0.3, 8))]
+    assert content.changed_front(trials, context, {0: "true"}) == {0: "false", 1: "true"}
+    assert not content.changed_front(trials, context, {0: "false", 1: "true"})
+    assert not content.changed_front(trials, CONTEXT, {})
+
+
 def test_notes_use_the_words_of_people_and_not_the_names_of_keys() -> None:
     parameters: dict[str, float] = {"depth": 3, "output_width": 32}
     parameters |= {"hidden_width_1": 64, "hidden_width_2": 128}
