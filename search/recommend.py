@@ -5,8 +5,14 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import TrackingUriOption, registered_model, run_command, towers_named_by
-from search.execution.runtime import prepare_runtime, touch_device
+from search.commands.cli import (
+    TrackingUriOption,
+    command_screen,
+    registered_model,
+    run_command,
+    towers_named_by,
+)
+from search.execution.runtime import prepare_runtime
 from search.records.errors import InputError
 
 
@@ -54,32 +60,20 @@ def main(
     if user is None and not described:
         asked = "--age, --gender and --occupation" if study is None else "--set FEATURE=VALUE"
         raise InputError(f"give a USER, or {asked} of an unknown one")
-    # Imported here, so that --help and most errors of the command line answer at once.
-    from search.display.terminal import Screen
-
-    with Screen() as screen:
+    with command_screen() as screen:
         screen.doing("loading Keras and JAX")
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
+        from deeprec.data.audience import Request
+        from search.commands.recommend import fetched, recommend
         from search.config.addresses import Workspace
-        from search.tracking.models import champion_uri, published_folder
+        from search.tracking.models import champion_uri
 
-        screen.doing("fetching the model")
+        wanted = model or champion_uri(registered_model(study))
+        trusted = [*filter(None, [trust, towers_named_by(study)])]
         mlruns = Workspace(Path.cwd()).mlruns
-        with published_folder(
-            tracking_uri,
-            model or champion_uri(registered_model(study)),
-            folder=mlruns,
-            announce=screen.announce,
-        ) as folder:
-            touch_device()
-            from deeprec.data.audience import Request
-            from search.commands.recommend import load, recommend
-
-            screen.doing("loading the model")
-            recommender = load(folder, [*filter(None, [trust, towers_named_by(study)])])
-        request = Request(user, k, described)
-        recommend(recommender, request, screen)
+        recommender = fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
+        recommend(recommender, Request(user, k, described), screen)
         return 0
 
 

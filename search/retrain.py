@@ -11,10 +11,10 @@ from search.commands.cli import (
     SearchedStudyOption,
     StorageOption,
     TrackingUriOption,
-    open_session,
+    command_screen,
     run_command,
 )
-from search.execution.runtime import touch_device
+from search.study import Study
 
 TrialOption = Annotated[
     int | None,
@@ -72,23 +72,16 @@ def main(
 
     Example: python -m search.retrain --study tutorial
     """
-    # Imported here, so that --help and most errors of the command line answer at once.
-    from search.display.terminal import Screen
-
-    with Screen(quiet=quiet) as screen:
-        session = open_session(
-            screen,
+    with command_screen(quiet=quiet) as screen:
+        Study(
             study,
-            compilation_cache=compilation_cache,
-            storage_url=storage,
+            storage=storage,
             tracking_uri=tracking_uri,
             data_dir=data_dir,
-        )
-        session.check_writable()
-        touch_device()
-        from search.commands.retrain import retrain
-
-        return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
+            compilation_cache=compilation_cache,
+            screen=screen,
+        ).confirm(trial=trial, top=top, seeds=seeds, promote=promote)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """``python -m search.run``: search a study, or go on with one, until it has its trials."""
 
-import math
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,11 +9,11 @@ from search.commands.cli import (
     DataDirOption,
     StorageOption,
     TrackingUriOption,
-    open_session,
+    command_screen,
     run_command,
 )
-from search.records.errors import InputError
 from search.scheduling import GRACE_SECONDS
+from search.study import Study
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
@@ -112,34 +110,28 @@ def main(
 
     Example: python -m search.run --study tutorial --trials 50 --workers 2
     """
-    if timeout is not None and not 0 < timeout < math.inf:
-        raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
-    # Imported here, so that --help and most errors of the command line answer at once.
-    from search.display.terminal import Screen
-
-    with Screen(quiet=quiet) as screen:
-        from search.config.study import override
-
-        session = open_session(
-            screen,
+    with command_screen(quiet=quiet) as screen:
+        found = Study(
             study,
-            change=partial(override, sampler=sampler, pruner=pruner, trials=trials, seed=seed),
-            compilation_cache=compilation_cache,
-            storage_url=storage,
+            storage=storage,
             tracking_uri=tracking_uri,
             data_dir=data_dir,
-            workers=workers,
-            grace_seconds=grace,
-            adds_trials=True,
+            compilation_cache=compilation_cache,
+            screen=screen,
         )
+        options: dict[str, Any] = {
+            "trials": trials,
+            "workers": workers,
+            "seed": seed,
+            "sampler": sampler,
+            "pruner": pruner,
+            "grace": grace,
+        }
         if dry_run:
-            from search.commands.dry_run import print_dry_run
-
-            print_dry_run(session)
-            return 0
-        from search.commands.search import conduct
-
-        return conduct(session, timeout_seconds=timeout, accept_code=accept_code)
+            found.dry_run(**options)
+        else:
+            found.search(timeout=timeout, accept_code=accept_code, **options)
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from search.commands.cli import (
     SearchedStudyOption,
     StorageOption,
     TrackingUriOption,
-    open_session,
+    command_screen,
     run_command,
 )
+from search.study import Study
 
 
 def main(
@@ -24,14 +25,8 @@ def main(
 
     Example: python -m search.sync --study tutorial --tracking-uri http://127.0.0.1:5000
     """
-    # Imported here, so that --help and most errors of the command line answer at once.
-    from search.display.terminal import Screen
-
-    with Screen(quiet=quiet) as screen:
-        session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
-        from search.commands.sync import sync
-
-        return sync(session)
+    with command_screen(quiet=quiet) as screen:
+        return Study(study, storage=storage, tracking_uri=tracking_uri, screen=screen).sync()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ What is slow is imported inside, so that ``--help`` and most errors answer at on
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -15,13 +16,16 @@ from typer.exceptions import TyperException
 
 from search.config.addresses import VARIABLES, check_address, exposed_secrets, mask
 from search.display.console import keep_writable
-from search.execution.runtime import prepare_runtime
-from search.records.errors import InputError, is_denied, is_disk_full
+from search.records.errors import (
+    InputError,
+    Interrupted,
+    SearchFailedError,
+    is_denied,
+    is_disk_full,
+)
 
 if TYPE_CHECKING:
-    from search.config.study import StudySpec
     from search.display.terminal import Screen
-    from search.session.session import Session
 
 FAILED = 1
 BAD_INPUT = 2
@@ -114,6 +118,10 @@ def _interruptible(command: Callable[..., int | None]) -> Callable[..., int | No
     def run(*arguments: Any, **options: Any) -> int | None:
         try:
             return command(*arguments, **options)
+        except Interrupted as interrupt:  # tidily, and it has said so
+            return interrupt.exit_code
+        except SearchFailedError:  # as is this
+            return FAILED
         except KeyboardInterrupt as interrupt:
             raise typer.Abort from interrupt
 
@@ -142,42 +150,16 @@ def _complain(message: str, exit_code: int = BAD_INPUT) -> int:
     return exit_code
 
 
-def open_session(
-    screen: "Screen",
-    study: str,
-    *,
-    change: "Callable[[StudySpec], StudySpec]" = lambda spec: spec,
-    compilation_cache: bool = True,
-    adds_trials: bool = False,
-    **flags: Any,
-) -> "Session":
-    """The session of a study; what can be refused without Keras, JAX and Optuna is refused before.
+@contextmanager
+def command_screen(*, quiet: bool = False) -> "Iterator[Screen]":
+    """The screen of a command, which warns of what its arguments show to others."""
+    # Imported here, so that --help and most errors of the command line answer at once.
+    from search.display.terminal import Screen
 
-    ``change`` makes the spec that of the command line; ``flags`` are others of
-    :class:`search.session.session.Flags`, and the rest is for
-    :meth:`search.session.session.Session.of` and :func:`~search.execution.runtime.prepare_runtime`.
-
-    Raises:
-        InputError: something given cannot be used.
-    """
-    from search.config.addresses import Workspace
-    from search.config.study import load_spec
-
-    screen.doing("reading the study file")
-    workspace = Workspace(Path.cwd())
-    spec = change(load_spec(study, folders=workspace.study_files))
-
-    screen.doing("loading Keras and JAX")
-    prepare_runtime(compilation_cache=compilation_cache, announce=screen.announce)
-    screen.doing("loading Optuna and MLflow")
-    from search.session.session import Flags, Session
-
-    screen.doing(f"looking for study {spec.name}")
-    given = Flags(study=study, **flags)
-    session = Session.of(given, spec, workspace, screen, adds_trials=adds_trials)
-    for warning in exposed_secrets(sys.argv):
-        screen.warn(warning)
-    return session
+    with Screen(quiet=quiet) as screen:
+        for warning in exposed_secrets(sys.argv):
+            screen.warn(warning)
+        yield screen
 
 
 def registered_model(study: str | None) -> str | None:

@@ -11,7 +11,28 @@ from deeprec.data.audience import Id, Request
 from deeprec.errors import DataError, RequestError
 from deeprec.recommender import Liked, Recommended, Recommender
 from search.display.terminal import Screen
+from search.execution.runtime import touch_device
 from search.records.errors import InputError
+from search.tracking.models import published_folder
+
+
+def fetched(
+    model: str,
+    tracking_uri: str | None,
+    mlruns: Path,
+    screen: Screen,
+    *,
+    trusted: Collection[str] = (),
+) -> Recommender:
+    """The recommender of a model of MLflow, or in a folder; InputError where there is none.
+
+    ``trusted`` are towers of one's own whose code it may run, by name.
+    """
+    screen.doing("fetching the model")
+    with published_folder(tracking_uri, model, folder=mlruns, announce=screen.announce) as folder:
+        touch_device()
+        screen.doing("loading the model")
+        return load(folder, trusted)
 
 
 def load(folder: Path, trusted: Collection[str] = ()) -> Recommender:

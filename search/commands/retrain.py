@@ -20,6 +20,7 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
 from search.execution.signals import StopRequest
+from search.records.errors import Interrupted, SearchFailedError
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import short_measure
 from search.report.writing import refresh_report
@@ -31,8 +32,6 @@ from search.storage.study import close_study, refuse_other_study, settle_code
 from search.storage.trials import records
 from search.tracking.models import Published
 from search.tracking.tracker import Tracker
-
-FAILED = 1
 
 GOES_ON = (
     "The confirmation goes on without it; the same command adds what is missing there once it "
@@ -47,16 +46,17 @@ def retrain(
     top: int | None,
     seeds: int,
     promote: bool | None = None,
-) -> int:
+) -> Confirmation:
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
     ``trial_number`` is the only trial to confirm; else the ``top`` best compete, or those of the
     Pareto front, see :func:`search.confirmation.contenders.chosen_trials`. ``promote`` is
-    None to compare the model with the champion. The exit code is 128 plus the signal's number when
-    it was interrupted.
+    None to compare the model with the champion.
 
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.
+        Interrupted: a signal stopped it; the same command goes on from there.
+        SearchFailedError: no contender is stable.
     """
     session.screen.doing(f"opening study {session.spec.name}")
     study = session.load_study()
@@ -71,7 +71,11 @@ def retrain(
     ledger = Ledger(study)
     with (
         sole_holder(session.lock("confirm"), session.spec.name, "confirmed"),
-        StopRequest(session.screen.notice, at_once=session.screen.abandon) as stop,
+        StopRequest(
+            session.screen.notice,
+            at_once=session.screen.abandon,
+            owns_process=session.screen.owns_process,
+        ) as stop,
     ):
         try:
             confirming, validated, tested = _confirmed(
@@ -80,7 +84,7 @@ def retrain(
             references = _references(session, data, ledger, stop) if tested else []
         except KeyboardInterrupt as interrupt:
             session.screen.show(f"stopped: {interrupt}; the same command goes on from here")
-            return stop.exit_code
+            raise Interrupted(str(interrupt), stop.exit_code) from None
         if tested:
             confirmation = _concluded(session, data, tracker, ledger, validated, tested, references)
             evidence = _evidence(confirmation, confirming.chance)
@@ -88,10 +92,10 @@ def retrain(
         refresh_report(session, study, tracker)
         close_study(study)
     if not tested:
-        return _none_is_stable(session, validated)
+        raise _none_is_stable(session, validated)
     _show(session, confirmation)
     _show_next(session, confirmation, published)
-    return 0
+    return confirmation
 
 
 def _confirmed(
@@ -126,16 +130,14 @@ def _confirmed(
         return confirming, validated, tuple(confirming.test(winner, number) for number in tested)
 
 
-def _none_is_stable(session: Session, validated: Validated) -> int:
+def _none_is_stable(session: Session, validated: Validated) -> SearchFailedError:
     """No contender can be the model, so the test rows are not looked at."""
     session.screen.print(comparison.validation_table(validated, session.spec.objectives))
     for line in comparison.unstable(validated):
         session.screen.print(Text(line))
-    session.screen.warn(
-        "no contender is stable, so none was tested; confirm more with --top, or another one with "
-        "--trial"
-    )
-    return FAILED
+    reason = "no contender is stable, so none was tested"
+    session.screen.warn(f"{reason}; confirm more with --top, or another one with --trial")
+    return SearchFailedError(reason)
 
 
 def _evidence(confirmation: Confirmation, chance: float) -> Evidence:

@@ -29,7 +29,12 @@ from search.execution.runtime import (
 from search.execution.signals import StopRequest
 from search.execution.supervisor import Supervisor
 from search.execution.workers import Assignment, Pool
-from search.records.errors import InputError, StorageLostError
+from search.records.errors import (
+    InputError,
+    Interrupted,
+    SearchFailedError,
+    StorageLostError,
+)
 from search.records.events import (
     Hooks,
     Outcome,
@@ -55,8 +60,6 @@ from search.storage.trials import record_of, records
 from search.tracking.circuit import Background
 from search.tracking.tracker import Tracker
 
-FAILED = 1
-
 CLAIM_SECONDS = 30.0  # how long a worker of a search that ended may hold its claim
 
 _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"]] = {
@@ -71,16 +74,15 @@ _STUDY_STATES: Mapping[OutcomeState, Literal["complete", "interrupted", "failed"
 
 def conduct(
     session: Session, *, timeout_seconds: float | None = None, accept_code: bool = False
-) -> int:
+) -> Outcome:
     """Runs trials until the study has as many as its budget says, and prints the summary.
 
     Where the code of its parts is not what it was, ``accept_code`` goes on with it.
 
-    The exit code is 0 when the study has its trials or its time is over, 1 when trials keep
-    failing, 128 plus the signal's number when it was interrupted.
-
     Raises:
         InputError: the study, the data or MLflow cannot be used; nothing was written.
+        Interrupted: a signal stopped it.
+        SearchFailedError: trials keep failing, or the study's database is lost.
     """
     session.check_writable()
     if session.flags.workers > 1:
@@ -100,8 +102,9 @@ def conduct(
             facts = refresh_report(session, study, tracker)
             close_study(study)
     except StorageLostError as error:
-        session.screen.show(f"stopped: {lost(error, None).reason}")
-        return FAILED
+        reason = lost(error, None).reason
+        session.screen.show(f"stopped: {reason}")
+        raise SearchFailedError(reason) from error
     print_summary(
         session.screen,
         trials,
@@ -119,7 +122,11 @@ def conduct(
         session.screen.show(f"\nstopped with {finished} of {budget} trials: {outcome.reason}")
     if outcome.state == "stalled":
         session.screen.show("a number of --trials given by hand is searched to its end")
-    return FAILED if outcome.state == "failing" else exit_code
+    if outcome.state == "failing":
+        raise SearchFailedError(outcome.reason)
+    if exit_code:
+        raise Interrupted(outcome.reason, exit_code)
+    return outcome
 
 
 def _references(
@@ -251,7 +258,8 @@ def _stop_request(session: Session, pool: Pool) -> StopRequest:
         pool.kill()
         session.screen.abandon()
 
-    return StopRequest(session.screen.notice, at_once=at_once)
+    screen = session.screen
+    return StopRequest(screen.notice, at_once=at_once, owns_process=screen.owns_process)
 
 
 def _prepare_for_workers(session: Session) -> None:

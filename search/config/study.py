@@ -10,9 +10,10 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 
+import tomli_w
 from pydantic import (
     Discriminator,
     Field,
@@ -336,6 +337,35 @@ def spec_of_text(text: str, *, name: str, source: str, folder: Path | None = Non
     return _checked(content, text=text, source=source, folder=folder)
 
 
+def spec_of_content(content: Mapping[str, Any], *, folder: Path) -> StudySpec:
+    """The study of the sections of a file, given as a mapping; paths begin at the folder.
+
+    Raises:
+        InputError: it has no name, holds what a file cannot hold, or is not valid.
+    """
+    source = "the study"
+    section = content.get("study")
+    name = section.get("name") if isinstance(section, Mapping) else None
+    if not isinstance(name, str):
+        raise InputError(f'{source}: study.name must be given, as {{"study": {{"name": "mine"}}}}')
+    try:
+        text = tomli_w.dumps(_plain(content))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{source} must hold what a study file can hold: {error}") from error
+    return spec_of_text(text, name=name, source=source, folder=folder)
+
+
+def _plain(value: Any) -> Any:
+    """A value as TOML has it, without what is None; a path is an absolute text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, PurePath):
+        return str(Path(value).absolute())
+    return value.item() if hasattr(value, "item") else value
+
+
 def override(
     spec: StudySpec,
     *,
@@ -354,7 +384,7 @@ def override(
     """
     content = spec.model_dump()
     numbers = {"trials": trials, "seed": seed}
-    content["study"] |= {key: value for key, value in numbers.items() if value is not None}
+    content["study"] |= _plain(numbers)
     if trials is not None:  # so many are wanted, whatever they bring
         content["study"]["stop_when_stalled"] = None
     for key, name in (("sampler", sampler), ("pruner", pruner)):

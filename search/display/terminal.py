@@ -22,6 +22,7 @@ from rich.segment import ControlType, Segment, SegmentLines
 from rich.text import Text
 
 from search.display.console import Capture, Output, text_to
+from search.display.notebook import NotebookArea, is_notebook
 from search.display.parts import one_line, short_clock
 
 PIPE_COLUMNS = 120
@@ -73,6 +74,8 @@ class Area:
             console.control(Control(ControlType.CARRIAGE_RETURN, _ERASE, *above))
         self._lengths = []
 
+    close = erase
+
     def draw(self, console: Console) -> None:
         """Draws it, in fewer rows than the terminal has."""
         lines = [_stripped(line) for line in console.render_lines(self.shown, pad=False)]
@@ -97,14 +100,17 @@ class Screen:
     One that was not entered prints plain lines, like one in a pipe.
 
     A quiet one shows warnings, on standard error, and results alone.
+
+    One that does not own its process belongs to a program, or to a notebook, that goes on after it.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, owns_process: bool = True) -> None:
         self.quiet = quiet
+        self.owns_process = owns_process
         self.console = _plain_console()  # where results are printed
         self.is_live = False  # whether there is a terminal that something is drawn on
         self._status = Status()
-        self._area = Area(self._status)
+        self._area: Area | NotebookArea = Area(self._status)
         self._pending: str | None = None
         self._lock = threading.RLock()
         self._exit = ExitStack()
@@ -115,6 +121,9 @@ class Screen:
             with ExitStack() as stack:
                 self._open(stack)
                 self._exit = stack.pop_all()
+        elif not self.quiet and is_notebook():
+            self._area = NotebookArea(self._status)
+            self._exit.enter_context(self._drawing())
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -160,7 +169,7 @@ class Screen:
             drawer.join()
             with self._lock:
                 self.is_live = False
-                self._area.erase(self.console)
+                self._area.close(self.console)
                 self.console.show_cursor()
 
     @contextmanager
@@ -260,9 +269,14 @@ class Screen:
 
 
 def _plain_console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for a table in a log file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
+    """Standard output: as wide as the terminal, or wide enough for a table in a log file.
+
+    A kernel says that its output is a terminal, for its colors; but nothing moves on it.
+    """
+    console = Console(force_jupyter=False)
+    if console.is_terminal and not is_notebook():
+        return console
+    return Console(width=PIPE_COLUMNS, force_terminal=False, force_jupyter=False)
 
 
 def _print_line(console: Console, line: str) -> None:

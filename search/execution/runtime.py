@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from search.config.addresses import PROJECT
 from search.records.errors import InputError
@@ -66,6 +67,41 @@ def prepare_runtime(
 
     if (cache := default_cache_dir()) != user_cache_dir():  # Matplotlib warns of it at length
         os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
+
+
+def join_process(*, compilation_cache: bool = True) -> None:
+    """Imports Keras and the models into a process that is not ours, whose settings stay.
+
+    Raises:
+        InputError: Keras or JAX are set otherwise there than results need them.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import jax
+    import keras
+
+    config: Any = jax.config
+    for is_wrong, line in (
+        (
+            keras.config.backend() != "jax",
+            f"Keras must compute with JAX but its backend is {keras.config.backend()!r}; set "
+            "os.environ['KERAS_BACKEND'] = 'jax' before Keras is imported",
+        ),
+        (
+            keras.config.floatx() != "float32",
+            f"Keras must compute in float32 but computes in {keras.config.floatx()}; call "
+            "keras.config.set_floatx('float32')",
+        ),
+        (
+            config.jax_enable_x64 or config.jax_disable_jit,
+            "JAX must compile, and compute in float32, but jax_enable_x64 or jax_disable_jit is "
+            "set; set both to False with jax.config.update",
+        ),
+    ):
+        if is_wrong:
+            raise InputError(line)
+    if not compilation_cache:
+        config.update("jax_enable_compilation_cache", val=False)
+    importlib.import_module("deeprec.model")
 
 
 def set_aside(environment: MutableMapping[str, str]) -> list[str]:

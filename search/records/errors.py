@@ -14,6 +14,24 @@ class InputError(Exception):
     """
 
 
+class SearchFailedError(Exception):
+    """A search or a confirmation ended without what it was for; exit code 1.
+
+    It has told why on the screen by then; the message is the same line. All results are stored.
+    """
+
+
+class Interrupted(KeyboardInterrupt):
+    """A search or a confirmation was asked to stop, and did so tidily: what finished is stored.
+
+    ``exit_code`` is that of a command which a signal ends: 128 plus the signal's number.
+    """
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
 class StorageLostError(Exception):
     """The study's database was lost in the middle of a search; exit code 1.
 

@@ -111,6 +111,25 @@ class TrialRecord:
         return [point.metrics for point in self.curve]
 
     @property
+    def row(self) -> Mapping[str, int | float | str | None]:
+        """The trial as a row of a table, without its curve; times in milliseconds since 1970."""
+        return {
+            "number": self.number,
+            "state": self.state,
+            "value": self.value,
+            "best_epoch": self.best_epoch,
+            "epochs": self.curve[-1].epoch if self.curve else 0,
+            **self.parameters,
+            **self.derived,
+            "train_seconds": self.train_seconds,
+            "reference": self.reference,
+            "retry_of": self.retry_of,
+            "reason": self.reason,
+            "started": self.started_ms,
+            "ended": self.ended_ms,
+        }
+
+    @property
     def layer_sizes(self) -> str:
         """The widths as text, such as ``(64, 32)``; empty while unknown."""
         return str(self.derived.get("layer_sizes", ""))

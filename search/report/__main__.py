@@ -9,9 +9,11 @@ from search.commands.cli import (
     SearchedStudyOption,
     StorageOption,
     TrackingUriOption,
-    open_session,
+    command_screen,
     run_command,
 )
+from search.config.addresses import check_names
+from search.study import Study
 
 OutputOption = Annotated[
     Path | None,
@@ -39,18 +41,14 @@ def main(
 
     Example: python -m search.report --study tutorial --open
     """
-    # Imported here, so that --help and most errors of the command line answer at once.
-    from search.config.addresses import check_names
-    from search.display.terminal import Screen
-
     if output is not None:
         check_names(str(output), "--output")
-    with Screen(quiet=as_json) as screen:
-        session = open_session(screen, study, storage_url=storage, tracking_uri=tracking_uri)
-        from search.report.writing import report
+    with command_screen(quiet=as_json) as screen:
+        found = Study(study, storage=storage, tracking_uri=tracking_uri, screen=screen).report()
+        from search.report.writing import deliver
 
-        screen.doing("reading the study")
-        return report(session, output=output, open_it=open_it, as_json=as_json)
+        deliver(found, screen, output=output, open_it=open_it, as_json=as_json)
+    return 0
 
 
 if __name__ == "__main__":

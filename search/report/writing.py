@@ -1,17 +1,21 @@
-"""A report written: the page as a file, kept in MLflow, and the JSON printed."""
+"""A report as a page and as JSON: written to a file, shown in a notebook, kept in MLflow."""
 
 import os
 import sys
 import uuid
 import webbrowser
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
 import optuna
 
 from search.analysis.noise import Sample
+from search.display.terminal import Screen
 from search.records.errors import InputError, is_disk_full
 from search.records.trials import TrialRecord, TrialState
 from search.report import schema
@@ -27,39 +31,80 @@ def report_path(study_folder: Path) -> Path:
     return study_folder / "report.html"
 
 
-def report(
-    session: Session, *, output: Path | None, open_it: bool = False, as_json: bool = False
-) -> int:
-    """Writes the page, beside the study's towers unless ``output`` says where; the exit code.
+@dataclass(frozen=True)
+class Report:
+    """What a study has found: a page for people, the same as data for programs.
 
-    With ``as_json`` the JSON is printed and nothing else, and a page is written only if asked for.
-
-    Raises:
-        InputError: there is no such study, or the report cannot be written.
+    A notebook shows the page.
     """
-    study = session.load_study()
-    try:
-        facts = gather(study, session.spec, session.commands)
-    finally:
-        close_study(study)
-    path = (output or report_path(session.towers_folder)).resolve()
-    if not as_json or output is not None or open_it:
+
+    facts: Facts
+    default_path: Path  # beside the study's towers
+
+    @cached_property
+    def html(self) -> str:
+        """The page, which needs no other file and no network."""
+        return page(self.facts)
+
+    @cached_property
+    def content(self) -> schema.Report:
+        """The same facts, as docs/reference/report.md describes them."""
+        return document(self.facts)
+
+    def write(self, output: Path | None = None) -> Path:
+        """Writes the page, beside the study's towers unless ``output`` says where; its path.
+
+        Raises:
+            InputError: it cannot be written there.
+        """
+        path = (output or self.default_path).resolve()
         try:
-            write_page(facts, path)
+            write_page(self.html, path)
         except OSError as error:
             if is_disk_full(error):
                 raise
             raise InputError(
                 f"--output must be a file that can be written but {path} cannot: {error.strerror}"
             ) from None
+        return path
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, as its styles and scripts are not the notebook's."""
+        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="800"></iframe>'
+
+
+def report_of(session: Session) -> Report:
+    """The report of a study that has been searched; InputError where there is none."""
+    study = session.load_study()
+    try:
+        facts = gather(study, session.spec, session.commands)
+    finally:
+        close_study(study)
+    return Report(facts, report_path(session.towers_folder))
+
+
+def deliver(
+    report: Report,
+    screen: Screen,
+    *,
+    output: Path | None = None,
+    open_it: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Writes the page and says where; shows it in a browser where that is asked for.
+
+    With ``as_json`` the JSON is printed and nothing else, and a page is written only if asked for.
+    """
+    path = None
+    if not as_json or output is not None or open_it:
+        path = report.write(output)
     if as_json:
-        sys.stdout.write(document(facts).model_dump_json(indent=2, ensure_ascii=True) + "\n")
-    else:
-        session.screen.show(f"report: {path}")
-        session.screen.show(f"open it in a browser: {path.as_uri()}")
-    if open_it and not webbrowser.open(path.as_uri()):
+        sys.stdout.write(report.content.model_dump_json(indent=2, ensure_ascii=True) + "\n")
+    elif path is not None:
+        screen.show(f"report: {path}")
+        screen.show(f"open it in a browser: {path.as_uri()}")
+    if open_it and path is not None and not webbrowser.open(path.as_uri()):
         sys.stderr.write("warning: no browser could be opened; open the file in one\n")
-    return 0
 
 
 def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> Facts:
@@ -68,7 +113,7 @@ def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> F
     facts = gather(study, session.spec, session.commands)
     path = report_path(session.towers_folder)
     try:
-        write_page(facts, path)
+        write_page(page(facts), path)
     except OSError as error:
         session.screen.warn(f"the report could not be written: {error.strerror}: {path}")
     else:
@@ -76,9 +121,8 @@ def refresh_report(session: Session, study: optuna.Study, tracker: Tracker) -> F
     return facts
 
 
-def write_page(facts: Facts, path: Path) -> None:
+def write_page(text: str, path: Path) -> None:
     """Writes the page whole or not at all; its folder is made, a file there is replaced."""
-    text = page(facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")
     try:

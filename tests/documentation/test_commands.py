@@ -24,7 +24,13 @@ CONFIRMED = (
 )
 """Pages that begin where a study has been confirmed: they say so in their first lines."""
 
-SLOW = (*CONFIRMED, "README.md", "docs/how-to/gpu.md", "docs/how-to/resume.md")
+SLOW = (
+    *CONFIRMED,
+    "README.md",
+    "docs/how-to/gpu.md",
+    "docs/how-to/resume.md",
+    "docs/how-to/use-from-python.md",
+)
 """Pages whose commands take long, as they search or confirm whole studies, or search often."""
 
 

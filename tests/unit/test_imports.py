@@ -41,7 +41,7 @@ LIGHT_MODULES = of("deeprec", "config", "errors", "data.dataset", "data.profiles
 PLAIN_ROOMS = ("search.display", "search.analysis", "search.records")
 QUICK_MODULES = [
     *of("search", "run", "retrain", "reproduce", "recommend", "serve", "sync", "report.__main__"),
-    *of("search", "commands.cli", "config.study", "config.addresses"),
+    *of("search", "study", "commands.cli", "config.study", "config.addresses"),
 ]
 
 

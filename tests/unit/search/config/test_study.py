@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from deeprec.config import DatasetName, SplitName
@@ -144,6 +145,10 @@ def test_a_file_whose_name_is_no_study_name_needs_one(tmp_path: Path) -> None:
         load_spec(str(path), folders=[])
     path.write_text("[study]\nname = 'my-study'")
     assert load_spec(str(path), folders=[]).name == "my-study"
+
+
+def test_a_choice_may_be_a_number_of_numpy() -> None:
+    assert override(read(""), trials=np.int64(7)).study.trials == 7  # type: ignore[arg-type]
 
 
 def test_choices_replace_the_files_and_what_is_not_chosen_stays() -> None:

@@ -58,6 +58,12 @@ def send(stop: StopRequest, number: signal.Signals) -> None:
         time.sleep(0.001)
 
 
+def send_again(number: signal.Signals) -> None:
+    """Sends a signal to this process whose handler raises."""
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
 def send_all(
     *numbers: signal.Signals, stderr: int = subprocess.STDOUT, program: str = TWICE
 ) -> subprocess.CompletedProcess[str]:
@@ -87,6 +93,31 @@ def test_the_first_signal_is_kept(number: signal.Signals, reason: str, exit_code
         send(stop, number)
         assert (stop.reason, stop.exit_code) == (reason, exit_code)
     assert said == ["stopping after this epoch; press Ctrl-C again to stop at once"]
+
+
+def test_the_second_interrupt_of_a_program_that_is_not_ours_is_raised() -> None:
+    at_once: list[bool] = []
+    listening = StopRequest(
+        lambda _line: None, at_once=lambda: at_once.append(True), owns_process=False
+    )
+    with listening as stop:
+        send(stop, signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt, match="from the keyboard"):
+            send_again(signal.SIGINT)
+    assert at_once == [True], "workers are taken along"
+
+
+def test_in_another_thread_nothing_is_listened_to() -> None:
+    found: list[str | None] = []
+
+    def enter() -> None:
+        with StopRequest(pytest.fail) as stop:
+            found.append(stop.reason)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [None]
 
 
 def test_a_signal_that_is_ignored_stays_ignored_as_after_nohup() -> None:

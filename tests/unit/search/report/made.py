@@ -12,6 +12,7 @@ from search.config.addresses import NextCommands
 from search.config.space import Configuration, common_distributions, parameters_of
 from search.config.study import StudySpec, load_spec
 from search.report.facts import Facts, gather
+from search.report.page import page
 from search.report.writing import write_page
 from search.storage.database import Database
 from search.storage.results import Ledger
@@ -78,7 +79,7 @@ class Made:
         return gather(self.study, self.spec, lambda _finished: COMMANDS)
 
     def write_report(self, path: Path) -> Path:
-        write_page(self.facts, path)
+        write_page(page(self.facts), path)
         return path
 
     def add(

@@ -14,7 +14,7 @@ from search.config.addresses import Workspace
 from search.display.terminal import Screen
 from search.records.errors import InputError
 from search.report.schema import Report
-from search.report.writing import document, report, report_path
+from search.report.writing import deliver, document, report_of, report_path
 from search.session.session import Flags, Session
 from tests.unit.search.report.made import Made
 
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_the_page(
 def test_the_report_lies_beside_the_towers(
     session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report(session, output=None) == 0
+    deliver(report_of(session), session.screen)
     path = tmp_path / "studies" / "made" / "report.html"
     assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
     said = capsys.readouterr().out.splitlines()
@@ -132,7 +132,7 @@ def test_json_is_all_that_is_printed_and_nothing_is_written(
 ) -> None:
     of_study = session.spec.study.model_copy(update={"description": "Étude"})
     session = replace(session, spec=session.spec.model_copy(update={"study": of_study}))
-    assert report(session, output=None, as_json=True) == 0
+    deliver(report_of(session), session.screen, as_json=True)
     printed = capsys.readouterr().out
     assert Report.model_validate(json.loads(printed)).study.description == "Étude"
     assert printed.isascii()  # for a terminal or a pipe of any encoding
@@ -155,7 +155,7 @@ def test_a_browser_is_opened_when_asked_for(
 
     monkeypatch.setattr(webbrowser, "open", open_it)
     path = tmp_path / "a b.html"
-    report(session, output=path, open_it=True)
+    deliver(report_of(session), session.screen, output=path, open_it=True)
     assert opened == [path.as_uri()]
     assert path.exists()
     assert ("no browser could be opened" in capsys.readouterr().err) != there_is_one
@@ -165,7 +165,7 @@ def test_where_it_cannot_be_written_is_said_in_one_line(session: Session, tmp_pa
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "report.html", tmp_path):
         with pytest.raises(InputError, match="--output must be a file that can be written") as said:
-            report(session, output=path)
+            report_of(session).write(path)
         assert "\n" not in str(said.value)
 
 
@@ -173,11 +173,11 @@ def test_a_study_that_is_none_is_named_with_what_to_do(session: Session, tmp_pat
     elsewhere = Workspace(tmp_path / "other")
     session = Session.of(session.flags, session.spec, elsewhere, session.screen)
     with pytest.raises(InputError, match="there is no study 'made'.*search it first"):
-        report(session, output=None)
+        report_of(session)
 
 
 def test_another_study_of_that_name_is_refused(session: Session) -> None:
     with Made(session.workspace.studies) as made:
         made.study.set_user_attr("seed", 99)
     with pytest.raises(InputError, match="seed was 99, is 3"):
-        report(session, output=None)
+        report_of(session)
