@@ -65,6 +65,15 @@ PrunerOption = Annotated[
         show_default="the study file's",
     ),
 ]
+ExtendsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--extends",
+        metavar="NAME",
+        help="A study whose finished trials a new study begins with.",
+        show_default="the study file's",
+    ),
+]
 GraceOption = Annotated[
     float,
     typer.Option(
@@ -93,6 +102,7 @@ def main(
     seed: SeedOption = None,
     sampler: SamplerOption = None,
     pruner: PrunerOption = None,
+    extends: ExtendsOption = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
@@ -125,6 +135,7 @@ def main(
             "seed": seed,
             "sampler": sampler,
             "pruner": pruner,
+            "extends": extends,
             "grace": grace,
         }
         if dry_run:

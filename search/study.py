@@ -106,6 +106,7 @@ class Study:
         seed: int | None = None,
         sampler: str | None = None,
         pruner: str | None = None,
+        extends: str | None = None,
         grace: float = GRACE_SECONDS,
         accept_code: bool = False,
     ) -> "Outcome":
@@ -121,6 +122,7 @@ class Study:
             seed: origin of every random draw; the file's when None, as are sampler and pruner.
             sampler: such as ``tpe`` or ``random``.
             pruner: such as ``median`` or ``none``.
+            extends: a study whose finished trials a new study begins with.
             grace: seconds that a worker may be silent before its trial runs again.
             accept_code: whether to go on where the code of the study's own parts has changed.
 
@@ -130,7 +132,9 @@ class Study:
         """
         if timeout is not None and not 0 < timeout < math.inf:
             raise InputError(f"--timeout must be a positive number of seconds but got {timeout}")
-        choose = partial(override, trials=trials, seed=seed, sampler=sampler, pruner=pruner)
+        choose = partial(
+            override, trials=trials, seed=seed, sampler=sampler, pruner=pruner, extends=extends
+        )
         with self.opened(choose, adds_trials=True, workers=workers, grace_seconds=grace) as session:
             from search.commands.search import conduct
 
@@ -145,10 +149,13 @@ class Study:
         seed: int | None = None,
         sampler: str | None = None,
         pruner: str | None = None,
+        extends: str | None = None,
         grace: float = GRACE_SECONDS,
     ) -> None:
         """Shows what :meth:`search` would try, and write where; writes nothing."""
-        choose = partial(override, trials=trials, seed=seed, sampler=sampler, pruner=pruner)
+        choose = partial(
+            override, trials=trials, seed=seed, sampler=sampler, pruner=pruner, extends=extends
+        )
         with self.opened(choose, adds_trials=True, workers=workers, grace_seconds=grace) as session:
             from search.commands.dry_run import print_dry_run
 

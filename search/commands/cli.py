@@ -25,6 +25,7 @@ from search.records.errors import (
 )
 
 if TYPE_CHECKING:
+    from search.config.study import StudySpec
     from search.display.terminal import Screen
 
 FAILED = 1

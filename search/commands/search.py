@@ -52,8 +52,10 @@ from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
 from search.scheduling.stalling import stall_of
 from search.session.session import Session
 from search.session.tracked import check_tracking, tracker_of
+from search.storage.attributes import TAKEN_OVER
 from search.storage.checkpoints import remove_checkpoints
 from search.storage.results import Ledger, kept_references
+from search.storage.reuse import opened_sources, take_over
 from search.storage.study import close_study, open_study, settle_code
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
@@ -90,6 +92,9 @@ def conduct(
     touch_device()
     circuit = check_tracking(session)
     data = session.load_data()  # before anything is written
+    if not session.is_known:
+        with opened_sources(session.database, session.spec, data.dataset.fingerprint):
+            pass
     session.workspace.studies.mkdir(parents=True, exist_ok=True)
     session.screen.doing(f"opening study {session.spec.name}")
     try:
@@ -299,6 +304,7 @@ def _opened(
                 patience=session.patience,
             )
             settle_code(study, session.spec, accept=accept_code)
+            _take_over(session, study, fingerprint)
             study.pruner = make_pruner(session.spec)
             if is_alone:
                 remove_leftovers(session.towers_folder)
@@ -307,6 +313,16 @@ def _opened(
         finally:
             claim.release()
         yield study, stale
+
+
+def _take_over(session: Session, study: optuna.Study, fingerprint: str) -> None:
+    """Begins a study that has run no trial with those of the studies that it names."""
+    trials = study.get_trials(deepcopy=False)
+    if not session.spec.warm_start.studies or not all(TAKEN_OVER in t.user_attrs for t in trials):
+        return
+    with opened_sources(session.database, session.spec, fingerprint) as sources:
+        for name, what in take_over(study, session.spec, sources):
+            session.screen.announce(f"taken over from study {name}: {what}")
 
 
 def _announce_resumption(session: Session, study: optuna.Study, stale: Sequence[Closed]) -> None:

@@ -52,6 +52,14 @@ def _with_keys(fields: dict[str, Any]) -> Callable[[type[S]], type[S]]:
     return extended
 
 
+class WarmStartSection(Section):
+    """``[warm_start]``: studies whose finished trials a new study begins with."""
+
+    studies: tuple[str, ...] = Field(default=(), max_length=100, strict=False)
+    """Their names. Each has the same data, objective and training as this one; the space may be
+    another, and the trials that lie in this one's are taken over when the study is created."""
+
+
 class StudySection(Section):
     """``[study]``: the name, the budget and the seed of a search."""
 

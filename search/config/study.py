@@ -65,6 +65,7 @@ class StudySpec(Section):
     space: sections.SpaceSection = sections.SpaceSection()
     sampler: sections.SamplerOptions = sections.TpeOptions()
     pruner: sections.PrunerOptions = sections.MedianOptions()
+    warm_start: sections.WarmStartSection = sections.WarmStartSection()
     enqueue: tuple[sections.EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
 
     _text: str = PrivateAttr(default="")
@@ -96,6 +97,7 @@ class StudySpec(Section):
             *self._loss_problems(),
             *(own := [*self._own_problems()]),
             *([] if own else self._enqueue_problems()),
+            *self._warm_start_problems(),
             *self._pruner_problems(),
             *self._sampler_problems(),
         ]
@@ -178,6 +180,11 @@ class StudySpec(Section):
             first = configurations.setdefault(key, index)
             if first != index:
                 yield f"enqueue[{index}] must differ from the others but repeats enqueue[{first}]"
+
+    def _warm_start_problems(self) -> Iterator[str]:
+        for name in self.warm_start.studies:
+            if name == self.study.name or not sections.SAFE_NAME.fullmatch(name):
+                yield f"warm_start.studies must be names of other studies but got {name!r}"
 
     def _pruner_problems(self) -> Iterator[str]:
         if isinstance(self.pruner, sections.NoPrunerOptions):
@@ -373,8 +380,11 @@ def override(
     pruner: str | None = None,
     trials: int | None = None,
     seed: int | None = None,
+    extends: str | None = None,
 ) -> StudySpec:
     """The study with the command line's choices in place of the file's; None keeps the file's.
+
+    What it ``extends`` is one more study whose trials it begins with.
 
     A sampler or pruner that the file chose too keeps the file's options; another one has its
     defaults.
@@ -390,6 +400,8 @@ def override(
     for key, name in (("sampler", sampler), ("pruner", pruner)):
         if name is not None and name.replace("-", "_") != content[key]["name"]:
             content[key] = {"name": name}
+    if extends is not None:
+        content["warm_start"]["studies"] = [*spec.warm_start.studies, extends]
     source = f"study {spec.name}"
     return _checked(content, text=spec.text, source=source, folder=spec.folder, in_flags=True)
 
@@ -433,6 +445,7 @@ def _checked(
         problems = sentences(error, StudySpec)
     if in_flags:
         problems = [_FLAGS.sub(r"--\1\2", problem) for problem in problems]
+        problems = [each.replace("warm_start.studies must", "--extends must") for each in problems]
     if (more := len(problems) - SHOWN_PROBLEMS) > 0:
         problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
     raise InputError(f"{source}: {'; '.join(problems)}")

@@ -110,8 +110,5 @@ def _row(trial: TrialRecord, further: Sequence[str]) -> tuple[str | Text, ...]:
 
 def _name(trial: TrialRecord) -> Text:
     """The number, and what the study file calls it, without the layers of the next column."""
-    name = str(trial.number)
-    if trial.reference:
-        called = trial.reference.removesuffix(trial.layer_sizes).strip() or trial.reference
-        name += f" ({called})"
+    name = f"{trial.number} ({trial.origin})" if trial.origin else str(trial.number)
     return Text(name)  # as it is: a name in a file may hold what Rich takes for markup

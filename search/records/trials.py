@@ -57,6 +57,8 @@ class TrialRecord:
     retry_of: int | None = None
     # the epoch of the checkpoint that it went on from; its curve begins with those before
     resumed_after: int | None = None
+    # study and number of the trial of another study that this one is, such as ``tutorial/12``
+    taken_over: str | None = None
     curve: tuple[CurvePoint, ...] = ()
     started_ms: int | None = None
     ended_ms: int | None = None  # milliseconds since 1970; None while it runs
@@ -76,6 +78,13 @@ class TrialRecord:
     def is_comparable(self) -> bool:
         """Whether it has a value, and keeps the limits of the study."""
         return self.value is not None and self.infeasible is None
+
+    @property
+    def origin(self) -> str:
+        """What the study file calls it, or where it was taken over from; usually nothing."""
+        called = self.reference or ""
+        called = called.removesuffix(self.layer_sizes).strip() or called
+        return called or self.taken_over or ""
 
     @property
     def has_ended(self) -> bool:
@@ -124,6 +133,7 @@ class TrialRecord:
             "train_seconds": self.train_seconds,
             "reference": self.reference,
             "retry_of": self.retry_of,
+            "taken_over": self.taken_over,
             "reason": self.reason,
             "started": self.started_ms,
             "ended": self.ended_ms,

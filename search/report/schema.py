@@ -83,6 +83,9 @@ class TrialPart(Part):
     state: Literal["complete", "pruned", "diverged"] = Field(description="How it ended.")
     reason: str | None = Field(default=None, description="Why it diverged, if it did.")
     reference: str | None = Field(description="What the study file calls it, if it enqueues it.")
+    taken_over: str | None = Field(
+        default=None, description="Study and number of the trial that it is, if it was taken over."
+    )
     value: float | None = Field(description="Best validated objective, 0 to 1.")
     parameters: dict[str, int | float | bool | str] = Field(
         description="Sampled parameters by name."

@@ -116,8 +116,7 @@ def varying(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def _named(trial: TrialRecord) -> str:
-    reference = trial.reference or ""
-    return f"{trial.number} {reference.removesuffix(trial.layer_sizes) or reference}".strip()
+    return f"{trial.number} {trial.origin}".strip()
 
 
 def _hidden_widths(trial: TrialRecord) -> str | None:

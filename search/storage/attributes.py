@@ -31,6 +31,8 @@ RESULT = "result:"  # object: begins the names of results that are computed once
 RETRY_OF = "retry_of"
 # str: name of the enqueued configuration of the study file that this is; `next_trial`
 REFERENCE = "reference"
+# str: the study and the number of the trial that this one is, such as ``tutorial/12``; `reuse`
+TAKEN_OVER = "taken_over"
 WORKER = "worker"  # str: the worker that claimed the trial; `locks`
 
 # --- of a trial, while it trains --------------------------------------------------------------

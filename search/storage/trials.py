@@ -130,6 +130,7 @@ def record_of(trial: FrozenTrial, limits: Limits = NO_LIMITS) -> TrialRecord:
         out_of_memory=bool(noted.get(attributes.OOM)),
         reference=noted.get(attributes.REFERENCE),
         retry_of=noted.get(attributes.RETRY_OF),
+        taken_over=noted.get(attributes.TAKEN_OVER),
         resumed_after=noted.get(attributes.RESUMED_AFTER),
         curve=curve,
         started_ms=_milliseconds(trial.datetime_start),

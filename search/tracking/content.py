@@ -176,6 +176,7 @@ def trial_content(trial: TrialRecord, context: StudyContext, parent_run_id: str)
         "deeprec.infeasible": trial.infeasible,
         "deeprec.reference": trial.reference,
         "deeprec.retry_of": trial.retry_of,
+        "deeprec.taken_over": trial.taken_over,
         OOM: "true" if trial.out_of_memory else None,
         names.PARENT: parent_run_id,
         names.NOTE: words.trial_note(trial, context),
