@@ -54,8 +54,6 @@ def read_checkpoint(file: Path, belongs_to: Mapping[str, str]) -> Checkpoint | N
     Raises:
         DataError: it is damaged, or belongs to another training.
     """
-    if not file.exists():
-        return None
     try:
         stored = read_arrays(file)
         text, *arrays = (stored[f"arr_{number}"] for number in range(len(stored)))
@@ -63,6 +61,8 @@ def read_checkpoint(file: Path, belongs_to: Mapping[str, str]) -> Checkpoint | N
         found = Checkpoint(
             belongs_to=about["belongs_to"], curve=curve_from_json(about["curve"]), arrays=arrays
         )
+    except FileNotFoundError:
+        return None
     except Exception as error:  # whatever NumPy's parser makes of bytes that are no file of ours
         raise DataError(f"it is damaged: {printable(error) or type(error).__name__}") from error
     others = [name for name, mine in belongs_to.items() if found.belongs_to.get(name) != mine]

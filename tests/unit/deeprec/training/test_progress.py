@@ -99,6 +99,11 @@ def test_every_loss_optimizer_and_average_goes_on(
     assert_goes_on(training_data, config, after=2)
 
 
+def test_what_trains_some_ids_as_unknown_goes_on(training_data: TrainingData) -> None:
+    config = replace(CONFIG, loss="sampled_softmax", id_dropout=0.3)
+    assert_goes_on(replace(training_data, reserved=2), config, after=1)
+
+
 def test_after_any_epoch_also_of_one_that_patience_ends(training_data: TrainingData) -> None:
     config = TrainingConfig(
         learning_rate=1.0, epochs=16, validate_every=2, batch_size=50, patience=2, seed=3
