@@ -29,6 +29,7 @@ from search.config.addresses import PROJECT
 from search.config.space import suggest
 from search.config.study import StudySpec, load_spec
 from search.scheduling import samplers
+from tests.experiments.promotion import Halving
 from tests.experiments.surrogate import Surrogate, surrogate_of
 from tests.unit.search.claims import loop_of
 
@@ -48,6 +49,10 @@ class Entrant:
     training: Mapping[str, Any] = field(default_factory=dict)  # keys of the study's ``[training]``
     make: Callable[[StudySpec, int], BaseSampler] | None = None
     """Makes a sampler that no study file can ask for, with a seed."""
+
+    trials: int = TRIALS
+    own: Callable[[StudySpec], list[FrozenTrial]] | None = None
+    """Searches in another way than the project's loop does."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ def worths_of(study: str, trials: Sequence[FrozenTrial]) -> list[float]:
 def run(spec: StudySpec, entrant: Entrant, seed: int) -> list[FrozenTrial]:
     """The trials of a search of the study on its surrogate."""
     surrogate = surrogate_of(spec.name)
-    given = {"seed": seed, "trials": TRIALS, "stop_when_stalled": None}
+    given = {"seed": seed, "trials": entrant.trials, "stop_when_stalled": None}
     changed = {
         "sampler": sections.TpeOptions(),
         "study": spec.study.model_copy(update=given),
@@ -194,6 +199,8 @@ def run(spec: StudySpec, entrant: Entrant, seed: int) -> list[FrozenTrial]:
         **entrant.sections,
     }
     spec = spec.model_copy(update=changed)
+    if entrant.own is not None:
+        return entrant.own(spec)
     study = optuna.create_study(direction="maximize", pruner=samplers.make_pruner(spec))
     with _made_by(entrant.make):
         loop_of(study, spec, partial(train, surrogate, spec)).run()
@@ -306,7 +313,31 @@ def pruner_race(spec: StudySpec) -> list[Entrant]:
     ]
 
 
+def promotion_race(spec: StudySpec) -> list[Entrant]:
+    """Successive halving that stops, and one that promotes what it has paused.
+
+    The last two have more configurations.
+    """
+    first = spec.training.validate_every
+
+    def stops(reduction: int, trials: int = TRIALS) -> Entrant:
+        pruner = sections.SuccessiveHalvingOptions(min_epochs=first, reduction_factor=reduction)
+        name = f"halving, 1 in {reduction}, {trials} configurations"
+        return Entrant(name, {"pruner": pruner}, trials=trials)
+
+    def promotes(reduction: int, validations: int = 1, trials: int = TRIALS) -> Entrant:
+        name = f"promotion, 1 in {reduction}, {trials} configurations"
+        name += f", from validation {validations}" if validations > 1 else ""
+        return Entrant(name, own=Halving(reduction, validations), trials=trials)
+
+    more = 2 * TRIALS if spec.name == "tutorial" else 9 * TRIALS // 5
+    median = pruner_race(spec)[0]
+    of_all = [each(reduction) for reduction in (2, 3) for each in (stops, promotes)]
+    return [median, *of_all, promotes(2, 2), stops(3, trials=more), promotes(3, trials=more)]
+
+
 RACES: Mapping[str, Callable[[StudySpec], list[Entrant]]] = {
     "samplers": sampler_race,
     "pruners": pruner_race,
+    "promotion": promotion_race,
 }
