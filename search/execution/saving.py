@@ -14,7 +14,7 @@ from deeprec.errors import DataError
 from deeprec.training.progress import Progress
 from search.execution.runtime import computed_on, library_versions
 from search.records.trials import CurvePoint
-from search.storage.attributes import DATA_FINGERPRINT, IDENTITY
+from search.storage.attributes import CODE, DATA_FINGERPRINT, IDENTITY
 from search.storage.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 
 SAVE_EVERY_S = 2.0
@@ -100,6 +100,7 @@ def identity_of(
     return {
         "study": str(of_study.get(IDENTITY)),
         "data set": str(of_study.get(DATA_FINGERPRINT)),
+        "code of the study's parts": json.dumps(of_study.get(CODE)),
         "architecture": repr(model),
         "training": repr(config),
         "processor, device or number of threads": json.dumps(computed_on()),

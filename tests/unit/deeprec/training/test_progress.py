@@ -13,10 +13,11 @@ from deeprec.data.dataset import TrainingData
 from deeprec.errors import DivergedError
 from deeprec.training.device_data import DeviceData
 from deeprec.training.epoch import TrainingState
-from deeprec.training.forward import Weights
+from deeprec.training.forward import Weights, weights_of
 from deeprec.training.optimizers import OPTIMIZERS
 from deeprec.training.progress import Arrays, Checkpoints, Progress
 from deeprec.training.train import TrainingResult, train_new
+from tests.unit.deeprec.training import test_own
 
 pytestmark = pytest.mark.skipif(
     jax.default_backend() != "cpu", reason="sums on a GPU depend on the order of its threads"
@@ -44,28 +45,37 @@ class Trained:
     """A training, from its start or from arrays."""
 
     def __init__(
-        self, data: TrainingData, config: TrainingConfig, begin: Arrays | None = None
+        self,
+        data: TrainingData,
+        config: TrainingConfig,
+        begin: Arrays | None = None,
+        *,
+        of: ModelConfig = MODEL,
     ) -> None:
         self.epochs = Epochs()
         self.checkpoints = InMemory(begin)
         model, self.result = train_new(
-            MODEL,
+            of,
             DeviceData(data),
             config,
             on_epoch=lambda *epoch: self.epochs.append(epoch),
             checkpoints=self.checkpoints,
         )
-        self.weights = [np.asarray(variable.value) for variable in model.trainable_variables]
+        self.weights = [np.asarray(weight) for weight in jax.tree.leaves(weights_of(model))]
 
 
 def assert_goes_on(
-    data: TrainingData, config: TrainingConfig, after: int | None = None
+    data: TrainingData,
+    config: TrainingConfig,
+    after: int | None = None,
+    *,
+    of: ModelConfig = MODEL,
 ) -> TrainingResult:
     """Whole or interrupted after any epoch, or that one, the training is the same."""
-    whole = Trained(data, config)
+    whole = Trained(data, config, of=of)
     epochs = range(1, len(whole.epochs) + 1) if after is None else [after]
     for epoch in epochs:
-        rest = Trained(data, config, whole.checkpoints.kept[epoch - 1])
+        rest = Trained(data, config, whole.checkpoints.kept[epoch - 1], of=of)
         assert rest.epochs == whole.epochs[epoch:]
         assert rest.result == whole.result
         assert all(map(np.array_equal, rest.weights, whole.weights))
@@ -102,6 +112,11 @@ def test_every_loss_optimizer_and_average_goes_on(
 def test_what_trains_some_ids_as_unknown_goes_on(training_data: TrainingData) -> None:
     config = replace(CONFIG, loss="sampled_softmax", id_dropout=0.3)
     assert_goes_on(replace(training_data, reserved=2), config, after=1)
+
+
+def test_weights_that_are_not_trained_go_on(training_data: TrainingData) -> None:
+    config = replace(CONFIG, loss="softmax", averaging=0.5)
+    assert_goes_on(training_data, config, after=1, of=test_own.own(test_own.Moody))
 
 
 def test_after_any_epoch_also_of_one_that_patience_ends(training_data: TrainingData) -> None:
