@@ -199,7 +199,7 @@ class Study:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best complete trial within the limits, by its validation; None while there is none."""
+        """The best complete trial within the limits, by validation; None while there is none."""
         return best_of(self.records())
 
     @property
