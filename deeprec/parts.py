@@ -23,7 +23,10 @@ from deeprec.errors import printable
 Kind = Literal["towers", "loss", "metric"]
 
 SHIPPED: Mapping[Kind, Mapping[str, str]] = {
-    "towers": {"cross": "deeprec.model.cross:CrossTower"},
+    "towers": {
+        "cross": "deeprec.model.cross:CrossTower",
+        "attention": "deeprec.model.attention:AttentionTower",
+    },
     "loss": {},
     "metric": {},
 }

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.data.audience import Audience, Id, Request, User, UserEncoder, shown_id
+from deeprec.data.history import HISTORY, table_for
 from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
@@ -129,7 +130,7 @@ class Recommender:
             candidate_model=model.candidate_model,
             audience=Audience(
                 data_name=dataset.name,
-                table=dataset.users,
+                table=table_for(model.query_model.schema, dataset.users, rows, dataset.movies.rows),
                 ids=dataset.user_ids,
                 encoder=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
                 reserved=dataset.reserved,
@@ -349,7 +350,7 @@ def _encoder(encodings: Any, users: FeatureTable, *, is_own: bool) -> UserEncode
     encoder: Encoder | ProfileEncoder
     encoder = Encoder.of(encodings) if is_own else ProfileEncoder.from_config(encodings)
     computed = {str(each["name"]) for each in encoder.to_config()}
-    if computed != users.columns.keys() - {users.schema.id_feature.name}:
+    if computed != users.columns.keys() - {users.schema.id_feature.name, HISTORY}:
         raise ValueError("the encodings must be those of the features of a user")
     return encoder
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
+from deeprec.data.history import HISTORY, LONGEST, history_of
 from deeprec.data.tables import Code, FeatureTable
 from deeprec.errors import RequestError
 
@@ -134,7 +135,8 @@ class Audience:
             raise RequestError(f"give a user, or {questions} of an unknown one")
         row = self.reserved - 1
         described = self._asking.features_of(request.features)
-        return User(row, {self.table.schema.id_feature.name: row, **described})
+        nothing = {HISTORY: [0] * LONGEST} if history_of(self.table.schema) else {}
+        return User(row, {self.table.schema.id_feature.name: row, **nothing, **described})
 
     @property
     def _asking(self) -> UserEncoder:

@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 
 from deeprec.config import Metric
 from deeprec.data.dataset import Dataset, Splits
+from deeprec.data.history import table_for
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.evaluation.selection import best_of
 from deeprec.evaluation.slices import Slice, by_slice, slices_of, users_in
@@ -274,10 +275,19 @@ TUTORIALS = Metric("top_accuracy", 100)
 MOVIELENS = Judgment()
 
 
-def model_scores(model: RetrievalModel, users: FeatureTable, movies: FeatureTable) -> Score:
-    """Scores by the present weights of a model; the candidates, all movies, are embedded here."""
+def model_scores(
+    model: RetrievalModel,
+    users: FeatureTable,
+    movies: FeatureTable,
+    known: Interactions | None = None,
+) -> Score:
+    """Scores by the present weights of a model; the candidates, all movies, are embedded here.
+
+    ``known`` are the rows that it was trained on, of which towers that read histories make them.
+    """
     query, candidate = programs_of(model)
-    weights, on_device = weights_of(model), query.rows_of(users)
+    weights = weights_of(model)
+    on_device = query.rows_of(table_for(query.schema, users, known, movies.rows))
     candidates = candidate.embed(weights.candidate, candidate.rows_of(movies))
 
     def score(ids: IntArray) -> jax.Array:
@@ -291,7 +301,7 @@ def rank_validation_rows(
     model: RetrievalModel, dataset: Dataset, splits: Splits, judge: Judgment = MOVIELENS
 ) -> RankingMetrics | ListMetrics:
     """Measures a model on the validation rows; what a user has seen are the training rows."""
-    score = model_scores(model, dataset.users, dataset.movies)
+    score = model_scores(model, dataset.users, dataset.movies, splits.train)
     return judge(score, splits.train, splits.validation, dataset.movies.rows)
 
 
@@ -299,7 +309,7 @@ def rank_test_rows(
     model: RetrievalModel, dataset: Dataset, splits: Splits, judge: Judgment = MOVIELENS
 ) -> RankingMetrics | ListMetrics:
     """Measures a model on the test rows; what a user has seen are all rows before them."""
-    score = model_scores(model, dataset.users, dataset.movies)
+    score = model_scores(model, dataset.users, dataset.movies, splits.before_test)
     return judge.of_test(score, splits.before_test, splits.test, dataset.movies.rows)
 
 

@@ -7,7 +7,7 @@ import keras
 
 from deeprec.data.tables import FeatureSchema
 from deeprec.model.own import Side
-from deeprec.model.towers import NumpyUniform, NumpyZeros, feature_embedding, layer_seeds
+from deeprec.model.towers import dense_layer, feature_embedding, layer_seeds
 
 
 class CrossTower(keras.layers.Layer):
@@ -49,10 +49,10 @@ class CrossTower(keras.layers.Layer):
             for feature in schema.features
         ]
         narrow = cross_layers if cross_rank else 0
-        self.narrow = [_dense(cross_rank, next(seeds), bias=False) for _ in range(narrow)]
-        self.wide = [_dense(width, next(seeds)) for _ in range(cross_layers)]
+        self.narrow = [dense_layer(cross_rank, next(seeds), bias=False) for _ in range(narrow)]
+        self.wide = [dense_layer(width, next(seeds)) for _ in range(cross_layers)]
         self.dense = [
-            _dense(size, next(seeds), activation="relu" if depth < len(layer_sizes) else None)
+            dense_layer(size, next(seeds), activation="relu" if depth < len(layer_sizes) else None)
             for depth, size in enumerate(layer_sizes, start=1)
         ]
 
@@ -69,15 +69,3 @@ class CrossTower(keras.layers.Layer):
         for dense in self.dense:
             crossed = dense(crossed)
         return crossed
-
-
-def _dense(
-    size: int, seed: int | None, *, bias: bool = True, activation: str | None = None
-) -> keras.layers.Dense:
-    return keras.layers.Dense(
-        size,
-        activation=activation,
-        use_bias=bias,
-        kernel_initializer=NumpyUniform(seed=seed),
-        bias_initializer=NumpyZeros(),
-    )

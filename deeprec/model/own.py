@@ -14,13 +14,14 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from deeprec.data.history import HISTORY, history_of
 from deeprec.data.tables import FeatureSchema
 from deeprec.model.towers import PACKAGE
 from deeprec.parts import Part, PartError, aside, check_trusted, what_happened
 
 Side = Literal["query", "candidate"]
 
-VALUES = ("seed", "layer_sizes", "embedding_dimension")
+VALUES = ("seed", "layer_sizes", "embedding_dimension", HISTORY)
 """What towers may ask for by name beside the study's own dimensions."""
 
 
@@ -71,6 +72,7 @@ class OwnTower(keras.Model):
     def _made(self) -> keras.layers.Layer:
         values = {"layer_sizes": self.layer_sizes, "embedding_dimension": self.embedding_dimension}
         own = {**json.loads(self.own), **values, "seed": self.seed}
+        own[HISTORY] = history_of(self.schema)
         try:
             made = self.part.call(self.schema, self.side, **own)
         except PartError:
@@ -144,6 +146,11 @@ class OwnTower(keras.Model):
         del custom_objects
         check_trusted(Part("towers", str(config["towers"])))
         return cls(**{**config, "schema": FeatureSchema.from_config(config["schema"])})
+
+
+def asks_for_history(towers: str | None) -> bool:
+    """Whether towers of one's own read what users have interacted with."""
+    return towers is not None and HISTORY in Part("towers", towers).asked_for
 
 
 @contextmanager

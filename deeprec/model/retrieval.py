@@ -12,8 +12,9 @@ import keras
 import keras_rs
 
 from deeprec.config import ModelConfig
+from deeprec.data.history import with_history
 from deeprec.data.tables import LIKED_ABOVE, FeatureSchema, FeatureTable
-from deeprec.model.own import OwnTower
+from deeprec.model.own import OwnTower, asks_for_history
 from deeprec.model.towers import (
     PACKAGE,
     CandidateModel,
@@ -85,6 +86,8 @@ class RetrievalModel(keras.Model):
             self.candidate_model = CandidateModel(candidate_schema, **candidate)
         else:
             parts: dict[str, Any] = {"towers": towers, "own": own or {}}
+            if asks_for_history(towers):
+                query_schema = with_history(query_schema, candidate_count)
             self.query_model = OwnTower(query_schema, "query", **parts, **query)
             self.candidate_model = OwnTower(candidate_schema, "candidate", **parts, **candidate)
             dimensions = (self.query_model.dimension, self.candidate_model.dimension)

@@ -228,6 +228,19 @@ def layer_seeds(seed: int | None, count: int) -> list[int | None]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(count) >> 1]
 
 
+def dense_layer(
+    size: int, seed: int | None, *, bias: bool = True, activation: str | None = None
+) -> keras.layers.Dense:
+    """A dense layer whose weights NumPy draws."""
+    return keras.layers.Dense(
+        size,
+        activation=activation,
+        use_bias=bias,
+        kernel_initializer=NumpyUniform(seed=seed),
+        bias_initializer=NumpyZeros(),
+    )
+
+
 def feature_embedding(feature: Feature, dimension: int, seed: int | None) -> keras.layers.Layer:
     """A layer that embeds a column of a feature: ``[batch, ...]`` to ``[batch, dimension]``."""
     if feature.kind == "vector":

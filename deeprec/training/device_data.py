@@ -10,6 +10,7 @@ import numpy as np
 
 from deeprec.config import LossName, TrainingConfig, loss_part
 from deeprec.data.dataset import TrainingData
+from deeprec.data.history import table_for
 from deeprec.data.tables import FloatArray, Interactions
 from deeprec.training.batches import Batches, batched, batched_by_user
 from deeprec.training.device_tables import Rows
@@ -27,16 +28,17 @@ class DeviceData:
     def __init__(self, data: TrainingData) -> None:
         self.source = data
         self._kept: tuple[Hashable, Any] | None = None
-        self._tables: dict[type, tuple[Rows, Rows]] = {}
+        self._tables: dict[Hashable, tuple[Rows, Rows]] = {}
 
     def tables(self, towers: tuple[TowerProgram, TowerProgram]) -> tuple[Rows, Rows]:
         """The users and the movies as the programs of both towers read them."""
-        kind = type(towers[0])
-        if kind not in self._tables:
-            tables = (self.source.users, self.source.movies)
-            query, candidate = (t.rows_of(each) for t, each in zip(towers, tables, strict=True))
-            self._tables[kind] = (query, candidate)
-        return self._tables[kind]
+        query, candidate = towers
+        key = (type(query), query.schema)
+        if key not in self._tables:
+            data = self.source
+            users = table_for(query.schema, data.users, data.train, data.movies.rows)
+            self._tables[key] = (query.rows_of(users), candidate.rows_of(data.movies))
+        return self._tables[key]
 
     @cached_property
     def validation(self) -> EvaluationRows | None:

@@ -122,7 +122,8 @@ class ModelSection(Section):
 
     towers: str | None = None
     """Own towers: `module:attribute`, or a short name, see [own parts](../how-to/own-parts.md).
-    ``cross`` comes along: layers that multiply features (DCN-v2)."""
+    ``cross`` (layers that multiply features, DCN-v2) and ``attention`` (over the user's history)
+    come along."""
 
     @field_validator("towers")
     @classmethod

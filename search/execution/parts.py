@@ -12,6 +12,7 @@ import numpy as np
 
 from deeprec.config import loss_part
 from deeprec.data.dataset import TrainingData
+from deeprec.data.history import table_for
 from deeprec.data.tables import FeatureTable
 from deeprec.model.own import VALUES, OwnTower
 from deeprec.model.retrieval import RetrievalModel
@@ -109,7 +110,8 @@ def _try_towers(spec: StudySpec, data: TrainingData) -> None:
         return
     config = smallest(spec).model_config(spec.model.towers)
     model = RetrievalModel.for_tables(data.users, data.movies, config, seed=0)
-    _try_tower(model.query_model, data.users)
+    schema, items = model.query_model.schema, data.movies.rows
+    _try_tower(model.query_model, table_for(schema, data.users, data.train, items))
     _try_tower(model.candidate_model, data.movies)
 
 

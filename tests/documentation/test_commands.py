@@ -28,6 +28,7 @@ SLOW = (
     *CONFIRMED,
     "README.md",
     "docs/how-to/gpu.md",
+    "docs/how-to/own-parts.md",
     "docs/how-to/resume.md",
     "docs/how-to/use-from-python.md",
 )

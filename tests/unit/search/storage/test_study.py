@@ -1,5 +1,6 @@
 """A study in its database: created once, opened again, refused where it is another."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from search.storage.study import (
     open_study,
     recognized,
     refuse_other_study,
+    settle_code,
 )
 from tests.unit.search.specs import small_spec
 
@@ -135,3 +137,29 @@ def test_a_worker_joins_the_opened_study_alone(tmp_path: Path, database: Databas
     other = small_spec(tmp_path, ("seed = 3", "seed = 4"))
     with pytest.raises(InputError, match="seed was 3, is 4"):
         join_study(database, other, "f", patience=Patience(0))
+
+
+def test_a_study_keeps_which_code_its_parts_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    code = tmp_path / "users_loss.py"
+    code.write_text("loss = print", encoding="utf-8")
+    named = ("batch_size = 60", 'batch_size = 60\nloss = "users_loss:loss"')
+    spec, study = small_spec(tmp_path, named), opened(tmp_path, named)
+    settle_code(study, spec)
+    before = study.user_attrs["code"]
+    settle_code(study, spec)
+    code.write_text("loss = max", encoding="utf-8")
+    with pytest.raises(InputError, match="other code: users_loss was source .* --accept-code"):
+        settle_code(study, spec)
+    assert study.user_attrs["code"] == before
+    settle_code(study, spec, accept=True)
+    assert study.user_attrs["code"] != before
+    settle_code(study, spec)
+
+
+def test_a_study_without_parts_keeps_no_code(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    settle_code(study, small_spec(tmp_path))
+    assert "code" not in study.user_attrs
