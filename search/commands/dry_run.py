@@ -1,5 +1,7 @@
 """``--dry-run``: what a search would try and write, without writing anything."""
 
+from collections.abc import Iterator
+
 import optuna
 from rich import box
 from rich.table import Table
@@ -14,8 +16,9 @@ from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.parts import check_names
 from search.execution.runtime import cores_each
+from search.records.costs import breach, cost_words
 from search.records.errors import InputError
-from search.records.trials import counted
+from search.records.trials import counted, objective_words
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
 from search.session.session import Session
@@ -43,6 +46,8 @@ def print_dry_run(session: Session) -> None:
         "the first configurations:",
         highlight=False,
     )
+    for line in _aims(spec):
+        console.print(line, highlight=False)
     console.print(_configurations(spec, dataset))
     if dataset is None:
         console.print("parameter counts are known once the data set is prepared")
@@ -113,12 +118,23 @@ def _configurations(spec: StudySpec, dataset: Dataset | None) -> Table:
             str(configuration.layer_sizes),
             str(configuration.values["embedding_dimension"]),
             f"{configuration.values['learning_rate']:.4g}",
-            "-" if dataset is None else f"{_parameters(dataset, configuration, spec):,}",
+            "-" if dataset is None else _parameters(dataset, configuration, spec),
             Text(origin),
         )
     return table
 
 
-def _parameters(dataset: Dataset, configuration: Configuration, spec: StudySpec) -> int:
+def _parameters(dataset: Dataset, configuration: Configuration, spec: StudySpec) -> str:
+    """The number of parameters, and whether it is above the limit of the study."""
     model = configuration.model_config(spec.model.towers)
-    return parameter_count(dataset.users.schema, dataset.movies.schema, model)
+    count = parameter_count(dataset.users.schema, dataset.movies.schema, model)
+    is_over = breach({"parameters": count}, spec.limits.given, is_whole=False)
+    return f"{count:,}{' (infeasible)' if is_over else ''}"
+
+
+def _aims(spec: StudySpec) -> Iterator[str]:
+    """Several objectives, and limits, where the study has any."""
+    if len(spec.objectives) > 1:
+        yield f"objectives: {', '.join(map(objective_words, spec.objectives))}"
+    if limits := spec.limits.given:
+        yield f"limits: {', '.join(cost_words(*each) for each in limits.items())}"

@@ -31,6 +31,7 @@ SLOW = (
     "docs/how-to/own-parts.md",
     "docs/how-to/resume.md",
     "docs/how-to/use-from-python.md",
+    "docs/how-to/trade-offs.md",
 )
 """Pages whose commands take long, as they search or confirm whole studies, or search often."""
 

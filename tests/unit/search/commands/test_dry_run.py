@@ -140,3 +140,15 @@ def test_dimensions_and_workers_fit_a_terminal(
     assert {"normalize true or false", "dropout 0 to 0.5, linear"} <= set(lines)
     assert "4 workers with 2 cores each" in lines
     assert "nothing was written" in shown(spec, width=20)
+
+
+def test_objectives_and_limits_are_said_and_what_is_infeasible(
+    prepared: Dataset, tmp_path: Path
+) -> None:
+    aims = "[objective]\nmetrics = ['ndcg@10', 'parameters']\n[limits]\nparameters = 1400\n"
+    text = shown(small_spec(tmp_path, ("[training]", f"{aims}[training]")))
+    assert "objectives: nDCG@10, parameters\n" in text
+    assert "limits: 1,400 parameters\n" in text
+    [fits, over] = [line for line in text.splitlines() if "reference" in line]
+    assert ("1,392 " in fits, "infeasible" in fits) == (True, False)
+    assert "(infeasible)" in over
