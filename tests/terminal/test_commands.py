@@ -51,7 +51,8 @@ def has_ended(lines: list[str]) -> bool:
 def test_a_search_and_its_confirmation_are_shown_from_start_to_end(
     tmux: Tmux, small: Folder
 ) -> None:
-    start(tmux, small, "search.run", "--trials", "2", "--workers", "2")
+    search = ("tests.faults.fake", "search.run", "--trials", "2", "--workers", "2")
+    start(tmux, small, *search, **{EPOCH_SECONDS: "0.2"})
     tmux.wait_for(lambda lines: any("loading" in line for line in lines))
     shown = tmux.wait_for(is_measured)
     assert sum(" of 2 trials" in line for line in shown) == 1

@@ -288,6 +288,7 @@ print(step)
 """
 
 
+@pytest.mark.storm
 def test_a_study_can_be_made_again_wherever_its_creation_was_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", KILLED_WHILE_IT_IS_MADE, str(tmp_path)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
