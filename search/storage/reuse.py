@@ -33,6 +33,7 @@ KEPT = (
     attributes.COMPUTED_ON,
     attributes.COSTS,
     attributes.TRAIN_SECONDS,
+    attributes.RESUMED_AFTER,
     attributes.DIVERGED,
     attributes.REASON,
 )
