@@ -353,7 +353,9 @@ def trial_line(trial: TrialRecord) -> str:
     value = f"{trial.objective} {_accuracy(trial)}"
     results = {
         "complete": f"{value} at epoch {trial.best_epoch}",
-        "pruned": f"{value} when pruned at epoch {trial.pruned_at_epoch}" if trial.curve else "",
+        "pruned": f"{value} when pruned at epoch {trial.pruned_at_epoch}"
+        if trial.curve
+        else "not trained",
     }
     result = results.get(trial.state, trial.reason or "no reason recorded")
     if trial.infeasible:

@@ -193,7 +193,9 @@ def test_a_trial_above_a_limit_says_by_how_much() -> None:
     complete = "trial 0 complete: accuracy 0.2355 at epoch 10, infeasible: 9 MB (limit 8)  layers"
     assert trial_line(trial(0, infeasible=over)).startswith(complete)
     untrained = trial(0, "pruned", epochs=0, infeasible=over)
-    assert trial_line(untrained).startswith("trial 0 pruned: infeasible: 9 MB (limit 8)  layers")
+    assert trial_line(untrained).startswith(
+        "trial 0 pruned: not trained, infeasible: 9 MB (limit 8)  layers"
+    )
 
 
 def test_a_trial_that_was_interrupted_says_why() -> None:
