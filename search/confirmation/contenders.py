@@ -7,7 +7,12 @@ import optuna
 
 from deeprec.config import ModelConfig, TrainingConfig
 from search.config.sections import DataSection
-from search.config.space import Configuration, enqueued_configurations, suggest
+from search.config.space import (
+    Configuration,
+    enqueued_configurations,
+    list_metrics_of,
+    suggest,
+)
 from search.config.study import StudySpec
 from search.records.errors import InputError
 from search.records.trials import TUTORIAL_OBJECTIVE, TrialRecord, front_of, ranked
@@ -108,13 +113,16 @@ def reference_contender(spec: StudySpec) -> Contender:
     """What a search must beat to be worth it: the first configuration that the file enqueues.
 
     It is trained for all epochs of the study. Where a file enqueues nothing, it is the tutorial's
-    own model: the defaults of :mod:`deeprec.config`.
+    own model: the defaults of :mod:`deeprec.config`, judged as the study's trials are.
     """
     tutorial = tutorial_contender()
     first = next(iter(enqueued_configurations(spec).items()), None)
     if first is None:
         if isinstance(spec.data, DataSection):
-            return tutorial
+            metrics = list_metrics_of(spec)
+            judged = replace(tutorial.training, metrics=metrics)
+            # under another key: what was kept under the tutorial's is its accuracy
+            return replace(tutorial, key=REFERENCE, training=judged) if metrics else tutorial
         model = ModelConfig()
         training = Configuration(layer_sizes=model.layer_sizes, values={})
         return replace(tutorial, training=training.training_config(spec, seed=0))

@@ -116,6 +116,15 @@ def test_where_that_is_the_tutorials_model_it_is_called_so(tmp_path: Path) -> No
     assert reference_contender(nothing_enqueued) == tutorial_contender()
 
 
+def test_the_tutorials_model_is_judged_as_the_trials_are(tmp_path: Path) -> None:
+    changes = ("[training]", "[objective]\nmetric = 'ndcg@10'\n[training]")
+    spec = small_spec(tmp_path, changes).model_copy(update={"enqueue": ()})
+    contender = reference_contender(spec)
+    assert (contender.key, contender.name) == ("reference", tutorial_contender().name)
+    assert [str(metric) for metric in contender.training.metrics] == ["ndcg@10"]
+    assert contender.training == replace(TrainingConfig(), metrics=contender.training.metrics)
+
+
 def test_the_tutorials_model_is_that_of_the_defaults() -> None:
     contender = tutorial_contender()
     assert (contender.model, contender.training) == (ModelConfig(), TrainingConfig())
