@@ -257,6 +257,19 @@ def test_a_name_that_names_nothing_is_refused(name: str) -> None:
         TrainingConfig(loss=name)
 
 
+def test_an_installed_package_gives_short_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "shop_parts-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-parts\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[deeprec.losses]\nshop = shop_parts.losses:Pair\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Part("loss", "shop").place == "shop_parts.losses:Pair"
+    with pytest.raises(PartError, match="entry point of the group deeprec.towers"):
+        _ = Part("towers", "shop").place
+
+
 def test_what_a_part_asks_for_by_name_is_known() -> None:
     assert Part("loss", f"{HERE}:margin_loss").asked_for == {"margin": True}
     assert Part("towers", f"{HERE}:Moody").asked_for == {"heads": False}
