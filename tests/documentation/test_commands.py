@@ -32,6 +32,7 @@ SLOW = (
     "docs/how-to/resume.md",
     "docs/how-to/use-from-python.md",
     "docs/how-to/trade-offs.md",
+    "docs/how-to/write-a-study.md",
 )
 """Pages whose commands take long, as they search or confirm whole studies, or search often."""
 

@@ -134,6 +134,7 @@ def weights(folder: Folder, number: int) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.storm  # three searches that train
 def test_a_killed_search_goes_on_from_its_last_validation_as_if_undisturbed(
     folder: Folder, tmp_path: Path, small_cache_home: Path
 ) -> None:

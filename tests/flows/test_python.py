@@ -109,6 +109,7 @@ def test_what_moves_is_one_output_that_is_gone_in_the_end(notebook: Any) -> None
     assert {each.data["text/plain"] for each in moving} == {""}
 
 
+@pytest.mark.storm  # four processes that import for themselves
 def test_a_script_searches_with_workers_and_a_command_goes_on(
     small_cache_home: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deeprec.data.dataset import user_cache_dir
 from tests.commands import Folder
 from tests.faults.fake import EPOCH_SECONDS
 from tests.flows.conftest import folder as folder  # a study to be searched
@@ -12,6 +13,7 @@ from tests.terminal.tmux import Tmux
 pytestmark = [pytest.mark.terminal, pytest.mark.data]
 
 COLUMNS, ROWS = 80, 24
+OWN_CACHE = str(user_cache_dir().parent)
 EPOCHS = 30
 """So that trials last long enough to be looked at; one in three is validated, which takes long."""
 
@@ -49,10 +51,9 @@ def has_ended(lines: list[str]) -> bool:
 
 
 def test_a_search_and_its_confirmation_are_shown_from_start_to_end(
-    tmux: Tmux, small: Folder
+    tmux: Tmux, small: Folder, confirmed: Folder, tmp_path: Path
 ) -> None:
-    search = ("tests.faults.fake", "search.run", "--trials", "2", "--workers", "2")
-    start(tmux, small, *search, **{EPOCH_SECONDS: "0.2"})
+    start(tmux, small, "search.run", "--trials", "2", "--workers", "2")
     tmux.wait_for(lambda lines: any("loading" in line for line in lines))
     shown = tmux.wait_for(is_measured)
     assert sum(" of 2 trials" in line for line in shown) == 1
@@ -68,14 +69,15 @@ def test_a_search_and_its_confirmation_are_shown_from_start_to_end(
     assert any(line.startswith("trial ") and "layers" in line for line in end), "it fits"
     assert not any(" of 2 trials" in line for line in end), "the view is erased"
     assert max(map(len, end)) <= COLUMNS
-    with Tmux() as later:
-        start(later, small, "search.retrain", "--top", "1", "--seeds", "1")
+    with Tmux() as later:  # one more seed: the references are known
+        more = confirmed.copy(tmp_path / "more")
+        start(later, more, "search.retrain", "--top", "1", "--seeds", "3", XDG_CACHE_HOME=OWN_CACHE)
         shown = later.wait_for(lambda lines: any("train loss 0." in line for line in lines))
-        assert sum(" of 3 trainings" in line for line in shown) == 1
+        assert sum(" of 9 trainings" in line for line in shown) == 1
         assert any(line.startswith("contender") for line in shown)
         end = later.wait_for(has_ended)
         assert end[-1] == "[exit code 0]"
-        assert not any(" of 3 trainings" in line for line in end)
+        assert not any(" of 9 trainings" in line for line in end)
 
 
 def test_ctrl_c_stops_it_tidily_and_the_view_is_erased(tmux: Tmux, small: Folder) -> None:

@@ -40,6 +40,7 @@ def test_a_context_comes_back_without_the_data_set(study: optuna.Study, small: S
         trials=small.study.trials + 9,  # --trials
         data_name=small.data.name,
         split=small.data.split_name,
+        objectives=small.objectives,
     )
     keep_description(study, context)
     assert described(study, small) == context
