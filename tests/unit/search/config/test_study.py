@@ -37,7 +37,7 @@ def test_our_studies_search_the_tutorials_space_and_what_pays() -> None:
     assert spec.space.open_dimensions == ["temperature", "dropout", "l2", "rating_power"]
 
 
-@pytest.mark.parametrize("name", ["tutorial", "ranking", "ranking-temporal"])
+@pytest.mark.parametrize("name", ["tutorial", "ranking", "ranking-temporal", "ranking-tradeoff"])
 def test_a_study_of_ours_opens_with_command_cost_and_result(name: str) -> None:
     opening = load_spec(name, folders=[PROJECT / "studies"]).text.split("\n\n")[0]
     assert all(line.startswith("#") for line in opening.splitlines())
