@@ -4,8 +4,10 @@
 behind. Here the most recently used ones stay, and nothing else.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,9 @@ def use_compilation_cache(folder: Path) -> None:
 
     Does nothing where JAX's own switch, ``JAX_ENABLE_COMPILATION_CACHE=false``, turns caching off.
     A cached program is code that will run: the folder is made for its owner alone, and must be
-    trusted as the code itself is. The least recently used programs go when it exceeds 1 GiB.
+    trusted as the code itself is. Where it exceeds 1 GiB at the start of a process, the programs
+    that were written first go until half of it is left. JAX's own limit would read a file for every
+    program that is kept, for every one that is added: minutes a search with thousands of them.
 
     Raises:
         OSError: the folder cannot be made, or is another user's. Nothing is kept then.
@@ -70,12 +74,33 @@ def use_compilation_cache(folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
+    _trim(folder, MAX_BYTES_ON_DISK)
     settings = {
         "jax_compilation_cache_dir": str(folder),
-        "jax_compilation_cache_max_size": MAX_BYTES_ON_DISK,
+        "jax_compilation_cache_max_size": -1,  # none
         # A model is a few large programs and dozens of tiny ones: keep the tiny ones as well.
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }
     for name, value in settings.items():
         jax.config.update(name, value)  # type: ignore[no-untyped-call]
+
+
+def _trim(folder: Path, most: int) -> None:
+    """Halves the files of a folder, the oldest first, where they have more bytes than ``most``.
+
+    Another process may do the same.
+    """
+    files = []
+    with os.scandir(folder) as entries:
+        for each in entries:
+            with suppress(FileNotFoundError):
+                files.append((each.stat(), each.path))
+    left = sum(stat.st_size for stat, _ in files)
+    if left <= most:
+        return
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
+        if left <= most // 2:
+            return
+        Path(path).unlink(missing_ok=True)
+        left -= stat.st_size

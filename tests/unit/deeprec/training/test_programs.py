@@ -1,13 +1,15 @@
 """Compiled programs: traced once for an architecture, and never many in memory."""
 
 import gc
+import os
 import weakref
+from pathlib import Path
 
 import jax
 import numpy as np
 
 from deeprec.training import programs
-from deeprec.training.programs import MAX_PROGRAMS, compiled
+from deeprec.training.programs import MAX_PROGRAMS, _trim, compiled
 
 traced: list[int] = []
 
@@ -44,3 +46,14 @@ def test_only_the_last_used_are_kept() -> None:
     gc.collect()
     assert dropped() is None
     assert len(programs._programs) == MAX_PROGRAMS
+
+
+def test_a_folder_that_grew_too_large_is_halved_oldest_first(tmp_path: Path) -> None:
+    for age in range(4):
+        file = tmp_path / f"program-{age}"
+        file.write_bytes(bytes(100))
+        os.utime(file, (1_000_000 - age, 1_000_000 - age))
+    _trim(tmp_path, 400)
+    assert len(list(tmp_path.iterdir())) == 4, "it is within the limit"
+    _trim(tmp_path, 399)
+    assert {path.name for path in tmp_path.iterdir()} == {"program-0"}
