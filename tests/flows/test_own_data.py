@@ -66,9 +66,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Shop:
     folder, proposed = described(tmp_path_factory.mktemp("shop") / "folder", cache_home)
     searched = folder.search("--trials", "2")
     assert searched.returncode == 0, searched.stderr
-    confirmed = folder.run(
-        "search.retrain", "--study", "shop", "--top", "1", "--seeds", "2", "--promote"
-    )
+    confirmed = folder.run("search.retrain", "--study", "shop", "--seeds", "2", "--promote")
     assert confirmed.returncode == 0, confirmed.stderr
     return Shop(folder, proposed, searched, confirmed)
 
