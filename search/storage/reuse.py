@@ -111,6 +111,9 @@ def take_over(study: optuna.Study, spec: StudySpec, sources: Sources) -> list[tu
             origin = f"{name}/{trial.number}"
             if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or origin in held:
                 continue
+            if not _was_trained(trial):
+                left_out["not trained, as above a limit there"] += 1
+                continue
             try:
                 study.add_trial(_as_own(trial, spec, origin))
                 count += 1
@@ -121,6 +124,14 @@ def take_over(study: optuna.Study, spec: StudySpec, sources: Sources) -> list[tu
             found = counted(count, "trial") + (f"; left out: {reasons}" if reasons else "")
             lines.append((name, found))
     return lines
+
+
+def _was_trained(trial: FrozenTrial) -> bool:
+    """Whether a finished trial has anything to say; one that a limit spared a training has not."""
+    is_complete = trial.state == TrialState.COMPLETE
+    return is_complete or bool(
+        trial.intermediate_values or trial.user_attrs.get(attributes.DIVERGED)
+    )
 
 
 class _Outside(Exception):  # noqa: N818  (it never leaves this module)

@@ -109,6 +109,17 @@ def test_what_the_space_does_not_hold_is_left_out_and_counted(
     close_study(study)
 
 
+def test_what_a_limit_spared_says_nothing_and_what_diverged_does(
+    source: optuna.Study, tmp_path: Path
+) -> None:
+    source.add_trial(trial(NARROW, state=TrialState.PRUNED, user_attrs={"reason": "too large"}))
+    source.add_trial(trial(DEEP, state=TrialState.PRUNED, user_attrs={"diverged": True}))
+    study, lines = extended(tmp_path, wider(tmp_path))
+    assert lines == [("small", "1 trial; left out: 1 not trained, as above a limit there")]
+    assert [each.state for each in records(study)] == ["diverged"]
+    close_study(study)
+
+
 def test_a_new_dimension_had_the_value_that_nothing_was_said_of(
     source: optuna.Study, tmp_path: Path
 ) -> None:
