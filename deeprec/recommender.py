@@ -5,7 +5,7 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -183,6 +183,29 @@ class Recommender:
             found = self._best([(u, r.k) for u, r in asked if not isinstance(u, RequestError)])
             for user in users:
                 yield user if isinstance(user, RequestError) else next(found)
+
+    def scores_for(
+        self, user_ids: npt.NDArray[Any], movie_ids: npt.NDArray[Any]
+    ) -> Callable[[IntArray], FloatArray]:
+        """What scores the rows of another data set, by the published ids of its users and movies.
+
+        A user that this model does not know is an unknown one to it; a movie that it does not know
+        is below all others. The scores are float32 ``[users, movies]``.
+        """
+        rows = {each: row for row, each in enumerate(self.movie_ids.tolist())}
+        columns = np.array([rows.get(each, 0) for each in movie_ids.tolist()])
+        unknown = self.audience.reserved - 1
+
+        def score(users: IntArray) -> FloatArray:
+            known = [self.audience.row_of(shown_id(each)) or unknown for each in user_ids[users]]
+            asked = [self.audience.user_at(row) for row in known]
+            blocks = [asked[i : i + self._block] for i in range(0, len(asked), self._block)]
+            queries = np.concatenate([self._queries(block) for block in blocks])
+            scores = (queries @ self.candidates.T)[:, columns]
+            scores[:, columns == 0] = scores.min() - 1
+            return scores
+
+        return score
 
     def knows(self, user_id: Id) -> bool:
         """Whether the user was among those of the data set."""

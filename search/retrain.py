@@ -14,7 +14,7 @@ from search.commands.cli import (
     command_screen,
     run_command,
 )
-from search.study import Study
+from search.study import InputError, Study
 
 TrialOption = Annotated[
     int | None,
@@ -35,6 +35,13 @@ TopOption = Annotated[
 SeedsOption = Annotated[
     int, typer.Option(min=1, max=100, metavar="N", help="Trainings of each of them.")
 ]
+SinceChampionOption = Annotated[
+    bool,
+    typer.Option(
+        "--since-champion",
+        help="Train the champion's configuration on newer data, and test both on the newest rows.",
+    ),
+]
 PromoteOption = Annotated[
     bool | None,
     typer.Option(
@@ -50,6 +57,7 @@ def main(
     trial: TrialOption = None,
     top: TopOption = None,
     seeds: SeedsOption = 5,
+    since_champion: SinceChampionOption = False,
     promote: PromoteOption = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
@@ -72,15 +80,21 @@ def main(
 
     Example: python -m search.retrain --study tutorial
     """
+    if since_champion and (trial is not None or top is not None):
+        raise InputError("--since-champion takes the champion's trial: leave --trial and --top out")
     with command_screen(quiet=quiet) as screen:
-        Study(
+        found = Study(
             study,
             storage=storage,
             tracking_uri=tracking_uri,
             data_dir=data_dir,
             compilation_cache=compilation_cache,
             screen=screen,
-        ).confirm(trial=trial, top=top, seeds=seeds, promote=promote)
+        )
+        if since_champion:
+            found.refresh(seeds=seeds, promote=promote)
+        else:
+            found.confirm(trial=trial, top=top, seeds=seeds, promote=promote)
     return 0
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deeprec.recommender import Recommender
+    from search.commands.refresh import Refreshed
     from search.confirmation.comparison import Confirmation
     from search.display.terminal import Screen
     from search.records.events import Outcome
@@ -240,6 +241,27 @@ class Study:
             touch_device()
             return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
 
+    def refresh(self, *, seeds: int = 5, promote: bool | None = None) -> "Refreshed":
+        """Trains the champion's configuration on the newer data that the study names by now.
+
+        The new model and the champion are tested on the newest rows, which neither has seen; the
+        new one becomes the champion if it is better by more than the noise.
+
+        Args:
+            seeds: trainings, from 1.
+            promote: whether the model becomes the champion; decided by the test when None.
+
+        Raises:
+            Interrupted: it was stopped; the same call goes on.
+        """
+        with self.opened(newer_data=True) as session:
+            session.check_writable()
+            from search.commands.refresh import refresh
+            from search.execution.runtime import touch_device
+
+            touch_device()
+            return refresh(session, seeds=seeds, promote=promote)
+
     def report(self) -> "Report":
         """What the study found; a notebook shows it, and its ``write()`` makes an HTML file.
 
@@ -278,6 +300,7 @@ class Study:
         change: Callable[[StudySpec], StudySpec] = lambda spec: spec,
         *,
         adds_trials: bool = False,
+        newer_data: bool = False,
         **flags: Any,
     ) -> Iterator["Session"]:
         """The session of a command; what can be refused without Keras and Optuna is before.
@@ -293,7 +316,14 @@ class Study:
 
             screen.doing(f"looking for study {spec.name}")
             given = Flags(**self._flags, **flags)
-            yield Session.of(given, spec, self.workspace, screen, adds_trials=adds_trials)
+            yield Session.of(
+                given,
+                spec,
+                self.workspace,
+                screen,
+                adds_trials=adds_trials,
+                newer_data=newer_data,
+            )
 
     @contextmanager
     def _screened(self) -> Iterator["Screen"]:

@@ -117,15 +117,20 @@ class Audience:
         row = None if request.user_id is None else self.row_of(request.user_id)
         if row is None:
             return self._described(request)
-        known = {name: column[row].tolist() for name, column in self.table.columns.items()}
+        user = self.user_at(row)
         if request.features:
-            wrong = self._asking.contradicted(request.features, known)
+            wrong = self._asking.contradicted(request.features, user.features)
             if wrong:
                 raise RequestError(
                     f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
                     f"{', '.join(request.features)} out"
                 )
-        return User(row, known)
+        return user
+
+    def user_at(self, row: int) -> User:
+        """The user of a row of the table."""
+        columns = self.table.columns.items()
+        return User(row, {name: column[row].tolist() for name, column in columns})
 
     def _described(self, request: Request) -> User:
         if not request.features:

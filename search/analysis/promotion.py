@@ -14,17 +14,21 @@ class Confirmed:
 
     mean: float
     deviation: float | None
-    seeds: int
+    seeds: int  # 0 where the one model was measured again, as it is
     data_fingerprint: str
     split: str  # how the rows were divided: other test rows are another test, as are other data
     metric: str = "test_top_100_accuracy"  # what was measured
     # the same of each user, or group of users; None for what earlier versions confirmed
     users: UserResults | None = field(default=None, compare=False)
+    # the latest time of the rows that the model was trained on, in the data's unit; None for what
+    # earlier versions confirmed
+    trained_until: int | None = None
 
     @property
     def estimate(self) -> Estimate:
         """The mean with its errors."""
-        return Estimate(self.mean, Spread(self.deviation, self.seeds), self.users)
+        spread = Spread(self.deviation, self.seeds) if self.seeds else None
+        return Estimate(self.mean, spread, self.users)
 
     @property
     def measure(self) -> str:
@@ -41,11 +45,12 @@ class Evidence:
     """Trainings for validation and for the test, and how many of them collapsed."""
 
     chance: float  # the test accuracy of a random order, in 0..1
-    validation: Sample
-    reference: Sample | None
-    """Validation accuracies; of the study's reference None where the model is that."""
+    validation: Sample | None = None
+    reference: Sample | None = None
+    """Validation accuracies; of the study's reference None where the model is that, of both where
+    the configuration is the champion's."""
 
-    reference_name: str
+    reference_name: str = ""
     not_beaten: Sequence[str] = ()
     """References that need no search and that the test does not beat by more than the noise."""
 
@@ -92,7 +97,7 @@ def _refused(new: Confirmed, evidence: Evidence) -> Decision | None:
         )
     if not found.is_above:
         return Decision(False, f"{above_chance}: {_not_better(found)}")
-    if evidence.reference is None:
+    if evidence.reference is None or evidence.validation is None:
         return None
     found = difference(evidence.validation.estimate, evidence.reference.estimate)
     if found.is_above:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from search.analysis.promotion import Confirmed, Evidence
+from search.analysis.promotion import Evidence
 from search.confirmation import comparison
 from search.confirmation.comparison import Confirmation, Tested, Validated
 from search.confirmation.contenders import (
@@ -14,7 +14,7 @@ from search.confirmation.contenders import (
     contender_of,
     reference_contender,
 )
-from search.confirmation.measuring import Confirming
+from search.confirmation.measuring import Confirming, worth_of_test
 from search.confirmation.references import References, slice_users
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
@@ -219,15 +219,7 @@ def _publish(
     if run_id is None or folder is None:
         return None
     sample = confirmation.test[confirmation.test_objective]
-    worth = Confirmed(
-        mean=sample.mean,
-        deviation=sample.deviation,
-        seeds=len(sample.values),
-        users=sample.users,
-        data_fingerprint=data.dataset.fingerprint,
-        split=session.spec.data.split_name,
-        metric=confirmation.test_objective,
-    )
+    worth = worth_of_test(session.spec, data, confirmation.test_objective, sample)
     return tracker.publish(run_id, folder, worth, evidence, choice=promote)
 
 
@@ -242,9 +234,7 @@ def _show(session: Session, confirmation: Confirmation) -> None:
 
 def _show_next(session: Session, confirmation: Confirmation, published: Published | None) -> None:
     if published is not None:
-        standing = "is the champion" if published.decision.promote else "is NOT the champion"
-        version = f"Version {published.version} of {published.name}"
-        session.screen.show(f"{version} {standing}: {published.decision.reason}.")
+        session.screen.show(published.words)
     session.screen.show("")
     if confirmation.towers is not None:
         session.screen.show(f"model:     {confirmation.towers}")

@@ -22,6 +22,8 @@ from deeprec.recommender import Recommender
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import chance_accuracy, evaluated, train_new
 from search.analysis.noise import Sample
+from search.analysis.promotion import Confirmed
+from search.config.study import StudySpec
 from search.confirmation.contenders import Contender
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
@@ -195,6 +197,20 @@ class Confirming:
     @cached_property
     def _all_but_test(self) -> DeviceData:
         return DeviceData(self.data.training(self.data.splits.before_test))
+
+
+def worth_of_test(spec: StudySpec, data: StudyData, metric: str, sample: Sample) -> Confirmed:
+    """What a model is worth by a metric of the test rows, over the seeds of its configuration."""
+    return Confirmed(
+        mean=sample.mean,
+        deviation=sample.deviation,
+        seeds=len(sample.values),
+        users=sample.users,
+        data_fingerprint=data.dataset.fingerprint,
+        split=spec.data.split_name,
+        metric=metric,
+        trained_until=int(data.splits.before_test.timestamp.max()),
+    )
 
 
 def chance_of(data: StudyData) -> float:

@@ -29,7 +29,8 @@ class ConfirmationProgress:
     Of a result that was kept, it hears the result alone.
 
     ``epochs`` are those of each contender by name, in the order in which they are trained;
-    ``measure`` is what people call the objective.
+    ``measure`` is what people call the objective. A contender that is ``tested`` alone is not
+    validated.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class ConfirmationProgress:
         *,
         name: str,
         measure: str = "accuracy",
+        tested: str | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._screen = screen
         self._measure = measure
-        self._tally = ConfirmationTally(epochs, seeds, clock=clock)
+        self._tally = ConfirmationTally(epochs, seeds, tested=tested, clock=clock)
         self._view = ConfirmationView(self._tally, name=name, measure=measure)
 
     @contextmanager
@@ -130,8 +132,8 @@ class ConfirmationView:
         tally, ahead = self._tally, self._tally.ahead
         table = parts.LiveTable(_COLUMNS, width)
         table.head()
-        for name, epochs in list(tally.epochs.items())[:most]:
-            cells = {"contender": name, "epochs": str(epochs)}
+        for name in list(tally.validated)[:most]:
+            cells = {"contender": name, "epochs": str(tally.epochs[name])}
             cells |= self._so_far(tally.validated[name])
             table.add(cells, style="green" if name == ahead else "")
         if tally.tested:

@@ -218,19 +218,27 @@ class ConfirmationTally:
     """The trainings of a confirmation.
 
     ``epochs`` are those of each contender by name, in the order in which they are trained: each
-    ``seeds`` times, and the winner as often again for its tests.
+    ``seeds`` times, and the winner as often again for its tests. One that needs no comparison is
+    ``tested`` alone.
     """
 
     def __init__(
-        self, epochs: Mapping[str, int], seeds: int, *, clock: Clock = time.monotonic
+        self,
+        epochs: Mapping[str, int],
+        seeds: int,
+        *,
+        tested: str | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.epochs = epochs
         self.seeds = seeds
-        self.target = (len(epochs) + 1) * seeds
+        self._winner = tested
+        compared = epochs.keys() - {tested}
+        self.target = (len(compared) + 1) * seeds
         self.done = 0  # trainings whose results are known, those that were known before included
         self.current: RunningSeed | None = None  # the training that runs; None between two
         # accuracies of each contender so far, by name, a seed each; None if it collapsed
-        self.validated: dict[str, list[float | None]] = {name: [] for name in epochs}
+        self.validated: dict[str, list[float | None]] = {n: [] for n in epochs if n in compared}
         self.tested: list[float | None] = []  # the accuracies of the winner's tests so far
         self._clock = clock
         self._trained_seconds = 0.0
@@ -253,16 +261,16 @@ class ConfirmationTally:
 
     @property
     def ahead(self) -> str | None:
-        """The contender with the highest mean so far."""
+        """The contender with the highest mean so far, or the only one."""
         means = {name: Sample.of(each).mean for name, each in self.validated.items() if each}
-        return max(means, key=lambda name: means[name], default=None)
+        return max(means, key=lambda name: means[name], default=self._winner)
 
     def seconds_left(self) -> float | None:
         """Time left at the pace of the epochs of this run; None before its first training."""
         if self._trained_epochs == 0:
             return None
         epochs = sum(
-            each * (self.seeds - len(self.validated[name])) for name, each in self.epochs.items()
+            self.epochs[name] * (self.seeds - len(each)) for name, each in self.validated.items()
         )
         if self.ahead is not None:  # the winner is tested
             epochs += self.epochs[self.ahead] * (self.seeds - len(self.tested))

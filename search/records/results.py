@@ -37,6 +37,8 @@ class RetrainRecord:
     # what decides how its sums were rounded, see :func:`search.execution.runtime.computed_on`;
     # empty for those of version 0.1.0
     computed_on: Mapping[str, str] = field(default_factory=dict)
+    # whether it is the champion's configuration on newer data than the study was searched on
+    is_refresh: bool = False
 
     @property
     def layer_sizes(self) -> str:

@@ -48,6 +48,9 @@ class Session:
     patience: Patience  # with the study's database
     identity: str = ""  # of the stored study, or the one that a new study gets
     is_known: bool = False
+    newer_data: bool = (
+        False  # whether the study's data has grown, and may be divided at later dates
+    )
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Session:
         screen: Screen,
         *,
         adds_trials: bool = False,
+        newer_data: bool = False,
     ) -> "Session":
         """The session of a study; all that was given is checked, with an InputError.
 
@@ -70,11 +74,14 @@ class Session:
             workspace=workspace,
             screen=screen,
             patience=Patience(warn=screen.warn),
+            newer_data=newer_data,
         )
         resolve_uri(flags.tracking_uri, workspace.mlruns)  # refuses what is none
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make_sampler(spec, seed=0)  # one that needs a missing package says so before any work
-        known, spec = recognized(given.database, spec, any_seed=not adds_trials)
+        known, spec = recognized(
+            given.database, spec, any_seed=not adds_trials, newer_data=newer_data
+        )
         identity = known or uuid.uuid4().hex
         return replace(given, spec=spec, identity=identity, is_known=known is not None)
 
@@ -133,7 +140,7 @@ class Session:
         """
         make, patience = self.commands().search, self.patience
         study = load_study(self.database, self.spec.name, make=make, patience=patience)
-        refuse_other_study(study, self.spec)
+        refuse_other_study(study, self.spec, newer_data=self.newer_data)
         return study
 
     @property

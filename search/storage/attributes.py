@@ -23,7 +23,8 @@ HOME = "home"  # str: the path of the SQLite database when it was last searched;
 DESCRIPTION = "description"  # object: what MLflow shows of the study beyond its trials; `tracked`
 # str: how the last search ended, a :data:`search.records.trials.StudyState`; `tracked`
 END = "end"
-RESULT = "result:"  # object: begins the names of results that are computed once; `results`
+# object: begins the names of results that are computed once; `results`, `refresh`
+RESULT = "result:"
 
 # --- of a trial, from its creation ------------------------------------------------------------
 

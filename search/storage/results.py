@@ -19,19 +19,21 @@ class Ledger:
 
     A process that is killed loses what it was computing and nothing else.
 
-    The study is held by this process alone while results are computed.
+    The study is held by this process alone while results are computed. A ``part`` begins the names
+    of results that are apart from those of the study's own data.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, part: str = "") -> None:
         self._study = study
+        self._start = RESULT + part
 
     def get(self, name: str) -> Any | None:
         """The result, or None where it was not computed yet."""
-        return self._study.user_attrs.get(RESULT + name)
+        return self._study.user_attrs.get(self._start + name)
 
     def starting_with(self, start: str) -> dict[str, Any]:
         """All results whose names begin like this, by the rest of the name."""
-        start = RESULT + start
+        start = self._start + start
         attributes = self._study.user_attrs
         return {
             name.removeprefix(start): result
@@ -41,7 +43,7 @@ class Ledger:
 
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """Keeps a result, in the place of an earlier one."""
-        self._study.set_user_attr(RESULT + name, dict(result))
+        self._study.set_user_attr(self._start + name, dict(result))
 
     def computed(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The result; it is computed and kept the first time."""

@@ -18,13 +18,14 @@ from search.storage.retry import Patience
 
 
 def recognized(
-    database: Database, spec: StudySpec, *, any_seed: bool = False
+    database: Database, spec: StudySpec, *, any_seed: bool = False, newer_data: bool = False
 ) -> tuple[str | None, StudySpec]:
     """What tells the stored study from others of its name, and its file with the stored seed.
 
     Writes nothing, so it serves as a check before any work.
 
-    ``any_seed`` allows another seed than that of the file, as ``--seed`` gives it.
+    ``any_seed`` allows another seed than that of the file, as ``--seed`` gives it; ``newer_data``
+    is that of :func:`refuse_other_study`.
 
     The identity is None where there is no such study yet.
 
@@ -43,7 +44,7 @@ def recognized(
         seed = study.user_attrs.get(SEED)
         if any_seed and isinstance(seed, int):
             spec = override(spec, seed=seed)
-        refuse_other_study(study, spec)
+        refuse_other_study(study, spec, newer_data=newer_data)
         return study.user_attrs.get(IDENTITY), spec
     finally:
         close_study(study)
@@ -139,9 +140,15 @@ def close_study(study: optuna.Study) -> None:
 
 
 def refuse_other_study(
-    study: optuna.Study, spec: StudySpec, data_fingerprint: str | None = None
+    study: optuna.Study,
+    spec: StudySpec,
+    data_fingerprint: str | None = None,
+    *,
+    newer_data: bool = False,
 ) -> None:
     """Refuses a stored study that another program, another file or other data made.
+
+    ``newer_data`` allows other dates, or shares, of the split.
 
     Raises:
         InputError: it bears no mark of ours and holds something; or space, data, training,
@@ -152,6 +159,9 @@ def refuse_other_study(
     if not is_described:
         _refuse_foreign(study)
     found = differences(attributes[COMPARABLE], spec.comparable) if is_described else []
+    if newer_data:
+        parts = ("data.split.validation", "data.split.test")
+        found = [each for each in found if not each.startswith(parts)]
     before, now = (
         ", ".join(directions)
         for directions in ([each.name.lower() for each in study.directions], spec.directions)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from search.records.costs import COSTS
-from search.records.logged_runs import COMPUTED_ON
+from search.records.logged_runs import COMPUTED_ON, FINGERPRINT
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import (
     CurvePoint,
@@ -51,6 +51,7 @@ _FOUND_BY: Mapping[str, Sequence[str]] = {
     "trial": (names.TRIAL,),
     "reference": (names.REFERENCE,),
     "retrain": (names.SOURCE_TRIAL, names.SEED, names.EPOCHS),
+    "refresh": (names.SOURCE_TRIAL, names.SEED, names.EPOCHS, FINGERPRINT),
     "confirmation": (names.SOURCE_TRIAL,),
 }
 """By kind of run: the tags that tell it from the others of its study."""
@@ -237,6 +238,7 @@ def study_content(
 
 def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
     """The run of a re-trained model: beside the study's parent, not among its trials."""
+    kind = "refresh" if record.is_refresh else "retrain"
     own = {"epochs": record.epochs, "seed": record.seed}
     tags = {
         names.SOURCE_TRIAL: record.trial,
@@ -251,7 +253,7 @@ def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
         params=_texts({**record.parameters, **record.derived, **own}),
         curve=curve_measurements(record.curve),
         finals=_measurements(record.metrics, record.ended_ms),
-        tags=_tags(context, "retrain", "search.retrain", tags, record.computed_on),
+        tags=_tags(context, kind, "search.retrain", tags, record.computed_on),
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,
     )
@@ -371,7 +373,7 @@ def _tags(
         {
             names.KIND: kind,
             names.STUDY: context.key,
-            "deeprec.data_fingerprint": context.data_fingerprint,
+            FINGERPRINT: context.data_fingerprint,
             "mlflow.user": _user_name(),
             "mlflow.source.name": source,
             "mlflow.source.type": "LOCAL",

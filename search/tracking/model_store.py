@@ -138,6 +138,15 @@ class ModelStore:
             version=str(found.version), run_id=found.run_id, confirmed=confirmed_of(found.tags)
         )
 
+    def tags_of(self, run_id: str) -> dict[str, str]:
+        """The tags of a run; none where it was deleted for good."""
+        try:
+            return dict(self._client.get_run(run_id).data.tags)
+        except MlflowException as error:
+            if error.error_code in _NOT_THERE:
+                return {}
+            raise
+
     def version_of(self, run_id: str) -> str | None:
         """The latest version that was made of a run; None where there is none."""
         found = self._client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'")

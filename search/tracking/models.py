@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from search.analysis.promotion import Confirmed, Decision, Evidence, decide
 from search.config.addresses import call, check_names, flag
 from search.records.errors import InputError
+from search.records.logged_runs import FINGERPRINT
 from search.records.trials import measure_words
 from search.records.users import UserResults
 from search.tracking.destination import (
-    Destination,
     bring_along,
     check_database,
     prepare_environment,
@@ -57,7 +57,8 @@ _MEAN, _DEVIATION = "deeprec.test_accuracy_mean", "deeprec.test_accuracy_deviati
 _METRIC = "deeprec.test_metric"
 _USERS = "deeprec.test_by_user"
 GROUPS_IN_A_TAG = 256  # of users: the longest text is of 2,700 characters, and a tag holds 5,000
-_SEEDS, _FINGERPRINT, _SPLIT = "deeprec.seeds", "deeprec.data_fingerprint", "deeprec.split"
+_SEEDS, _SPLIT = "deeprec.seeds", "deeprec.split"
+_TRAINED_UNTIL = "deeprec.trained_until"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class ModelVersion:
     version: str
     run_id: str | None
     confirmed: Confirmed
+    made_by: Mapping[str, str] = field(default_factory=dict)  # tags of that run, if asked for
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class Published:
     version: str
     decision: Decision
     name: str = MODEL_NAME  # of the registered model
+
+    @property
+    def words(self) -> str:
+        """A sentence that says whether it is the champion, and why."""
+        standing = "is the champion" if self.decision.promote else "is NOT the champion"
+        return f"Version {self.version} of {self.name} {standing}: {self.decision.reason}."
 
     @property
     def for_flag(self) -> str | None:
@@ -102,30 +110,32 @@ def description_of(confirmed: Confirmed, note: str) -> str:
 
 def tags_of(confirmed: Confirmed) -> dict[str, str]:
     """The tags of a version that keep what it is worth."""
-    deviation, users = confirmed.deviation, confirmed.users
+    deviation, users, until = confirmed.deviation, confirmed.users, confirmed.trained_until
     return {
         confirmed.metric: worth_of(confirmed),
         _METRIC: confirmed.metric,
         _MEAN: repr(confirmed.mean),
         **({} if deviation is None else {_DEVIATION: repr(deviation)}),
         _SEEDS: str(confirmed.seeds),
-        _FINGERPRINT: confirmed.data_fingerprint,
+        FINGERPRINT: confirmed.data_fingerprint,
         _SPLIT: confirmed.split,
+        **({} if until is None else {_TRAINED_UNTIL: str(until)}),
         **({} if users is None else {_USERS: users.in_groups(GROUPS_IN_A_TAG).text}),
     }
 
 
 def confirmed_of(tags: Mapping[str, str]) -> Confirmed:
     """What a version is worth; one without such tags was tested on unknown data."""
-    deviation, users = tags.get(_DEVIATION), tags.get(_USERS)
+    deviation, users, until = (tags.get(name) for name in (_DEVIATION, _USERS, _TRAINED_UNTIL))
     return Confirmed(
         mean=float(tags.get(_MEAN, math.nan)),
         deviation=None if deviation is None else float(deviation),
         seeds=int(tags.get(_SEEDS, 0)),
-        data_fingerprint=tags.get(_FINGERPRINT, "unknown"),
+        data_fingerprint=tags.get(FINGERPRINT, "unknown"),
         split=tags.get(_SPLIT, "unknown"),
         metric=tags.get(_METRIC, Confirmed.metric),
         users=None if users is None else UserResults.of_text(users),
+        trained_until=None if until is None else int(until),
     )
 
 
@@ -137,6 +147,7 @@ def publish(
     evidence: Evidence,
     *,
     choice: bool | None = None,
+    against: ModelVersion | None = None,
 ) -> Published:
     """Logs a model, registers it, and makes it the champion if it is better.
 
@@ -144,13 +155,16 @@ def publish(
     called while no other process publishes; raises what mlflow raises.
 
     ``folder`` is a recommender's, see :class:`deeprec.recommender.Recommender`. A ``choice`` is the
-    user's; None compares the model with the champion.
+    user's; None compares the model with the champion. ``against`` is the champion as it was
+    measured on the same test rows; None for what it was confirmed to be worth.
     """
     made = store.version_of(run_id)
     version = made or store.register(store.log_model(run_id, folder), confirmed)
     champion = store.champion()
     if champion and champion.version == version:
         return Published(version, Decision(True, "it is the champion"), store.name)
+    if against and champion and champion.version == against.version:
+        champion = against
     decision = decide(confirmed, evidence, champion.confirmed if champion else None, choice)
     store.tag(version, PROMOTED if decision.promote else NOT_PROMOTED, decision.reason)
     if decision.promote:
@@ -181,28 +195,58 @@ def published_folder(
             "--model must look like models:/NAME@ALIAS, models:/NAME/VERSION or models:/ID, or be "
             f"the folder of a confirmed model, but got {wanted!r}"
         )
+    with TemporaryDirectory() as place:
+        with _model_store(tracking_uri, folder, wanted, announce=announce) as store:
+            found = store.download(wanted, Path(place))
+        if found is None:
+            raise _no_model(wanted, tracking_uri, folder)
+        yield found
+
+
+def present_champion(tracking_uri: str | None, name: str, *, folder: Path) -> ModelVersion:
+    """The champion of a registered model, with the tags of the run that made it.
+
+    InputError where MLflow cannot be used, or there is none.
+    """
+    with _model_store(tracking_uri, folder, champion_uri(name), name=name) as store:
+        champion = store.champion()
+        tags = store.tags_of(champion.run_id) if champion and champion.run_id else {}
+    if champion is None:
+        raise _no_model(champion_uri(name), tracking_uri, folder)
+    return replace(champion, made_by=tags)
+
+
+@contextmanager
+def _model_store(
+    tracking_uri: str | None,
+    folder: Path,
+    wanted: str,
+    *,
+    name: str = MODEL_NAME,
+    announce: Callable[[str], None] = lambda _line: None,
+) -> Iterator["ModelStore"]:
+    """Where a model is looked for; what MLflow raises is an InputError, and nothing is written."""
     destination = resolve_uri(tracking_uri, folder)
     if destination.database is not None:
         if not destination.database.exists():
-            raise _no_model(wanted, destination, folder)
+            raise _no_model(wanted, tracking_uri, folder)
         check_database(destination.database, writes=False)
     prepare_environment()
     from search.tracking.model_store import ModelStore  # here, for it imports mlflow and Keras
     from search.tracking.store import explain
 
-    with TemporaryDirectory() as place:
-        try:
-            if destination.database is not None:
-                bring_along(destination.database, announce)
-            found = ModelStore(destination).download(wanted, Path(place))
-        except Exception as error:
-            raise InputError(f"the model cannot be had: {explain(error, destination)}") from error
-        if found is None:
-            raise _no_model(wanted, destination, folder)
-        yield found
+    try:
+        if destination.database is not None:
+            bring_along(destination.database, announce)
+        yield ModelStore(destination, name)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the model cannot be had: {explain(error, destination)}") from error
 
 
-def _no_model(model_uri: str, destination: Destination, folder: Path) -> InputError:
+def _no_model(model_uri: str, tracking_uri: str | None, folder: Path) -> InputError:
+    destination = resolve_uri(tracking_uri, folder)
     given = None if destination == resolve_uri(None, folder) else destination.uri
     hint = f"make one with {call('search.retrain', flag('--tracking-uri', given))}"
     if model_uri == CHAMPION_URI:

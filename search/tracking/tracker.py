@@ -25,7 +25,7 @@ from search.tracking.content import (
     trial_content,
 )
 from search.tracking.destination import locked, resolve_uri
-from search.tracking.models import Published, publish
+from search.tracking.models import ModelVersion, Published, publish
 from search.tracking.names import FRONT, RANK, StudyContext
 from search.tracking.reconciliation import Reconciled, Reconciliation, TowersOf
 from search.tracking.writing import Live, LoggedResult, Results, Writer
@@ -409,8 +409,12 @@ class Tracker:
         evidence: Evidence,
         *,
         choice: bool | None = None,
+        against: ModelVersion | None = None,
     ) -> Published | None:
-        """Publish a model; None when MLflow failed or takes no files, after a warning."""
+        """Publish a model; None when MLflow failed or takes no files, after a warning.
+
+        Arguments are those of :func:`search.tracking.models.publish`.
+        """
 
         def action() -> Published | None:
             if self.refuses_files:
@@ -420,7 +424,9 @@ class Tracker:
             connection = self._connection
             store = ModelStore(connection.destination, connection.context.registered_model)
             with locked(self._connection.folder):
-                return publish(store, run_id, folder, confirmed, evidence, choice=choice)
+                return publish(
+                    store, run_id, folder, confirmed, evidence, choice=choice, against=against
+                )
 
         return self._insist(action)
 

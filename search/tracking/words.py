@@ -36,7 +36,8 @@ def study_name(context: StudyContext, best: TrialRecord | None) -> str:
 
 def retrain_name(record: RetrainRecord) -> str:
     """What the test rows said, and of which trial."""
-    return f"test{_main_metric(record.metrics)} trial {record.trial:03d}"
+    kind = "refresh" if record.is_refresh else "test"
+    return f"{kind}{_main_metric(record.metrics)} trial {record.trial:03d}"
 
 
 def reference_name(record: ReferenceRecord) -> str:
@@ -86,8 +87,9 @@ def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     )
     if record.collapsed:
         results = f"it collapsed: {record.collapsed}"
+    rows = "newer data: the" if record.is_refresh else "the"
     return (
-        f"Trial {record.trial} of study `{context.name}`, trained again on the training and "
+        f"Trial {record.trial} of study `{context.name}`, trained again on {rows} training and "
         f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
         f"{results}.{_next(recommend_by(context.registered_model))}"
     )

@@ -47,9 +47,9 @@ REFERENCES = tuple(CHOICES)
 INTRODUCTION = """# What MLflow holds
 
 One experiment a study. In it one run of kind `study`, the parent; a child run of kind `trial` for
-every trial; and beside the parent runs of kind `reference`, `retrain` and `confirmation`. The tag
-`deeprec.kind` says which. The registered model `deep-retrieval` has a version for each confirmed
-winner.
+every trial; and beside the parent runs of kind `reference`, `retrain`, `refresh` (the same on newer
+data) and `confirmation`. The tag `deeprec.kind` says which. The registered model `deep-retrieval`
+has a version for each confirmed winner.
 
 All of it but the registry is a copy of the study's database: `python -m search.sync` makes it
 again. All accuracies lie in 0 to 1. *Liked* rows have five stars, and one is *in the top 100*
@@ -192,7 +192,7 @@ PARAMS = {
 }
 
 TAGS = {
-    "deeprec.kind": "study, trial, reference, retrain or confirmation",
+    "deeprec.kind": "study, trial, reference, retrain, refresh or confirmation",
     "deeprec.study": "the identity of the study, which tells it from another of the same name",
     "deeprec.data_fingerprint": "SHA-256 of all that decides the data's contents",
     "deeprec.version.LIBRARY": f"the version of {', '.join(LIBRARIES)}",
@@ -243,6 +243,8 @@ VERSION_TAGS = {
     "deeprec.seeds": "how many seeds",
     "deeprec.data_fingerprint": "the data that it was tested on; others are not compared",
     "deeprec.split": "the split that it was tested on",
+    "deeprec.trained_until": "the latest time of the rows that it was trained on: since 1970, "
+    "seconds of MovieLens, else microseconds",
     PROMOTED: "why it became the champion",
     NOT_PROMOTED: "why it did not",
 }
@@ -398,5 +400,6 @@ def _version_tags() -> Mapping[str, str]:
         data_fingerprint="01ab",
         split="random",
         users=UserResults(np.zeros(2), np.ones(2)),
+        trained_until=0,
     )
     return {**tags_of(worth), PROMOTED: "", NOT_PROMOTED: ""}

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,52 @@ def test_moved_elsewhere_the_search_goes_on_until_its_files_change(
     assert refused.stderr.count("\n") == 1
     assert "data" in refused.stderr
     assert len(moved.trials) == 3
+
+
+# --- newer data ---------------------------------------------------------------------------------
+
+
+def add_rows(folder: Folder, year: int, rows: int) -> None:
+    """Adds purchases, one an hour: of a new customer and a new article, too."""
+    customers, articles = (folder.path / "data" / f"{name}.csv" for name in ("kunden", "artikel"))
+    if "00049" not in customers.read_text(encoding="latin-1"):
+        for table, row in (
+            (customers, "00049;Nord;31,5\n"),
+            (articles, "A-030;Tür 30;9,50;Küche\n"),
+        ):
+            with table.open("a", encoding="latin-1") as file:
+                file.write(row)
+    start = datetime(year, 3, 1, 8)
+    with (folder.path / "data" / "käufe.csv").open("a", encoding="latin-1") as file:
+        for n in range(rows):
+            customer, article = n % 49 + 1, (n * 7 + n // 31) % 31
+            when = start + timedelta(hours=n)
+            file.write(f"{customer:05};A-{article:03};9;{when:%d.%m.%Y %H:%M}\n")
+
+
+@pytest.mark.storm
+def test_the_champion_is_refreshed_on_newer_rows_that_it_has_not_seen(
+    shop: Shop, tmp_path: Path
+) -> None:
+    grown = shop.folder.copy(tmp_path / "grown")
+    command = ("search.retrain", "--study", "shop", "--since-champion")
+    very_data = "was tested on the very data that study shop names; add newer rows to it first"
+    assert_refused(grown, *command, message=very_data)
+    add_rows(grown, 2023, 400)  # late ones: the newest tenth begins earlier than it did
+    assert_refused(grown, *command, message="and the test rows begin on 2024-")
+    add_rows(grown, 2025, 500)
+    done = grown.run(*command, "--seeds", "2", "--promote")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"the champion, version 1 +0\.\d{4} *\n", done.stdout)
+    assert re.search(r"trial \d \(16,\), trained anew +0\.\d{4} ± 0\.\d{4}", done.stdout)
+    assert "Version 2 of shop is the champion" in done.stdout
+    runs = grown.runs("refresh")
+    assert len(runs) == 2
+    assert grown.run("search.recommend", "00049", "--study", "shop").returncode == 0
+    again = grown.run(*command, "--seeds", "2")
+    assert again.returncode == 2, "the champion was tested on these"
+    assert [run.info.run_id for run in grown.runs("refresh")] == [run.info.run_id for run in runs]
+    assert len(grown.runs("retrain")) == 2, "what was confirmed stays"
 
 
 # --- bad files ----------------------------------------------------------------------------------

@@ -97,6 +97,15 @@ def test_an_unknown_id_may_be_described(recommender: Recommender) -> None:
     assert not recommender.knows(0)
 
 
+def test_rows_of_other_data_are_scored_by_their_ids_and_unknown_movies_are_last(
+    by_hand: Recommender,
+) -> None:
+    users, movies = np.array([0, 8, 77]), np.array([0, 50, 99, 20, 10])
+    score = by_hand.scores_for(users, movies)
+    scores = score(np.array([1, 2], np.int32))
+    assert scores.tolist() == [[0.0, 8.0, 0.0, 7.0, 1.0]] * 2, "99 is below the 1 of movie 10"
+
+
 MANY = [
     Request(1, 2),
     Request(77),

@@ -83,6 +83,13 @@ def test_a_champion_is_better_by_more_than_the_noise(new: float, promote: bool, 
     )
 
 
+def test_a_champion_that_is_measured_again_as_it_is_adds_no_noise_of_seeds() -> None:
+    # three degrees of freedom: t(0.975, 3) * 0.003 / sqrt(4) = 0.00477
+    champion = confirmed(0.3, deviation=None, seeds=0)
+    assert decide(confirmed(0.3049), champion, reference=None).promote
+    assert not decide(confirmed(0.3046), champion, reference=None).promote
+
+
 @given(
     mean=st.floats(0.2, 1),
     other=st.floats(0.2, 1),
