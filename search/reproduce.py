@@ -40,7 +40,7 @@ def main(
 
     with Screen(quiet=quiet) as screen:
         from search.config.addresses import Workspace
-        from search.config.study import folder_of, spec_of_text
+        from search.config.reading import folder_of, spec_of_text
         from search.tracking.connection import read_run
 
         screen.doing(f"reading run {run_id} from MLflow")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.addresses import Workspace, check_address
-from search.config.study import StudySpec, load_spec, override, spec_of_content
+from search.config.reading import load_spec, override, spec_of_content
+from search.config.study import StudySpec
 from search.execution.runtime import join_process, prepare_runtime
 from search.records.errors import InputError, Interrupted, SearchFailedError
 from search.records.trials import TrialRecord, best_of, front_of

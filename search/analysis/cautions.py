@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from search.analysis.noise import Deviation, noise_of_draws
 from search.analysis.verdict import Leader
 from search.config.dimensions import Bounds
-from search.config.sections import (
+from search.config.strategies import (
     CmaesOptions,
     MedianOptions,
     PatientOptions,

@@ -183,7 +183,7 @@ def towers_named_by(study: str | None) -> str | None:
 def _found(study: str | None) -> "StudySpec | None":
     """The study of a file that is here, if it is."""
     from search.config.addresses import Workspace
-    from search.config.study import load_spec
+    from search.config.reading import load_spec
 
     if study is None:
         return None

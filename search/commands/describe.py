@@ -23,8 +23,8 @@ from deeprec.events.proposing import (
 )
 from search.config.addresses import call, flag
 from search.config.problems import sentences
+from search.config.reading import SUFFIX
 from search.config.sections import SAFE_NAME
-from search.config.study import SUFFIX
 from search.display.terminal import Screen
 from search.records.errors import InputError
 

@@ -1,19 +1,14 @@
-"""The study file: found, read, checked as a whole, and hashed.
+"""A study: its sections together, checked as a whole, and hashed.
 
-``studies/NAME.toml`` describes a search. :func:`load_spec` reads one, :func:`override` applies what
-the command line chose; both raise an ``InputError`` that names everything wrong in one line.
 Nothing slow is imported, so this takes no noticeable time.
 """
 
 import hashlib
 import json
-import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import tomli_w
 from pydantic import (
     Discriminator,
     Field,
@@ -27,17 +22,12 @@ from pydantic import (
 from deeprec.config import Metric, loss_part
 from deeprec.events.description import DataDescription
 from deeprec.parts import Part
-from search.config import sections
+from search.config import sections, strategies
 from search.config.dimensions import Section, own_dimension
-from search.config.problems import did_you_mean, sentences, unknown_key
+from search.config.problems import sentences, unknown_key
 from search.records.costs import COSTS
-from search.records.errors import InputError
 
-SUFFIX = ".toml"
 MAX_GRID = 100_000
-LARGEST_FILE = 1 << 18  # bytes of a study file
-DEEPEST_KEY = 100  # dots in a key; what reads TOML takes minutes for a key of many thousands
-SHOWN_PROBLEMS = 20
 
 Content = dict[str, Any]
 
@@ -63,8 +53,8 @@ class StudySpec(Section):
     limits: sections.LimitsSection = sections.LimitsSection()
     training: sections.TrainingSection = sections.TrainingSection()
     space: sections.SpaceSection = sections.SpaceSection()
-    sampler: sections.SamplerOptions = sections.TpeOptions()
-    pruner: sections.PrunerOptions = sections.MedianOptions()
+    sampler: strategies.SamplerOptions = strategies.TpeOptions()
+    pruner: strategies.PrunerOptions = strategies.MedianOptions()
     warm_start: sections.WarmStartSection = sections.WarmStartSection()
     enqueue: tuple[sections.EnqueuedSection, ...] = Field(default=(), max_length=1000, strict=False)
 
@@ -187,7 +177,7 @@ class StudySpec(Section):
                 yield f"warm_start.studies must be names of other studies but got {name!r}"
 
     def _pruner_problems(self) -> Iterator[str]:
-        if isinstance(self.pruner, sections.NoPrunerOptions):
+        if isinstance(self.pruner, strategies.NoPrunerOptions):
             return
         if len(self.objectives) > 1:
             yield (
@@ -206,12 +196,12 @@ class StudySpec(Section):
             )
 
     def _sampler_problems(self) -> Iterator[str]:
-        if len(self.objectives) > 1 and isinstance(self.sampler, sections.CmaesOptions):
+        if len(self.objectives) > 1 and isinstance(self.sampler, strategies.CmaesOptions):
             yield (
                 "sampler.name must be 'tpe', 'nsgaii', 'random' or 'grid' where objective.metrics "
                 "names several but got 'cmaes', which knows one objective"
             )
-        if not isinstance(self.sampler, sections.GridOptions):
+        if not isinstance(self.sampler, strategies.GridOptions):
             return
         if self.space.open_dimensions:
             yield (
@@ -229,7 +219,7 @@ class StudySpec(Section):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as data: the classes of ranges have no place to be found in."""
-        return _restored, (self.model_dump(), self._text, self._folder)
+        return restored, (self.model_dump(), self._text, self._folder)
 
     @property
     def name(self) -> str:
@@ -315,106 +305,11 @@ class StudySpec(Section):
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
-def _restored(content: Content, text: str, folder: Path | None) -> StudySpec:
+def restored(content: Content, text: str, folder: Path | None) -> StudySpec:
+    """The study of a file's content; pydantic's ValidationError where it is none."""
     spec = StudySpec.model_validate(content)
     spec._text, spec._folder = text, folder
     return spec
-
-
-def load_spec(study: str, *, folders: Sequence[Path]) -> StudySpec:
-    """Read and check a study file.
-
-    ``study`` is a name (the file ``NAME.toml`` in one of the folders, the first wins), or the path
-    of a ``.toml`` file. Folders that do not exist are skipped.
-
-    Raises:
-        InputError: the study is unknown, or its file cannot be read or is not valid.
-    """
-    path = _find(study, folders)
-    text, folder = _read(path), path.absolute().parent
-    return spec_of_text(text, name=path.stem, source=str(path), folder=folder)
-
-
-def spec_of_text(text: str, *, name: str, source: str, folder: Path | None = None) -> StudySpec:
-    """The study of a text, which may name it, or InputError that says where it is from."""
-    content = _parse(text, source)
-    section = content.setdefault("study", {})
-    if isinstance(section, dict):
-        section.setdefault("name", name)
-    return _checked(content, text=text, source=source, folder=folder)
-
-
-def spec_of_content(content: Mapping[str, Any], *, folder: Path) -> StudySpec:
-    """The study of the sections of a file, given as a mapping; paths begin at the folder.
-
-    Raises:
-        InputError: it has no name, holds what a file cannot hold, or is not valid.
-    """
-    source = "the study"
-    section = content.get("study")
-    name = section.get("name") if isinstance(section, Mapping) else None
-    if not isinstance(name, str):
-        raise InputError(f'{source}: study.name must be given, as {{"study": {{"name": "mine"}}}}')
-    try:
-        text = tomli_w.dumps(_plain(content))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{source} must hold what a study file can hold: {error}") from error
-    return spec_of_text(text, name=name, source=source, folder=folder)
-
-
-def _plain(value: Any) -> Any:
-    """A value as TOML has it, without what is None; a path is an absolute text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items() if each is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, PurePath):
-        return str(Path(value).absolute())
-    return value.item() if hasattr(value, "item") else value
-
-
-def override(
-    spec: StudySpec,
-    *,
-    sampler: str | None = None,
-    pruner: str | None = None,
-    trials: int | None = None,
-    seed: int | None = None,
-    extends: str | None = None,
-) -> StudySpec:
-    """The study with the command line's choices in place of the file's; None keeps the file's.
-
-    What it ``extends`` is one more study whose trials it begins with.
-
-    A sampler or pruner that the file chose too keeps the file's options; another one has its
-    defaults.
-
-    Raises:
-        InputError: a choice is unknown, out of bounds, or does not fit the rest of the study.
-    """
-    content = spec.model_dump()
-    numbers = {"trials": trials, "seed": seed}
-    content["study"] |= _plain(numbers)
-    if trials is not None:  # so many are wanted, whatever they bring
-        content["study"]["stop_when_stalled"] = None
-    for key, name in (("sampler", sampler), ("pruner", pruner)):
-        if name is not None and name.replace("-", "_") != content[key]["name"]:
-            content[key] = {"name": name}
-    if extends is not None:
-        content["warm_start"]["studies"] = [*spec.warm_start.studies, extends]
-    source = f"study {spec.name}"
-    return _checked(content, text=spec.text, source=source, folder=spec.folder, in_flags=True)
-
-
-def overridden(spec: StudySpec) -> dict[str, Any]:
-    """What :func:`override` must be given to make the study of its file, beside the trials."""
-    file = spec_of_text(spec.text, name=spec.name, source=f"study {spec.name}")
-    chosen = {
-        "seed": (spec.study.seed, file.study.seed),
-        "sampler": (spec.sampler.name, file.sampler.name),
-        "pruner": (spec.pruner.name, file.pruner.name),
-    }
-    return {name: value for name, (value, of_file) in chosen.items() if value != of_file}
 
 
 def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
@@ -433,101 +328,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, o
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _checked(
-    content: Content, *, text: str, source: str, folder: Path | None, in_flags: bool = False
-) -> StudySpec:
-    """The study; what is wrong is named by its key, or by the flag that has set it."""
-    try:
-        return _restored(content, text, folder)
-    except ValidationError as error:
-        problems = sentences(error, StudySpec)
-    if in_flags:
-        problems = [_FLAGS.sub(r"--\1\2", problem) for problem in problems]
-        problems = [each.replace("warm_start.studies must", "--extends must") for each in problems]
-    if (more := len(problems) - SHOWN_PROBLEMS) > 0:
-        problems = [*problems[:SHOWN_PROBLEMS], f"and {more:,} more"]
-    raise InputError(f"{source}: {'; '.join(problems)}")
-
-
-_FLAGS = re.compile(r"^(?:study\.(trials|seed)|(sampler|pruner)\.name)(?= must)")
-
-
-def _find(study: str, folders: Sequence[Path]) -> Path:
-    """The path of a study; whether it can be read is another question."""
-    if study.endswith(SUFFIX) and _exists(Path(study)):
-        return Path(study)
-    if folder := folder_of(study, folders):
-        return folder / f"{study}{SUFFIX}"
-    known = _known_studies(folders)
-    raise InputError(
-        f"unknown study {study[:80]!r}: it must be the path of a {SUFFIX} file or one of "
-        f"{', '.join(known) or 'the studies, of which there is none'} "
-        f"in {', '.join(map(str, folders)) or 'no folder'}{did_you_mean(study, known)}"
-    )
-
-
-def folder_of(study: str, folders: Sequence[Path]) -> Path | None:
-    """The first of the folders in which a study of that name has its file."""
-    if not sections.SAFE_NAME.fullmatch(study):
-        return None
-    return next((each for each in folders if _exists(each / f"{study}{SUFFIX}")), None)
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is something at the path, be it a file that cannot be read."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return True
-    except (OSError, ValueError):  # a name that is too long, or holds a null character
-        return False
-
-
-def _known_studies(folders: Sequence[Path]) -> list[str]:
-    names = {path.stem for folder in folders for path in folder.glob(f"*{SUFFIX}")}
-    return sorted(name for name in names if sections.SAFE_NAME.fullmatch(name))
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.is_fifo() or path.is_char_device():  # which might never end
-            raise InputError(f"{path} must be a file but is not; name a {SUFFIX} file")
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(data) > LARGEST_FILE:
-        raise InputError(f"{path} must have at most {LARGEST_FILE:,} bytes, as a study file has")
-    try:
-        return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path} must be UTF-8 text but line {line} holds the byte 0x{data[error.start]:02x} "
-            "(save it as UTF-8)"
-        ) from None
-
-
-_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
-
-
-def _parse(text: str, path: str) -> Content:
-    try:
-        keys = (re.split("[#=]", line, maxsplit=1)[0] for line in text.splitlines())
-        if any(key.count(".") > DEEPEST_KEY for key in keys):
-            raise RecursionError
-        return tomllib.loads(text)
-    except RecursionError:
-        raise InputError(f"{path} is not valid TOML: its values are nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError, or a number with too many digits
-        message = str(error).split("\n", 1)[0]
-        found = _POSITION.search(message)
-        where = ""
-        if found:
-            last_line = text.rsplit("\n", 1)[-1]
-            line, column = found[1] or text.count("\n") + 1, found[2] or len(last_line) + 1
-            where = f" at line {line}, column {column}"
-            message = _POSITION.sub("", message)
-        raise InputError(f"{path} is not valid TOML{where}: {message}") from None

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from search.config import sections
+from search.config import strategies
 from search.config.addresses import call
 from search.config.space import (
     common_distributions,
@@ -43,7 +43,7 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> sam
     """
     with _experimental():
         match spec.sampler:
-            case sections.TpeOptions() as options:
+            case strategies.TpeOptions() as options:
                 return samplers.TPESampler(
                     n_startup_trials=options.startup_trials,
                     n_ei_candidates=options.ei_candidates,
@@ -53,13 +53,13 @@ def make_sampler(spec: StudySpec, seed: int, *, others_run: bool = False) -> sam
                     constant_liar=others_run,
                     seed=seed,
                 )
-            case sections.RandomOptions():
+            case strategies.RandomOptions():
                 return samplers.RandomSampler(seed=seed)
-            case sections.GridOptions():
+            case strategies.GridOptions():
                 return make_grid(spec)
-            case sections.CmaesOptions() as options:
+            case strategies.CmaesOptions() as options:
                 return _cmaes(options, spec, seed)
-            case sections.NsgaiiOptions() as options:
+            case strategies.NsgaiiOptions() as options:
                 return samplers.NSGAIISampler(
                     population_size=options.population_size,
                     mutation_prob=options.mutation_probability,
@@ -80,7 +80,7 @@ def sampler_of_next(
     own = derive_seed(spec.study.seed, "sampler", place)
     as_usual = partial(make_sampler, spec, own, others_run=others_run)
     tried = {frozenset(tried_by(trial).items()) for trial in _begun(trials)}
-    if not spec.space.is_finite or isinstance(spec.sampler, sections.GridOptions) or not tried:
+    if not spec.space.is_finite or isinstance(spec.sampler, strategies.GridOptions) or not tried:
         return as_usual()
     again = [derive_seed(own, "again", attempt) for attempt in range(PROPOSALS)]
     makers: list[Callable[[], samplers.BaseSampler]] = [
@@ -111,7 +111,7 @@ def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def make_grid(spec: StudySpec) -> "ListSampler":
     """The grid sampler of a study whose sampler is ``grid``."""
-    if not isinstance(spec.sampler, sections.GridOptions):
+    if not isinstance(spec.sampler, strategies.GridOptions):
         raise TypeError(f"the sampler must be 'grid' but got {spec.sampler.name!r}")
     grid = enumerate_configurations(spec.space, spec.sampler.learning_rates)
     order = derive_seed(spec.study.seed, "grid order")
@@ -121,34 +121,34 @@ def make_grid(spec: StudySpec) -> "ListSampler":
 def make_pruner(spec: StudySpec) -> pruners.BasePruner:
     """The pruner of the study. Its steps are epochs: ``trial.report(value, step=epoch)``."""
     match spec.pruner:
-        case sections.MedianOptions() as options:
+        case strategies.MedianOptions() as options:
             return _percentile(options, 50.0)
-        case sections.PercentileOptions() as options:
+        case strategies.PercentileOptions() as options:
             return _percentile(options, options.percentile)
-        case sections.PatientOptions() as options:
+        case strategies.PatientOptions() as options:
             with _experimental():
                 return pruners.PatientPruner(
                     _percentile(options, 50.0), patience=options.patience, min_delta=0.0
                 )
-        case sections.SuccessiveHalvingOptions() as options:
+        case strategies.SuccessiveHalvingOptions() as options:
             return pruners.SuccessiveHalvingPruner(
                 min_resource=options.min_epochs,
                 reduction_factor=options.reduction_factor,
                 min_early_stopping_rate=0,
                 bootstrap_count=0,
             )
-        case sections.HyperbandOptions() as options:
+        case strategies.HyperbandOptions() as options:
             return pruners.HyperbandPruner(
                 min_resource=options.min_epochs,
                 max_resource=spec.training.epochs,
                 reduction_factor=options.reduction_factor,
                 bootstrap_count=0,
             )
-        case sections.NoPrunerOptions():
+        case strategies.NoPrunerOptions():
             return pruners.NopPruner()
 
 
-def _cmaes(options: sections.CmaesOptions, spec: StudySpec, seed: int) -> samplers.BaseSampler:
+def _cmaes(options: strategies.CmaesOptions, spec: StudySpec, seed: int) -> samplers.BaseSampler:
     if importlib.util.find_spec("cmaes") is None:
         raise InputError(
             "sampler 'cmaes' needs the package cmaes, which is not installed "
@@ -168,7 +168,7 @@ def _cmaes(options: sections.CmaesOptions, spec: StudySpec, seed: int) -> sample
 
 
 def _percentile(
-    options: sections.MedianOptions | sections.PercentileOptions | sections.PatientOptions,
+    options: strategies.MedianOptions | strategies.PercentileOptions | strategies.PatientOptions,
     kept: float,
 ) -> pruners.BasePruner:
     return pruners.PercentilePruner(

@@ -9,7 +9,8 @@ from pathlib import Path
 import optuna
 
 from search.config.addresses import NextCommands, Workspace, call, flag
-from search.config.study import StudySpec, overridden
+from search.config.reading import overridden
+from search.config.study import StudySpec
 from search.display.terminal import Screen
 from search.execution.data import StudyData, load_data
 from search.execution.parts import check_parts

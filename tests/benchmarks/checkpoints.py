@@ -16,8 +16,9 @@ import optuna
 from deeprec.data.dataset import TrainingData, default_cache_dir
 from deeprec.training.programs import use_compilation_cache
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec
 from search.config.space import Configuration
-from search.config.study import StudySpec, load_spec
+from search.config.study import StudySpec
 from search.execution.objective import Objective, _Seam
 from search.records.events import Hooks
 from tests.benchmarks.data import training_data

@@ -10,9 +10,9 @@ from deeprec.config import DataConfig, TrainingConfig
 from deeprec.data.dataset import Dataset, Splits, TrainingData, load_dataset, split
 from deeprec.data.tables import FeatureTable, Interactions
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec
 from search.config.sections import SpaceSection
 from search.config.space import Configuration
-from search.config.study import load_spec
 
 SEED = 1
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from deeprec.events import description
-from search.config import sections
+from search.config import sections, strategies
 from search.config.study import StudySpec
 from tests.documentation.markdown import code, prose, table
 
@@ -89,7 +89,7 @@ def _parts(section: str, schema: Schema, annotation: Any) -> Iterator[str]:
 
 def _model(reference: str) -> type[BaseModel]:
     name = reference.rsplit("/", 1)[-1]
-    found: type[BaseModel] = getattr(sections, name)
+    found: type[BaseModel] = getattr(sections, name, None) or getattr(strategies, name)
     return found
 
 

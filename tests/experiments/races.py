@@ -24,10 +24,11 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from deeprec.errors import DivergedError
-from search.config import sections
+from search.config import strategies
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec
 from search.config.space import suggest
-from search.config.study import StudySpec, load_spec
+from search.config.study import StudySpec
 from search.scheduling import samplers
 from tests.experiments.promotion import Halving
 from tests.experiments.surrogate import Surrogate, surrogate_of
@@ -193,7 +194,7 @@ def run(spec: StudySpec, entrant: Entrant, seed: int) -> list[FrozenTrial]:
     surrogate = surrogate_of(spec.name)
     given = {"seed": seed, "trials": entrant.trials, "stop_when_stalled": None}
     changed = {
-        "sampler": sections.TpeOptions(),
+        "sampler": strategies.TpeOptions(),
         "study": spec.study.model_copy(update=given),
         "training": spec.training.model_copy(update={"patience": None, **entrant.training}),
         **entrant.sections,
@@ -249,18 +250,18 @@ def best_of_space(study: str) -> float:
 
 # --- the entrants -----------------------------------------------------------------------------
 
-NONE = {"pruner": sections.NoPrunerOptions()}
+NONE = {"pruner": strategies.NoPrunerOptions()}
 
 
 def sampler_race(_spec: StudySpec) -> list[Entrant]:
     """Samplers, without a pruner."""
-    named: dict[str, sections.SamplerOptions] = {
-        "tpe": sections.TpeOptions(),
-        "tpe, multivariate": sections.TpeOptions(multivariate=True),
-        "tpe, multivariate, group": sections.TpeOptions(multivariate=True, group=True),
-        "tpe, startup_trials = 20": sections.TpeOptions(startup_trials=20),
-        "random": sections.RandomOptions(),
-        "cmaes": sections.CmaesOptions(),
+    named: dict[str, strategies.SamplerOptions] = {
+        "tpe": strategies.TpeOptions(),
+        "tpe, multivariate": strategies.TpeOptions(multivariate=True),
+        "tpe, multivariate, group": strategies.TpeOptions(multivariate=True, group=True),
+        "tpe, startup_trials = 20": strategies.TpeOptions(startup_trials=20),
+        "random": strategies.RandomOptions(),
+        "cmaes": strategies.CmaesOptions(),
     }
     made: dict[str, Callable[[StudySpec, int], BaseSampler]] = {
         "tpe, gamma: a fifth": partial(_optuna_tpe, gamma=_fifth),
@@ -292,12 +293,12 @@ def pruner_race(spec: StudySpec) -> list[Entrant]:
     """Pruners and patience; a warmup is in validations, the first that of the shipped studies."""
     every = spec.training.validate_every
     warmup = (3 if spec.name == "ranking" else 2) * every
-    pruners: dict[str, sections.PrunerOptions] = {
-        "median": sections.MedianOptions(warmup_epochs=warmup),
-        "none": sections.NoPrunerOptions(),
-        "percentile 25, warmup 2": sections.PercentileOptions(warmup_epochs=2 * every),
-        "successive halving": sections.SuccessiveHalvingOptions(min_epochs=every),
-        "hyperband": sections.HyperbandOptions(min_epochs=every),
+    pruners: dict[str, strategies.PrunerOptions] = {
+        "median": strategies.MedianOptions(warmup_epochs=warmup),
+        "none": strategies.NoPrunerOptions(),
+        "percentile 25, warmup 2": strategies.PercentileOptions(warmup_epochs=2 * every),
+        "successive halving": strategies.SuccessiveHalvingOptions(min_epochs=every),
+        "hyperband": strategies.HyperbandOptions(min_epochs=every),
     }
     return [
         *(Entrant(name, {"pruner": each}) for name, each in pruners.items()),
@@ -321,7 +322,7 @@ def promotion_race(spec: StudySpec) -> list[Entrant]:
     first = spec.training.validate_every
 
     def stops(reduction: int, trials: int = TRIALS) -> Entrant:
-        pruner = sections.SuccessiveHalvingOptions(min_epochs=first, reduction_factor=reduction)
+        pruner = strategies.SuccessiveHalvingOptions(min_epochs=first, reduction_factor=reduction)
         name = f"halving, 1 in {reduction}, {trials} configurations"
         return Entrant(name, {"pruner": pruner}, trials=trials)
 

@@ -15,8 +15,9 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec
 from search.config.space import suggest
-from search.config.study import StudySpec, load_spec
+from search.config.study import StudySpec
 from search.scheduling.seeds import derive_seed
 from tests.experiments.recorded import Recorded, distinct, file_of, read
 

@@ -21,8 +21,9 @@ from deeprec.evaluation.ranking import Score, model_scores
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
 from search.analysis.noise import Sample, difference
+from search.config.reading import load_spec
 from search.config.space import Configuration, enqueued_configurations
-from search.config.study import StudySpec, load_spec
+from search.config.study import StudySpec
 from search.execution.data import StudyData, load_data
 from search.records.users import texts_of
 

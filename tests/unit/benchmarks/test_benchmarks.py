@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.config.reading import load_spec
 from search.config.space import enqueued_configurations, parameters_of
-from search.config.study import load_spec
 from tests.benchmarks import harness
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.data import fixed_configurations, study_file, tutorial_space

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.config.addresses import PROJECT
-from search.config.study import load_spec
+from search.config.reading import load_spec
 from search.records.errors import InputError
 from tests.documentation.blocks import Block, all_blocks
 from tests.documentation.not_run import NOT_RUN, reason_not_to_run

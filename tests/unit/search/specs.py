@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from search.config.study import StudySpec, load_spec
+from search.config.reading import load_spec
+from search.config.study import StudySpec
 
 SMALL = """
 [study]

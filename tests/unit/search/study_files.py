@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from search.config.study import StudySpec, load_spec
+from search.config.reading import load_spec
+from search.config.study import StudySpec
 from search.records.errors import InputError
 
 SOFTMAX = "training.loss = 'softmax'\n"

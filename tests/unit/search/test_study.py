@@ -11,7 +11,7 @@ import pytest
 import search
 from search import InputError, Study
 from search.config.addresses import PROJECT, Workspace
-from search.config.study import load_spec
+from search.config.reading import load_spec
 from search.display.notebook import SECONDS_BETWEEN, NotebookArea
 from search.display.terminal import Screen
 from tests.unit.search.report.made import Made

@@ -15,7 +15,8 @@ from deeprec.data.dataset import Dataset
 from deeprec.events.description import DataDescription
 from deeprec.events.loading import load_own
 from search import describe
-from search.config.study import StudySpec, load_spec
+from search.config.reading import load_spec
+from search.config.study import StudySpec
 from search.execution.data import StudyData, load_data
 from search.records.errors import InputError
 from tests.faults.in_process import answer, refused

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config.addresses import PROJECT
-from search.config.study import LARGEST_FILE, StudySpec
+from search.config.reading import LARGEST_FILE
+from search.config.study import StudySpec
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 

@@ -8,6 +8,7 @@ import optuna
 import pytest
 
 from search.config.parts import changed_code, code_of
+from search.config.reading import load_spec, override
 from search.config.space import (
     Configuration,
     enqueued_configurations,
@@ -16,7 +17,7 @@ from search.config.space import (
     readable,
     suggest,
 )
-from search.config.study import StudySpec, differences, load_spec, override
+from search.config.study import StudySpec, differences
 from search.records.errors import InputError
 
 OWN = """

@@ -180,7 +180,7 @@ deeprec.config.TrainingConfig = TrainingConfig
 
 from search.config.space import (
     enqueued_configurations, logged_configuration, parameters_of, readable, suggest)
-from search.config.study import spec_of_text
+from search.config.reading import (spec_of_text)
 
 def study(text):
     return spec_of_text(text, name="x", source="x.toml")

@@ -10,8 +10,9 @@ import pytest
 
 from deeprec.config import DatasetName, SplitName
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec, overridden, override
 from search.config.sections import DataSection
-from search.config.study import differences, load_spec, overridden, override
+from search.config.study import differences
 from search.records.errors import InputError
 from tests.unit.search.study_files import SOFTMAX, entry, one_line, read, refusal
 

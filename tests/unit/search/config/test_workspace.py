@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search.config.addresses import PACKAGE, PROJECT, Workspace
+from search.config.reading import load_spec
 from search.config.sections import SAFE_NAME
-from search.config.study import load_spec
 from search.records.errors import InputError
 from search.tracking.store import _file_name
 

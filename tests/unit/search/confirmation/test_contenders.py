@@ -8,8 +8,8 @@ import pytest
 
 from deeprec.config import ModelConfig, TrainingConfig
 from search.config.addresses import PROJECT
+from search.config.reading import load_spec
 from search.config.space import enqueued_configurations, parameters_of, suggest
-from search.config.study import load_spec
 from search.confirmation.contenders import (
     chosen_trials,
     contender_of,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deeprec.data.dataset import TrainingData
-from search.config.study import StudySpec, load_spec
+from search.config.reading import load_spec
+from search.config.study import StudySpec
 from search.execution.parts import check_names, check_parts
 from search.records.errors import InputError
 

@@ -9,8 +9,9 @@ import optuna
 from optuna.trial import TrialState
 
 from search.config.addresses import NextCommands
+from search.config.reading import load_spec
 from search.config.space import Configuration, common_distributions, parameters_of
-from search.config.study import StudySpec, load_spec
+from search.config.study import StudySpec
 from search.report.facts import Facts, gather
 from search.report.page import page
 from search.report.writing import write_page

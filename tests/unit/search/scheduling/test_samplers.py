@@ -12,9 +12,11 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
 
-from search.config.sections import MedianOptions, SpaceSection, StudySection
+from search.config.reading import override
+from search.config.sections import SpaceSection, StudySection
 from search.config.space import Configuration, enqueued_configurations, parameters_of, suggest
-from search.config.study import StudySpec, override
+from search.config.strategies import MedianOptions
+from search.config.study import StudySpec
 from search.records.errors import InputError
 from search.scheduling.samplers import (
     ListSampler,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.config.study import override
+from search.config.reading import override
 from search.records.events import Outcome
 from search.scheduling.stalling import stalled
 from search.storage.attributes import DERIVED, INTERRUPTED, RETRY_OF

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from search.config.addresses import NextCommands, Workspace, call, flag
-from search.config.study import StudySpec, override
+from search.config.reading import override
+from search.config.study import StudySpec
 from search.display.terminal import Screen
 from search.records.errors import InputError
 from search.session.session import Flags, Session

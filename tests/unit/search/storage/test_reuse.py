@@ -9,7 +9,8 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search.config.study import StudySpec, override
+from search.config.reading import override
+from search.config.study import StudySpec
 from search.records.errors import InputError
 from search.storage.attributes import CURVE, RETRY_OF
 from search.storage.database import Database
