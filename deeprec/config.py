@@ -165,6 +165,9 @@ class ModelConfig:
     towers: str | None = None
     """The part that makes other towers than ours, see :mod:`deeprec.model.own`."""
 
+    history: int = 0
+    """How many of the latest items of a user the query tower reads; 0 is none."""
+
     own: tuple[tuple[str, Any], ...] = ()
     """Further values, by the names by which such towers ask for them."""
 
@@ -239,6 +242,9 @@ class TrainingConfig:
     """Share of the users and items of a step that are trained as unknown, in ``[0, 1)``, where the
     data has a row for unknown ones."""
 
+    history_dropout: float = 0.5
+    """Share of each history that a step leaves out, in ``[0, 1)``, where a tower reads them."""
+
     own: tuple[tuple[str, float], ...] = ()
     """Further numbers, by the names by which a loss that is a part asks for them."""
 
@@ -265,7 +271,7 @@ class TrainingConfig:
         )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1) but got {self.dropout}")
-        for name in ("averaging", "id_dropout"):
+        for name in ("averaging", "id_dropout", "history_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1) but got {getattr(self, name)}")
         if not self.l2 >= 0:

@@ -7,6 +7,7 @@ by its SHA-256. Loading it runs no code that is in the folder.
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -15,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.data.audience import Audience, Id, Request, User, UserEncoder, shown_id
-from deeprec.data.history import HISTORY, table_for
+from deeprec.data.history import HISTORY, history_of, table_for
 from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
-from deeprec.errors import DataError, RequestError
+from deeprec.errors import DataError, RequestError, printable
 from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
 from deeprec.events.encoding import Encoder
 from deeprec.model.own import OwnTower
@@ -130,7 +131,7 @@ class Recommender:
             candidate_model=model.candidate_model,
             audience=Audience(
                 data_name=dataset.name,
-                table=table_for(model.query_model.schema, dataset.users, rows, dataset.movies.rows),
+                table=table_for(model.query_model.schema, dataset.users, rows),
                 ids=dataset.user_ids,
                 encoder=Encoder.of(dataset.own.encodings) if dataset.own else dataset.profiles,
                 reserved=dataset.reserved,
@@ -147,21 +148,24 @@ class Recommender:
         self,
         user_id: Id | None,
         k: int = 10,
+        liked: Sequence[Id] = (),
         **features: Any,
     ) -> list[Recommended]:
-        """The best movies for a user, each title once; what a known user has rated is left out.
+        """The best movies for a user, each title once; what the user has is left out.
 
         Args:
             user_id: as published; None for an unknown user, who is described instead.
             k: how many, at least 1; fewer where fewer are left.
+            liked: ids or titles of movies, the latest first, where the tower reads histories.
             features: of an unknown user, by their names in the study; of MovieLens's ``age`` in
                 years, ``gender`` (``F`` or ``M``) and ``occupation``.
 
         Raises:
             RequestError: the user is unknown and not described well enough, or known and
-                described as another; or k is less than 1.
+                described as another; k is less than 1; or what is liked is no movie, or says
+                nothing to the tower.
         """
-        answer = next(self.recommend_all([Request(user_id, k, features)]))
+        answer = next(self.recommend_all([Request(user_id, k, features, liked)]))
         if isinstance(answer, RequestError):
             raise answer
         return answer
@@ -301,12 +305,60 @@ class Recommender:
         """Whether the data is one's own; MovieLens's movies are known by their titles."""
         return self.audience.reserved > 1
 
+    @property
+    def reads_history(self) -> bool:
+        """Whether users can be described by what they liked."""
+        return history_of(self.audience.table.schema) is not None
+
+    def _row_named(self, item: Id) -> int:
+        """The row of an item, by its id or its title, whatever the case.
+
+        Raises:
+            RequestError: there is none, or there are several of the title.
+        """
+        text, named = str(item).strip(), self._rows_by_title
+        by_id = self._rows_by_id.get(text)
+        rows = [by_id] if by_id else named.get(text.casefold(), [])
+        if not rows:
+            wanted = text.casefold()
+            near = [title for title in named if wanted and wanted in title][:3]
+            near = near or get_close_matches(wanted, named, 3)
+            known = ", ".join(repr(self.titles[named[title][0]]) for title in near)
+            raise RequestError(
+                f"liked must be ids or titles of items but got {printable(repr(item), 80)}"
+                + (f"; close to it: {known}" if known else "")
+            )
+        if len(rows) > 1 and self.is_own:
+            ids = ", ".join(str(shown_id(self.movie_ids[row])) for row in rows[:3])
+            raise RequestError(
+                f"{text!r} is the title of {len(rows):,} items: give an id, such as {ids}"
+            )
+        return rows[0]
+
+    @cached_property
+    def _rows_by_id(self) -> dict[str, int]:
+        ids = enumerate(self.movie_ids[self.audience.reserved :], start=self.audience.reserved)
+        return {str(shown_id(each)): row for row, each in ids}
+
+    @cached_property
+    def _rows_by_title(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for row, title in enumerate(self.titles):
+            if row >= self.audience.reserved:
+                found.setdefault(title.casefold(), []).append(row)
+        return found
+
     def _user_of(self, request: Request) -> User | RequestError:
         """The user of a request, or why it cannot be answered."""
         try:
             if request.k < 1:
                 raise RequestError(f"k must be at least 1 but got {request.k}")
-            return self.audience.user_of(request)
+            if request.liked and not self.reads_history:
+                raise RequestError(
+                    "this model reads no histories, so what is liked says nothing to it; one of a "
+                    "study with history = { low = 128, high = 128 } in its [space] does"
+                )
+            return self.audience.user_of(request, [*map(self._row_named, request.liked)])
         except RequestError as error:
             return error
 
@@ -319,7 +371,7 @@ class Recommender:
         scores[:, : self.audience.reserved] = -np.inf  # no movie
         if not self.repeats:
             for own, user in zip(scores, users, strict=True):
-                own[self.history.of_user(user.row)[0]] = -np.inf
+                own[[*self.history.of_user(user.row)[0], *user.liked]] = -np.inf
         keep_one_of_each_title(scores, self._same_titles)
         for own, best in zip(scores, best_of(scores, [k for _, k in asked]), strict=True):
             yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]

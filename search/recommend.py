@@ -40,6 +40,10 @@ def main(
         list[str] | None,
         typer.Option("--set", metavar="FEATURE=VALUE", help="Of an unknown user of other data."),
     ] = None,
+    liked: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TITLE|ID", help="What the user likes, the latest first; repeatable."),
+    ] = None,
     trust: Annotated[
         str | None,
         typer.Option(metavar="TOWERS", help="Own towers, whose code the model may run."),
@@ -48,18 +52,20 @@ def main(
 ) -> int:
     """Recommends titles to a user, and shows what the user liked.
 
-    An unknown user is described by --age, --gender and --occupation instead, or by --set where
-    the data is not MovieLens. Neither the data set nor a study is needed.
+    An unknown user is described by --liked, where the model reads histories, and by --age, --gender
+    and --occupation, or by --set where the data is not MovieLens. Neither the data set nor a study
+    is needed.
 
     Examples: python -m search.recommend 42
     python -m search.recommend --age 30 --gender F --occupation writer
+    python -m search.recommend --liked "Toy Story (1995)" --liked 1196
     """
     flags = {"age": age, "gender": gender, "occupation": occupation}
     described = {name: value for name, value in flags.items() if value is not None}
     described |= _features(features or [])
-    if user is None and not described:
+    if user is None and not described and not liked:
         asked = "--age, --gender and --occupation" if study is None else "--set FEATURE=VALUE"
-        raise InputError(f"give a USER, or {asked} of an unknown one")
+        raise InputError(f"give a USER, or {asked}, or --liked, of an unknown one")
     with command_screen() as screen:
         screen.doing("loading Keras and JAX")
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
@@ -73,7 +79,7 @@ def main(
         trusted = [*filter(None, [trust, towers_named_by(study)])]
         mlruns = Workspace(Path.cwd()).mlruns
         recommender = fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
-        recommend(recommender, Request(user, k, described), screen)
+        recommend(recommender, Request(user, k, described, liked or ()), screen)
         return 0
 
 

@@ -6,9 +6,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
-from deeprec.data.history import HISTORY, LONGEST, history_of
+from deeprec.data.history import HISTORY, history_of, padded_history
 from deeprec.data.tables import Code, FeatureTable
 from deeprec.errors import RequestError
 
@@ -20,19 +21,25 @@ class Request(NamedTuple):
     """What is asked for one user: a known one by the published id, or one who is described.
 
     ``k`` items are asked for, at least 1; fewer are recommended where fewer are left. An unknown
-    user is described by ``features``, named as :attr:`UserEncoder.questions` names them.
+    user is described by ``features``, named as :attr:`UserEncoder.questions` names them, or by what
+    is ``liked``: ids or titles of items, the latest first. Of a known user that is what came since.
     """
 
     user_id: Id | None = None
     k: int = 10
     features: Mapping[str, Any] = MappingProxyType({})
+    liked: Sequence[Id] = ()
 
 
 class User(NamedTuple):
-    """A user to recommend to: the row of the table, and what the tower is given, by feature."""
+    """A user to recommend to: the row of the table, and what the tower is given, by feature.
+
+    ``liked`` are rows of the items beyond those that are known of the row.
+    """
 
     row: int
     features: Mapping[str, Code]
+    liked: Sequence[int] = ()
 
 
 class UserEncoder(Protocol):
@@ -107,8 +114,12 @@ class Audience:
             + (f"; an unknown one needs a value of {asked}" if asked else "")
         )
 
-    def user_of(self, request: Request) -> User:
+    def user_of(self, request: Request, liked: Sequence[int] = ()) -> User:
         """The user of a request: known, or described.
+
+        Args:
+            request: what is asked.
+            liked: the rows of the items that are liked.
 
         Raises:
             RequestError: the user is unknown and not described well enough, or known and described
@@ -116,7 +127,7 @@ class Audience:
         """
         row = None if request.user_id is None else self.row_of(request.user_id)
         if row is None:
-            return self._described(request)
+            return self._described(request, liked)
         user = self.user_at(row)
         if request.features:
             wrong = self._asking.contradicted(request.features, user.features)
@@ -125,23 +136,50 @@ class Audience:
                     f"user {request.user_id} is known and has another {' and '.join(wrong)}: leave "
                     f"{', '.join(request.features)} out"
                 )
-        return user
+        if not liked:
+            return user
+        history = self._history(liked, self.table.columns[HISTORY][row].tolist())
+        return User(row, {**user.features, **history}, liked)
 
     def user_at(self, row: int) -> User:
         """The user of a row of the table."""
         columns = self.table.columns.items()
         return User(row, {name: column[row].tolist() for name, column in columns})
 
-    def _described(self, request: Request) -> User:
-        if not request.features:
+    def _described(self, request: Request, liked: Sequence[int]) -> User:
+        if not request.features and not liked:
             if request.user_id is not None:
                 self.known_row(request.user_id)
+            if history_of(self.table.schema):
+                raise RequestError("give a user, or what an unknown one has liked")
             questions = ", ".join(self._asking.questions)
             raise RequestError(f"give a user, or {questions} of an unknown one")
         row = self.reserved - 1
-        described = self._asking.features_of(request.features)
-        nothing = {HISTORY: [0] * LONGEST} if history_of(self.table.schema) else {}
-        return User(row, {self.table.schema.id_feature.name: row, **nothing, **described})
+        described = self._asking.features_of(request.features) if request.features else {}
+        user = {**self._undescribed, **described, **self._history(liked)}
+        return User(row, {**user, self.table.schema.id_feature.name: row}, liked)
+
+    def _history(self, liked: Sequence[int], before: Sequence[int] = ()) -> dict[str, Code]:
+        """What the tower is given of a history: what is liked, and what was before, each once."""
+        feature = history_of(self.table.schema)
+        if feature is None:
+            return {}
+        rows = np.array([*dict.fromkeys([*liked, *before])], np.int32)
+        return {feature.name: padded_history(feature, rows[rows > 0]).tolist()}
+
+    @cached_property
+    def _undescribed(self) -> dict[str, Code]:
+        """The features of a user of whom nothing is said.
+
+        MovieLens has no values for that: there they are what most users have.
+        """
+        if self.reserved > 1:
+            return {name: column[1].tolist() for name, column in self.table.columns.items()}
+        return {
+            feature.name: int(np.bincount(self.table.columns[feature.name][1:]).argmax())
+            for feature in self.table.schema.features
+            if feature.name != HISTORY
+        }
 
     @property
     def _asking(self) -> UserEncoder:

@@ -11,8 +11,10 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-FeatureKind = Literal["id", "categorical", "discretized", "cross", "text", "tags", "vector"]
-MULTIVALUED_KINDS: tuple[FeatureKind, ...] = ("text", "tags")
+FeatureKind = Literal[
+    "id", "categorical", "discretized", "cross", "text", "tags", "vector", "history"
+]
+MULTIVALUED_KINDS: tuple[FeatureKind, ...] = ("text", "tags", "history")
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
@@ -24,8 +26,8 @@ Code = int | list[int] | list[float]
 class Feature:
     """One feature of a user or a movie: integers in ``[0, vocabulary_size)``, or a vector.
 
-    ``length`` is the values a row: ``text`` and ``tags`` have several, padded with 0. A ``vector``
-    has ``vocabulary_size`` numbers, each of them with a row of the embedding.
+    ``length`` is the values a row: ``text``, ``tags`` and ``history`` have several, padded with 0.
+    A ``vector`` has ``vocabulary_size`` numbers, each of them with a row of the embedding.
     """
 
     name: str

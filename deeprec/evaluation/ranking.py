@@ -287,7 +287,7 @@ def model_scores(
     """
     query, candidate = programs_of(model)
     weights = weights_of(model)
-    on_device = query.rows_of(table_for(query.schema, users, known, movies.rows))
+    on_device = query.rows_of(table_for(query.schema, users, known))
     candidates = candidate.embed(weights.candidate, candidate.rows_of(movies))
 
     def score(ids: IntArray) -> jax.Array:

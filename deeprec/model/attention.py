@@ -23,9 +23,7 @@ class AttentionTower(keras.layers.Layer):
     """Embeddings of the features and, of a user, of the history: then the dense layers of a tower.
 
     Each head asks by what the features say: ``softmax(q K / sqrt(d)) K`` over the embeddings of
-    the items of the history, which are the query side's own. A training step leaves out a part of
-    each history, so that what a user likes is to be told from what else the user likes, as the
-    input of Mult-VAE is dropped (Liang, Krishnan, Hoffman and Jebara 2018).
+    the items of the history, which are the query side's own.
 
     Args:
         schema: the features.
@@ -33,9 +31,8 @@ class AttentionTower(keras.layers.Layer):
         history: the feature that is the history.
         layer_sizes: of the dense layers; the last is the dimension of the score.
         embedding_dimension: of every feature, and of an item of the history.
-        seed: origin of the initial weights, and of what is left out.
+        seed: origin of the initial weights.
         heads: how many.
-        history_dropout: the share of a history that a training step leaves out.
     """
 
     def __init__(
@@ -48,14 +45,13 @@ class AttentionTower(keras.layers.Layer):
         embedding_dimension: int,
         seed: int | None,
         heads: int = 1,
-        history_dropout: float = 0.5,
     ) -> None:
         super().__init__()
         del side
         features = [feature for feature in schema.features if feature != history]
         self.features = [feature.name for feature in features]
-        self.heads, self.history_dropout = heads, history_dropout
-        seeds = iter(layer_seeds(seed, len(features) + len(layer_sizes) + 3))
+        self.heads = heads
+        seeds = iter(layer_seeds(seed, len(features) + len(layer_sizes) + 2))
         self.embeddings = [feature_embedding(f, embedding_dimension, next(seeds)) for f in features]
         self.history = None if history is None else history.name
         if history is not None:
@@ -65,32 +61,28 @@ class AttentionTower(keras.layers.Layer):
                 embeddings_initializer=NumpyUniform(EMBEDDING_LIMIT, next(seeds)),
             )
             self.asking = dense_layer(heads * embedding_dimension, next(seeds))
-            self.left_out = keras.random.SeedGenerator(next(seeds))
         self.dense = [
             dense_layer(size, next(seeds), activation="relu" if depth < len(layer_sizes) else None)
             for depth, size in enumerate(layer_sizes, start=1)
         ]
 
-    def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
+    def call(self, features: Mapping[str, Any]) -> Any:
         """Embeds a batch of features by name: float ``[batch, layer_sizes[-1]]``."""
         named = zip(self.features, self.embeddings, strict=True)
         hidden = keras.ops.concatenate([each(features[name]) for name, each in named], axis=-1)
         if self.history is not None:
-            pooled = self._pooled(hidden, features[self.history], training)
+            pooled = self._pooled(hidden, features[self.history])
             hidden = keras.ops.concatenate([hidden, pooled], axis=-1)
         for dense in self.dense:
             hidden = dense(hidden)
         return hidden
 
-    def _pooled(self, hidden: Any, history: Any, training: bool) -> Any:
+    def _pooled(self, hidden: Any, history: Any) -> Any:
         """What each head makes of the histories, ``[batch, heads * embedding_dimension]``.
 
-        Zeros where nothing is left of one.
+        Zeros where there is nothing in one.
         """
         present = keras.ops.not_equal(history, 0)
-        if training:
-            drawn = keras.random.uniform(keras.ops.shape(history), seed=self.left_out)
-            present = keras.ops.logical_and(present, drawn >= self.history_dropout)
         items = self.items(history)
         dimension = items.shape[-1]
         asked = keras.ops.reshape(self.asking(hidden), (-1, self.heads, dimension))

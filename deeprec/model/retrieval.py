@@ -130,7 +130,7 @@ class RetrievalModel(keras.Model):
         It retrieves no more candidates than there are.
         """
         model = cls(
-            users.schema,
+            _query_schema(users.schema, movies.schema, config),
             movies.schema,
             movies.rows,
             config.layer_sizes,
@@ -258,6 +258,7 @@ def parameter_count(users: FeatureSchema, movies: FeatureSchema, config: ModelCo
     Raises:
         PartError: they cannot be.
     """
+    users = _query_schema(users, movies, config)
     if config.towers is None:
         return sum(tower_parameters(schema, config) for schema in (users, movies))
     model = RetrievalModel(
@@ -272,6 +273,13 @@ def parameter_count(users: FeatureSchema, movies: FeatureSchema, config: ModelCo
         seed=0,
     )
     return sum(math.prod(weight.shape) for weight in model.trainable_variables)
+
+
+def _query_schema(
+    users: FeatureSchema, movies: FeatureSchema, config: ModelConfig
+) -> FeatureSchema:
+    """Of the query tower: that of the users, with a history of items that training knows."""
+    return with_history(users, movies.id_feature.vocabulary_size, config.history)
 
 
 def _as_column(y: Any) -> Any:

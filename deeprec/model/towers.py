@@ -50,7 +50,11 @@ class MeanEmbedding(keras.layers.Layer):
         present = keras.ops.cast(keras.ops.not_equal(values, 0), self.compute_dtype)
         total = keras.ops.einsum("bld,bl->bd", self.embedding(values), present)
         count = keras.ops.sum(present, axis=-1, keepdims=True)
-        return total / keras.ops.maximum(count, 1.0)
+        return total / self.divisor(keras.ops.maximum(count, 1.0))
+
+    def divisor(self, count: Any) -> Any:
+        """What a sum of so many embeddings is divided by."""
+        return count
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -62,6 +66,18 @@ class MeanEmbedding(keras.layers.Layer):
                 self.embedding.embeddings_initializer
             ),
         }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class HistoryEmbedding(MeanEmbedding):
+    """The sum of the embeddings of a history's items, over the root of how many they are.
+
+    So it is about as large for a short history as for a long one, and grows where the items agree.
+    """
+
+    def divisor(self, count: Any) -> Any:
+        """The root."""
+        return keras.ops.sqrt(count)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -248,6 +264,8 @@ def feature_embedding(feature: Feature, dimension: int, seed: int | None) -> ker
             dimension, use_bias=False, kernel_initializer=NumpyUniform(seed=seed), name=feature.name
         )
     layer = MeanEmbedding if feature.is_multivalued else keras.layers.Embedding
+    if feature.kind == "history":
+        layer = HistoryEmbedding
     return layer(
         feature.vocabulary_size,
         dimension,

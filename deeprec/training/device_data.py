@@ -36,7 +36,7 @@ class DeviceData:
         key = (type(query), query.schema)
         if key not in self._tables:
             data = self.source
-            users = table_for(query.schema, data.users, data.train, data.movies.rows)
+            users = table_for(query.schema, data.users, data.train)
             self._tables[key] = (query.rows_of(users), candidate.rows_of(data.movies))
         return self._tables[key]
 

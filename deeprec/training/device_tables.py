@@ -5,7 +5,7 @@ shares where its vocabulary is small (a matrix product replaces the lookups), an
 its values where it is large: a title has 4 words on average, and the table pads it to 16.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -13,10 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from deeprec.data.history import HISTORY
 from deeprec.data.tables import Feature, FeatureTable, FloatArray, IntArray
 
 SMALL_VOCABULARY = 64
 """Up to this size the whole vocabulary goes through the first layer, before any lookup."""
+
+
+LEFT_OUT_WHOLE = 0.1
+"""Share of the histories of a step that are left out whole, so that one without is familiar."""
 
 
 class ValueList(NamedTuple):
@@ -25,8 +30,8 @@ class ValueList(NamedTuple):
     Attributes:
         matrix: int ``[rows, length]``, padded with 0.
         places: int ``[n]``, where the values are in the flat matrix, ascending; just past its end
-            where the list itself is padded. None for rows that are drawn on the device, whose
-            values are taken with the padding.
+            where the list itself is padded. None for rows that are drawn on the device and for
+            histories, whose values are taken with the padding.
         counts: int32 ``[rows]``, values a row.
     """
 
@@ -74,9 +79,15 @@ class FeatureRows(NamedTuple):
             {name: take_rows(column, ids) for name, column in part.items()}
             for part in (self.columns, self.shares)
         )
-        of_lists = places or dict.fromkeys(self.lists)
-        lists = {name: values.take(ids, of_lists[name]) for name, values in self.lists.items()}
+        of_lists = places or {}
+        lists = {name: values.take(ids, of_lists.get(name)) for name, values in self.lists.items()}
         return FeatureRows(ids, columns, shares, lists)
+
+    def with_histories(self, change: Callable[[jax.Array], jax.Array]) -> "FeatureRows":
+        """The rows with other histories, which there must be."""
+        changed = change(self.lists[HISTORY].matrix)
+        counts = jnp.count_nonzero(changed, axis=1).astype(jnp.int32)
+        return self._replace(lists={**self.lists, HISTORY: ValueList(changed, None, counts)})
 
 
 class Columns(NamedTuple):
@@ -95,6 +106,10 @@ class Columns(NamedTuple):
         del places
         columns = {name: take_rows(column, ids) for name, column in self.columns.items()}
         return Columns(take_rows(self.ids, ids), columns)
+
+    def with_histories(self, change: Callable[[jax.Array], jax.Array]) -> "Columns":
+        """As of :class:`FeatureRows`."""
+        return self._replace(columns={**self.columns, HISTORY: change(self.columns[HISTORY])})
 
 
 Rows = FeatureRows | Columns
@@ -123,7 +138,7 @@ def put_rows(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Array:
 
 def is_share(feature: Feature) -> bool:
     """Whether a feature lies on the device as a matrix of shares; the numbers of a vector are."""
-    is_small = feature.vocabulary_size <= SMALL_VOCABULARY
+    is_small = feature.vocabulary_size <= SMALL_VOCABULARY and feature.kind != "history"
     return feature.kind == "vector" or (feature.is_multivalued and is_small)
 
 
@@ -169,6 +184,18 @@ def places_of(table: FeatureTable, ids: IntArray) -> Mapping[str, jax.Array]:
     return jax.device_put({name: rows[0] for name, rows in stacked_places(table, [ids]).items()})
 
 
+def thinned(history: jax.Array, share: jax.Array, key: jax.Array) -> jax.Array:
+    """What a training step sees of some histories, int ``[rows, length]``: without a share of each.
+
+    What is liked is to be told from what else is liked, so the answer must not always be in the
+    question: the input of Mult-VAE is dropped so (Liang, Krishnan, Hoffman and Jebara 2018).
+    """
+    of_items, of_rows = jax.random.split(key)
+    kept = jax.random.bernoulli(of_items, 1 - share, history.shape)
+    kept &= jax.random.bernoulli(of_rows, 1 - LEFT_OUT_WHOLE, (len(history), 1))
+    return jnp.where(kept, history, 0)
+
+
 def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:
     """The smaller of two integer types that holds ``0 .. size``."""
     return np.uint16 if size <= np.iinfo(np.uint16).max else np.int32
@@ -177,7 +204,9 @@ def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:
 def _value_list(column: IntArray, feature: Feature) -> ValueList:
     return ValueList(
         matrix=jnp.asarray(column, smallest_type(feature.vocabulary_size)),
-        places=jnp.asarray(np.flatnonzero(column), smallest_type(column.size)),
+        places=None
+        if feature.kind == "history"
+        else jnp.asarray(np.flatnonzero(column), smallest_type(column.size)),
         counts=jnp.asarray(np.count_nonzero(column, axis=1), np.int32),
     )
 

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from deeprec.config import LossName, OptimizerName, loss_part
+from deeprec.data.history import history_of
 from deeprec.model.own import OwnTower
 from deeprec.model.towers import Tower
 from deeprec.parts import Part
 from deeprec.training.batches import UNKNOWN_ROW, Batches, Side
-from deeprec.training.device_tables import Rows, take_rows
+from deeprec.training.device_tables import Rows, take_rows, thinned
 from deeprec.training.forward import (
     DroppedIds,
     TowerProgram,
@@ -105,6 +106,7 @@ class Knobs(NamedTuple):
     rating_power: jax.Array
     averaging: jax.Array
     id_dropout: jax.Array
+    history_dropout: jax.Array
     seed: jax.Array
     log_probabilities: jax.Array | None
     own: Mapping[str, jax.Array]
@@ -234,7 +236,13 @@ def _loss(
     """The loss, and what the step leaves of the weights of both towers that are not trained."""
     sides = (batch.users, batch.movies)
     dropped = _dropped_ids(knobs, number, tables, sides) if plan.drops_ids else (None, None)
-    embedded = map(_embed_used, plan.towers, used, weights, tables, sides, dropped)
+    thin = partial(
+        thinned,
+        share=knobs.history_dropout,
+        key=jax.random.fold_in(jax.random.key(knobs.seed + 3), number),
+    )
+    embed_used = partial(_embed_used, thin)
+    embedded = map(embed_used, plan.towers, used, weights, tables, sides, dropped)
     (queries, candidates), others = zip(*embedded, strict=True)
     if plan.loss == "rating":
         scores = dot_products(
@@ -319,6 +327,7 @@ def _dropped_ids(
 
 
 def _embed_used(
+    thin: Callable[[jax.Array], jax.Array],
     tower: TowerPlan,
     used: TowerWeights,
     weights: TowerWeights,
@@ -330,6 +339,8 @@ def _embed_used(
     if side.ids is not None:
         rows = table.take(side.ids, side.places)
         rows = rows._replace(ids=None if tower.updates_rows else tower.rows_of_ids(side))  # type: ignore[arg-type]
+    if history_of(tower.program.schema):
+        rows = rows.with_histories(thin)
     return tower.program.train([*used, *weights[len(used) :]], rows, dropped)
 
 

@@ -36,6 +36,9 @@ from deeprec.training.device_tables import (
 
 SMALLEST_SQUARES = 1e-24
 
+HISTORIES_IN_A_BLOCK = 1024
+"""The embeddings of all items of all histories are never there at once."""
+
 TowerWeights = Sequence[jax.Array]
 """Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer.
 
@@ -227,6 +230,8 @@ def _through_first_layer(
         return own @ kernel
     if is_share(feature):
         return rows.shares[feature.name] @ (embedding @ kernel)
+    if feature.kind == "history":
+        return _pooled(embedding, rows.lists[feature.name]) @ kernel
     if is_list(feature):
         return _mean_by_row(embedding, rows.lists[feature.name]) @ kernel
     values = rows.columns[feature.name]
@@ -248,3 +253,14 @@ def _mean_by_row(embedding: jax.Array, values: ValueList) -> jax.Array:
             indices_are_sorted=True,
         )
     return total / jnp.maximum(values.counts, 1)[:, None]
+
+
+def _pooled(embedding: jax.Array, histories: ValueList) -> jax.Array:
+    """What :class:`~deeprec.model.towers.HistoryEmbedding` makes of histories, block by block."""
+
+    def of_row(history: jax.Array) -> jax.Array:
+        present = (history > 0).astype(embedding.dtype)
+        return present @ take_rows(embedding, history)
+
+    total = jax.lax.map(of_row, histories.matrix, batch_size=HISTORIES_IN_A_BLOCK)
+    return total / jnp.sqrt(jnp.maximum(histories.counts, 1))[:, None]

@@ -324,6 +324,7 @@ def _knobs(config: TrainingConfig, data: DeviceData) -> Knobs:
         rating_power=jnp.float32(config.rating_power),
         averaging=jnp.float32(config.averaging),
         id_dropout=jnp.float32(config.id_dropout),
+        history_dropout=jnp.float32(config.history_dropout),
         seed=jnp.uint32(config.seed),
         log_probabilities=log_probabilities,
         own={name: jnp.float32(value) for name, value in config.own},

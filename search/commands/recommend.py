@@ -63,7 +63,7 @@ def recommend(recommender: Recommender, request: Request, screen: Screen) -> Non
     if user is None:
         return
     if not recommender.knows(user):
-        by = ", ".join(request.features)
+        by = ", ".join([*request.features, *(["what is liked"] if request.liked else [])])
         screen.show(f"user {user} is not known to this model: recommended by {by}")
         return
     if liked := recommender.liked_by(user, request.k):

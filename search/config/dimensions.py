@@ -343,6 +343,20 @@ DIMENSIONS: tuple[Dimension, ...] = (
         scale="logarithmic",
         only_ranking=True,
     ),
+    Dimension(
+        name="history",
+        meaning="How many of a user's latest items the query tower reads",
+        kind=PowersOfTwo,
+        at_least=1,
+        at_most=4096,
+        scale="logarithmic",
+    ),
+    Dimension(
+        name="history_dropout",
+        meaning="Share of each history that a training step leaves out",
+        at_least=0.0,
+        at_most=0.99,
+    ),
 )
 """All but the layers, in the order in which a trial is asked for them."""
 

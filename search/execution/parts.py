@@ -110,8 +110,7 @@ def _try_towers(spec: StudySpec, data: TrainingData) -> None:
         return
     config = smallest(spec).model_config(spec.model.towers)
     model = RetrievalModel.for_tables(data.users, data.movies, config, seed=0)
-    schema, items = model.query_model.schema, data.movies.rows
-    _try_tower(model.query_model, table_for(schema, data.users, data.train, items))
+    _try_tower(model.query_model, table_for(model.query_model.schema, data.users, data.train))
     _try_tower(model.candidate_model, data.movies)
 
 

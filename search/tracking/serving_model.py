@@ -11,6 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
@@ -22,7 +23,7 @@ from deeprec.errors import RequestError, printable
 from deeprec.recommender import Recommended, Recommender, towers_of
 
 DEFAULT_K = 10
-ASKED = ("user_id", "k")
+ASKED = ("user_id", "k", "liked")
 ANSWERED = ("user_id", "rank", "movie_id", "title", "score", "row", "known_user", "error")
 PROFILE = ("age", "gender", "occupation")
 _LARGEST = 2**63 - 1  # of what MLflow, pandas and JSON can all hold
@@ -34,8 +35,9 @@ class ServedRecommender(PythonModel):
     """A request is a row: a known user, or what is known of an unknown one.
 
     Of MovieLens's users that is age, gender and occupation, of others the features of the study;
-    ids of other data than MovieLens are the user's own, and items are ``item_id``. What is not said
-    may be missing or null, in every form that MLflow takes. The answer has a row for each
+    ids of other data than MovieLens are the user's own, and items are ``item_id``. Where the model
+    reads histories, ``liked`` is an array of ids or titles of items, the latest first. What is not
+    said may be missing or null, in every form that MLflow takes. The answer has a row for each
     recommended item, the rows of the first request first; a request that cannot be answered has
     one row, with the reason as its ``error``.
     """
@@ -98,13 +100,14 @@ class ServedRecommender(PythonModel):
             yield user_id or unknown, rank, *movie, number, known, None
 
     def _request(self, cells: _Row) -> Request | RequestError:
-        user_id, k, *features = map(_given, cells)
-        given = dict(zip(self._inputs[2:], features, strict=True))
+        user_id, k, liked, *features = map(_given, cells)
+        given = dict(zip(self._inputs[len(ASKED) :], features, strict=True))
         try:
             return Request(
                 None if user_id is None else self._id(user_id),
                 _whole("k", DEFAULT_K if k is None else k),
                 {name: value for name, value in given.items() if value is not None},
+                _items(liked),
             )
         except RequestError as error:
             return error
@@ -134,6 +137,12 @@ def _rows(model_input: Any, inputs: tuple[str, ...]) -> Iterator[_Row]:
 
 def _given(cell: Any) -> Any | None:
     return None if cell is None or pd.isna(cell) is True else cell
+
+
+def _items(cell: Any) -> list[Any]:
+    """What is liked: one id or title, or an array of them."""
+    cells = cell if isinstance(cell, list | tuple | np.ndarray) else [] if cell is None else [cell]
+    return [each if isinstance(each, str) else _whole("liked", each) for each in cells]
 
 
 def _whole(name: str, cell: Any) -> int:

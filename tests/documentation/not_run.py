@@ -38,6 +38,11 @@ NOT_RUN = tuple(
             "needs files of one's own, or make groceries",
             OWN_DATA,
         ),
+        (
+            r"python -m search\.recommend --liked .*",
+            "needs a model that reads histories",
+            OWN_DATA,
+        ),
         (r"make ui", "serves until it is stopped", "tests/faults/servers.py"),
         (r"make serve", "serves until it is stopped", SERVING),
         (r"curl http://127\.0\.0\.1:5001/.*", "needs make serve", SERVING),

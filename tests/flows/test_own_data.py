@@ -28,8 +28,10 @@ CHEAP = (
     ("low = 16, high = 64", "low = 16, high = 16"),
     ("layer_sizes = [64]", "layer_sizes = [16]"),
     ("\nembedding_dimension = 32", "\nembedding_dimension = 16"),
+    ("\n[pruner]", "history = { low = 8, high = 8 }\n\n[pruner]"),
+    ("l2 = 1e-6\n", "l2 = 1e-6\nhistory = 8\n"),
 )
-"""What makes the proposed study one of a second a trial."""
+"""What makes the proposed study one of a second a trial, whose towers read histories."""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -144,14 +146,22 @@ def test_an_unknown_customer_is_described_by_features(shop: Shop) -> None:
     assert "training knows no region 'Sud'" in misspelled.stdout + misspelled.stderr
 
 
+def test_an_unknown_customer_is_described_by_what_is_liked(shop: Shop) -> None:
+    one = recommend(shop, "--liked", "tür 3", "--liked", "A-006", "--k", "4")
+    assert one.returncode == 0, one.stderr
+    assert len(re.findall(r"Tür \d+", one.stdout)) == 4
+    assert recommend(shop, "--liked", "Tür 4", "--k", "4").stdout != one.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--liked", "Tür"], "titles of items but got 'Tür'; close to it: 'Tür 0', 'Tür 1', 'Tür"),
         (["99999"], "(such as 00001, 00002, 00003) but got 99999; an unknown one needs a value of"),
         (["--set", "town=Ulm"], "there is no feature 'town'; there are region, alter"),
         (["--set", "alter=old"], "alter must be a number but got 'old'"),
         (["--set", "region"], "--set must be FEATURE=VALUE but got 'region'"),
-        ([], "give a USER, or --set FEATURE=VALUE of an unknown one"),
+        ([], "give a USER, or --set FEATURE=VALUE, or --liked, of an unknown one"),
         (["--age", "30"], "there is no feature 'age'; there are region, alter"),
     ],
     ids=lambda given: " ".join(given)[:30],
@@ -185,7 +195,7 @@ def test_a_wrong_request_is_refused(served: Served) -> None:
     for row, reason in (
         ({"user_id": "99999"}, "user must be one of the 48 of käufe.csv"),
         ({"alter": "old"}, "alter must be a number but got 'old'"),
-        ({"town": "Ulm"}, "a request needs a row with some of user_id, k, region, alter"),
+        ({"town": "Ulm"}, "a request needs a row with some of user_id, k, liked, region, alter"),
     ):
         status, message = served.ask(row)
         assert status == 400, row

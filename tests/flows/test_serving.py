@@ -165,7 +165,10 @@ def test_several_users_are_answered_at_once(served: Served) -> None:
         ({"user_id": 77}, "row 0: user must be one of the 5 of movielens/100k (1 to 8) but got 77"),
         ({"user_id": 1, "k": 0}, "row 0: k must be at least 1 but got 0"),
         ({"user_id": "one"}, "row 0: user_id must be a whole number but got 'one'"),
-        ({"user": 1}, "a request needs a row with some of user_id, k, age, gender, occupation"),
+        (
+            {"user": 1},
+            "a request needs a row with some of user_id, k, liked, age, gender, occupation",
+        ),
         ({**WRITER, "occupation": "wizard"}, "occupation must be one of student, technician"),
         ({**WRITER, "gender": 7}, "gender must be one of F, M but got '7'"),
         ({"age": 30}, "gender, occupation is missing"),

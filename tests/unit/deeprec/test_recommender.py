@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeprec.config import ModelConfig
 from deeprec.data.audience import Request
 from deeprec.errors import RequestError
+from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import FILES, History, Liked, Recommended, Recommender
 from search.config.addresses import PROJECT
 from tests.tiny_recommender import (
@@ -239,6 +241,75 @@ def test_without_features_of_users_only_known_ones_are_served() -> None:
     assert recommender.recommend(3, 1)
     with pytest.raises(RequestError, match="movielens/20m says nothing of its users but their ids"):
         recommender.recommend(None, **WRITER)
+
+
+@pytest.fixture(scope="module")
+def reading() -> Recommender:
+    """One whose query tower reads histories of four."""
+    config = ModelConfig(layer_sizes=(2,), embedding_dimension=4, retrieval_k=3, history=4)
+    model = RetrievalModel.for_tables(USERS, MOVIES, config, seed=1)
+    return Recommender.of(model, tiny_dataset(), ROWS)
+
+
+def titles(movies: list[Recommended]) -> set[str]:
+    return {movie.title for movie in movies}
+
+
+def test_an_unknown_user_is_described_by_what_is_liked(
+    reading: Recommender, tmp_path: Path
+) -> None:
+    found = reading.recommend(None, 9, liked=["alien (1979)", 40, "60"])
+    assert titles(found) == {"Brazil (1985)", "Casino (1995)", "Emma (1996)"}
+    # The id of none, and the gender, age and occupation that most users have.
+    values: dict[str, Any] = {
+        "user_id": 0,
+        "user_gender": 1,
+        "raw_user_age": 0,
+        "user_occupation_label": 0,
+    }
+    values |= {"user_gender_X_raw_user_age": 4, "history": [1, 4, 6, 0]}
+    tower = {name: np.array([value], np.int32) for name, value in values.items()}
+    query = np.asarray(reading.query_model(tower))[0]
+    assert found[0].score == pytest.approx(float((reading.candidates[[2, 3, 5]] @ query).max()))
+    reading.save(tmp_path / "reading")
+    loaded = Recommender.load(tmp_path / "reading")
+    assert loaded.recommend(None, 9, liked=["Alien (1979)", 40, 60]) == found
+    described = reading.recommend(None, 9, liked=[10], **WRITER)
+    assert described != reading.recommend(None, 9, liked=[10])
+
+
+def test_what_a_known_user_likes_now_comes_before_what_is_known(reading: Recommender) -> None:
+    before = reading.audience.user_of(Request(1)).features["history"]
+    assert before == [1, 3, 4, 2]
+    user = reading.audience.user_of(Request(1), [5, 4])
+    assert user.features["history"] == [5, 4, 1, 3]
+    assert titles(reading.recommend(1, 9, liked=[50])) == {"Fargo"}
+
+
+@pytest.mark.parametrize("item", ["Alien", "alien (1997)", 0, -1, ""])
+def test_what_is_liked_must_be_known(reading: Recommender, item: Any) -> None:
+    with pytest.raises(
+        RequestError, match="liked must be ids or titles of items but got"
+    ) as raised:
+        reading.recommend(None, liked=[item])
+    assert ("close to it: 'Alien (1979)'" in str(raised.value)) == ("lien" in str(item))
+
+
+def test_of_several_items_with_a_title_one_is_named_by_its_id() -> None:
+    config = ModelConfig(layer_sizes=(2,), embedding_dimension=4, retrieval_k=3, history=4)
+    model = RetrievalModel.for_tables(USERS, MOVIES, config, seed=1)
+    dataset = replace(tiny_dataset(), titles=("", "", "Milk", "Milk", "Tea", "Oil", "Rice"))
+    movies = Recommender.of(model, dataset, ROWS)
+    own = replace(movies, audience=replace(movies.audience, reserved=2, encoder=None))
+    with pytest.raises(RequestError, match="title of 2 items: give an id, such as 20, 30"):
+        own.recommend(None, liked=["milk"])
+    assert own.recommend(None, liked=[30, "tea"]) == own.recommend(None, liked=["30", 40])
+
+
+def test_a_model_without_histories_says_what_makes_one(recommender: Recommender) -> None:
+    message = r"reads no histories.* history = \{ low = 128, high = 128 \} in its \[space\]"
+    with pytest.raises(RequestError, match=message):
+        recommender.recommend(None, liked=[10])
 
 
 @pytest.fixture

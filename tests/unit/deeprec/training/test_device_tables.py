@@ -1,9 +1,12 @@
 """Each kind of feature in the form that is cheapest on the device, worked by hand."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
-from deeprec.training.device_tables import SMALL_VOCABULARY, rows_of
+from deeprec.training.device_tables import LEFT_OUT_WHOLE, SMALL_VOCABULARY, rows_of, thinned
 
 TABLE = FeatureTable(
     FeatureSchema(
@@ -35,3 +38,14 @@ def test_every_feature_but_the_id_has_one_form() -> None:
     assert words.places is not None
     assert (words.values.tolist(), words.rows.tolist()) == ([7, 9, 5, 64], [1, 1, 1, 2])
     assert (words.places.tolist(), words.counts.tolist()) == ([4, 6, 7, 8], [0, 3, 1])
+
+
+def test_a_step_sees_a_part_of_each_history_and_of_some_nothing() -> None:
+    history = jnp.tile(jnp.arange(50), (2000, 1))  # each with one place of padding
+    seen = np.asarray(thinned(history, jnp.float32(0.3), jax.random.key(1)))
+    assert set(np.unique(seen - np.asarray(history) * (seen > 0))) == {0}
+    counts = np.count_nonzero(seen, axis=1)
+    assert np.mean(counts == 0) == pytest.approx(LEFT_OUT_WHOLE, abs=0.02)
+    assert counts[counts > 0].mean() / 49 == pytest.approx(0.7, abs=0.01)
+    again = thinned(history, jnp.float32(0.3), jax.random.key(2))
+    assert not np.array_equal(seen, again)

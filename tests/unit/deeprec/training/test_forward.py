@@ -33,12 +33,18 @@ SEVERAL = (
     feature("tags", SMALL_VOCABULARY + 1, 1),
     feature("text", 300, 4),
 )
+HISTORIES = (Feature(name="history", kind="history", vocabulary_size=9, length=6), ID)
 
 
 @pytest.mark.parametrize(
     ("features", "depth", "normalize"),
-    [((ID,), 1, False), ((*SINGLE, ID, *SEVERAL), 3, True), ((*SEVERAL, *SINGLE, ID), 2, False)],
-    ids=["the id alone", "every kind, normalized", "every kind, in another order"],
+    [
+        ((ID,), 1, False),
+        ((*SINGLE, ID, *SEVERAL), 3, True),
+        ((*SEVERAL, *SINGLE, ID), 2, False),
+        (HISTORIES, 2, True),
+    ],
+    ids=["the id alone", "every kind, normalized", "every kind, in another order", "a history"],
 )
 def test_a_tower_of_any_schema_equals_its_keras_model(
     features: tuple[Feature, ...], depth: int, normalize: bool

@@ -29,7 +29,6 @@ from deeprec.training.lists import Judged, of_users
 from deeprec.training.losses import softmax_loss
 from deeprec.training.train import train, train_new
 from tests import tiny_recommender
-from tests.synthetic import MOVIES
 
 HERE = __name__
 OURS = ModelConfig(layer_sizes=(8, 4), embedding_dimension=4, retrieval_k=10)
@@ -338,17 +337,14 @@ def test_the_cross_tower_learns(training_data: TrainingData, rank: int) -> None:
     assert model.query_model.dimension == 4
 
 
-def test_attention_reads_histories_and_nothing_in_training_but_a_part_of_them(
-    training_data: TrainingData,
-) -> None:
-    config = replace(OURS, towers="attention", own=(("heads", 2), ("history_dropout", 0.999)))
+def test_attention_reads_histories(training_data: TrainingData) -> None:
+    config = replace(OURS, towers="attention", own=(("heads", 2),))
     model, _ = history(training_data, config, replace(CONFIG, epochs=1))
     tower = model.query_model
-    users = table_for(tower.schema, training_data.users, training_data.train, MOVIES)
+    users = table_for(tower.schema, training_data.users, training_data.train)
     rows = users.take(np.arange(1, 5, dtype=np.int32))
     nothing = {**rows, HISTORY: np.zeros_like(rows[HISTORY])}
     assert np.abs(np.asarray(tower(rows)) - np.asarray(tower(nothing))).max() > 1e-6
-    np.testing.assert_allclose(tower(rows, training=True), tower(nothing), atol=1e-6)
 
 
 def test_a_recommender_keeps_histories_and_knows_none_of_a_new_user(tmp_path: Path) -> None:
@@ -358,5 +354,5 @@ def test_a_recommender_keeps_histories_and_knows_none_of_a_new_user(tmp_path: Pa
     made.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")  # what comes along needs no trust
     assert loaded.recommend(2, 3) == made.recommend(2, 3)
-    described = {"age": 30, "gender": "F", "occupation": "writer"}
+    described: dict[str, Any] = {"age": 30, "gender": "F", "occupation": "writer"}
     assert loaded.recommend(None, 3, **described) == made.recommend(None, 3, **described)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
+from deeprec.config import ModelConfig
+from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from tests.faults.served import Served
-from tests.tiny_recommender import tiny_recommender
+from tests.tiny_recommender import MOVIES, ROWS, TITLES, USERS, tiny_dataset, tiny_recommender
 
 WRITER: dict[str, Any] = {"age": 30, "gender": "F", "occupation": "writer"}
 JSON, CSV = "application/json", "text/csv"
@@ -118,3 +120,21 @@ def test_rows_that_mlflow_would_mix_up_are_refused(served: Served) -> None:
     status, text = served.ask(b'{"instances": [{"user_id": 2}, {"k": 1}]}')
     assert status == 400
     assert "a request must be a table" in text
+
+
+def test_what_is_liked_is_an_array_of_ids_and_titles() -> None:
+    config = ModelConfig(layer_sizes=(2,), embedding_dimension=4, retrieval_k=3, history=4)
+    model = RetrievalModel.for_tables(USERS, MOVIES, config, seed=1)
+    served = Served(Recommender.of(model, tiny_dataset(), ROWS))
+    rows: list[dict[str, Any]] = [
+        {"liked": ["Alien (1979)", 20], "k": 9},
+        {"liked": 20.0},
+        {"liked": [1.5]},
+        {},
+    ]
+    found = asked(served, records(*rows))
+    assert {r["title"] for r in found if r["row"] == 0} == set(TITLES[3:])
+    assert {r["title"] for r in found if r["row"] == 1} == {*TITLES[1:]} - {TITLES[2]}
+    errors = [r["error"] for r in found if r["row"] > 1]
+    assert errors[0] == "liked must be a whole number but got 1.5"
+    assert errors[1].startswith("give a user, or what an unknown one has liked")
