@@ -5,13 +5,16 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
@@ -21,13 +24,12 @@ from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
 from deeprec.errors import DataError, RequestError, printable
-from deeprec.evaluation.selection import best_of, keep_one_of_each_title, rows_by_title
+from deeprec.evaluation.selection import best_items, rows_by_title
 from deeprec.events.encoding import Encoder
 from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_tower, save_model, towers_named_in
 from deeprec.model.towers import CandidateModel, QueryModel
-from deeprec.training.metrics import SCORES_IN_A_BLOCK
 
 if TYPE_CHECKING:
     from deeprec.data.dataset import Dataset  # what prepares data is not needed to recommend
@@ -41,6 +43,11 @@ LIKED_FROM = 0.75
 
 BLOCK = 8192
 """Movies that are embedded at a time."""
+
+SCORES_IN_A_BLOCK = 1 << 24
+"""Scores of some users that exist at once: 64 MiB, whatever the number of movies."""
+
+Mask = npt.NDArray[np.bool_]
 
 
 class Recommended(NamedTuple):
@@ -57,6 +64,22 @@ class Liked(NamedTuple):
     movie_id: Id
     title: str
     stars: float
+
+
+class Ranked(NamedTuple):
+    """What is recommended to the users of a block, as arrays, a line for each that is answered.
+
+    Attributes:
+        requests: all of the block, in the order in which they were given.
+        refused: why one cannot be answered, by its place in the block.
+        movies: int32 ``[answered, k]``, rows of the movies, best first.
+        scores: float32 ``[answered, k]``, ``-inf`` where fewer are left or were asked for.
+    """
+
+    requests: Sequence[Request]
+    refused: Mapping[int, RequestError]
+    movies: IntArray
+    scores: FloatArray
 
 
 @dataclass(frozen=True)
@@ -171,22 +194,40 @@ class Recommender:
         return answer
 
     def recommend_all(
-        self, requests: Sequence[Request]
+        self, requests: Iterable[Request], among: Mask | None = None
     ) -> Iterator[list[Recommended] | RequestError]:
         """Answers many requests, as :meth:`recommend` answers one; a bad one refuses no other.
-
-        Users are scored together, so many that the scores of a block take 16 MiB at most.
 
         Yields:
             In the order of the requests what is recommended, or why nothing can be.
         """
-        for start in range(0, len(requests), self._block):
-            block = requests[start : start + self._block]
-            users = [self._user_of(request) for request in block]
-            asked = zip(users, block, strict=True)
-            found = self._best([(u, r.k) for u, r in asked if not isinstance(u, RequestError)])
-            for user in users:
-                yield user if isinstance(user, RequestError) else next(found)
+        for block in self.ranked(requests, among):
+            lines = zip(block.movies.tolist(), block.scores.tolist(), strict=True)
+            for place in range(len(block.requests)):
+                yield block.refused.get(place) or [
+                    Recommended(*self._movie(row), score)
+                    for row, score in zip(*next(lines), strict=True)
+                    if score > -np.inf
+                ]
+
+    def ranked(self, requests: Iterable[Request], among: Mask | None = None) -> Iterator[Ranked]:
+        """What :meth:`recommend_all` answers, as arrays: for the users of a whole data set.
+
+        Users are scored together, so many that the scores of a block take 64 MiB at most.
+
+        Args:
+            requests: for which users, and how many; read block by block.
+            among: bool ``[movie rows]``, what may be recommended; all where it is None.
+        """
+        allowed = np.ones(len(self.titles), bool) if among is None else among.copy()
+        allowed[: self.audience.reserved] = False  # no movie
+        left = iter(requests)
+        while block := tuple(islice(left, self._block)):
+            found = [self._user_of(request) for request in block]
+            refused = {n: user for n, user in enumerate(found) if isinstance(user, RequestError)}
+            users = [user for user in found if not isinstance(user, RequestError)]
+            counts = np.array([r.k for n, r in enumerate(block) if n not in refused], np.int64)
+            yield Ranked(block, refused, *self._best(users, counts, allowed))
 
     def scores_for(
         self, user_ids: npt.NDArray[Any], movie_ids: npt.NDArray[Any]
@@ -204,7 +245,7 @@ class Recommender:
             known = [self.audience.row_of(shown_id(each)) or unknown for each in user_ids[users]]
             asked = [self.audience.user_at(row) for row in known]
             blocks = [asked[i : i + self._block] for i in range(0, len(asked), self._block)]
-            queries = np.concatenate([self._queries(block) for block in blocks])
+            queries = np.concatenate([self._queries(block)[: len(block)] for block in blocks])
             scores = (queries @ self.candidates.T)[:, columns]
             scores[:, columns == 0] = scores.min() - 1
             return scores
@@ -348,6 +389,11 @@ class Recommender:
                 found.setdefault(title.casefold(), []).append(row)
         return found
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the ids of users and of items are called in tables."""
+        return "user_id", "item_id" if self.is_own else "movie_id"
+
     def _user_of(self, request: Request) -> User | RequestError:
         """The user of a request, or why it cannot be answered."""
         try:
@@ -362,27 +408,41 @@ class Recommender:
         except RequestError as error:
             return error
 
-    def _best(self, asked: Sequence[tuple[User, int]]) -> Iterator[list[Recommended]]:
-        """So many for each of the users of a block."""
-        if not asked:
-            return
-        users = [user for user, _ in asked]
-        scores = self._queries(users) @ self.candidates.T
-        scores[:, : self.audience.reserved] = -np.inf  # no movie
-        if not self.repeats:
-            for own, user in zip(scores, users, strict=True):
-                own[[*self.history.of_user(user.row)[0], *user.liked]] = -np.inf
-        keep_one_of_each_title(scores, self._same_titles)
-        for own, best in zip(scores, best_of(scores, [k for _, k in asked]), strict=True):
-            yield [Recommended(*self._movie(row), float(own[row])) for row in best.tolist()]
+    def _best(
+        self, users: Sequence[User], counts: npt.NDArray[np.int64], allowed: Mask
+    ) -> tuple[IntArray, FloatArray]:
+        """So many for each of the users of a block, as :class:`Ranked` has them."""
+        k = min(int(counts.max(initial=1)), len(self.titles))
+        if not users:
+            return np.zeros((0, k), np.int32), np.zeros((0, k), np.float32)
+        computed = min(_rounded(k, 16), len(self.titles))
+        scores, movies = best_items(
+            self._queries(users),
+            self._embeddings,
+            allowed,
+            self._seen(users),
+            self._same,
+            k=computed,
+        )
+        best = np.array(scores[: len(users), :k])
+        best[np.arange(k) >= counts[:, None]] = -np.inf
+        return np.asarray(movies[: len(users), :k]), best
 
-    def _queries(self, users: Sequence[User]) -> FloatArray:
-        """The embeddings of users, float32 ``[users, dimension]``.
+    def _seen(self, users: Sequence[User]) -> IntArray:
+        """What is not recommended again: a place among the users and a movie, int32 ``[2, n]``."""
+        known = [
+            np.array([*self.history.of_user(user.row)[0], *user.liked], np.int32)
+            for user in ([] if self.repeats else users)
+        ]
+        lengths = [len(movies) for movies in known]
+        pairs = np.full((2, _rounded(sum(lengths), 64)), len(self.titles) + self._block, np.int32)
+        pairs[0, : sum(lengths)] = np.repeat(np.arange(len(known)), lengths)
+        pairs[1, : sum(lengths)] = np.concatenate([pairs[1, :0], *known])
+        return pairs
 
-        JAX compiles for each number of rows that it meets: 1, 16, 256, ... and a block.
-        """
-        padded = min(16 ** -(-(len(users) - 1).bit_length() // 4), self._block)
-        padding = padded - len(users)
+    def _queries(self, users: Sequence[User]) -> jax.Array:
+        """The embeddings of users, float32 ``[users, dimension]``, then those of padding."""
+        padding = min(_rounded(len(users), 1), self._block) - len(users)
         batch = {
             name: np.concatenate(
                 [
@@ -392,7 +452,20 @@ class Recommender:
             )
             for name, column in self.audience.table.columns.items()
         }
-        return np.asarray(self.query_model(batch), np.float32)[: len(users)]
+        return self._embed(batch)
+
+    @cached_property
+    def _embed(self) -> Callable[[dict[str, npt.NDArray[Any]]], jax.Array]:
+        """The query tower, compiled."""
+        tower = self.query_model
+        program = jax.jit(lambda *given: tower.stateless_call(*given)[0].astype(np.float32))
+        variables = (tower.trainable_variables, tower.non_trainable_variables)
+        return lambda batch: program(*([each.value for each in v] for v in variables), batch)
+
+    @cached_property
+    def _embeddings(self) -> jax.Array:
+        """Those of the movies, where they are ranked."""
+        return jnp.asarray(self.candidates)
 
     @property
     def _block(self) -> int:
@@ -400,12 +473,21 @@ class Recommender:
         return max(SCORES_IN_A_BLOCK // len(self.titles), 1)
 
     @cached_property
-    def _same_titles(self) -> list[IntArray]:
+    def _same(self) -> IntArray:
         """To people MovieLens's movies are their titles; other items may share one."""
-        return [] if self.is_own else rows_by_title(self.titles)
+        return rows_by_title([] if self.is_own else self.titles)
 
     def _movie(self, row: int) -> tuple[Id, str]:
         return shown_id(self.movie_ids[row]), self.titles[row]
+
+
+def _rounded(count: int, least: int) -> int:
+    """A count of at least so many, rounded up: JAX compiles for each that it meets.
+
+    These are 1, 16, 256, ... times the least.
+    """
+    steps = max(-(-count // least) - 1, 0).bit_length()
+    return int(least * 16 ** -(-steps // 4))
 
 
 def towers_of(folder: Path) -> str | None:

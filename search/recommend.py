@@ -10,6 +10,7 @@ from search.commands.cli import (
     command_screen,
     registered_model,
     run_command,
+    study_here,
     towers_named_by,
 )
 from search.execution.runtime import prepare_runtime
@@ -48,9 +49,33 @@ def main(
         str | None,
         typer.Option(metavar="TOWERS", help="Own towers, whose code the model may run."),
     ] = None,
+    to_all: Annotated[
+        bool, typer.Option("--all", help="To all users whom the model knows, into --out.")
+    ] = False,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --all: to these, by their ids or their features."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of --all: .parquet or .csv.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION", help="Of items: in_stock, brand=Acme, price<=20; all must hold."
+        ),
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The table of the items that --where is about.",
+            show_default="the study's",
+        ),
+    ] = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
-    """Recommends titles to a user, and shows what the user liked.
+    """Recommends titles to a user, and shows what the user liked; or to all users, into a file.
 
     An unknown user is described by --liked, where the model reads histories, and by --age, --gender
     and --occupation, or by --set where the data is not MovieLens. Neither the data set nor a study
@@ -59,18 +84,22 @@ def main(
     Examples: python -m search.recommend 42
     python -m search.recommend --age 30 --gender F --occupation writer
     python -m search.recommend --liked "Toy Story (1995)" --liked 1196
+    python -m search.recommend --all --out recommended.parquet
     """
     flags = {"age": age, "gender": gender, "occupation": occupation}
     described = {name: value for name, value in flags.items() if value is not None}
     described |= _features(features or [])
-    if user is None and not described and not liked:
+    if to_all or users or out:
+        _check_batch(out, is_whole=to_all and user is None and not described and not liked)
+    elif user is None and not described and not liked:
         asked = "--age, --gender and --occupation" if study is None else "--set FEATURE=VALUE"
-        raise InputError(f"give a USER, or {asked}, or --liked, of an unknown one")
+        raise InputError(f"give a USER, or {asked}, or --liked, of an unknown one, or --all")
     with command_screen() as screen:
         screen.doing("loading Keras and JAX")
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
         from deeprec.data.audience import Request
+        from search.commands.batch import Asked, items_where, recommend_to_many
         from search.commands.recommend import fetched, recommend
         from search.config.addresses import Workspace
         from search.tracking.models import champion_uri
@@ -79,8 +108,22 @@ def main(
         trusted = [*filter(None, [trust, towers_named_by(study)])]
         mlruns = Workspace(Path.cwd()).mlruns
         recommender = fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
-        recommend(recommender, Request(user, k, described, liked or ()), screen)
+        among = items_where(recommender, where or [], items, study_here(study))
+        if out is None:
+            recommend(recommender, Request(user, k, described, liked or ()), screen, among)
+        else:
+            many = Asked.of(recommender, k, users, screen)
+            recommend_to_many(many, out, among, screen)
         return 0
+
+
+def _check_batch(out: Path | None, *, is_whole: bool) -> None:
+    if out is None or not is_whole:
+        raise InputError("--all and --out belong together, --users to both; leave a USER out")
+    if out.suffix not in (".parquet", ".csv"):
+        raise InputError(f"--out must end in .parquet or .csv but got {str(out)!r}")
+    if not out.parent.is_dir() or out.is_dir():
+        raise InputError(f"--out must be a file in a folder that is there but got {str(out)!r}")
 
 
 def _features(given: list[str]) -> dict[str, float | str]:

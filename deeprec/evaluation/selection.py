@@ -1,50 +1,64 @@
-"""Which movies are shown, by their scores: the best of each user, and each title once."""
+"""Which items are shown, by their scores: ranked where JAX computes, each title once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from deeprec.data.tables import FloatArray, IntArray
+from deeprec.data.tables import IntArray
 
 
-def rows_by_title(titles: Sequence[str]) -> list[IntArray]:
-    """The rows of the movies that share a title with another one, an array a title.
+def rows_by_title(titles: Sequence[str]) -> IntArray:
+    """The rows of the movies that share a title with another one, int32 ``[titles, most]``.
 
     MovieLens lists some movies under two ids; to people they are one. Movies without a title
-    share none.
+    share none. What is left of a line is filled with the number of all rows.
     """
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, title in enumerate(titles):
         rows[title].append(row)
-    return [np.array(same, np.int32) for title, same in rows.items() if title and len(same) > 1]
+    same = [own for title, own in rows.items() if title and len(own) > 1]
+    most = max(map(len, same), default=0)
+    lines = [[*own, *[len(titles)] * (most - len(own))] for own in same]
+    return np.array(lines, np.int32).reshape(len(same), most)
 
 
-def keep_one_of_each_title(scores: FloatArray, same: Sequence[IntArray]) -> None:
-    """Leaves of movies with one title the best alone, or none where one of them was removed.
-
-    Args:
-        scores: float ``[users, movies]``, changed in place; ``-inf`` is what was removed.
-        same: as :func:`rows_by_title` finds them.
-    """
-    users = np.arange(len(scores))
-    for rows in same:
-        own = scores[:, rows]
-        best = own.argmax(axis=1)
-        kept = np.where(np.isneginf(own).any(axis=1), -np.inf, own[users, best])
-        scores[:, rows] = -np.inf
-        scores[users, rows[best]] = kept
-
-
-def best_of(scores: FloatArray, counts: Sequence[int]) -> Iterator[IntArray]:
-    """The movies with the highest scores of each user, best first, of equals the lower row first.
+@partial(jax.jit, static_argnames="k")
+def best_items(
+    queries: jax.Array,
+    candidates: jax.Array,
+    among: jax.Array,
+    seen: jax.Array,
+    same: jax.Array,
+    *,
+    k: int,
+) -> tuple[jax.Array, jax.Array]:
+    """The items with the highest dot products, best first, of equals the lower row first.
 
     Args:
-        scores: float ``[users, movies]``; what has ``-inf`` is never among the best.
-        counts: how many of each user, at least 1; fewer where there are not so many.
+        queries: float ``[users, dimension]``.
+        candidates: float ``[items, dimension]``.
+        among: bool ``[items]``, what may be shown at all.
+        seen: int32 ``[2, pairs]``, a query and an item that is not shown for it; both are beyond
+            the last where there is none.
+        same: as :func:`rows_by_title` returns it: of these the best alone is shown, or none where
+            one of them was seen.
+        k: how many, at most as many as there are items.
+
+    Returns:
+        The scores, float ``[users, k]``, with ``-inf`` where fewer are left, and the items' rows,
+        int32 ``[users, k]``.
     """
-    most = min(max(counts, default=1), scores.shape[1])
-    bounds = -np.partition(-scores, most - 1, axis=1)[:, most - 1]
-    for own, bound, count in zip(scores, bounds, counts, strict=True):
-        found = np.flatnonzero((own >= bound) & ~np.isneginf(own)).astype(np.int32)
-        yield found[np.argsort(-own[found], kind="stable")][:count]
+    scores = jnp.matmul(queries, candidates.T, precision=jax.lax.Precision.HIGHEST)
+    scores = scores.at[seen[0], seen[1]].set(-jnp.inf, mode="drop")
+    if same.size:
+        own = scores.at[:, same].get(mode="fill", fill_value=-jnp.inf)
+        gone = (jnp.isneginf(own) & (same < scores.shape[1])).any(axis=-1, keepdims=True)
+        own = jnp.where(among.at[same].get(mode="fill", fill_value=False), own, -jnp.inf)
+        is_best = jnp.arange(same.shape[1]) == own.argmax(axis=-1, keepdims=True)
+        kept = jnp.where(is_best & ~gone, own, -jnp.inf)
+        scores = scores.at[:, same].set(kept, mode="drop")
+    return jax.lax.top_k(jnp.where(among, scores, -jnp.inf), k)

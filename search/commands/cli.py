@@ -165,7 +165,7 @@ def command_screen(*, quiet: bool = False) -> "Iterator[Screen]":
 
 def registered_model(study: str | None) -> str | None:
     """The name of a study's models in MLflow's registry: its own where its file is not here."""
-    spec = _found(study)
+    spec = study_here(study)
     return study if spec is None else spec.registered_model
 
 
@@ -173,15 +173,15 @@ def towers_named_by(study: str | None) -> str | None:
     """The towers of its own that a study's file names, which can be imported from now on."""
     from search.config.parts import make_importable
 
-    spec = _found(study)
+    spec = study_here(study)
     if spec is None:
         return None
     make_importable(spec)
     return spec.model.towers
 
 
-def _found(study: str | None) -> "StudySpec | None":
-    """The study of a file that is here, if it is."""
+def study_here(study: str | None) -> "StudySpec | None":
+    """The study of a file that is here; None where none is."""
     from search.config.addresses import Workspace
     from search.config.reading import load_spec
 

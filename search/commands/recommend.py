@@ -9,7 +9,7 @@ from rich.text import Text
 
 from deeprec.data.audience import Id, Request
 from deeprec.errors import DataError, RequestError
-from deeprec.recommender import Liked, Recommended, Recommender
+from deeprec.recommender import Liked, Mask, Recommended, Recommender
 from search.display.terminal import Screen
 from search.execution.runtime import touch_device
 from search.records.errors import InputError
@@ -43,13 +43,15 @@ def load(folder: Path, trusted: Collection[str] = ()) -> Recommender:
         raise InputError(f"{error}; name another with --model") from error
 
 
-def recommend(recommender: Recommender, request: Request, screen: Screen) -> None:
-    """Prints what is recommended to a user and, of a known one, what was liked.
+def recommend(
+    recommender: Recommender, request: Request, screen: Screen, among: Mask | None = None
+) -> None:
+    """Prints what is recommended to a user ``among`` items and, of a known one, what was liked.
 
     InputError where the recommender cannot answer; nothing was printed then.
     """
     try:
-        [answer] = recommender.recommend_all([request])
+        [answer] = recommender.recommend_all([request], among)
         if isinstance(answer, RequestError):
             raise answer
     except RequestError as error:

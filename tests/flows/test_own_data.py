@@ -172,6 +172,18 @@ def test_a_question_without_an_answer_is_refused(
     assert_refused(shop.folder, "search.recommend", *arguments, "--study", "shop", message=message)
 
 
+def test_all_customers_are_recommended_to_from_a_part_of_the_articles(shop: Shop) -> None:
+    out = shop.folder.path.parent / "recommended.csv"
+    done = recommend(shop, "--all", "--where", "gruppe=Küche", "--k", "2", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    lines = [
+        line.split(",") for line in out.read_text(encoding="utf-8").replace('"', "").splitlines()
+    ]
+    assert lines[0] == ["user_id", "rank", "item_id", "title", "score", "row"]
+    assert len({line[0] for line in lines[1:]}) == 48
+    assert {int(line[2].removeprefix("A-")) % 3 for line in lines[1:]} == {1}, "kitchens"
+
+
 @pytest.fixture(scope="module")
 def served(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     empty = tmp_path_factory.mktemp("served-shop")

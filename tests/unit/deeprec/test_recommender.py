@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from deeprec.config import ModelConfig
 from deeprec.data.audience import Request
 from deeprec.errors import RequestError
 from deeprec.model.retrieval import RetrievalModel
+from deeprec.model.towers import QueryModel
 from deeprec.recommender import FILES, History, Liked, Recommended, Recommender
 from search.config.addresses import PROJECT
 from tests.tiny_recommender import (
@@ -137,11 +139,13 @@ def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.M
     monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", 40 * len(TITLES))
     shapes = set()
 
-    def embedded(batch: dict[str, Any]) -> Any:
-        shapes.add(len(batch["user_id"]))
-        return np.zeros((len(batch["user_id"]), 2))
+    class Traced(QueryModel):
+        def call(self, features: Mapping[str, Any]) -> Any:
+            shapes.add(len(features["user_id"]))
+            return super().call(features)
 
-    counted = replace(recommender, query_model=embedded)  # type: ignore[arg-type]
+    tower = Traced.from_config(recommender.query_model.get_config())
+    counted = replace(recommender, query_model=tower)
     for count in (1, 2, 15, 16, 17, 39, 40, 41, 100):
         assert len(list(counted.recommend_all([Request(1)] * count))) == count
     assert shapes == {1, 16, 40}
