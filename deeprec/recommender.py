@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.data.audience import Audience, Id, Request, User, UserEncoder, shown_id
-from deeprec.data.history import HISTORY, history_of, table_for
+from deeprec.data.history import HISTORY, LIKED_FROM, history_of, table_for
 from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 QUERY_FILE, CANDIDATE_FILE = "query_model.keras", "candidate_model.keras"
 ARRAYS_FILE, CATALOG_FILE = "arrays.npz", "catalog.json"
 FILES = (QUERY_FILE, CANDIDATE_FILE, ARRAYS_FILE, CATALOG_FILE)
-
-LIKED_FROM = 0.75
-"""A label from which a movie is shown as liked: four stars of five."""
 
 BLOCK = 8192
 """Movies that are embedded at a time."""

@@ -6,6 +6,9 @@ from deeprec.data.tables import Feature, FeatureSchema, FeatureTable, IntArray, 
 
 HISTORY = "history"
 
+LIKED_FROM = 0.75
+"""A label from which an item is liked, and in a history: four stars of five."""
+
 LONGEST = 128
 """Items of a history where nothing else is said. On MovieLens 100K the median user rated 65."""
 
@@ -42,7 +45,7 @@ def table_for(
     Args:
         schema: of the tower.
         users: without histories.
-        known: the rows that are trained on: those with a rating above 0 are history.
+        known: the rows that are trained on: those that are liked are history.
 
     Returns:
         A table in which the history is int32 ``[users, length]``, rows of the item table, the
@@ -57,7 +60,7 @@ def table_for(
     if known is None:
         raise ValueError("towers that read histories need the rows that were trained on")
     items = feature.vocabulary_size
-    rows = known[(known.rating > 0) & (known.movie_id < items)]
+    rows = known[(known.rating >= LIKED_FROM) & (known.movie_id < items)]
     rows = rows[np.lexsort((-rows.timestamp.astype(np.int64), rows.user_id))]
     pairs = rows.user_id.astype(np.int64) * items + rows.movie_id
     rows = rows[np.sort(np.unique(pairs, return_index=True)[1])]  # the newest of each pair

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from deeprec.config import ModelConfig
+from deeprec.data.history import history_of
 from deeprec.data.tables import Feature, FeatureSchema
 
 PACKAGE = "deeprec"
@@ -181,7 +182,15 @@ class Tower(keras.Model):
         for size, dense in zip(self.layer_sizes, self.dense_layers, strict=True):
             dense.build((None, width))
             width = size
+        if history_of(self.schema):
+            self._forget_row_zero()
         self.built = True
+
+    def _forget_row_zero(self) -> None:
+        """Makes the embedding of the id 0, which stands for no user, that of nothing."""
+        place = self.schema.features.index(self.schema.id_feature)
+        table = self.feature_embeddings[place].embeddings
+        table.assign(np.concatenate([np.zeros_like(table[:1]), np.asarray(table)[1:]]))
 
     def call(self, features: Mapping[str, Any]) -> Any:
         """Embeds a batch of features by name; names the schema lacks are ignored.

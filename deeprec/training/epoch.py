@@ -81,7 +81,8 @@ class TowerPlan(NamedTuple):
 class EpochPlan(NamedTuple):
     """What an epoch's program is decided by, beside the shapes of its arguments.
 
-    ``draws`` is of ``sampled_softmax`` alone.
+    ``draws`` is of ``sampled_softmax`` alone; ``has_unknown`` is whether both tables have a row for
+    unknown users and items. Where they have none, only ids of users are dropped.
     """
 
     loss: LossName | str
@@ -89,6 +90,7 @@ class EpochPlan(NamedTuple):
     towers: tuple[TowerPlan, TowerPlan]
     averages: bool
     drops_ids: bool
+    has_unknown: bool
     draws: DrawPlan | None
 
 
@@ -235,7 +237,10 @@ def _loss(
 ) -> tuple[jax.Array, tuple[TowerWeights, ...]]:
     """The loss, and what the step leaves of the weights of both towers that are not trained."""
     sides = (batch.users, batch.movies)
-    dropped = _dropped_ids(knobs, number, tables, sides) if plan.drops_ids else (None, None)
+    dropped: tuple[DroppedIds | None, ...] = (None, None)
+    if plan.drops_ids:
+        query, candidate = _dropped_ids(knobs, number, tables, sides)
+        dropped = (query, candidate) if plan.has_unknown else (query._replace(unknown=None), None)
     thin = partial(
         thinned,
         share=knobs.history_dropout,

@@ -160,7 +160,7 @@ class OwnProgram:
         assert isinstance(rows, Columns)
         ids = rows.ids
         if dropped is not None:
-            ids = jnp.where(dropped.mask, UNKNOWN_ROW, ids)
+            ids = jnp.where(dropped.mask, 0 if dropped.unknown is None else UNKNOWN_ROW, ids)
         features = {**rows.columns, self.schema.id_feature.name: ids}
         trained, others = weights[: self.trainable], weights[self.trainable :]
         found, after = tower.stateless_call(trained, others, features, training=training)
@@ -181,10 +181,13 @@ def program_of(tower: Tower | OwnTower) -> TowerProgram:
 
 
 class DroppedIds(NamedTuple):
-    """Rows whose id is not looked at, bool ``[rows]``, and the row that stands in for them."""
+    """Rows whose id is not looked at, bool ``[rows]``, and the row that stands in for them.
+
+    None is zeros: where there is no such row, as in MovieLens, row 0 stays that.
+    """
 
     mask: jax.Array
-    unknown: int
+    unknown: int | None
 
 
 def embed(
@@ -226,7 +229,8 @@ def _through_first_layer(
     if feature.kind == "id":
         own = embedding if rows.ids is None else take_rows(embedding, rows.ids)
         if dropped is not None:
-            own = jnp.where(dropped.mask[:, None], own[dropped.unknown], own)
+            unknown = 0.0 if dropped.unknown is None else own[dropped.unknown]
+            own = jnp.where(dropped.mask[:, None], unknown, own)
         return own @ kernel
     if is_share(feature):
         return rows.shares[feature.name] @ (embedding @ kernel)

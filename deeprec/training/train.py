@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deeprec.config import Metric, ModelConfig, TrainingConfig, loss_part
+from deeprec.data.history import history_of
 from deeprec.errors import DivergedError, NonFiniteError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.batches import Batches
@@ -246,10 +247,12 @@ class _Trainer:
     """Trains one model on one set of rows, epoch by epoch; ``state`` is after the last one."""
 
     def __init__(self, model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
-        if config.id_dropout and data.source.reserved < 2:
+        has_unknown = data.source.reserved > 1
+        if config.id_dropout and not has_unknown and not history_of(model.query_model.schema):
             raise ValueError(
                 "id_dropout must be 0 where the data has no row for unknown users and items, as "
-                f"MovieLens has none, but got {config.id_dropout}"
+                "MovieLens has none, and no history tells users apart, but got "
+                f"{config.id_dropout}"
             )
         batches, draws = _batches(data, config)
         optimizer = OPTIMIZERS[config.optimizer]
@@ -267,6 +270,7 @@ class _Trainer:
             towers,
             averages,
             drops_ids=config.id_dropout > 0 or may_draw_unknown,
+            has_unknown=has_unknown,
             draws=draws,
         )
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)

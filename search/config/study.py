@@ -97,10 +97,11 @@ class StudySpec(Section):
 
     def _data_problems(self) -> Iterator[str]:
         if isinstance(self.data, sections.DataSection):
-            if self.training.id_dropout:
+            if self.training.id_dropout and self.space.history is None:
                 yield (
                     "training.id_dropout must be left out where data.dataset is a data set of "
-                    "MovieLens: it has no row for unknown users"
+                    "MovieLens, unless the space has a history: nothing else tells unknown users "
+                    "apart"
                 )
         elif self.data.label is None and self.training.loss == "rating":
             yield (

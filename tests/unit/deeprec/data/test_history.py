@@ -28,11 +28,11 @@ def histories(schema: FeatureSchema, users: FeatureTable, rows: Interactions) ->
 
 
 def test_the_newest_comes_first_and_each_once(asking: FeatureSchema, users: FeatureTable) -> None:
-    rows = interactions_of((2, 9, 1.0), (4, 3, 1.0), (2, 7, 0.5), (2, 9, 0.75), (2, 5, 0.0))
+    rows = interactions_of((2, 9, 1.0), (4, 3, 1.0), (2, 7, 0.75), (2, 9, 0.8), (2, 5, 0.7))
     rows = replace(rows, timestamp=np.array([1, 2, 3, 4, 5], np.uint32))
     found = histories(asking, users, rows)
     assert found.shape == (USERS, LONGEST)
-    assert found[2, :3].tolist() == [9, 7, 0]  # a rating of 0 is none
+    assert found[2, :3].tolist() == [9, 7, 0]  # three stars and a half are no liking
     assert found[4, :2].tolist() == [3, 0]
     assert found[[0, 1, 3]].sum() == 0
 

@@ -17,7 +17,14 @@ from deeprec.model.retrieval import RetrievalModel
 from deeprec.training import epoch
 from deeprec.training.device_data import DeviceData
 from deeprec.training.forward import weights_of
-from deeprec.training.train import EXPLODED, _DivergenceWatch, _Trainer, train, tutorial_metric
+from deeprec.training.train import (
+    EXPLODED,
+    _DivergenceWatch,
+    _Trainer,
+    train,
+    train_new,
+    tutorial_metric,
+)
 from deeprec.training.validation import Evaluation, evaluate_model
 from search.records import trials
 
@@ -162,6 +169,19 @@ def test_patience_needs_validations(data: TrainingData) -> None:
 def test_ids_are_not_dropped_where_no_row_stands_for_unknown_ones(data: TrainingData) -> None:
     with pytest.raises(ValueError, match="id_dropout must be 0 where the data has no row"):
         trained(data, TrainingConfig(id_dropout=0.1))
+
+
+def test_where_no_row_stands_for_unknown_users_they_are_known_by_their_histories(
+    data: TrainingData,
+) -> None:
+    config = TrainingConfig(epochs=2, batch_size=8, loss="softmax", l2=1e-3, id_dropout=0.5)
+    of_both = ModelConfig(layer_sizes=(4,), embedding_dimension=3, retrieval_k=5, history=6)
+    model, _ = train_new(of_both, DeviceData(data), config)
+    ids, *_ = model.query_model.trainable_variables
+    assert not np.asarray(ids)[0].any(), "row 0 stays that of nothing"
+    assert np.asarray(ids)[1:].any(axis=1).all()
+    other, _ = train_new(of_both, DeviceData(data), replace(config, id_dropout=0.0))
+    assert not np.allclose(ids, other.query_model.trainable_variables[0])
 
 
 def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) -> None:
