@@ -239,8 +239,8 @@ class TrainingConfig:
     """Origin of what training draws at random: which elements, and which ids, are dropped."""
 
     id_dropout: float = 0.0
-    """Share of the users and items of a step that are trained as unknown, in ``[0, 1)``, where the
-    data has a row for unknown ones."""
+    """Share of the users and items of a step that are trained as unknown, in ``[0, 1)``; only of
+    users, and where a history is read, where the data has no row for unknown ones."""
 
     history_dropout: float = 0.5
     """Share of each history that a step leaves out, in ``[0, 1)``, where a tower reads them."""

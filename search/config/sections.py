@@ -261,7 +261,7 @@ class TrainingSection(Section):
 
     id_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the users and items of a step that are trained as unknown ones, so that an unknown
-    user is answered by features; not for MovieLens, which has no row for them."""
+    user is answered by features; of MovieLens only users, and where the space has a history."""
 
     @field_validator("loss")
     @classmethod
