@@ -1,6 +1,6 @@
 """``python -m search.run``: search a study, or go on with one, until it has its trials."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,8 +12,11 @@ from search.commands.cli import (
     command_screen,
     run_command,
 )
+from search.config.addresses import VARIABLES
 from search.scheduling import GRACE_SECONDS
 from search.study import Study
+
+MOST_WORKERS = 1024
 
 StudyOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A study of studies/, or a path of a .toml.")
@@ -31,13 +34,67 @@ TimeoutOption = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Start no trial later than this.", show_default="none"),
 ]
+
+
+def _workers(given: str) -> int | Literal["auto"]:
+    """The number of workers, or ``auto``."""
+    if given == "auto":
+        return "auto"
+    if not given.isdecimal() or not 1 <= int(given) <= MOST_WORKERS:
+        raise typer.BadParameter(f"{given!r} is not auto or a number from 1 to {MOST_WORKERS}.")
+    return int(given)
+
+
 WorkersOption = Annotated[
-    int,
+    Any,
     typer.Option(
-        min=1,
-        max=1024,
-        metavar="N",
-        help="Processes that run trials, each with its share of the cores.",
+        parser=_workers,
+        metavar="N|auto",
+        help="Processes that run trials, each with its share of the cores; auto: as many as pay.",
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local",
+        help="Have Ray place the workers: on that cluster, or on this machine.",
+        show_default="none",
+    ),
+]
+WorkerCpusOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Cores of each worker on a cluster.", show_default="1"),
+]
+WorkerGpusOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="X",
+        help="Cards of each worker on a cluster, or a share of one, as 0.25.",
+        show_default="none",
+    ),
+]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I,J",
+        help="Cards of this machine that its workers run on, one on each.",
+        show_default="JAX's choice",
+    ),
+]
+PerGpuOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Workers that share each of --gpus.", show_default="1"),
+]
+SharedOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar=VARIABLES["--shared"],
+        metavar="URL",
+        help="Where checkpoints and towers are kept for all machines: file:///, s3:// or gs://; "
+        "or in DEEPREC_SHARED.",
+        show_envvar=False,
+        show_default="none",
     ),
 ]
 SeedOption = Annotated[
@@ -98,13 +155,19 @@ def main(
     study: StudyOption = "tutorial",
     trials: TrialsOption = None,
     timeout: TimeoutOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = "1",
     seed: SeedOption = None,
     sampler: SamplerOption = None,
     pruner: PrunerOption = None,
     extends: ExtendsOption = None,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
+    cluster: ClusterOption = None,
+    worker_cpus: WorkerCpusOption = None,
+    worker_gpus: WorkerGpusOption = None,
+    gpus: GpusOption = None,
+    per_gpu: PerGpuOption = None,
+    shared: SharedOption = None,
     data_dir: DataDirOption = None,
     compilation_cache: CompilationCacheOption = True,
     grace: GraceOption = GRACE_SECONDS,
@@ -137,6 +200,12 @@ def main(
             "pruner": pruner,
             "extends": extends,
             "grace": grace,
+            "cluster": cluster,
+            "worker_cpus": worker_cpus,
+            "worker_gpus": worker_gpus,
+            "gpus": gpus,
+            "per_gpu": per_gpu,
+            "shared": shared,
         }
         if dry_run:
             found.dry_run(**options)

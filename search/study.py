@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from search.config.addresses import Workspace, check_address
+from search.config.placement import Placement
 from search.config.reading import load_spec, override, spec_of_content
 from search.config.study import StudySpec
 from search.execution.runtime import join_process, prepare_runtime
@@ -103,7 +104,7 @@ class Study:
         self,
         *,
         trials: int | None = None,
-        workers: int = 1,
+        workers: int | Literal["auto"] = 1,
         timeout: float | None = None,
         seed: int | None = None,
         sampler: str | None = None,
@@ -111,6 +112,8 @@ class Study:
         extends: str | None = None,
         grace: float = GRACE_SECONDS,
         accept_code: bool = False,
+        shared: str | None = None,
+        **placement: Any,
     ) -> "Outcome":
         """Searches until the study has its trials, and shows what it found.
 
@@ -119,7 +122,8 @@ class Study:
 
         Args:
             trials: how many finished ones the study shall have in all; the file's when None.
-            workers: processes that run trials; with 1 it is this process.
+            workers: processes that run trials; with 1 it is this process, with ``auto`` they are
+                as many as pay.
             timeout: seconds after which no trial starts.
             seed: origin of every random draw; the file's when None, as are sampler and pruner.
             sampler: such as ``tpe`` or ``random``.
@@ -127,6 +131,10 @@ class Study:
             extends: a study whose finished trials a new study begins with.
             grace: seconds that a worker may be silent before its trial runs again.
             accept_code: whether to go on where the code of the study's own parts has changed.
+            shared: address where checkpoints and towers are kept for all machines, such as
+                ``s3://bucket/studies``.
+            **placement: where the workers run: ``cluster`` (address of Ray's, or ``local``) with
+                ``worker_cpus`` and ``worker_gpus``, or ``gpus`` (as ``0,1``) with ``per_gpu``.
 
         Raises:
             Interrupted: it was stopped; what has finished is stored.
@@ -137,7 +145,8 @@ class Study:
         choose = partial(
             override, trials=trials, seed=seed, sampler=sampler, pruner=pruner, extends=extends
         )
-        with self.opened(choose, adds_trials=True, workers=workers, grace_seconds=grace) as session:
+        flags = {**_placed(workers, placement), "shared": shared, "grace_seconds": grace}
+        with self.opened(choose, adds_trials=True, **flags) as session:
             from search.commands.search import conduct
 
             self._keep_file()
@@ -147,18 +156,21 @@ class Study:
         self,
         *,
         trials: int | None = None,
-        workers: int = 1,
+        workers: int | Literal["auto"] = 1,
         seed: int | None = None,
         sampler: str | None = None,
         pruner: str | None = None,
         extends: str | None = None,
         grace: float = GRACE_SECONDS,
+        shared: str | None = None,
+        **placement: Any,
     ) -> None:
         """Shows what :meth:`search` would try, and write where; writes nothing."""
         choose = partial(
             override, trials=trials, seed=seed, sampler=sampler, pruner=pruner, extends=extends
         )
-        with self.opened(choose, adds_trials=True, workers=workers, grace_seconds=grace) as session:
+        flags = {**_placed(workers, placement), "shared": shared, "grace_seconds": grace}
+        with self.opened(choose, adds_trials=True, **flags) as session:
             from search.commands.dry_run import print_dry_run
 
             print_dry_run(session)
@@ -358,3 +370,9 @@ class Study:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _placed(workers: int | Literal["auto"], placement: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session is told of the workers."""
+    many = None if workers == "auto" else workers
+    return {"workers": many, "placement": Placement.of(**placement)}

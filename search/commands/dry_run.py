@@ -15,13 +15,13 @@ from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.parts import check_names
-from search.execution.runtime import cores_each
+from search.execution.runtime import cores_each, workers_that_pay
 from search.records.costs import breach, cost_words
 from search.records.errors import InputError
 from search.records.trials import counted, objective_words
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
-from search.session.session import Session
+from search.session.session import Flags, Session
 from search.storage.attributes import REFERENCE
 
 FIRST = 10
@@ -51,16 +51,25 @@ def print_dry_run(session: Session) -> None:
     console.print(_configurations(spec, dataset))
     if dataset is None:
         console.print("parameter counts are known once the data set is prepared")
-    if session.flags.workers > 1:
-        workers, cores = session.flags.workers, cores_each(session.flags.workers)
-        console.print(
-            f"{workers} workers with {counted(cores, 'core')} each",
-            highlight=False,
-        )
+    if line := _workers(session.flags):
+        console.print(line, highlight=False)
     for what, place in places.items():
         line = f"{what + ':':<7} {place}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("nothing was written")
+
+
+def _workers(flags: Flags) -> str:
+    """How many workers there are, with what; nothing for one that is the command itself."""
+    place = flags.placement
+    if place.cluster is not None:
+        share = f" and {place.gpus:g} GPU" if place.gpus else ""
+        many = "as many workers as fit" if flags.workers is None else f"{flags.workers} workers"
+        return f"{many}, placed by Ray, with {counted(place.cpus, 'CPU')}{share} each"
+    workers = flags.workers or workers_that_pay(place)
+    if workers == 1:
+        return ""
+    return f"{workers} workers with {counted(cores_each(workers), 'core')} each"
 
 
 def _prepared(session: Session) -> Dataset | None:

@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -17,18 +18,21 @@ from search.confirmation.references import References
 from search.display.search_view import SearchProgress
 from search.display.summary import print_summary
 from search.display.tally import SearchTally
+from search.execution.cluster import ClusterPool, fitting, require_ray
 from search.execution.data import StudyData
 from search.execution.loop import TrialLoop, lost
 from search.execution.objective import Objective, set_libraries_aside
 from search.execution.runtime import (
+    CARDS,
     available_cores,
+    card_environments,
     shared_accelerator,
     touch_device,
-    worker_environment,
+    workers_that_pay,
 )
 from search.execution.signals import StopRequest
 from search.execution.supervisor import Supervisor
-from search.execution.workers import Assignment, Pool
+from search.execution.workers import Assignment, LocalPool, Pool
 from search.records.errors import (
     InputError,
     Interrupted,
@@ -56,6 +60,7 @@ from search.storage.attributes import TAKEN_OVER
 from search.storage.checkpoints import remove_checkpoints
 from search.storage.results import Ledger, kept_references
 from search.storage.reuse import opened_sources, take_over
+from search.storage.shared import check_shared
 from search.storage.study import close_study, open_study, settle_code
 from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
@@ -87,8 +92,7 @@ def conduct(
         SearchFailedError: trials keep failing, or the study's database is lost.
     """
     session.check_writable()
-    if session.flags.workers > 1:
-        _prepare_for_workers(session)
+    session = _placed(session)
     touch_device()
     circuit = check_tracking(session)
     data = session.load_data()  # before anything is written
@@ -157,7 +161,10 @@ def _run_trials(
     timeout_seconds: float | None,
 ) -> tuple[Outcome, int]:
     """Searches, shown and tracked; MLflow agrees with the study before and after."""
-    spec, screen, workers = session.spec, session.screen, session.flags.workers
+    spec, screen, shared = session.spec, session.screen, session.shared
+    workers = session.flags.workers or 1
+    if shared is not None:
+        shared.bring_home(session.towers_folder, records(study), screen.warn)
     trials = records(study, spec.limits.given)
     tracker.reconcile_later(trials, session.towers_of)
     remove_checkpoints(session.towers_folder, trials)
@@ -172,14 +179,17 @@ def _run_trials(
         if isinstance(event, TrialFinished):
             remove_checkpoints(session.towers_folder, [event.trial])
 
+    def track(event: TrialEvent) -> None:
+        tracker.hear(shared.brought(event, session.towers_folder) if shared else event)
+
     with (
-        Pool(worker_environment(workers, os.environ)) as pool,
+        _pool(session) as pool,
         _stop_request(session, pool) as stop,
         Pulse(study, grace_seconds=session.flags.grace_seconds, on_look=show_others) as pulse,
     ):
         session.patience.stop_reason = lambda: stop.reason
         with (
-            Background(tracker.hear, screen.warn, spare=tracker.work_off) as tracking,
+            Background(track, screen.warn, spare=tracker.work_off) as tracking,
             progress.shown(),
         ):
             hooks = Hooks(
@@ -187,16 +197,20 @@ def _run_trials(
                 warn=screen.warn,
                 stop_reason=lambda: stop.reason,
             )
+            if shared is not None:
+                hooks = replace(hooks, keep=shared.keep, fetch=shared.fetch)
             deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
             assignment = _assignment(session, study, data, deadline)
             with _beside(session, study, data, assignment):
-                if workers == 1:
+                if pool is None:
                     loop = _loop(session, study, data, pulse, hooks)
                     outcome = loop.run(deadline=deadline)
                 else:
                     supervisor = Supervisor(study, assignment, pool, session.claim(), hooks)
                     outcome = supervisor.run(workers)
             screen.doing("telling MLflow what is left to tell")
+        if shared is not None:
+            shared.bring_home(session.towers_folder, records(study), screen.warn)
         screen.doing("comparing the study with MLflow")
         agree_after(session, study, tracker, _STUDY_STATES[outcome.state])
     return outcome, stop.exit_code
@@ -253,29 +267,83 @@ def _assignment(
         grace_seconds=session.flags.grace_seconds,
         first_number=len(study.get_trials(deepcopy=False)),
         deadline=deadline,
+        shared=session.shared,
     )
 
 
-def _stop_request(session: Session, pool: Pool) -> StopRequest:
+def _pool(session: Session) -> AbstractContextManager[Pool[Any] | None]:
+    """The workers that run trials; None where this process runs them."""
+    placement, workers = session.flags.placement, session.flags.workers or 1
+    if placement.cluster is not None:
+        return ClusterPool(placement, os.environ)
+    if workers == 1 and not placement.cards:
+        return nullcontext()
+    return LocalPool(card_environments(placement, workers, os.environ))
+
+
+def _stop_request(session: Session, pool: Pool[Any] | None) -> StopRequest:
     """Ctrl-C: once tidily; twice at once, which takes the workers along and frees the terminal."""
 
     def at_once() -> None:
-        pool.kill()
+        if pool is not None:
+            pool.kill()
         session.screen.abandon()
 
     screen = session.screen
     return StopRequest(screen.notice, at_once=at_once, owns_process=screen.owns_process)
 
 
-def _prepare_for_workers(session: Session) -> None:
-    cores, workers = available_cores(), session.flags.workers
+def _placed(session: Session) -> Session:
+    """The session with the number of its workers, once all that was said of them is checked."""
+    placement, workers = session.flags.placement, session.flags.workers
+    if placement.cluster is not None:
+        require_ray()
+    if placement.is_remote:
+        _check_reachable(session)
+    if (shared := session.shared) is not None:
+        check_shared(shared)
+    if workers is None:
+        session.screen.doing("counting the workers that pay")
+        workers = fitting(placement) if placement.cluster else workers_that_pay(placement)
+        session.screen.announce(f"{counted(workers, 'worker')}")
+    if placement.cards and workers > (shares := len(placement.cards) * placement.per_card):
+        raise InputError(
+            f"--workers must be at most {shares} where --gpus and --per-gpu have so many shares of "
+            f"a card but got {workers}; give a larger --per-gpu"
+        )
+    if placement.cards:
+        os.environ[CARDS] = ",".join(placement.cards)
+    if workers > 1 and placement.cluster is None:
+        _warn_of_cores(session, workers)
+    if workers > 1 or placement.cards:  # before this process touches the GPU
+        for name, value in shared_accelerator().items():
+            os.environ.setdefault(name, value)
+    return replace(session, flags=replace(session.flags, workers=workers))
+
+
+def _check_reachable(session: Session) -> None:
+    """InputError unless workers on other machines would find database and files."""
+    if session.database.path is not None:
+        raise InputError(
+            f"--cluster {session.flags.placement.cluster} needs a study in PostgreSQL, which "
+            f"every machine reaches, but {session.database.shown} is SQLite's, for one machine; "
+            "name one with --storage or DEEPREC_STORAGE, or search with --cluster local"
+        )
+    if session.shared is None:
+        raise InputError(
+            f"--cluster {session.flags.placement.cluster} needs --shared, where towers and "
+            "checkpoints of all machines are kept: file:///FOLDER, s3://BUCKET/FOLDER or "
+            "gs://BUCKET/FOLDER"
+        )
+
+
+def _warn_of_cores(session: Session, workers: int) -> None:
+    cores = available_cores()
     if workers > cores:
         session.screen.warn(
             f"{workers} workers share {counted(cores, 'core')}; "
             "more workers than cores are seldom faster"
         )
-    for name, value in shared_accelerator().items():  # before this process touches the GPU
-        os.environ.setdefault(name, value)
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def holds_secret(url: str) -> bool:
 VARIABLES: Mapping[str, str] = {
     "--storage": "DEEPREC_STORAGE",
     "--tracking-uri": "MLFLOW_TRACKING_URI",
+    "--shared": "DEEPREC_SHARED",
 }
 """The environment variable that stands for a flag."""
 

@@ -137,7 +137,13 @@ class Objective:
         self.hooks.emit(TrialStarted(record))
         self._spare(trial, model, seed)
         file = checkpoint_file(self.towers_folder, record.first_try)
-        saver = Saver(file, identity_of(trial.study, model, config), self._warn_once)
+        saver = Saver(
+            file,
+            identity_of(trial.study, model, config),
+            self._warn_once,
+            keep=self.hooks.keep,
+            fetch=self.hooks.fetch,
+        )
         seam = _Seam(trial, self.spec, self.hooks, watch, saver)
         with seam, watch.running():
             trained, result = train_new(
@@ -152,7 +158,7 @@ class Objective:
             with watch.running():
                 self._check_stability(model, config)
             # Before the value is stored: a kill in between loses the value, never the towers.
-            save_towers(trained, self.towers_folder, trial.number)
+            self.hooks.keep(save_towers(trained, self.towers_folder, trial.number))
         return self._values(trial, value)
 
     def _values(self, trial: optuna.Trial, value: float) -> float | Sequence[float]:

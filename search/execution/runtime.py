@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.addresses import PROJECT
+from search.config.placement import Placement
 from search.records.errors import InputError
 
 NEEDLESS = ("matplotlib", "pandas", "sklearn")
@@ -159,6 +160,12 @@ THREADS = (NPROC, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """How many threads a process may start, by variable: the first for XLA, the rest for NumPy."""
 
 PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
+MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+CARDS = "CUDA_VISIBLE_DEVICES"
+
+USABLE_SHARE = 0.9  # of a card's memory: drivers and libraries take some of it
+
+WORKER_BYTES = 1_500_000_000  # what a worker on MovieLens takes, generously
 
 
 def available_cores() -> int:
@@ -183,9 +190,43 @@ def worker_environment(workers: int, environment: Mapping[str, str]) -> dict[str
     return {**threads, **shared_accelerator(), **environment}
 
 
-def shared_accelerator() -> dict[str, str]:
-    """The variables of processes that share a GPU: none takes most of its memory at once."""
-    return {PREALLOCATE: "false"}
+def shared_accelerator(share: float = 0.0) -> dict[str, str]:
+    """The variables of processes that share a GPU: none takes most of its memory at once.
+
+    Where each has a share of a card, from 0 to 1, none ever takes more than that.
+    """
+    limit = {MEMORY: f"{USABLE_SHARE * min(share, 1):.3f}"} if share else {}
+    return {PREALLOCATE: "false"} | limit
+
+
+def card_environments(
+    placement: Placement, workers: int, environment: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The environments of workers of this machine: one for all, or one for each card."""
+    base = worker_environment(workers, environment)
+    share = shared_accelerator(1 / placement.per_card)
+    return [{**base, **share, CARDS: card} for card in placement.cards] or [base]
+
+
+def host_environment(placement: Placement, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a worker on a node of a cluster, beside those that the node has.
+
+    What the user has set here of how results are computed holds there, too.
+    """
+    threads = dict.fromkeys(THREADS, str(placement.cpus))
+    chosen = {
+        name: value
+        for name, value in environment.items()
+        if name in THREADS or name.startswith(("JAX_", "XLA_", "KERAS_"))
+    }
+    return {**threads, **shared_accelerator(placement.gpus), **chosen}
+
+
+def workers_that_pay(placement: Placement) -> int:
+    """As many as this machine has cores and memory for; one for each share of a card."""
+    if placement.cards:
+        return len(placement.cards) * placement.per_card
+    return max(1, min(available_cores(), available_memory() // WORKER_BYTES))
 
 
 LIBRARIES = ("optuna", "mlflow", "keras", "keras-rs", "jax", "tensorflow-datasets", "numpy")

@@ -35,24 +35,35 @@ class Saver:
         file: where it is.
         belongs_to: see :func:`identity_of`.
         warn: called with a line when a checkpoint cannot be used or written.
+        keep: given the file after it was written.
+        fetch: given the file before it is read.
     """
 
     def __init__(
-        self, file: Path, belongs_to: Mapping[str, str], warn: Callable[[str], None]
+        self,
+        file: Path,
+        belongs_to: Mapping[str, str],
+        warn: Callable[[str], None],
+        *,
+        keep: Callable[[Path], None] = lambda _file: None,
+        fetch: Callable[[Path], None] = lambda _file: None,
     ) -> None:
         self.progress: Progress | None = None  # what is saved next
         self._file = file
         self._belongs_to = belongs_to
         self._warn = warn
+        self._keep = keep
+        self._fetch = fetch
         self._due_at = 0.0  # of the monotonic clock; never again where it is infinite
 
     def found(self, start: Progress) -> tuple[Progress, Sequence[CurvePoint]]:
         """Where a training begins that would begin at the start, and its curve until there."""
         self._rest(start.size / ASSUMED_BYTES_PER_S)
         try:
+            self._fetch(self._file)
             if checkpoint := read_checkpoint(self._file, self._belongs_to):
                 return start.restored(checkpoint.arrays), checkpoint.curve
-        except (DataError, ValueError) as error:
+        except (DataError, OSError, ValueError) as error:
             self._warn(f"{self._file.name} is left out ({error}); its trial starts anew")
         return start, ()
 
@@ -78,6 +89,7 @@ class Saver:
                     arrays=progress.arrays(),
                 ),
             )
+            self._keep(self._file)
         except OSError as error:
             self._warn(
                 f"no checkpoint can be written into {self._file.parent} "

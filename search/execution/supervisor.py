@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.execution.loop import lost
 from search.execution.runtime import out_of_memory_kills
-from search.execution.workers import Alive, Assignment, Crashed, Ended, Event, Pool, Warned, Worker
+from search.execution.workers import Alive, Assignment, Crashed, Ended, Event, Handle, Pool, Warned
 from search.records import events
 from search.records.errors import StorageLostError
 from search.scheduling.heartbeat import Watch
@@ -46,7 +46,7 @@ class Supervisor:
         self,
         study: "optuna.Study",
         assignment: Assignment,
-        pool: Pool,
+        pool: Pool[Any],
         claim: Claim,
         hooks: events.Hooks,
     ) -> None:
@@ -62,6 +62,7 @@ class Supervisor:
         self._crashes: dict[str, str] = {}
         self._ended: set[str] = set()
         self._dead: set[str] = set()
+        self._lost: set[str] = set()
         patience = max(assignment.grace_seconds, LEAST_PATIENCE_SECONDS)
         self._watch: Watch[str] = Watch(patience, _LONGEST_STEP_SECONDS)
         self._warned_at: dict[str, float] = {}
@@ -106,7 +107,7 @@ class Supervisor:
             self._is_stopping = True
             self._pool.stop(reason)
 
-    def _hear(self, worker: Worker, event: Event) -> None:
+    def _hear(self, worker: Handle, event: Event) -> None:
         match event:
             case events.TrialStarted() | events.EpochFinished():
                 self._emit(event)
@@ -123,7 +124,7 @@ class Supervisor:
             case Ended(outcome):
                 self._end(worker, outcome)
 
-    def _end(self, worker: Worker, outcome: events.Outcome) -> None:
+    def _end(self, worker: Handle, outcome: events.Outcome) -> None:
         if outcome.state == "interrupted" and not self._is_stopping and not self._stop_reason():
             self._crashes[worker.name] = outcome.reason  # stopped from outside: it is replaced
             return
@@ -132,19 +133,21 @@ class Supervisor:
         if outcome.state == "failing":
             self._stop(outcome.reason)
 
-    def _bury(self, worker: Worker) -> None:
+    def _bury(self, worker: Handle) -> None:
         """Closes what a worker left behind, and starts another one if it died."""
         how = self._pool.remove(worker)
         if worker.name in self._ended:
             return
         how = self._crashes.get(worker.name, how)
         self._dead.add(worker.name)
+        if worker.is_lost:
+            self._lost.add(worker.name)
         self._has_stale = True
         died = _sentence(how, self._close_stale())
         if self._is_stopping or self._is_complete():
             self._warn(died)
             return
-        self._deaths += 1
+        self._deaths += not worker.is_lost
         if self._deaths < MOST_DEATHS:
             self._warn(f"{died}; another one is started")
             self._pool.start(self._assignment)
@@ -171,6 +174,7 @@ class Supervisor:
                 stale_if(dead=self._dead),
                 reason="the worker that ran it died",
                 out_of_memory=self._memory_ran_out(),
+                lost=self._lost,
             )
         finally:
             self._claim.release()

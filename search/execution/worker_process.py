@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,8 @@ def _search(
         warn=parent.warn,
         stop_reason=lambda: parent.should_stop() or signals.reason,
     )
+    if (shared := assignment.shared) is not None:
+        hooks = replace(hooks, keep=shared.keep, fetch=shared.fetch)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     spec, database = assignment.spec, assignment.database
     patience = Patience(warn=hooks.warn, stop_reason=hooks.stop_reason)

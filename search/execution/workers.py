@@ -1,27 +1,23 @@
-"""Worker processes, seen from the process that starts them: the messages, the pool.
+"""Workers, seen from the process that starts them: the messages, the pools.
 
-They are fresh processes, never forked (JAX has threads), each with its share of the cores. The
-messages travel pickled over a socket that only the two processes have. Passwords in the storage's
-URL are so never seen in a list of processes.
+A pool of processes of this machine is here, one of workers on the nodes of a cluster in
+:mod:`search.execution.cluster`.
 """
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from search.config.study import StudySpec
-from search.execution.signals import SIGNALS
+from search.execution.host import WorkerProcess
 from search.records.events import Outcome, TrialEvent
 from search.scheduling.locks import worker_name
 from search.storage.database import Database
-
-PATIENCE_SECONDS = 20.0  # how long a worker that has nothing more to say may take to end
+from search.storage.shared import Shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +35,7 @@ class Assignment:
     deadline: float | None
     worker: str = ""  # the name that the worker has, as no other; filled in once it is started
     references: tuple[str, ...] = ()  # to measure, where no trials are run
+    shared: Shared | None = None  # where checkpoints and towers are kept for all machines
 
 
 @dataclass(frozen=True)
@@ -85,16 +82,79 @@ class Measured:
 Event = TrialEvent | Warned | Alive | Measured | Ended | Crashed
 
 
-class Worker:
-    """One worker process, at work on an assignment."""
+class Handle(ABC):
+    """A worker at work on an assignment, wherever it runs."""
+
+    name: str  # that no other worker has
+    signs = 0  # how often it was heard
+    is_lost = False  # whether it died because its machine did
+
+    @abstractmethod
+    def stop(self, reason: str) -> None:
+        """Has it end after its epoch."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Ends it at once."""
+
+    @abstractmethod
+    def join(self) -> str:
+        """Waits for its end, with bounded patience; returns how it ended, in words."""
+
+
+AnyHandle = TypeVar("AnyHandle", bound=Handle)
+
+
+class Pool(ABC, Generic[AnyHandle]):
+    """All workers that are alive; when it is left, none is."""
+
+    def __init__(self) -> None:
+        self.workers: list[AnyHandle] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leaves no worker behind: normally none is left."""
+        self.kill()
+        for worker in self.workers:
+            worker.join()
+
+    @abstractmethod
+    def start(self, assignment: Assignment) -> None:
+        """Starts one more worker."""
+
+    @abstractmethod
+    def events(self, patience_seconds: float) -> Iterator[tuple[AnyHandle, Event | None]]:
+        """Events of the workers that have any, after waiting for the first for a while.
+
+        A worker whose event is None is gone; the receiver calls :meth:`remove`.
+        """
+
+    def remove(self, worker: AnyHandle) -> str:
+        """Buries a worker that is gone; returns how it ended, in words."""
+        self.workers.remove(worker)
+        return worker.join()
+
+    def stop(self, reason: str) -> None:
+        """Has all workers end after their epochs."""
+        for worker in self.workers:
+            worker.stop(reason)
+
+    def kill(self) -> None:
+        """Ends all workers at once; may be called from any thread."""
+        for worker in list(self.workers):
+            worker.kill()
+
+
+class Worker(Handle):
+    """A worker process of this machine."""
 
     def __init__(self, assignment: Assignment, module: str, environment: Mapping[str, str]) -> None:
-        self.signs = 0  # how often it was heard
-        self.connection: Connection[Any, Any]
-        self.connection, theirs = Pipe()
-        with theirs:
-            self._process = _start(module, theirs.fileno(), environment)
-        self.name = worker_name(self._process.pid)  # that no other worker has
+        self.environment = environment
+        self._process = WorkerProcess(module, environment)
+        self.connection = self._process.connection
+        self.name = worker_name(self._process.pid)
         self._send(replace(assignment, worker=self.name))
 
     def receive(self) -> Event | None:
@@ -116,83 +176,35 @@ class Worker:
 
     def join(self) -> str:
         """Waits for its end, with bounded patience; returns how it ended, in words."""
-        self.connection.close()
-        try:
-            code = self._process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            code = self._process.wait()
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return self._process.join()
 
     def _send(self, message: Assignment | Stop) -> None:
         with suppress(OSError):  # one that is gone is noticed when its events end
             self.connection.send(message)
 
 
-class Pool:
-    """All workers that are alive; when it is left, none is."""
+class LocalPool(Pool[Worker]):
+    """Worker processes of this machine, each in the environment that the fewest others have."""
 
     def __init__(
         self,
-        environment: Mapping[str, str],
+        environments: Sequence[Mapping[str, str]],
         *,
         module: str = "search.execution.worker_process",
     ) -> None:
-        self.workers: list[Worker] = []
-        self._environment = environment
+        super().__init__()
+        self._environments = environments
         self._module = module
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Leaves no worker behind: normally none is left."""
-        self.kill()
-        for worker in self.workers:
-            worker.join()
 
     def start(self, assignment: Assignment) -> None:
         """Starts one more worker."""
-        self.workers.append(Worker(assignment, self._module, self._environment))
+        used = [worker.environment for worker in self.workers]
+        environment = min(self._environments, key=used.count)
+        self.workers.append(Worker(assignment, self._module, environment))
 
     def events(self, patience_seconds: float) -> Iterator[tuple[Worker, Event | None]]:
-        """One event of each worker that has any, after waiting for the first for a while.
-
-        A worker whose event is None is gone; the receiver calls :meth:`remove`.
-        """
-        by_connection = {worker.connection: worker for worker in self.workers}
+        """One event of each worker that has any, after waiting for the first for a while."""
+        by_connection: Mapping[Any, Worker] = {worker.connection: worker for worker in self.workers}
         for connection in wait(list(by_connection), patience_seconds):
-            worker = by_connection[connection]  # type: ignore[index]
+            worker = by_connection[connection]
             yield worker, worker.receive()
-
-    def remove(self, worker: Worker) -> str:
-        """Buries a worker that is gone; returns how it ended, in words."""
-        self.workers.remove(worker)
-        return worker.join()
-
-    def stop(self, reason: str) -> None:
-        """Has all workers end after their epochs."""
-        for worker in self.workers:
-            worker.stop(reason)
-
-    def kill(self) -> None:
-        """Ends all workers at once; may be called from any thread."""
-        for worker in list(self.workers):
-            worker.kill()
-
-
-def _start(
-    module: str, descriptor: int, environment: Mapping[str, str]
-) -> "subprocess.Popen[bytes]":
-    """A worker that sends and receives over a socket.
-
-    Signals wait until it listens to them: a Ctrl-C in a terminal reaches every process.
-    """
-    command = [sys.executable, "-m", module, str(descriptor)]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        return subprocess.Popen(  # noqa: S603  (the command is ours, and no shell reads it)
-            command, stdin=subprocess.DEVNULL, pass_fds=[descriptor], env=dict(environment)
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -58,6 +58,10 @@ class Hooks:
     warn: Callable[[str], None] = lambda _line: None
     # asked again and again; a text ends the search
     stop_reason: Callable[[], str | None] = lambda: None
+    # given what was saved of a trial, and what is looked for before it is read: other machines may
+    # need the one, and have the other
+    keep: Callable[[Path], None] = lambda _path: None
+    fetch: Callable[[Path], None] = lambda _path: None
 
 
 def to_all(*listeners: Listener) -> Listener:

@@ -99,9 +99,12 @@ class ClaimLostError(Exception):
     """Another process may have decided too: what this one decided does not count."""
 
 
-def worker_name(pid: int) -> str:
-    """A name that no other worker has: its machine, its process id, and random digits."""
-    return f"{socket.gethostname()}/{pid}/{uuid.uuid4().hex[:8]}"
+def worker_name(pid: int, machine: str | None = None) -> str:
+    """A name that no other worker has: its machine, its process id, and random digits.
+
+    The machine is this one where none is given.
+    """
+    return f"{machine or socket.gethostname()}/{pid}/{uuid.uuid4().hex[:8]}"
 
 
 class Claim:

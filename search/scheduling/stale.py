@@ -83,17 +83,19 @@ def close_stale(
     *,
     reason: str = "the process that ran it died",
     out_of_memory: bool = False,
+    lost: Collection[str] = (),
 ) -> list[Closed]:
     """Records RUNNING trials that lost their process as interrupted, to run again.
 
     One whose configuration took a second process with it is recorded as failed instead, as is one
-    that ran out of memory.
+    that ran out of memory. Workers that were ``lost`` died because their machine did, which says
+    nothing of a configuration.
     """
     trials = study.get_trials(deepcopy=False)
     found = []
     for trial in trials:
         if trial.state == TrialState.RUNNING and is_stale(trial):
-            has_begun = WORKER in trial.user_attrs
+            has_begun = WORKER in trial.user_attrs and trial.user_attrs[WORKER] not in lost
             deaths = _deaths(trial, trials) + ([trial.number] if has_begun else [])
             closed = Closed(trial.number, deaths, out_of_memory=out_of_memory and has_begun)
             with suppress(UpdateFinishedTrialError):  # its worker ended it at this very moment

@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 
 from search.config.addresses import NextCommands, Workspace, call, flag
+from search.config.placement import HERE, Placement
 from search.config.reading import overridden
 from search.config.study import StudySpec
 from search.display.terminal import Screen
@@ -20,6 +21,7 @@ from search.scheduling.locks import Claim, Purpose, StudyLock, lock_of, worker_n
 from search.scheduling.samplers import make_sampler
 from search.storage.database import Database
 from search.storage.retry import Patience
+from search.storage.shared import Shared
 from search.storage.study import load_study, recognized, refuse_other_study
 from search.storage.towers import find_towers
 from search.tracking.destination import Destination, resolve_uri
@@ -33,7 +35,10 @@ class Flags:
     storage_url: str | None = None  # database of the study; SQLite in the workspace when None
     tracking_uri: str | None = None  # MLflow server; SQLite in the workspace when None
     data_dir: Path | None = None  # where the raw data is; looked for when None
-    workers: int = 1  # how many processes run trials; with 1 it is this process
+    # how many processes run trials, with 1 it is this process; None as many as pay
+    workers: int | None = 1
+    placement: Placement = HERE  # where they run
+    shared: str | None = None  # address of files that workers of all machines need
     # how long a worker may be silent before its trial runs again
     grace_seconds: float = GRACE_SECONDS
 
@@ -97,6 +102,12 @@ class Session:
     def destination(self) -> Destination:
         """Where the study's runs go."""
         return resolve_uri(self.flags.tracking_uri, self.workspace.mlruns)
+
+    @property
+    def shared(self) -> Shared | None:
+        """Where files of trials are kept for other machines, if they are."""
+        address = self.flags.shared
+        return None if address is None else Shared(address, self.identity)
 
     @property
     def towers_folder(self) -> Path:
@@ -168,7 +179,8 @@ class Session:
         data = flag("--data-dir", flags.data_dir)
         # What the command line has chosen otherwise than the study file, or than the default.
         chosen: dict[str, object] = {f"--{name}": it for name, it in overridden(self.spec).items()}
-        chosen["--workers"] = flags.workers if flags.workers > 1 else None
+        chosen["--workers"] = flags.workers if flags.workers != 1 else None
+        chosen |= flags.placement.flags | {"--shared": flags.shared}
         is_default = flags.grace_seconds == GRACE_SECONDS
         chosen["--grace"] = None if is_default else f"{flags.grace_seconds:g}"
         search = call("search.run", *study, data, *(flag(*each) for each in chosen.items()))

@@ -60,6 +60,12 @@ NOT_RUN = tuple(
             POSTGRES,
         ),
         (r"#SBATCH .*", "needs Slurm", POSTGRES),
+        (
+            r"python -m search\.run .*--cluster .*",
+            "needs a cluster of Ray",
+            "tests/faults/test_cluster.py",
+        ),
+        (r"python -m search\.run .*--gpus .*", "needs cards"),
         (r"for host in .*ssh .*", "needs other machines", POSTGRES),
         (
             r"python -m search\.sync .*--tracking-uri http://.*",

@@ -33,7 +33,8 @@ import optuna
 from deeprec.data.verified_files import write_folder
 from search.config.space import Configuration
 from search.config.study import StudySpec
-from search.execution.workers import Assignment, Pool
+from search.execution.cluster import ClusterPool
+from search.execution.workers import Assignment, LocalPool
 from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import TUTORIAL_OBJECTIVE, CurvePoint
 from search.scheduling.locks import Claim
@@ -89,7 +90,9 @@ class FakeObjective:
         value = max(point.metrics[TUTORIAL_OBJECTIVE] for point in curve)
         complete = trial.study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         if all(value > (other.value or 0.0) for other in complete):
-            write_folder(tower_folder(self.towers_folder, trial.number), partial(fill, trial))
+            towers = tower_folder(self.towers_folder, trial.number)
+            write_folder(towers, partial(fill, trial))
+            self.hooks.keep(towers)
         die_at("before its end", trial.number)
         return value
 
@@ -160,7 +163,8 @@ def train_nothing() -> None:
 
     changed = {
         "Objective": lambda spec, _data, folder, hooks: FakeObjective(spec, folder, hooks),
-        "Pool": partial(Pool, module="tests.faults.fake"),
+        "LocalPool": partial(LocalPool, module="tests.faults.fake"),
+        "ClusterPool": partial(ClusterPool, module="tests.faults.fake"),
         "touch_device": lambda: None,
         "BesideSearch": lambda *_arguments: nullcontext(),
     }
