@@ -81,7 +81,7 @@ def study_note(
 
 def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     """What was trained on which rows, and what the test rows said."""
-    results = ", ".join(
+    results = "; ".join(
         f"{metric_words(name).removeprefix('test: ')} {value:.4f}"
         for name, value in record.metrics.items()
     )

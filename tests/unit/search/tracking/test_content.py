@@ -88,7 +88,7 @@ def test_notes_use_the_words_of_people_and_not_the_names_of_keys() -> None:
     of_test = retrain_content(retrained, CONTEXT).tags[NOTE]
     assert f"a two-tower model with {words}. Best" in of_trial
     assert f"trial 0, {words}, epoch 10." in of_study
-    assert "tested once: top-100 accuracy 0.3400, recall@10 0.2000." in of_test
+    assert "tested once: top-100 accuracy 0.3400; recall@10 0.2000." in of_test
     for note in (of_trial, of_study, of_test):
         assert "_" not in note
 
