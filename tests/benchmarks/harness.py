@@ -22,7 +22,17 @@ from search.execution.runtime import git_commit
 
 ROWS = [
     *("step", "trial", "study", "overhead", "checkpoints", "start", "pages"),
-    *("backfill", "workers", "memory", "evaluation", "recommend", "scale", "own_data", "default"),
+    *(
+        "backfill",
+        "workers",
+        "memory",
+        "evaluation",
+        "recommend",
+        "claims",
+        "scale",
+        "own_data",
+        "default",
+    ),
 ]
 """Each is a module of this package with a function ``measure(*, quick)`` that returns results."""
 
