@@ -74,14 +74,18 @@ class FeatureRows(NamedTuple):
     lists: Mapping[str, ValueList]
 
     def take(self, ids: jax.Array, places: Mapping[str, jax.Array] | None) -> "FeatureRows":
-        """The rows of the given ids, with their places from :func:`places_of`, where known."""
+        """Rows of a whole table, by number, with their places from :func:`places_of`, where known.
+
+        Those that training does not know have the id of an unknown row then.
+        """
+        assert self.ids is not None
         columns, shares = (
             {name: take_rows(column, ids) for name, column in part.items()}
             for part in (self.columns, self.shares)
         )
         of_lists = places or {}
         lists = {name: values.take(ids, of_lists.get(name)) for name, values in self.lists.items()}
-        return FeatureRows(ids, columns, shares, lists)
+        return FeatureRows(take_rows(self.ids, ids), columns, shares, lists)
 
     def with_histories(self, change: Callable[[jax.Array], jax.Array]) -> "FeatureRows":
         """The rows with other histories, which there must be."""

@@ -40,6 +40,17 @@ def test_every_feature_but_the_id_has_one_form() -> None:
     assert (words.places.tolist(), words.counts.tolist()) == ([4, 6, 7, 8], [0, 3, 1])
 
 
+def test_rows_that_training_does_not_know_have_the_id_of_an_unknown_row() -> None:
+    unknown = np.array([0, 1, 2, 1, 1], np.int32)  # rows 3 and 4
+    columns = {
+        name: np.resize(column, (5, *column.shape[1:])) for name, column in TABLE.columns.items()
+    }
+    rows = rows_of(FeatureTable(TABLE.schema, {**columns, "id": unknown}))
+    taken = rows.take(jnp.array([2, 3, 4]), None)
+    assert taken.ids is not None
+    assert taken.ids.tolist() == [2, 1, 1]
+
+
 def test_a_step_sees_a_part_of_each_history_and_of_some_nothing() -> None:
     history = jnp.tile(jnp.arange(50), (2000, 1))  # each with one place of padding
     seen = np.asarray(thinned(history, jnp.float32(0.3), jax.random.key(1)))
