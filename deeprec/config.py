@@ -14,6 +14,8 @@ OptimizerName = Literal["adagrad", "adam"]
 UserMetricName = Literal["recall", "hit", "ndcg", "mrr", "map", "precision", "top_accuracy"]
 CatalogMetricName = Literal["coverage", "gini", "novelty", "popularity_percentile"]
 MetricName = Literal[UserMetricName, CatalogMetricName]
+Format = Literal["saved_model", "onnx", "numpy"]
+"""What a model is exported as: for TensorFlow, onnxruntime, or NumPy alone."""
 
 
 def _check_positive(**values: float) -> None:

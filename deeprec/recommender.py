@@ -39,7 +39,7 @@ ARRAYS_FILE, CATALOG_FILE = "arrays.npz", "catalog.json"
 FILES = (QUERY_FILE, CANDIDATE_FILE, ARRAYS_FILE, CATALOG_FILE)
 
 BLOCK = 8192
-"""Movies that are embedded at a time."""
+"""Rows that are embedded at a time."""
 
 SCORES_IN_A_BLOCK = 1 << 24
 """Scores of some users that exist at once: 64 MiB, whatever the number of movies."""
@@ -158,7 +158,7 @@ class Recommender:
             ),
             movie_ids=dataset.movie_ids,
             titles=dataset.titles,
-            candidates=_embedded(model.candidate_model, dataset.movies),
+            candidates=embedded(model.candidate_model, dataset.movies),
             history=History.of(rows, dataset.users.rows),
             stars=dataset.own.labels if dataset.own else release_named(dataset.name).stars,
             repeats=dataset.repeats,
@@ -509,10 +509,10 @@ def _encoder(encodings: Any, users: FeatureTable, *, is_own: bool) -> UserEncode
     return encoder
 
 
-def _embedded(tower: CandidateModel | OwnTower, movies: FeatureTable) -> FloatArray:
-    """The embeddings of all movies, float32 ``[movie rows, dimension]``."""
-    rows = np.arange(movies.rows, dtype=np.int32)
-    blocks = [movies.take(rows[start : start + BLOCK]) for start in range(0, movies.rows, BLOCK)]
+def embedded(tower: QueryModel | CandidateModel | OwnTower, table: FeatureTable) -> FloatArray:
+    """The embeddings of all rows of a table, float32 ``[rows, dimension]``."""
+    rows = np.arange(table.rows, dtype=np.int32)
+    blocks = [table.take(rows[start : start + BLOCK]) for start in range(0, table.rows, BLOCK)]
     return np.concatenate([np.asarray(tower(block), np.float32) for block in blocks])
 
 

@@ -9,7 +9,7 @@ import typer
 from search.config.addresses import PROJECT, VARIABLES
 from tests.documentation.markdown import code, table
 
-ORDER = ("run", "retrain", "report", "recommend", "serve", "reproduce", "sync")
+ORDER = ("run", "retrain", "report", "recommend", "export", "serve", "reproduce", "sync")
 """In which people need them; others follow."""
 
 INTRODUCTION = """# Commands

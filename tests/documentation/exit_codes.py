@@ -23,6 +23,7 @@ BY_COMMAND = (
         "no contender is stable; the database, the disk or the like is lost while it runs",
     ),
     ("`search.recommend`", "titles were shown", "they could not be written"),
+    ("`search.export`", "the folder is there", "the disk is full or the like"),
     ("`search.serve`", "the server was stopped", "the server ended by itself"),
     ("`search.report`", "the report is written", "it could not be written to standard output"),
     ("`search.reproduce`", "every number came out", "a number differs"),

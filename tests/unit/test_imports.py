@@ -40,7 +40,17 @@ SLOW = {"jax", "keras", "keras_rs", "mlflow", "optuna", "tensorflow"}
 LIGHT_MODULES = of("deeprec", "config", "errors", "data.dataset", "data.profiles")
 PLAIN_ROOMS = ("search.display", "search.analysis", "search.records")
 QUICK_MODULES = [
-    *of("search", "run", "retrain", "reproduce", "recommend", "serve", "sync", "report.__main__"),
+    *of(
+        "search",
+        "run",
+        "retrain",
+        "reproduce",
+        "recommend",
+        "export",
+        "serve",
+        "sync",
+        "report.__main__",
+    ),
     *of("search", "study", "commands.cli", "config.study", "config.addresses"),
 ]
 
