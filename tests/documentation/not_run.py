@@ -43,6 +43,7 @@ NOT_RUN = tuple(
             "needs a model that reads histories",
             OWN_DATA,
         ),
+        (r"python -m tests\.benchmarks .*", "minutes", "tests/benchmarks/test_smoke.py"),
         (r"make ui", "serves until it is stopped", "tests/faults/servers.py"),
         (r"make serve", "serves until it is stopped", SERVING),
         (r"curl http://127\.0\.0\.1:5001/.*", "needs make serve", SERVING),
