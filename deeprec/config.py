@@ -17,6 +17,9 @@ MetricName = Literal[UserMetricName, CatalogMetricName]
 Format = Literal["saved_model", "onnx", "numpy"]
 """What a model is exported as: for TensorFlow, onnxruntime, or NumPy alone."""
 
+INDEX_FROM = 100_000
+"""Items from which a served model answers from an index: of fewer, all are scored as fast."""
+
 
 def _check_positive(**values: float) -> None:
     for name, value in values.items():

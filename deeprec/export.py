@@ -13,10 +13,10 @@ import numpy.typing as npt
 from deeprec import exported
 from deeprec.config import Format
 from deeprec.data.audience import shown_id
-from deeprec.evaluation.selection import rows_by_title
 from deeprec.model.exporting import export_towers, inputs_of
 from deeprec.model.saving import save_model
 from deeprec.recommender import Recommender, embedded
+from deeprec.retrieval.selection import rows_by_title
 
 README = """# {data_name}: exported as {to}
 

@@ -5,8 +5,9 @@ by its SHA-256. Loading it runs no code that is in the folder.
 """
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
@@ -24,12 +25,14 @@ from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.data.verified_files import check_folder, parsed, read_arrays, write_folder
 from deeprec.errors import DataError, RequestError, printable
-from deeprec.evaluation.selection import best_items, rows_by_title
 from deeprec.events.encoding import Encoder
 from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.saving import load_tower, save_model, towers_named_in
 from deeprec.model.towers import CandidateModel, QueryModel
+from deeprec.retrieval.approximate import INSTALL, Index, is_installed
+from deeprec.retrieval.finding import Finder, Mask, rounded
+from deeprec.retrieval.selection import rows_by_title
 
 if TYPE_CHECKING:
     from deeprec.data.dataset import Dataset  # what prepares data is not needed to recommend
@@ -37,14 +40,13 @@ if TYPE_CHECKING:
 QUERY_FILE, CANDIDATE_FILE = "query_model.keras", "candidate_model.keras"
 ARRAYS_FILE, CATALOG_FILE = "arrays.npz", "catalog.json"
 FILES = (QUERY_FILE, CANDIDATE_FILE, ARRAYS_FILE, CATALOG_FILE)
+INDEX_FILE = "index.usearch"
+"""Beside the files, of a large catalog."""
+
+_LOG = logging.getLogger(__name__)
 
 BLOCK = 8192
 """Rows that are embedded at a time."""
-
-SCORES_IN_A_BLOCK = 1 << 24
-"""Scores of some users that exist at once: 64 MiB, whatever the number of movies."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 class Recommended(NamedTuple):
@@ -125,6 +127,8 @@ class Recommender:
         history: what is known of the users; it is left out of what is recommended.
         stars: the lowest and the highest rating.
         repeats: whether a user is recommended again what is in the history.
+        index: finds candidates for :meth:`recommend` and :meth:`recommend_all`; all are scored
+            where it is None.
     """
 
     query_model: QueryModel | OwnTower
@@ -136,6 +140,7 @@ class Recommender:
     history: History
     stars: tuple[float, float]
     repeats: bool = False
+    index: Index | None = None
 
     @classmethod
     def of(cls, model: RetrievalModel, dataset: "Dataset", rows: Interactions) -> Self:
@@ -198,7 +203,7 @@ class Recommender:
         Yields:
             In the order of the requests what is recommended, or why nothing can be.
         """
-        for block in self.ranked(requests, among):
+        for block in self.ranked(requests, among, exact=False):
             lines = zip(block.movies.tolist(), block.scores.tolist(), strict=True)
             for place in range(len(block.requests)):
                 yield block.refused.get(place) or [
@@ -207,7 +212,9 @@ class Recommender:
                     if score > -np.inf
                 ]
 
-    def ranked(self, requests: Iterable[Request], among: Mask | None = None) -> Iterator[Ranked]:
+    def ranked(
+        self, requests: Iterable[Request], among: Mask | None = None, *, exact: bool = True
+    ) -> Iterator[Ranked]:
         """What :meth:`recommend_all` answers, as arrays: for the users of a whole data set.
 
         Users are scored together, so many that the scores of a block take 64 MiB at most.
@@ -215,16 +222,19 @@ class Recommender:
         Args:
             requests: for which users, and how many; read block by block.
             among: bool ``[movie rows]``, what may be recommended; all where it is None.
+            exact: whether all movies are scored, also where there is an index.
         """
-        allowed = np.ones(len(self.titles), bool) if among is None else among.copy()
-        allowed[: self.audience.reserved] = False  # no movie
-        left = iter(requests)
-        while block := tuple(islice(left, self._block)):
+        finder, left = self._finder, iter(requests)
+        allowed = finder.allowed(among)
+        while block := tuple(islice(left, finder.block)):
             found = [self._user_of(request) for request in block]
             refused = {n: user for n, user in enumerate(found) if isinstance(user, RequestError)}
             users = [user for user in found if not isinstance(user, RequestError)]
             counts = np.array([r.k for n, r in enumerate(block) if n not in refused], np.int64)
-            yield Ranked(block, refused, *self._best(users, counts, allowed))
+            queries = self._queries(users) if users else jnp.zeros((0, 1))
+            seen = [self._seen(user) for user in users]
+            best = finder.best(queries, seen, counts, allowed, exact=exact)
+            yield Ranked(block, refused, *best)
 
     def scores_for(
         self, user_ids: npt.NDArray[Any], movie_ids: npt.NDArray[Any]
@@ -241,7 +251,8 @@ class Recommender:
         def score(users: IntArray) -> FloatArray:
             known = [self.audience.row_of(shown_id(each)) or unknown for each in user_ids[users]]
             asked = [self.audience.user_at(row) for row in known]
-            blocks = [asked[i : i + self._block] for i in range(0, len(asked), self._block)]
+            most = self._finder.block
+            blocks = [asked[i : i + most] for i in range(0, len(asked), most)]
             queries = np.concatenate([self._queries(block)[: len(block)] for block in blocks])
             scores = (queries @ self.candidates.T)[:, columns]
             scores[:, columns == 0] = scores.min() - 1
@@ -270,24 +281,50 @@ class Recommender:
                 liked.setdefault(same or movie, Liked(*self._movie(movie), stars))
         return list(liked.values())[:k]
 
+    @property
+    def items(self) -> int:
+        """How many movies there are."""
+        return len(self.candidates) - self.audience.reserved
+
+    def indexed(self) -> Self:
+        """The recommender with an index: minutes for a million movies; usearch is needed."""
+        return replace(self, index=Index.of(self.candidates, self.audience.reserved))
+
     def save(self, folder: Path) -> None:
         """Writes the recommender, whole or not at all; a folder that exists is replaced."""
         write_folder(folder, self._fill)
 
     @classmethod
-    def load(cls, folder: Path, *, trusted: Collection[str] = ()) -> Self:
+    def load(cls, folder: Path, *, trusted: Collection[str] = (), with_index: bool = False) -> Self:
         """Reads a recommender that :meth:`save` wrote: checked first, then parsed.
 
         Code of other towers than ours, which the folder names, is imported and run where its name
-        is among the ``trusted``.
+        is among the ``trusted``. The index, if there is one, is read ``with_index`` alone: it is
+        native code that reads it, and believes it. Where usearch is not installed, a line of the
+        log says so, and all movies are scored.
 
         Raises:
             DataError: the folder does not hold one, it is damaged, or its code is not trusted or
                 cannot be used.
         """
-        check_folder(folder, FILES)
+        found = check_folder(folder, FILES, also=[INDEX_FILE] if with_index else [])
         with parsed(folder):
-            return cls._parse(folder, trusted)
+            recommender = cls._parse(folder, trusted)
+            return recommender._with_index(folder) if INDEX_FILE in found else recommender
+
+    def _with_index(self, folder: Path) -> Self:
+        """The recommender with the index in a folder, if usearch is installed."""
+        if not is_installed():
+            _LOG.warning(
+                "%s has an index, which needs the package usearch: all %d items are scored for "
+                "each request; install it: %s",
+                folder.name,
+                self.items,
+                INSTALL,
+            )
+            return self
+        index = Index.load(folder / INDEX_FILE, self.candidates, self.audience.reserved)
+        return replace(self, index=index)
 
     @classmethod
     def _parse(cls, folder: Path, trusted: Collection[str]) -> Self:
@@ -337,6 +374,8 @@ class Recommender:
         if self.is_own:
             about["own"] = {"repeats": self.repeats}
         (folder / CATALOG_FILE).write_text(json.dumps(about), encoding="utf-8")
+        if self.index is not None:
+            self.index.save(folder / INDEX_FILE)
 
     @property
     def is_own(self) -> bool:
@@ -405,41 +444,15 @@ class Recommender:
         except RequestError as error:
             return error
 
-    def _best(
-        self, users: Sequence[User], counts: npt.NDArray[np.int64], allowed: Mask
-    ) -> tuple[IntArray, FloatArray]:
-        """So many for each of the users of a block, as :class:`Ranked` has them."""
-        k = min(int(counts.max(initial=1)), len(self.titles))
-        if not users:
-            return np.zeros((0, k), np.int32), np.zeros((0, k), np.float32)
-        computed = min(_rounded(k, 16), len(self.titles))
-        scores, movies = best_items(
-            self._queries(users),
-            self._embeddings,
-            allowed,
-            self._seen(users),
-            self._same,
-            k=computed,
-        )
-        best = np.array(scores[: len(users), :k])
-        best[np.arange(k) >= counts[:, None]] = -np.inf
-        return np.asarray(movies[: len(users), :k]), best
-
-    def _seen(self, users: Sequence[User]) -> IntArray:
-        """What is not recommended again: a place among the users and a movie, int32 ``[2, n]``."""
-        known = [
-            np.array([*self.history.of_user(user.row)[0], *user.liked], np.int32)
-            for user in ([] if self.repeats else users)
-        ]
-        lengths = [len(movies) for movies in known]
-        pairs = np.full((2, _rounded(sum(lengths), 64)), len(self.titles) + self._block, np.int32)
-        pairs[0, : sum(lengths)] = np.repeat(np.arange(len(known)), lengths)
-        pairs[1, : sum(lengths)] = np.concatenate([pairs[1, :0], *known])
-        return pairs
+    def _seen(self, user: User) -> IntArray:
+        """Rows of what is not recommended again."""
+        if self.repeats:
+            return np.zeros(0, np.int32)
+        return np.array([*self.history.of_user(user.row)[0], *user.liked], np.int32)
 
     def _queries(self, users: Sequence[User]) -> jax.Array:
         """The embeddings of users, float32 ``[users, dimension]``, then those of padding."""
-        padding = min(_rounded(len(users), 1), self._block) - len(users)
+        padding = min(rounded(len(users), 1), self._finder.block) - len(users)
         batch = {
             name: np.concatenate(
                 [
@@ -460,31 +473,18 @@ class Recommender:
         return lambda batch: program(*([each.value for each in v] for v in variables), batch)
 
     @cached_property
-    def _embeddings(self) -> jax.Array:
-        """Those of the movies, where they are ranked."""
-        return jnp.asarray(self.candidates)
-
-    @property
-    def _block(self) -> int:
-        """How many users are scored together."""
-        return max(SCORES_IN_A_BLOCK // len(self.titles), 1)
-
-    @cached_property
-    def _same(self) -> IntArray:
+    def _finder(self) -> Finder:
         """To people MovieLens's movies are their titles; other items may share one."""
-        return rows_by_title([] if self.is_own else self.titles)
+        same = rows_by_title([] if self.is_own else self.titles)
+        return Finder(
+            embeddings=self.candidates,
+            reserved=self.audience.reserved,
+            same=same,
+            index=self.index,
+        )
 
     def _movie(self, row: int) -> tuple[Id, str]:
         return shown_id(self.movie_ids[row]), self.titles[row]
-
-
-def _rounded(count: int, least: int) -> int:
-    """A count of at least so many, rounded up: JAX compiles for each that it meets.
-
-    These are 1, 16, 256, ... times the least.
-    """
-    steps = max(-(-count // least) - 1, 0).bit_length()
-    return int(least * 16 ** -(-steps // 4))
 
 
 def towers_of(folder: Path) -> str | None:

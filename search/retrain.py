@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from deeprec.config import INDEX_FROM
 from search.commands.cli import (
     CompilationCacheOption,
     DataDirOption,
@@ -50,6 +51,14 @@ PromoteOption = Annotated[
         show_default="if its test is better by more than the noise",
     ),
 ]
+IndexFromOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="ITEMS",
+        help="Items from which the served model answers from an approximate index.",
+    ),
+]
 
 
 def main(
@@ -59,6 +68,7 @@ def main(
     seeds: SeedsOption = 5,
     since_champion: SinceChampionOption = False,
     promote: PromoteOption = None,
+    index_from: IndexFromOption = INDEX_FROM,
     storage: StorageOption = None,
     tracking_uri: TrackingUriOption = None,
     data_dir: DataDirOption = None,
@@ -92,9 +102,9 @@ def main(
             screen=screen,
         )
         if since_champion:
-            found.refresh(seeds=seeds, promote=promote)
+            found.refresh(seeds=seeds, promote=promote, index_from=index_from)
         else:
-            found.confirm(trial=trial, top=top, seeds=seeds, promote=promote)
+            found.confirm(trial=trial, top=top, seeds=seeds, promote=promote, index_from=index_from)
     return 0
 
 

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deeprec.config import INDEX_FROM
 from search.config.addresses import Workspace, check_address
 from search.config.placement import Placement
 from search.config.reading import load_spec, override, spec_of_content
@@ -228,6 +229,7 @@ class Study:
         seeds: int = 5,
         trial: int | None = None,
         promote: bool | None = None,
+        index_from: int = INDEX_FROM,
     ) -> "Confirmation":
         """Confirms the best trials over several seeds, and tests the winner once a seed.
 
@@ -241,6 +243,7 @@ class Study:
             trial: the only one to confirm, by its number.
             promote: whether the model becomes the champion; if its test is better by more than the
                 noise when None.
+            index_from: items from which the model gets an index when it is served, from 1.
 
         Raises:
             Interrupted: it was stopped; the same call goes on.
@@ -252,9 +255,18 @@ class Study:
             from search.execution.runtime import touch_device
 
             touch_device()
-            return retrain(session, trial_number=trial, top=top, seeds=seeds, promote=promote)
+            return retrain(
+                session,
+                trial_number=trial,
+                top=top,
+                seeds=seeds,
+                promote=promote,
+                index_from=index_from,
+            )
 
-    def refresh(self, *, seeds: int = 5, promote: bool | None = None) -> "Refreshed":
+    def refresh(
+        self, *, seeds: int = 5, promote: bool | None = None, index_from: int = INDEX_FROM
+    ) -> "Refreshed":
         """Trains the champion's configuration on the newer data that the study names by now.
 
         The new model and the champion are tested on the newest rows, which neither has seen; the
@@ -263,6 +275,7 @@ class Study:
         Args:
             seeds: trainings, from 1.
             promote: whether the model becomes the champion; decided by the test when None.
+            index_from: items from which the model gets an index when it is served, from 1.
 
         Raises:
             Interrupted: it was stopped; the same call goes on.
@@ -273,7 +286,7 @@ class Study:
             from search.execution.runtime import touch_device
 
             touch_device()
-            return refresh(session, seeds=seeds, promote=promote)
+            return refresh(session, seeds=seeds, promote=promote, index_from=index_from)
 
     def report(self) -> "Report":
         """What the study found; a notebook shows it, and its ``write()`` makes an HTML file.

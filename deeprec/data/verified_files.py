@@ -67,13 +67,16 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         new.rename(folder)
 
 
-def check_folder(folder: Path, names: Sequence[str]) -> None:
-    """Checks that a folder holds these files as they were written.
+def check_folder(folder: Path, names: Sequence[str], also: Sequence[str] = ()) -> Sequence[str]:
+    """Checks that a folder holds these files as they were written; returns the checked ones.
+
+    Those of ``also`` may be unknown to the manifest: it was written without them.
 
     Raises:
         DataError: one is missing or differs, or the manifest is none.
     """
     digests = _read_manifest(folder)
+    names = [*names, *(name for name in also if name in digests)]
     if missing := [name for name in names if name not in digests]:
         raise _not_whole(folder, f"{MANIFEST} lacks {', '.join(missing)}")
     damaged = []
@@ -88,6 +91,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
             f"{folder} is damaged: {', '.join(damaged)} differs from {MANIFEST}; make it again, "
             "or copy it again from where it came"
         )
+    return names
 
 
 @contextmanager

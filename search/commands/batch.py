@@ -21,7 +21,8 @@ from deeprec.data.verified_files import replacing
 from deeprec.errors import DataError, printable
 from deeprec.events.description import DataDescription, FilesDescription
 from deeprec.events.files import Frame, read_columns
-from deeprec.recommender import Mask, Ranked, Recommender
+from deeprec.recommender import Ranked, Recommender
+from deeprec.retrieval.finding import Mask
 from search.config.study import StudySpec
 from search.display.terminal import Screen
 from search.records.errors import InputError

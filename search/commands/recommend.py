@@ -9,7 +9,8 @@ from rich.text import Text
 
 from deeprec.data.audience import Id, Request
 from deeprec.errors import DataError, RequestError
-from deeprec.recommender import Liked, Mask, Recommended, Recommender
+from deeprec.recommender import Liked, Recommended, Recommender
+from deeprec.retrieval.finding import Mask
 from search.display.terminal import Screen
 from search.execution.runtime import touch_device
 from search.records.errors import InputError

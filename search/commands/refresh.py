@@ -9,6 +9,7 @@ import optuna
 from rich import box
 from rich.table import Table
 
+from deeprec.config import INDEX_FROM
 from deeprec.evaluation.ranking import ListMetrics
 from search.analysis.noise import Sample
 from search.analysis.promotion import Evidence
@@ -46,7 +47,9 @@ class Refreshed:
     published: Published | None  # None where MLflow failed, or the first training collapsed
 
 
-def refresh(session: Session, *, seeds: int, promote: bool | None = None) -> Refreshed:
+def refresh(
+    session: Session, *, seeds: int, promote: bool | None = None, index_from: int = INDEX_FROM
+) -> Refreshed:
     """Trains the champion's configuration on the study's newer data, and promotes what is better.
 
     The new trainings learn all rows before the test part of the newer data, which the champion has
@@ -76,7 +79,7 @@ def refresh(session: Session, *, seeds: int, promote: bool | None = None) -> Ref
     champion = _measured(champion, session, data)
     ledger = Ledger(study, f"refresh:{data.dataset.fingerprint}:")
     with sole_holder(session.lock("confirm"), spec.name, "confirmed"):
-        chance, tested = _trained(session, data, ledger, contender, seeds)
+        chance, tested = _trained(session, data, ledger, contender, seeds, index_from)
         found = _published(session, data, tracker, champion, chance, tested, promote)
         close_study(study)
     _show(session, found, contender)
@@ -167,7 +170,12 @@ def _measured(champion: ModelVersion, session: Session, data: StudyData) -> Mode
 
 
 def _trained(
-    session: Session, data: StudyData, ledger: Ledger, contender: Contender, seeds: int
+    session: Session,
+    data: StudyData,
+    ledger: Ledger,
+    contender: Contender,
+    seeds: int,
+    index_from: int,
 ) -> tuple[float, list[tuple[RetrainRecord, Path | None]]]:
     """The objective of a random order, and the trainings with every seed, each tested once."""
     spec, screen = session.spec, session.screen
@@ -187,6 +195,7 @@ def _trained(
             ledger=ledger,
             towers_folder=session.towers_folder,
             progress=progress,
+            index_from=index_from,
             stop_reason=lambda: stop.reason,
         )
         set_libraries_aside()

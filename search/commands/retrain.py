@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from deeprec.config import INDEX_FROM
 from search.analysis.promotion import Evidence
 from search.confirmation import comparison
 from search.confirmation.comparison import Confirmation, Tested, Validated
@@ -46,12 +47,14 @@ def retrain(
     top: int | None,
     seeds: int,
     promote: bool | None = None,
+    index_from: int = INDEX_FROM,
 ) -> Confirmation:
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
     ``trial_number`` is the only trial to confirm; else the ``top`` best compete, or those of the
     Pareto front, see :func:`search.confirmation.contenders.chosen_trials`. ``promote`` is
-    None to compare the model with the champion.
+    None to compare the model with the champion. Its recommender gets an index where there are at
+    least ``index_from`` items.
 
     Raises:
         InputError: there is no such trial, it did not finish, or the study cannot be used.
@@ -79,7 +82,7 @@ def retrain(
     ):
         try:
             confirming, validated, tested = _confirmed(
-                session, data, ledger, contenders, seeds, stop
+                session, data, ledger, contenders, seeds, stop, index_from
             )
             references = _references(session, data, ledger, stop) if tested else []
         except KeyboardInterrupt as interrupt:
@@ -105,6 +108,7 @@ def _confirmed(
     contenders: Sequence[Contender],
     seeds: int,
     stop: StopRequest,
+    index_from: int,
 ) -> tuple[Confirming, Validated, Tested]:
     """All contenders, and the reference, are validated before the best stable one is tested."""
     competitors = [*contenders, reference_contender(session.spec)]
@@ -118,6 +122,7 @@ def _confirmed(
         ledger=ledger,
         towers_folder=session.towers_folder,
         progress=progress,
+        index_from=index_from,
         stop_reason=lambda: stop.reason,
     )
     set_libraries_aside()

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from deeprec.config import ModelConfig, TrainingConfig
+from deeprec.config import INDEX_FROM, ModelConfig, TrainingConfig
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import ListMetrics, rank_test_rows, rank_validation_rows
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
+from deeprec.retrieval.approximate import INSTALL, is_installed
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import chance_accuracy, evaluated, train_new
 from search.analysis.noise import Sample
@@ -29,7 +30,8 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.records.results import RetrainRecord, test_metric
+from search.execution.serving_costs import index_costs
+from search.records.results import RetrainRecord, test_metric, words_of_index
 from search.records.trials import CurvePoint, objective_of
 from search.records.users import texts_of
 from search.scheduling.seeds import derive_seed
@@ -49,6 +51,7 @@ class Confirming:
     ledger: results.Ledger
     towers_folder: Path
     progress: ConfirmationProgress
+    index_from: int = INDEX_FROM  # items from which a recommender gets an index
     # asked after every epoch; a reason (as text) raises KeyboardInterrupt there
     stop_reason: Callable[[], str | None] = lambda: None
 
@@ -111,9 +114,26 @@ class Confirming:
             self.progress.made_again()
         return found or tower_folder(folder, _folder_name(contender))
 
-    def _keep(self, contender: Contender, model: RetrievalModel) -> None:
-        place = tower_folder(self.towers_folder, _folder_name(contender))
-        Recommender.of(model, self.data.dataset, self.data.splits.before_test).save(place)
+    def _keep(self, contender: Contender, model: RetrievalModel) -> Mapping[str, float]:
+        """Saves the recommender; what the index of a large catalog loses and saves."""
+        made = self._indexed(Recommender.of(model, self.data.dataset, self.data.splits.before_test))
+        made.save(tower_folder(self.towers_folder, _folder_name(contender)))
+        index = index_costs(made)
+        if index:
+            self.progress.say(words_of_index(index))
+        return index
+
+    def _indexed(self, made: Recommender) -> Recommender:
+        if made.items < self.index_from:
+            return made
+        if not is_installed():
+            self.progress.warn(
+                f"no index of the items is made, so every request scores all {made.items:,}: that "
+                f"needs the package usearch; install it: {INSTALL}"
+            )
+            return made
+        self.progress.say(f"making an index of {made.items:,} items")
+        return made.indexed()
 
     def _validated(self, contender: Contender, number: int) -> Result:
         self.progress.started(contender.name, number, "training rows, validated")
@@ -137,12 +157,13 @@ class Confirming:
         started_ms = _now_ms()
         config, curve = self._config(contender, number), list[CurvePoint]()
         metrics, users, collapsed = dict[str, float](), dict[str, str](), None
+        index: Mapping[str, float] = {}
         try:
             model = self._trained(contender, config, self._all_but_test, curve)
             found = rank_test_rows(model, self.data.dataset, self.data.splits, self.data.judge)
             metrics, users = found.named("test"), texts_of(found.by_user, "test")
             if number == 0:
-                self._keep(contender, model)
+                index = self._keep(contender, model)
         except DivergedError as error:
             collapsed = str(error)
         free_memory()
@@ -157,6 +178,7 @@ class Confirming:
             curve=tuple(curve),
             metrics=metrics,
             users=users,
+            index=index,
             collapsed=collapsed,
             started_ms=started_ms,
             ended_ms=_now_ms(),

@@ -82,6 +82,14 @@ class ConfirmationProgress:
         if training is not None:
             self._say(training)
 
+    def say(self, line: str) -> None:
+        """What takes long between two trainings."""
+        self._screen.announce(line)
+
+    def warn(self, line: str) -> None:
+        """What a person should know or do."""
+        self._screen.warn(line)
+
     def _say(self, training: RunningSeed, result: str = "") -> None:
         """One line a training, where no view shows it."""
         if not self._screen.is_live:

@@ -30,6 +30,9 @@ class RetrainRecord:
     # by metric, what each user adds, see :attr:`search.records.users.UserResults.text`; of the
     # objective and what it is compared by. Studies of version 0.1.0 lack it.
     users: Mapping[str, str] = field(default_factory=dict)
+    # what the index of its recommender loses and saves, by the names of
+    # :func:`search.execution.serving_costs.index_costs`; empty where it has none
+    index: Mapping[str, float] = field(default_factory=dict)
     # why this training is no result: it diverged, or is no better than chance
     collapsed: str | None = None
     started_ms: int
@@ -44,6 +47,17 @@ class RetrainRecord:
     def layer_sizes(self) -> str:
         """The widths as text, such as ``(64, 32)``; empty where unknown."""
         return str(self.derived.get("layer_sizes", ""))
+
+
+def words_of_index(index: Mapping[str, float]) -> str:
+    """What the index of a served model loses and saves, as a sentence; nothing without one."""
+    if not index:
+        return ""
+    return (
+        f"Served, it answers from an index, which finds {index['index_recall_at_10']:.1%} of the "
+        f"ten best items in {index['index_milliseconds']:.3g} ms a request; all scores take "
+        f"{index['exact_milliseconds']:.3g} ms."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

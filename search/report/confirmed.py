@@ -131,6 +131,8 @@ class TestedTrial:
     trial: int
     # of the test rows over the seeds, by name; those that every seed has
     metrics: Mapping[str, Sample]
+    # of the model of the first seed, see :attr:`search.records.results.RetrainRecord.index`
+    index: Mapping[str, float]
 
 
 def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
@@ -143,6 +145,7 @@ def tested_trials(retrainings: Iterable[RetrainRecord]) -> list[TestedTrial]:
             name=f"trial {number} {several[0].layer_sizes}".rstrip(),
             trial=number,
             metrics=test_samples(several),
+            index=next((record.index for record in several if record.index), {}),
         )
         for number, several in by_trial.items()
         if any(not record.collapsed for record in several)

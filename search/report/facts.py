@@ -19,7 +19,7 @@ from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
 from search.records.costs import COSTS
-from search.records.results import ConfirmationRecord, ReferenceRecord
+from search.records.results import ConfirmationRecord, ReferenceRecord, words_of_index
 from search.records.trials import (
     FINISHED_STATES,
     TrialRecord,
@@ -99,8 +99,17 @@ class Facts:
     @property
     def tests(self) -> Mapping[str, Sample]:
         """Metrics of the test rows over the seeds, of the winner of the last confirmation."""
+        return self._winner.metrics if self._winner else {}
+
+    @property
+    def index_words(self) -> str:
+        """What the index of its model loses and saves; nothing where it has none."""
+        return words_of_index(self._winner.index) if self._winner else ""
+
+    @property
+    def _winner(self) -> confirmed.TestedTrial | None:
         winner = self.confirmation.trial if self.confirmation else None
-        return next((each.metrics for each in self.tested if each.trial == winner), {})
+        return next((each for each in self.tested if each.trial == winner), None)
 
     @property
     def lost(self) -> list[str]:

@@ -184,6 +184,12 @@ class TestedPart(Part):
 
     trial: int = Field(description="Its number.")
     metrics: dict[str, SamplePart] = Field(description="Of the test rows, by name.")
+    index: dict[str, float] = Field(
+        default={},
+        description="Of a large catalog: what the index of the served model finds of the ten best "
+        "items (`index_recall_at_10`), and the time of a request with it and without "
+        "(`index_milliseconds`, `exact_milliseconds`).",
+    )
 
 
 class ConfirmationPart(Part):

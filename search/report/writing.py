@@ -181,7 +181,9 @@ def document(facts: Facts) -> schema.Report:
             for each in facts.slices
         ],
         tested=[
-            schema.TestedPart(trial=each.trial, metrics=_samples(each.metrics))
+            schema.TestedPart(
+                trial=each.trial, metrics=_samples(each.metrics), index=dict(each.index)
+            )
             for each in facts.tested
         ],
         warnings=facts.cautions,

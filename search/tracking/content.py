@@ -252,7 +252,7 @@ def retrain_content(record: RetrainRecord, context: StudyContext) -> RunContent:
         status="FAILED" if record.collapsed else "FINISHED",
         params=_texts({**record.parameters, **record.derived, **own}),
         curve=curve_measurements(record.curve),
-        finals=_measurements(record.metrics, record.ended_ms),
+        finals=_measurements({**record.metrics, **record.index}, record.ended_ms),
         tags=_tags(context, kind, "search.retrain", tags, record.computed_on),
         started_ms=record.started_ms,
         ended_ms=record.ended_ms,

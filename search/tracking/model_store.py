@@ -28,7 +28,8 @@ from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 import deeprec
 from deeprec.data.audience import shown_id
 from deeprec.parts import SHIPPED, place_of
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, towers_of
+from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, INDEX_FILE, towers_of
+from deeprec.retrieval.approximate import PACKAGE
 from search.analysis.promotion import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (
@@ -196,6 +197,7 @@ def _save(place: Path, folder: Path, about: Model) -> None:
         warnings.simplefilter("ignore", UserWarning)  # MLflow warns of its own type hints
         from mlflow.pyfunc import save_model
 
+    needed = [*REQUIREMENTS, *([PACKAGE] if (folder / INDEX_FILE).exists() else [])]
     ids = _ids_in(folder)
     kinds = {n: DataType.string if a.dtype.kind == "S" else DataType.long for n, a in ids.items()}
     is_own = json.loads((folder / CATALOG_FILE).read_bytes()).get("own") is not None
@@ -209,7 +211,7 @@ def _save(place: Path, folder: Path, about: Model) -> None:
         code_paths=[str(Path(deeprec.__file__).parent), *code_beside(folder)],
         signature=signature_of(kinds, "item_id" if is_own else "movie_id"),
         input_example=pd.DataFrame({"user_id": [some_user], "k": [5]}),
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        pip_requirements=[f"{name}=={version(name)}" for name in needed],
     )
     for cache in (place / "model").rglob("__pycache__"):
         shutil.rmtree(cache)

@@ -45,11 +45,13 @@ class ServedRecommender(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the recommender that is among the artifacts.
 
-        The code of its towers lies beside this file, and is trusted as this file is.
+        The code of its towers lies beside this file, and is trusted as this file is; so is its
+        index.
         """
         folder = Path(context.artifacts["recommender"])
         towers = towers_of(folder)
-        self.use(Recommender.load(folder, trusted=[] if towers is None else [towers]))
+        trusted = [] if towers is None else [towers]
+        self.use(Recommender.load(folder, trusted=trusted, with_index=True))
 
     def use(self, recommender: Recommender) -> None:
         """Answers by a recommender."""

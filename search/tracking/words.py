@@ -3,7 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord, test_metric
+from search.records.results import (
+    ConfirmationRecord,
+    ReferenceRecord,
+    RetrainRecord,
+    test_metric,
+    words_of_index,
+)
 from search.records.trials import (
     StudyState,
     TrialRecord,
@@ -87,11 +93,12 @@ def retrain_note(record: RetrainRecord, context: StudyContext) -> str:
     )
     if record.collapsed:
         results = f"it collapsed: {record.collapsed}"
+    index = words_of_index(record.index)
     rows = "newer data: the" if record.is_refresh else "the"
     return (
         f"Trial {record.trial} of study `{context.name}`, trained again on {rows} training and "
         f"validation rows for {record.epochs} epochs (seed {record.seed}) and tested once: "
-        f"{results}.{_next(recommend_by(context.registered_model))}"
+        f"{results}.{index and f' {index}'}{_next(recommend_by(context.registered_model))}"
     )
 
 

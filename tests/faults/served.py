@@ -3,6 +3,7 @@
 import asyncio
 import warnings
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 from deeprec.recommender import Recommender
@@ -34,6 +35,11 @@ class Served:
         about = Model(signature=signature, flavors={"python_function": {"loader_module": "none"}})
         self.pyfunc = PyFuncModel(about, wrapper)
         self._app = scoring_server.init(self.pyfunc)
+
+    def load(self, folder: Path) -> None:
+        """Has the model load a recommender, as MLflow does before it serves it."""
+        context = PythonModelContext({"recommender": str(folder)}, {})  # type: ignore[no-untyped-call]
+        self.model.load_context(context)
 
     def ask(self, body: bytes, content_type: str = "application/json") -> tuple[int, str]:
         """The status and the text of the answer to a request."""

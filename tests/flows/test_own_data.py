@@ -70,7 +70,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Shop:
     folder, proposed = described(tmp_path_factory.mktemp("shop") / "folder", cache_home)
     searched = folder.search("--trials", "2")
     assert searched.returncode == 0, searched.stderr
-    confirmed = folder.run("search.retrain", "--study", "shop", "--seeds", "2", "--promote")
+    confirm = ("search.retrain", "--study", "shop", "--seeds", "2", "--promote")
+    confirmed = folder.run(*confirm, "--index-from", "30")
     assert confirmed.returncode == 0, confirmed.stderr
     return Shop(folder, proposed, searched, confirmed)
 
@@ -119,6 +120,22 @@ def test_the_champion_is_a_model_of_the_studys_name(shop: Shop) -> None:
     model = shop.folder.client.get_registered_model("shop")
     assert {alias: str(version) for alias, version in model.aliases.items()} == {"champion": "1"}
     assert "search.recommend USER --study shop" in str(model.description)
+
+
+def test_what_its_index_finds_is_said_where_its_tests_are(shop: Shop) -> None:
+    said = "Served, it answers from an index, which finds"
+    assert shop.confirmed.stdout.count(said) == 1
+    first = next(run for run in shop.folder.runs("retrain") if "index" in str(run.data.metrics))
+    assert 0.5 <= first.data.metrics["index_recall_at_10"] <= 1
+    assert said in first.data.tags["mlflow.note.content"]
+    done = shop.folder.run("search.report", "--study", "shop", "--json")
+    [tested] = json.loads(done.stdout)["tested"]
+    names = {"index_recall_at_10", "index_milliseconds", "exact_milliseconds"}
+    assert {name: first.data.metrics[name] for name in names} == tested["index"]
+    page = shop.folder.path / "studies" / "shop" / "report.html"
+    assert said in page.read_text(encoding="utf-8")
+    [kept] = (shop.folder.path / "studies" / "shop").glob("confirmed-*/index.usearch")
+    assert kept.stat().st_size > 0
 
 
 # --- recommended -------------------------------------------------------------------------------

@@ -25,7 +25,17 @@ ROOMS = [
     *of("search", "commands", "report", "confirmation", "session", "tracking", "execution"),
     *of("search", "scheduling", "display", "analysis", "storage", "config", "records"),
     "deeprec",
-    *of("deeprec", "recommender", "evaluation", "training", "model", "events", "data", "sources"),
+    *of(
+        "deeprec",
+        "recommender",
+        "retrieval",
+        "evaluation",
+        "training",
+        "model",
+        "events",
+        "data",
+        "sources",
+    ),
 ]
 """From the top to the bottom: what is in a room imports what is in it, or below it."""
 

@@ -123,7 +123,7 @@ MANY = [
 def test_many_are_answered_as_each_alone_in_any_blocks(
     recommender: Recommender, monkeypatch: pytest.MonkeyPatch, in_a_block: int
 ) -> None:
-    monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", in_a_block * len(TITLES))
+    monkeypatch.setattr("deeprec.retrieval.finding.SCORES_IN_A_BLOCK", in_a_block * len(TITLES))
     for request, answer in zip(MANY, recommender.recommend_all(MANY), strict=True):
         if request.user_id in (2, 77):
             assert isinstance(answer, RequestError)
@@ -136,7 +136,7 @@ def test_many_are_answered_as_each_alone_in_any_blocks(
 
 
 def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", 40 * len(TITLES))
+    monkeypatch.setattr("deeprec.retrieval.finding.SCORES_IN_A_BLOCK", 40 * len(TITLES))
     shapes = set()
 
     class Traced(QueryModel):

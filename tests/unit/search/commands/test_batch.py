@@ -95,7 +95,7 @@ def test_all_users_get_what_each_would_alone(
     ending: str,
     in_a_block: int,
 ) -> None:
-    monkeypatch.setattr("deeprec.recommender.SCORES_IN_A_BLOCK", in_a_block * len(MOVIE_IDS))
+    monkeypatch.setattr("deeprec.retrieval.finding.SCORES_IN_A_BLOCK", in_a_block * len(MOVIE_IDS))
     frame = written(recommender, tmp_path / f"out{ending}")
     assert list(frame) == ["user_id", "rank", "movie_id", "title", "score", "row"]
     assert frame.user_id.unique().tolist() == list(USER_IDS[1:])

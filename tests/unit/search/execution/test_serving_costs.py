@@ -1,12 +1,16 @@
 """What a tiny recommender costs."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from deeprec.data.tables import FloatArray, IntArray
 from deeprec.recommender import Recommender
+from deeprec.retrieval.approximate import Index
 from search.execution import serving_costs
 from tests.tiny_recommender import tiny_recommender
 
@@ -34,3 +38,25 @@ def test_the_time_is_the_median_of_warm_requests_by_known_users(
     assert serving_costs.milliseconds(tiny_recommender()) == 250
     assert len(asked) == serving_costs.WARM_UP + serving_costs.TIMED
     assert set(asked) == {1, 2, 3, 5, 8}
+
+
+class Fargo:
+    """An index that knows one movie."""
+
+    def near(self, query: FloatArray, count: int) -> IntArray:
+        return np.array([6], np.int32)
+
+
+def test_an_index_is_held_against_exact_answers_and_timed_beside_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving_costs, "LIST", 1)
+    exact = tiny_recommender()
+    assert serving_costs.index_costs(exact) == {}
+    costs = serving_costs.index_costs(replace(exact, index=cast("Index", Fargo())))
+    # User 2 has seen Fargo, so that all movies are scored. User 8 is asked for once.
+    best = [user == 2 or exact.recommend(user, 1)[0].title == "Fargo" for user in (1, 2, 3, 5)]
+    assert costs["index_recall_at_10"] == pytest.approx(sum(best) / 4, abs=0.01)
+    assert 0 < sum(best) < 4
+    assert costs["index_milliseconds"] > 0
+    assert costs["exact_milliseconds"] > 0

@@ -153,6 +153,15 @@ def test_mlflow_that_fails_costs_a_warning(recommender_folder: Path, at: At) -> 
     assert len(at.warnings) == 1
 
 
+def test_a_model_with_an_index_needs_what_reads_it(
+    tracker: Tracker, run_id: str, tmp_path: Path, at: At
+) -> None:
+    tiny_recommender().indexed().save(tmp_path / "indexed")
+    published(tracker, run_id, tmp_path / "indexed")
+    needed = (files_of(at.reader, run_id) / "requirements.txt").read_text().split()
+    assert "usearch" in {line.partition("==")[0] for line in needed}
+
+
 ANYWHERE = """
 import json, sys
 import mlflow.pyfunc
@@ -178,7 +187,9 @@ def test_it_runs_where_nothing_but_the_model_is_without_pickles(
     assert {path.name for path in files if not path.suffix} == {"MLmodel"}
     requirements = (model / "requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)
-    assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "keras", "jax", "numpy"}
+    needed = {line.partition("==")[0] for line in requirements}
+    assert needed >= {"mlflow", "keras", "jax", "numpy"}
+    assert "usearch" not in needed
     example = json.loads((model / "serving_input_example.json").read_text())
     assert example == {"dataframe_split": {"columns": ["user_id", "k"], "data": [[1, 5]]}}
 

@@ -1,6 +1,7 @@
 """The served model: what requests may look like, and that nothing is read as something else."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from deeprec.config import ModelConfig
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
+from deeprec.retrieval import approximate
 from tests.faults.served import Served
 from tests.tiny_recommender import MOVIES, ROWS, TITLES, USERS, tiny_dataset, tiny_recommender
 
@@ -138,3 +140,13 @@ def test_what_is_liked_is_an_array_of_ids_and_titles() -> None:
     errors = [r["error"] for r in found if r["row"] > 1]
     assert errors[0] == "liked must be a whole number but got 1.5"
     assert errors[1].startswith("give a user, or what an unknown one has liked")
+
+
+def test_the_index_of_a_model_is_looked_for_where_it_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny_recommender().indexed().save(tmp_path / "recommender")
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(approximate, "find_spec", found.get)
+    Served(tiny_recommender()).load(tmp_path / "recommender")
+    assert "which needs the package usearch" in caplog.text
