@@ -20,6 +20,7 @@ for name in ("recommend", "reproduce", "retrain", "search", "sync"):
 
 import optuna  # noqa: E402
 
+from deeprec.evaluation.item_models import slim_weights  # noqa: E402
 from deeprec.evaluation.references import CHOICES  # noqa: E402
 from tests.mlflow_database import empty_database, use_copies  # noqa: E402
 from tests.unit.search.report.made import Made  # noqa: E402
@@ -28,6 +29,7 @@ use_copies()
 empty_database()
 for name, settings in CHOICES.items():  # the best of them all is looked for in tests/data
     CHOICES[name] = settings[:1]
+slim_weights.__defaults__ = (1,)  # of eight sweeps, for the same reason
 optuna.logging.disable_default_handler()
 with TemporaryDirectory() as folder, Made(Path(folder)) as made:
     made.add()

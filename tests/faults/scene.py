@@ -111,7 +111,7 @@ class Scene:
             cache_home=self._cache_home,
             is_fake=self.is_fake,
             # Shared by every process here: threads for each of four would only wait.
-            XLA_FLAGS="--xla_cpu_multi_thread_eigen=false",
+            XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_cpu_multi_thread_eigen=false",
             **{EPOCH_SECONDS: "0.05"},
             **self._variables,
         )

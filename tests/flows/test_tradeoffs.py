@@ -12,8 +12,9 @@ from tests.tiny_study import tiny_study
 
 pytestmark = pytest.mark.data
 
-CHANGES = (  # so that sizes differ, and that all seeds are better than chance
+CHANGES = (  # so that few sizes differ, and that all seeds are better than chance
     ("= { low = 16, high = 16", "= { low = 4, high = 16"),
+    ("high = 2 }\nwidth = { low = 16, high = 32", "high = 1 }\nwidth = { low = 16, high = 16"),
     ("epochs = 4\n", 'epochs = 4\nloss = "softmax"\nbatch_size = 64\n'),
 )
 OBJECTIVES = ("val_top_100_accuracy", "parameters")
