@@ -16,8 +16,8 @@ CONNECTIVITY, EXPANSION_ADD = 32, 200
 EXPANSION = 192
 """Items among which a query looks for its nearest ones, beside those that it must leave out."""
 
-MOST = 2_000
-"""Items for which an index is asked at once, at most: for more, all scores are as fast."""
+ONE_IN = 200
+"""To look among one item in so many by an index takes about as long as to score all."""
 
 PACKAGE = "usearch"
 INSTALL = "pip install '.[ann]'"

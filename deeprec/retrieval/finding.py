@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeprec.data.tables import FloatArray, IntArray
-from deeprec.retrieval.approximate import EXPANSION, MOST, Index
+from deeprec.retrieval.approximate import EXPANSION, ONE_IN, Index
 from deeprec.retrieval.selection import best_items
 
 SCORES_IN_A_BLOCK = 1 << 24
@@ -129,7 +129,7 @@ class Finder:
         """So many items by the index; None where few of what it finds may be shown."""
         assert self.index is not None
         wanted = EXPANSION + (count + len(seen)) / max(share, 1e-9)
-        if wanted > MOST:
+        if wanted > self._most:
             return None
         rows = self.index.near(query, round(wanted))
         rows = rows[allowed[rows] & ~np.isin(self._group[rows], self._group[seen])]
@@ -147,6 +147,11 @@ class Finder:
         pairs[0, : sum(lengths)] = np.repeat(np.arange(len(seen)), lengths)
         pairs[1, : sum(lengths)] = np.concatenate([pairs[1, :0], *seen])
         return pairs
+
+    @property
+    def _most(self) -> int:
+        """For how many items the index is asked at most."""
+        return max(2 * EXPANSION, len(self.embeddings) // ONE_IN)
 
     @cached_property
     def _on_device(self) -> jax.Array:
