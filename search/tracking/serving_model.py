@@ -86,8 +86,7 @@ class ServedRecommender(PythonModel):
         whole: dict[str, type] = {} if errors else {"rank": int, "score": float}
         if not errors and not self._is_own:
             whole |= {"user_id": int, "movie_id": int}
-        table = pd.DataFrame(rows, columns=list(self._columns), dtype=object)
-        return table.astype({**whole, "row": int})
+        return _table(self._columns, rows, {**whole, "row": int})
 
     def _answer(
         self, number: int, request: Request | RequestError, answer: list[Recommended] | RequestError
@@ -135,6 +134,21 @@ def _rows(model_input: Any, inputs: tuple[str, ...]) -> Iterator[_Row]:
     columns = {name: model_input[name].tolist() for name in names}
     empty = [None] * len(model_input)
     return zip(*(columns.get(name, empty) for name in inputs), strict=True)
+
+
+def _table(names: tuple[str, ...], rows: list[_Row], types: dict[str, type]) -> pd.DataFrame:
+    """A table whose other columns hold objects.
+
+    Each column is made with its type: to cast a table afterwards takes as long as all the rest of
+    an answer.
+    """
+    columns: dict[str, Any] = {}
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        of_numbers = name in types
+        columns[name] = (
+            np.array(cells, types[name]) if of_numbers else pd.Series(cells, dtype=object)
+        )
+    return pd.DataFrame(columns)
 
 
 def _given(cell: Any) -> Any | None:

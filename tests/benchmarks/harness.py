@@ -28,6 +28,7 @@ ROWS = [
         "memory",
         "evaluation",
         "recommend",
+        "serving",
         "claims",
         "scale",
         "own_data",

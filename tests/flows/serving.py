@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +63,23 @@ def environment() -> dict[str, str]:
 @contextmanager
 def serving(folder: Path, mlruns: Path, *arguments: str) -> Iterator[Served]:
     """The server of ``search.serve``, in an empty folder, until it is no longer needed."""
-    port = free_port()
-    command = [sys.executable, "-m", "search.serve", "--port", str(port), *arguments]
+    command = [sys.executable, "-m", "search.serve", *arguments]
     tracking = {"MLFLOW_TRACKING_URI": f"sqlite:///{mlruns / 'mlflow.db'}"}
+    with listening(command, folder, environment() | tracking) as served:
+        yield served
+
+
+@contextmanager
+def listening(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> Iterator[Served]:
+    """A server that is given its ``--port``, in a folder, until it is no longer needed."""
+    port = free_port()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [*command, "--port", str(port)],
             cwd=folder,
-            env=environment() | tracking,
+            env=variables,
             stdout=log,
             stderr=log,
             start_new_session=True,
