@@ -8,8 +8,6 @@ import pytest
 from optuna.trial import TrialState
 from playwright.sync_api import Browser, Page
 
-from search.report.writing import report_path
-from search.session.session import Session
 from tests.browser.chromium import Opened
 from tests.browser.conftest import Open, opening
 from tests.commands import Folder
@@ -211,25 +209,6 @@ def test_a_narrow_page_has_plain_lines_and_a_wide_one_parallel_axes(
     assert not overflows(page)
 
 
-def test_a_finger_on_a_picture_moves_the_page(full: Path, open_page: Open) -> None:
-    page = open_page(full, width=390, touch=True).page
-    page.add_style_tag(content="html { scroll-behavior: auto !important }")
-    picture = page.locator("#plot-history")
-    picture.evaluate("(each) => each.scrollIntoView({ block: 'center' })")
-    before = page.evaluate("scrollY")
-    place = picture.bounding_box()
-    assert place is not None
-    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
-    finger = page.context.new_cdp_session(page)
-    for kind, points in (
-        ("touchStart", [{"x": x, "y": y}]),
-        *(("touchMove", [{"x": x, "y": y - 20 * step}]) for step in range(1, 11)),
-        ("touchEnd", []),
-    ):
-        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    page.wait_for_function(f"scrollY > {before + 100}")
-
-
 def test_a_phone_shows_the_value_and_keeps_the_trial_in_sight(look: Callable[..., Page]) -> None:
     page = look(width=390)
     edge = page.evaluate("document.querySelector('.scroller').getBoundingClientRect().right")
@@ -241,20 +220,44 @@ def test_a_phone_shows_the_value_and_keeps_the_trial_in_sight(look: Callable[...
     assert 0 <= trial < 60
 
 
-def test_every_tick_of_a_whole_number_is_whole_and_no_accuracy_is_out_of_bounds(
-    tmp_path: Path, open_page: Open
-) -> None:
-    page = open_page(report_of(tmp_path, TrialState.COMPLETE, TrialState.COMPLETE)).page
+@pytest.fixture(scope="module")
+def two(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of two trials on a phone."""
+    folder = tmp_path_factory.mktemp("two")
+    report = report_of(folder, TrialState.COMPLETE, TrialState.COMPLETE)
+    with opening(browser) as opened:
+        yield opened(report, width=390, touch=True).page
+
+
+def test_every_tick_of_a_whole_number_is_whole_and_no_accuracy_is_out_of_bounds(two: Page) -> None:
     for plot in ("history", "curves", "slice-depth"):
-        ticks = page.locator(f"#plot-{plot} .xtick text").all_text_contents()
+        ticks = two.locator(f"#plot-{plot} .xtick text").all_text_contents()
         assert ticks
         assert all(float(tick) == int(float(tick)) for tick in ticks), plot
-    ends = page.evaluate(
+    ends = two.evaluate(
         "['history', 'curves', 'slice-depth', 'size'].flatMap("
         "(name) => document.getElementById('plot-' + name)._fullLayout.yaxis.range)"
     )
     assert min(ends) >= 0
     assert max(ends) <= 1
+
+
+def test_a_finger_on_a_picture_moves_the_page(two: Page) -> None:
+    two.add_style_tag(content="html { scroll-behavior: auto !important }")
+    picture = two.locator("#plot-history")
+    picture.evaluate("(each) => each.scrollIntoView({ block: 'center' })")
+    before = two.evaluate("scrollY")
+    place = picture.bounding_box()
+    assert place is not None
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    finger = two.context.new_cdp_session(two)
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        *(("touchMove", [{"x": x, "y": y - 20 * step}]) for step in range(1, 11)),
+        ("touchEnd", []),
+    ):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    two.wait_for_function(f"scrollY > {before + 100}")
 
 
 def test_paper_is_light_and_holds_everything(shown: Opened, look: Callable[..., Page]) -> None:
@@ -292,30 +295,21 @@ def test_small_studies_open_without_a_complaint(
     opened.check()
 
 
-def test_what_a_command_wrote_opens_and_its_first_link_skips_to_the_content(
-    kept: Session, open_page: Open
+@pytest.mark.data
+def test_a_real_study_is_shown_as_commands_left_it_and_its_first_link_skips_to_the_content(
+    confirmed: Folder, open_page: Open
 ) -> None:
-    opened = open_page(report_path(kept.towers_folder))
+    opened = open_page(confirmed.path / "studies" / "tiny" / "report.html")
     page = opened.page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
-    assert page.locator("#trials tbody tr").count() == 6
-    assert "0.3500" in page.inner_text("main")
+    assert page.locator("#trials tbody tr").count() == len(confirmed.trials)
+    best = max(trial.value or 0.0 for trial in confirmed.trials if trial.state == "complete")
+    assert f"{best:.4f}" in page.inner_text("main")
     for width in (1280, 390):
         resize(page, width)
         assert page.locator("#plot-confirmation svg.main-svg").count() > 0
         assert not overflows(page)
-    opened.check()
-
-
-@pytest.mark.data
-def test_a_real_study_is_shown_as_its_search_left_it(confirmed: Folder, open_page: Open) -> None:
-    opened = open_page(confirmed.path / "studies" / "tiny" / "report.html", width=390)
-    page = opened.page
-    best = max(trial.value or 0.0 for trial in confirmed.trials if trial.state == "complete")
-    assert f"{best:.4f}" in page.inner_text("main")
-    assert page.locator("#plot-confirmation svg.main-svg").count() > 0
-    assert not overflows(page)
     opened.check()

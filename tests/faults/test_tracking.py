@@ -20,9 +20,12 @@ pytestmark = [pytest.mark.data, pytest.mark.faults]
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    with MlflowServer(tmp_path_factory.mktemp("server")) as server:
-        yield server
+def server(mlflow_server: MlflowServer) -> MlflowServer:
+    """The tracking server of all tests, which runs whatever the test before left."""
+    if not mlflow_server.answers():
+        mlflow_server.kill()
+        mlflow_server.start()
+    return mlflow_server
 
 
 @pytest.fixture
@@ -34,29 +37,30 @@ def scene(tmp_path: Path, small_cache_home: Path, server: MlflowServer) -> Itera
         made.close()
 
 
-def runs(server: MlflowServer, kind: str) -> list[Run]:
-    client = MlflowClient(server.uri)
+def runs(scene: Scene, kind: str) -> list[Run]:
+    client = MlflowClient(scene.tracking_uri)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    wanted = f"tags.`deeprec.kind` = '{kind}'"
+    identity = scene.study.user_attrs["identity"]
+    wanted = f"tags.`deeprec.kind` = '{kind}' AND tags.`deeprec.study` = '{identity}'"
     return list(client.search_runs([experiment.experiment_id], wanted))
 
 
-def assert_agrees(scene: Scene, server: MlflowServer, study_status: str = "FINISHED") -> None:
+def assert_agrees(scene: Scene, study_status: str = "FINISHED") -> None:
     """MLflow holds the study as Optuna does: trials, their towers, the best one, references."""
     found = scene.assert_whole()
-    client = MlflowClient(server.uri)
-    for run in runs(server, "trial"):
+    client = MlflowClient(scene.tracking_uri)
+    for run in runs(scene, "trial"):
         towers = find_towers(scene.towers_folder, int(run.data.tags["deeprec.trial"]))
         stored = {Path(info.path).name for info in client.list_artifacts(run.info.run_id, "towers")}
         assert stored == ({path.name for path in towers.glob("*.keras")} if towers else set())
-    [study] = runs(server, "study")
+    [study] = runs(scene, "study")
     assert study.info.status == study_status
     if study_status == "FINISHED":
         complete = [trial for trial in found if trial.state == "complete"]
         best = max(complete, key=lambda trial: trial.value or 0.0)
         assert study.data.tags["deeprec.best_trial"] == str(best.number)
-        names = {run.data.tags["deeprec.reference_name"] for run in runs(server, "reference")}
+        names = {run.data.tags["deeprec.reference_name"] for run in runs(scene, "reference")}
         assert names == {"popularity"}
 
 
@@ -83,11 +87,11 @@ def line_like(search: Search, pattern: str) -> str:
     raise AssertionError(f"no line like {pattern!r}: {search.process.said}")
 
 
-def wait_for_trials(server: MlflowServer, count: int) -> None:
+def wait_for_trials(scene: Scene, count: int) -> None:
     """Until MLflow holds the first trials, all of them finished."""
     deadline = time.monotonic() + 300
     while True:
-        ended = [run for run in runs(server, "trial") if run.info.status != "RUNNING"]
+        ended = [run for run in runs(scene, "trial") if run.info.status != "RUNNING"]
         if {int(run.data.tags["deeprec.trial"]) for run in ended} >= set(range(count)):
             return
         assert time.monotonic() < deadline, f"{len(ended)} trials of {count}"
@@ -103,7 +107,7 @@ def test_a_server_that_comes_back_gets_what_it_missed(scene: Scene, server: Mlfl
     server.start()
     line = line_like(search, "MLflow answers again")
     assert re.search(r"adding (a trial that|\d+ trials that) ended meanwhile", line)
-    wait_for_trials(server, scene.observe() - 1)
+    wait_for_trials(scene, scene.observe() - 1)
     assert search.is_running, "the search was to go on"
     send(search.process.pid, signal.SIGINT)
     assert search.process.wait() == 130, search.process.said
@@ -111,7 +115,7 @@ def test_a_server_that_comes_back_gets_what_it_missed(scene: Scene, server: Mlfl
     done = sync(scene)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing was missing" in done.stdout
-    assert_agrees(scene, server, "KILLED")  # an interrupted search does not wait for references
+    assert_agrees(scene, "KILLED")  # an interrupted search does not wait for references
 
 
 @pytest.mark.storm
@@ -133,7 +137,7 @@ def test_a_server_that_hangs_costs_some_timeouts(scene: Scene, server: MlflowSer
     server.resume()
     done = sync(scene)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert_agrees(scene, server)
+    assert_agrees(scene)
     assert "nothing was missing" in sync(scene).stdout
 
 
@@ -148,7 +152,7 @@ def test_a_server_that_hangs_later_holds_no_trial_up(scene: Scene, server: Mlflo
     assert "python -m search.sync" in last
     server.resume()
     assert sync(scene).returncode == 0
-    assert_agrees(scene, server)
+    assert_agrees(scene)
 
 
 @pytest.mark.storm
@@ -169,7 +173,7 @@ def test_sync_adds_what_a_dead_server_missed(scene: Scene, server: MlflowServer)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "comparing 4 trials" in done.stdout
     assert "made: trials 2, 3" in done.stdout
-    assert_agrees(scene, server)
+    assert_agrees(scene)
     again = sync(scene)
     assert again.returncode == 0
     assert "nothing was missing: MLflow holds 4 trials" in again.stdout
