@@ -26,6 +26,7 @@ SHIPPED: Mapping[Kind, Mapping[str, str]] = {
     "towers": {
         "cross": "deeprec.model.cross:CrossTower",
         "attention": "deeprec.model.attention:AttentionTower",
+        "sum": "deeprec.model.summed:SumTower",
     },
     "loss": {},
     "metric": {},

@@ -87,9 +87,14 @@ class FeatureRows(NamedTuple):
         lists = {name: values.take(ids, of_lists.get(name)) for name, values in self.lists.items()}
         return FeatureRows(take_rows(self.ids, ids), columns, shares, lists)
 
+    @property
+    def histories(self) -> jax.Array:
+        """Those of the rows, which there must be: int ``[rows, length]``, padded with 0."""
+        return self.lists[HISTORY].matrix
+
     def with_histories(self, change: Callable[[jax.Array], jax.Array]) -> "FeatureRows":
         """The rows with other histories, which there must be."""
-        changed = change(self.lists[HISTORY].matrix)
+        changed = change(self.histories)
         counts = jnp.count_nonzero(changed, axis=1).astype(jnp.int32)
         return self._replace(lists={**self.lists, HISTORY: ValueList(changed, None, counts)})
 
@@ -111,9 +116,14 @@ class Columns(NamedTuple):
         columns = {name: take_rows(column, ids) for name, column in self.columns.items()}
         return Columns(take_rows(self.ids, ids), columns)
 
+    @property
+    def histories(self) -> jax.Array:
+        """As of :class:`FeatureRows`."""
+        return self.columns[HISTORY]
+
     def with_histories(self, change: Callable[[jax.Array], jax.Array]) -> "Columns":
         """As of :class:`FeatureRows`."""
-        return self._replace(columns={**self.columns, HISTORY: change(self.columns[HISTORY])})
+        return self._replace(columns={**self.columns, HISTORY: change(self.histories)})
 
 
 Rows = FeatureRows | Columns
@@ -198,6 +208,32 @@ def thinned(history: jax.Array, share: jax.Array, key: jax.Array) -> jax.Array:
     kept = jax.random.bernoulli(of_items, 1 - share, history.shape)
     kept &= jax.random.bernoulli(of_rows, 1 - LEFT_OUT_WHOLE, (len(history), 1))
     return jnp.where(kept, history, 0)
+
+
+def shown_in(histories: jax.Array, places: jax.Array, candidates: int) -> jax.Array:
+    """Which candidates of a step are shown in histories: bool ``[users, candidates]``.
+
+    They are no answer in that step, and no candidate either, as in use, where what a user has is
+    left out. Otherwise the towers would learn first of all that an item goes with itself.
+
+    Args:
+        histories: int ``[users, length]``, rows of the item table, padded with 0.
+        places: of every item among the candidates, from :func:`places_in`.
+        candidates: how many there are.
+    """
+    columns = jnp.where(histories > 0, take_rows(places, histories), candidates)
+    shown = jnp.zeros((len(histories), candidates), bool)
+    return shown.at[jnp.arange(len(histories))[:, None], columns].set(True, mode="drop")
+
+
+def places_in(ids: jax.Array | None, items: int, candidates: int) -> jax.Array:
+    """Where each of so many items is among the candidates, int ``[items]``; past them if it is not.
+
+    ``ids`` are the rows of the item table that are candidates; None: all of them, in their order.
+    """
+    if ids is None:
+        return jnp.arange(items)
+    return jnp.full(items, candidates).at[ids].set(jnp.arange(candidates), mode="drop")
 
 
 def smallest_type(size: int) -> type[np.uint16] | type[np.int32]:

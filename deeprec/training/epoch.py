@@ -14,7 +14,7 @@ from deeprec.model.own import OwnTower
 from deeprec.model.towers import Tower
 from deeprec.parts import Part
 from deeprec.training.batches import UNKNOWN_ROW, Batches, Side
-from deeprec.training.device_tables import Rows, take_rows, thinned
+from deeprec.training.device_tables import Rows, places_in, shown_in, take_rows, thinned
 from deeprec.training.forward import (
     DroppedIds,
     TowerProgram,
@@ -25,6 +25,7 @@ from deeprec.training.forward import (
     program_of,
 )
 from deeprec.training.losses import (
+    NEVER,
     in_batch_softmax_loss,
     rating_loss,
     rating_weights,
@@ -82,7 +83,9 @@ class EpochPlan(NamedTuple):
     """What an epoch's program is decided by, beside the shapes of its arguments.
 
     ``draws`` is of ``sampled_softmax`` alone; ``has_unknown`` is whether both tables have a row for
-    unknown users and items. Where they have none, only ids of users are dropped.
+    unknown users and items. Where they have none, only ids of users are dropped. ``hides_shown`` is
+    whether a ranking loss asks for nothing that a history shows, see
+    :func:`~deeprec.training.device_tables.shown_in`.
     """
 
     loss: LossName | str
@@ -91,6 +94,7 @@ class EpochPlan(NamedTuple):
     averages: bool
     drops_ids: bool
     has_unknown: bool
+    hides_shown: bool
     draws: DrawPlan | None
 
 
@@ -241,13 +245,11 @@ def _loss(
     if plan.drops_ids:
         query, candidate = _dropped_ids(knobs, number, tables, sides)
         dropped = (query, candidate) if plan.has_unknown else (query._replace(unknown=None), None)
-    thin = partial(
-        thinned,
-        share=knobs.history_dropout,
-        key=jax.random.fold_in(jax.random.key(knobs.seed + 3), number),
-    )
-    embed_used = partial(_embed_used, thin)
-    embedded = map(embed_used, plan.towers, used, weights, tables, sides, dropped)
+    rows = [*map(_rows_used, plan.towers, tables, sides)]
+    if reads_history := history_of(plan.towers[0].program.schema):
+        key = jax.random.fold_in(jax.random.key(knobs.seed + 3), number)
+        rows[0] = rows[0].with_histories(partial(thinned, share=knobs.history_dropout, key=key))
+    embedded = map(_embed_used, plan.towers, used, weights, rows, dropped)
     (queries, candidates), others = zip(*embedded, strict=True)
     if plan.loss == "rating":
         scores = dot_products(
@@ -260,6 +262,12 @@ def _loss(
     queries = _dropped(queries, knobs.dropout, of_queries)
     candidates = _dropped(candidates, knobs.dropout, of_candidates)
     scores = queries @ candidates.T / knobs.temperature
+    if reads_history and plan.hides_shown:
+        places = places_in(batch.movies.ids, reads_history.vocabulary_size, scores.shape[1])
+        shown = shown_in(rows[0].histories, places, scores.shape[1])
+        scores = jnp.where(shown, NEVER, scores)
+        is_shown = shown[batch.users.positions, batch.movies.positions]
+        batch = batch._replace(ratings=jnp.where(is_shown, 0.0, batch.ratings))
     penalty = sum(jnp.sum(jnp.square(weight)) for weight in jax.tree.leaves(used))
     return ranking_loss(plan.loss)(scores, batch, knobs) + knobs.l2 * penalty, others
 
@@ -331,21 +339,21 @@ def _dropped_ids(
     return query, candidate
 
 
+def _rows_used(tower: TowerPlan, table: Rows, side: Side) -> Rows:
+    """The rows of a table that a step uses."""
+    if side.ids is None:
+        return table
+    rows = table.take(side.ids, side.places)
+    return rows._replace(ids=None) if tower.updates_rows else rows  # type: ignore[arg-type]
+
+
 def _embed_used(
-    thin: Callable[[jax.Array], jax.Array],
     tower: TowerPlan,
     used: TowerWeights,
     weights: TowerWeights,
-    table: Rows,
-    side: Side,
+    rows: Rows,
     dropped: DroppedIds | None,
 ) -> tuple[jax.Array, TowerWeights]:
-    rows = table
-    if side.ids is not None:
-        rows = table.take(side.ids, side.places)
-        rows = rows._replace(ids=None if tower.updates_rows else tower.rows_of_ids(side))  # type: ignore[arg-type]
-    if history_of(tower.program.schema):
-        rows = rows.with_histories(thin)
     return tower.program.train([*used, *weights[len(used) :]], rows, dropped)
 
 

@@ -271,6 +271,7 @@ class _Trainer:
             averages,
             drops_ids=config.id_dropout > 0 or may_draw_unknown,
             has_unknown=has_unknown,
+            hides_shown=not data.source.repeats,
             draws=draws,
         )
         self.program = compiled(run_epoch, self.plan, self.state, *self.constants)

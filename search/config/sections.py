@@ -122,8 +122,8 @@ class ModelSection(Section):
 
     towers: str | None = None
     """Own towers: `module:attribute`, or a short name, see [own parts](../how-to/own-parts.md).
-    ``cross`` (layers that multiply features, DCN-v2) and ``attention`` (over the user's history)
-    come along."""
+    ``cross`` (layers that multiply features, DCN-v2), ``attention`` (over the user's history) and
+    ``sum`` (no layers: the embeddings of the features are added) come along."""
 
     @field_validator("towers")
     @classmethod

@@ -5,13 +5,14 @@
 everyone is held out once (strong generalization, Marlin 2004). Of what a held-out user liked 80 %
 at random are given, and the rest is to be found: all items are ranked but those given. Another
 tenth of the users validates: the settings of the references, and with ``--validate`` nothing else
-is measured. The towers are those of the first configuration that the study file enqueues, with the
-changes, and without the ids of users: nothing but features and history describes one.
+is measured. What is liked teaches, all of it alike, as it does the references. The towers are those
+of the first configuration that the study file enqueues, with the changes, and without the ids of
+users: history and features describe one, those of ``--features`` where they are named.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -51,9 +52,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=5, choices=range(1, 6))
     parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--features", type=lambda text: text.split(","))
     given = parser.parse_args(arguments)
     spec = load_spec(given.study, folders=[Path("studies")])
     dataset = load_data(spec, None).dataset
+    if given.features is not None:
+        users, movies = (_with(t, given.features) for t in (dataset.users, dataset.movies))
+        dataset = replace(dataset, users=users, movies=movies)
     changes = dict(_change(each) for each in given.changes) | {"epochs": given.epochs}
     found: dict[str, list[list[ByUser]]] = {}
     for seed in range(given.seeds):
@@ -113,7 +118,8 @@ class Fold:
         tenths = np.array_split(users, TENTHS)
         tests = np.concatenate(tenths[2 * seed : 2 * seed + 2])
         validates = tenths[(2 * seed + 2) % TENTHS]
-        train = rows[~np.isin(rows.user_id, [*tests, *validates])]
+        train = liked[~np.isin(liked.user_id, [*tests, *validates])]
+        train = replace(train, rating=np.ones_like(train.rating))
         # Every row has the same chance to be given, whichever the fold.
         order = np.random.default_rng(1).permutation(len(liked))
         place = np.empty(len(liked), np.int64)
@@ -148,6 +154,13 @@ def _towers(
     return model_scores(trained, users, dataset.movies, known)
 
 
+def _with(table: FeatureTable, names: Sequence[str]) -> FeatureTable:
+    """A table without its features but for the id and those that are named."""
+    features = [f for f in table.schema.features if f.kind == "id" or f.name in names]
+    columns = {feature.name: table.columns[feature.name] for feature in features}
+    return FeatureTable(FeatureSchema(tuple(features)), columns)
+
+
 def _without_ids(users: FeatureTable, unknown: int) -> FeatureTable:
     """The users, of whom each has the id of an unknown one."""
     own = users.schema.id_feature
@@ -160,7 +173,7 @@ def _without_ids(users: FeatureTable, unknown: int) -> FeatureTable:
 
 def _references(fold: Fold) -> dict[str, Score]:
     """EASE and item kNN, each with the settings that are best for the users who validate."""
-    rated = rated_matrix(fold.train[fold.train.rating >= LIKED_FROM], *fold.shape)
+    rated = rated_matrix(fold.train, *fold.shape)
     known = fold.validation.given.followed_by(fold.test.given)
     given = rated_matrix(known, *fold.shape)
 
@@ -226,6 +239,8 @@ def _change(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     if name == "layer_sizes":
         return name, tuple(map(int, value.split(",")))
+    if name == "towers":
+        return name, value
     return name, int(value) if value.isdecimal() else float(value)
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
-from deeprec.training.device_tables import LEFT_OUT_WHOLE, SMALL_VOCABULARY, rows_of, thinned
+from deeprec.training.device_tables import (
+    LEFT_OUT_WHOLE,
+    SMALL_VOCABULARY,
+    places_in,
+    rows_of,
+    shown_in,
+    thinned,
+)
 
 TABLE = FeatureTable(
     FeatureSchema(
@@ -60,3 +67,17 @@ def test_a_step_sees_a_part_of_each_history_and_of_some_nothing() -> None:
     assert counts[counts > 0].mean() / 49 == pytest.approx(0.7, abs=0.01)
     again = thinned(history, jnp.float32(0.3), jax.random.key(2))
     assert not np.array_equal(seen, again)
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (None, [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]),
+        ([4, 1, 7, 0, 0], [[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),  # 7 is unknown, the end is padding
+    ],
+    ids=["the whole table", "some of it"],
+)
+def test_what_is_shown_is_told_by_candidate(ids: list[int] | None, shown: list[list[int]]) -> None:
+    histories = jnp.array([[4, 2, 0], [0, 0, 0]])
+    places = places_in(None if ids is None else jnp.array(ids), items=5, candidates=5)
+    assert shown_in(histories, places, 5).astype(int).tolist() == shown

@@ -337,8 +337,11 @@ def test_the_cross_tower_learns(training_data: TrainingData, rank: int) -> None:
     assert model.query_model.dimension == 4
 
 
-def test_attention_reads_histories(training_data: TrainingData) -> None:
-    config = replace(OURS, towers="attention", own=(("heads", 2),))
+@pytest.mark.parametrize(("towers", "values"), [("attention", {"heads": 2}), ("sum", {})])
+def test_what_comes_along_reads_histories(
+    towers: str, values: Mapping[str, int], training_data: TrainingData
+) -> None:
+    config = replace(OURS, towers=towers, own=tuple(values.items()))
     model, _ = history(training_data, config, replace(CONFIG, epochs=1))
     tower = model.query_model
     users = table_for(tower.schema, training_data.users, training_data.train)

@@ -174,7 +174,7 @@ def test_ids_are_not_dropped_where_no_row_stands_for_unknown_ones(data: Training
 def test_where_no_row_stands_for_unknown_users_they_are_known_by_their_histories(
     data: TrainingData,
 ) -> None:
-    config = TrainingConfig(epochs=2, batch_size=8, loss="softmax", l2=1e-3, id_dropout=0.5)
+    config = TrainingConfig(epochs=1, batch_size=8, loss="softmax", l2=1e-3, id_dropout=0.5)
     of_both = ModelConfig(layer_sizes=(4,), embedding_dimension=3, retrieval_k=5, history=6)
     model, _ = train_new(of_both, DeviceData(data), config)
     ids, *_ = model.query_model.trainable_variables
@@ -182,6 +182,20 @@ def test_where_no_row_stands_for_unknown_users_they_are_known_by_their_histories
     assert np.asarray(ids)[1:].any(axis=1).all()
     other, _ = train_new(of_both, DeviceData(data), replace(config, id_dropout=0.0))
     assert not np.allclose(ids, other.query_model.trainable_variables[0])
+
+
+def test_what_a_history_shows_is_no_answer_unless_it_may_be_recommended_again(
+    data: TrainingData,
+) -> None:
+    reads = ModelConfig(layer_sizes=(4,), embedding_dimension=3, retrieval_k=5, history=6)
+    config = TrainingConfig(epochs=1, batch_size=8, loss="softmax", history_dropout=0.0)
+
+    def first_loss(repeats: bool) -> float:
+        rows, losses = DeviceData(replace(data, repeats=repeats)), Epochs()
+        train_new(reads, rows, config, on_epoch=lambda *epoch: losses.append(epoch))
+        return losses[0][1]["train_loss"]
+
+    assert first_loss(repeats=False) < first_loss(repeats=True), "fewer candidates are left"
 
 
 def test_without_validation_rows_the_last_epoch_is_the_best(data: TrainingData) -> None:
