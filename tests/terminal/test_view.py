@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,7 @@ def views(lines: list[str]) -> int:
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
 def test_the_view_and_what_others_write(tmux: Tmux, columns: int, rows: int) -> None:
     assert_as_captured(started(tmux, columns, rows), f"view-{columns}x{rows}")
+    assert COLOR.search("\n".join(tmux.screen(escapes=True)))
 
 
 def test_the_end_fits_one_screen(tmux: Tmux) -> None:
@@ -63,8 +66,16 @@ def test_the_end_fits_one_screen(tmux: Tmux) -> None:
     assert any(line.startswith("trial  ") for line in lines)
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(60, 24), (41, 24), (120, 40), (100, 20)])
-def test_a_window_that_is_resized_shows_one_view(tmux: Tmux, columns: int, rows: int) -> None:
+def test_windows_that_are_resized_show_one_view(tmux: Tmux) -> None:
+    """All at once, as most of it is to wait until nothing changes any more."""
+    sizes = [(60, 24), (41, 24), (120, 40), (100, 20)]
+    with ExitStack() as stack, ThreadPoolExecutor() as threads:
+        more = [stack.enter_context(Tmux()) for _ in sizes[1:]]
+        list(threads.map(resized_and_back, [tmux, *more], sizes))
+
+
+def resized_and_back(tmux: Tmux, size: tuple[int, int]) -> None:
+    columns, rows = size
     before = started(tmux, 80, 24)
     tmux.resize(columns, rows)
     lines = tmux.settled(is_whole)
@@ -80,11 +91,6 @@ def test_a_window_that_is_resized_shows_one_view(tmux: Tmux, columns: int, rows:
 def test_no_color_is_no_color(tmux: Tmux) -> None:
     started(tmux, 80, 24, NO_COLOR="1")
     assert not COLOR.search("\n".join(tmux.screen(escapes=True)))
-
-
-def test_otherwise_there_is_some(tmux: Tmux) -> None:
-    started(tmux, 80, 24)
-    assert COLOR.search("\n".join(tmux.screen(escapes=True)))
 
 
 def test_a_pipe_gets_plain_lines() -> None:
