@@ -287,7 +287,7 @@ class Recommender:
         return len(self.candidates) - self.audience.reserved
 
     def indexed(self) -> Self:
-        """The recommender with an index: minutes for a million movies; usearch is needed."""
+        """The recommender with an index: ten minutes for a million movies; usearch is needed."""
         return replace(self, index=Index.of(self.candidates, self.audience.reserved))
 
     def save(self, folder: Path) -> None:

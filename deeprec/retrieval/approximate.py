@@ -16,7 +16,7 @@ CONNECTIVITY, EXPANSION_ADD = 32, 200
 EXPANSION = 192
 """Items among which a query looks for its nearest ones, beside those that it must leave out."""
 
-ONE_IN = 200
+ONE_IN = 500
 """To look among one item in so many by an index takes about as long as to score all."""
 
 PACKAGE = "usearch"
