@@ -68,6 +68,18 @@ def test_more_trials_go_on_from_those_that_there_are(fake: FakeFolder) -> None:
     assert_whole(fake, 5)
 
 
+def test_workers_that_ray_places_on_this_machine_finish_exactly_the_trials(
+    fake: FakeFolder,
+) -> None:
+    fake.hold()
+    flags = ("--cluster", "local", "--workers", "2", "--trials", "4")
+    process = fake.start("search.run", "--study", "tiny", *flags)
+    wait_until(process, lambda: len(running(fake)) == 2)
+    fake.release()
+    assert process.wait() == 0, process.said
+    assert_whole(fake, 4)
+
+
 def test_one_worker_runs_in_the_process_itself(fake: FakeFolder) -> None:
     fake.hold()
     process = fake.start("search.run", "--study", "tiny", "--workers", "1", "--trials", "1")
