@@ -190,10 +190,11 @@ class Folder:
         )
 
     def snapshot(self) -> dict[str, bytes]:
+        """All files but those that SQLite has beside a database while it is open."""
         return {
             str(path.relative_to(self.path)): path.read_bytes()
             for path in sorted(self.path.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.name.endswith(("-shm", "-wal"))
         }
 
 
