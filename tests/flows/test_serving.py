@@ -1,7 +1,6 @@
 """The champion in use: recommended from on the command line, and served over HTTP."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from search.analysis.promotion import Confirmed
 from search.recommend import main
 from search.records.results import RetrainRecord
 from search.tracking.tracker import open_tracker
+from tests.commands import Folder
 from tests.faults.in_process import refused
 from tests.flows.serving import Served, environment, serving
 from tests.tiny_recommender import FINGERPRINT, tiny_recommender
@@ -53,14 +53,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, recommender: Recommender
 
 
 def recommend(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "search.recommend", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return Folder(folder, None).run("search.recommend", *arguments, **environment())
 
 
 def test_a_known_user_is_shown_what_to_watch_and_what_was_liked(
