@@ -13,10 +13,6 @@ from tests.faults.scene import send
 from tests.faults.servers import free_port
 
 START_SECONDS = 60.0
-SOON = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3"}
-"""A node that is gone is missed after two seconds, not after fifteen; one that is slow has as long
-as ever to answer."""
-
 SMALL = ("--object-store-memory", "80000000", "--disable-usage-stats", "--block")
 
 
@@ -28,7 +24,7 @@ class Nodes:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = {**environment, **SOON}
+        self._environment = environment
         self._folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp")  # a short path
         self.address = f"127.0.0.1:{free_port()}"
         self._head: subprocess.Popen[bytes] | None = None
