@@ -3,7 +3,8 @@
 import os
 import shlex
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import optuna
 import optuna.storages
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import TrialState
 
 from search.config.addresses import call, mask_query, script
 from search.records.errors import InputError, StorageLostError
@@ -143,8 +145,36 @@ def open_storage(database: Database, patience: Patience | None = None) -> BaseSt
     address = database.address.render_as_string(hide_password=False)
     if (path := database.path) is not None and not database.may_write():
         address = f"sqlite:///file:{quote(str(path))}?{sqlite_files.reading(path)}&uri=true"
-    storage = RDBStorage(address, engine_kwargs=database.engine_arguments)
+    kind = RDBStorage if database.path is None else _SqliteStorage
+    storage = kind(address, engine_kwargs=database.engine_arguments)
     return patient(storage, patience or Patience(0))
+
+
+class _SqliteStorage(RDBStorage):
+    """Optuna's storage in a file, in which a trial ends once.
+
+    Optuna reads a trial's state, and then writes another. On a server it locks the row for that.
+    SQLite has no such lock: a process that was stopped in between would overwrite what others have
+    written meanwhile, so the whole file is locked before the state is read.
+    """
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        super().__init__(url, engine_kwargs=engine_kwargs)
+        self._ending = threading.local()
+        sqlalchemy.event.listen(self.engine, "begin", self._begin)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        self._ending.is_so = True
+        try:
+            return super().set_trial_state_values(trial_id, state, values)
+        finally:
+            self._ending.is_so = False
+
+    def _begin(self, connection: sqlalchemy.Connection) -> None:
+        if getattr(self._ending, "is_so", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def prepare_database(database: Database) -> None:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.trial import TrialState
 
 from search.config.addresses import PROJECT
 from search.records.errors import InputError
@@ -246,6 +247,33 @@ def test_a_database_that_another_process_reads_is_opened_all_the_same(tmp_path: 
         study = open_study(database, small_spec(tmp_path), "f", "identity")
         assert study.direction.name == "MAXIMIZE"
         timer.join()
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def test_none_can_end_a_trial_between_the_look_at_its_state_and_the_end_of_it(
+    tmp_path: Path,
+) -> None:
+    database = Database.at(f"sqlite:///{tmp_path}/s.db")
+    study = open_study(database, small_spec(tmp_path), "f", "identity")
+    trial, refused = study.ask(), []
+
+    def end_it_too(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT trials.trial_id"):
+            with closing(sqlite3.connect(tmp_path / "s.db", timeout=0)) as other:
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    other.execute("UPDATE trials SET state = 'FAIL'")
+                refused.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "after_cursor_execute", end_it_too)
+    try:
+        study._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [0.5])
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "after_cursor_execute", end_it_too)
+    assert refused
+    assert study.get_trials()[0].value == 0.5
+    close_study(study)
 
 
 KILLED_WHILE_IT_IS_MADE = """
