@@ -10,9 +10,7 @@ from deeprec.config import Format
 from search.commands.cli import (
     TrackingUriOption,
     command_screen,
-    registered_model,
     run_command,
-    towers_named_by,
 )
 from search.execution.runtime import prepare_runtime
 from search.records.errors import InputError
@@ -57,14 +55,9 @@ def main(
         screen.doing("loading MLflow")
         from deeprec.errors import DataError
         from deeprec.export import export
-        from search.commands.recommend import fetched
-        from search.config.addresses import Workspace
-        from search.tracking.models import champion_uri
+        from search.commands.recommend import chosen
 
-        wanted = model or champion_uri(registered_model(study))
-        trusted = [*filter(None, [trust, towers_named_by(study)])]
-        mlruns = Workspace(Path.cwd()).mlruns
-        recommender = fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
+        recommender = chosen(model, study, trust, tracking_uri, screen)
         screen.doing(f"exporting as {to}")
         try:
             export(recommender, to, out)

@@ -8,10 +8,8 @@ import typer
 from search.commands.cli import (
     TrackingUriOption,
     command_screen,
-    registered_model,
     run_command,
     study_here,
-    towers_named_by,
 )
 from search.execution.runtime import prepare_runtime
 from search.records.errors import InputError
@@ -100,14 +98,9 @@ def main(
         screen.doing("loading MLflow")
         from deeprec.data.audience import Request
         from search.commands.batch import Asked, items_where, recommend_to_many
-        from search.commands.recommend import fetched, recommend
-        from search.config.addresses import Workspace
-        from search.tracking.models import champion_uri
+        from search.commands.recommend import chosen, recommend
 
-        wanted = model or champion_uri(registered_model(study))
-        trusted = [*filter(None, [trust, towers_named_by(study)])]
-        mlruns = Workspace(Path.cwd()).mlruns
-        recommender = fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
+        recommender = chosen(model, study, trust, tracking_uri, screen)
         among = items_where(recommender, where or [], items, study_here(study))
         if out is None:
             recommend(recommender, Request(user, k, described, liked or ()), screen, among)

@@ -11,10 +11,25 @@ from deeprec.data.audience import Id, Request
 from deeprec.errors import DataError, RequestError
 from deeprec.recommender import Liked, Recommended, Recommender
 from deeprec.retrieval.finding import Mask
+from search.commands.cli import registered_model, towers_named_by
+from search.config.addresses import Workspace
 from search.display.terminal import Screen
 from search.execution.runtime import touch_device
 from search.records.errors import InputError
-from search.tracking.models import published_folder
+from search.tracking.models import champion_uri, published_folder
+
+
+def chosen(
+    model: str | None, study: str | None, trust: str | None, tracking_uri: str | None, screen: Screen
+) -> Recommender:
+    """The recommender that flags name: the champion of a study where no model is named.
+
+    Its code is trusted where ``trust`` names it, or the file of the study, if that is here.
+    """
+    wanted = model or champion_uri(registered_model(study))
+    trusted = [*filter(None, [trust, towers_named_by(study)])]
+    mlruns = Workspace(Path.cwd()).mlruns
+    return fetched(wanted, tracking_uri, mlruns, screen, trusted=trusted)
 
 
 def fetched(

@@ -7,6 +7,7 @@ variables say more:
 - ``FAKE_EPOCH_SECONDS``: how long an epoch takes.
 - ``FAKE_HOLD=PATH``: after its first epoch a trial waits while that file exists, or until it is to
   stop.
+- ``FAKE_PAUSE_SECONDS``: how long MLflow is left alone after its first failure.
 - ``FAKE_DIES=NUMBER POINT``: the process that runs the trial of that number kills itself there.
   Of searches that train ``epoch EPOCH`` is a point; they then save after every validation.
 
@@ -54,6 +55,7 @@ after its value is stored."""
 
 POINTS: tuple[Point, ...] = get_args(Point)
 EPOCH_SECONDS, HOLD, DIES = "FAKE_EPOCH_SECONDS", "FAKE_HOLD", "FAKE_DIES"
+PAUSE_SECONDS = "FAKE_PAUSE_SECONDS"
 
 
 def die_at(point: Point | str, number: int) -> None:
@@ -160,6 +162,7 @@ def train_nothing() -> None:
     """Has the search of this process, and its workers, train nothing."""
     import search.commands.search as command
     from deeprec.evaluation.references import CHOICES
+    from search.tracking import circuit
 
     changed = {
         "Objective": lambda spec, _data, folder, hooks: FakeObjective(spec, folder, hooks),
@@ -173,6 +176,8 @@ def train_nothing() -> None:
         setattr(command, name, replacement)
     for name in CHOICES.keys() - {"popularity"}:
         del CHOICES[name]
+    if PAUSE_SECONDS in os.environ:
+        circuit.FIRST_PAUSE_S = float(os.environ[PAUSE_SECONDS])
     add_points()
 
 

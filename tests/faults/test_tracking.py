@@ -100,7 +100,7 @@ def wait_for_trials(scene: Scene, count: int) -> None:
 
 @pytest.mark.storm
 def test_a_server_that_comes_back_gets_what_it_missed(scene: Scene, server: MlflowServer) -> None:
-    search = scene.start(1000, FAKE_EPOCH_SECONDS="0.2")
+    search = scene.start(1000, FAKE_EPOCH_SECONDS="0.2", FAKE_PAUSE_SECONDS="5")
     line_like(search, "^trial 0 ")
     server.kill()
     line_like(search, "^warning: MLflow: .* cannot be reached")
