@@ -20,7 +20,11 @@ from search.tracking.models import champion_uri, published_folder
 
 
 def chosen(
-    model: str | None, study: str | None, trust: str | None, tracking_uri: str | None, screen: Screen
+    model: str | None,
+    study: str | None,
+    trust: str | None,
+    tracking_uri: str | None,
+    screen: Screen,
 ) -> Recommender:
     """The recommender that flags name: the champion of a study where no model is named.
 
