@@ -24,7 +24,7 @@ from deeprec.data.tables import FeatureTable, FloatArray, IntArray, Interactions
 from deeprec.evaluation.slices import Slice, by_slice, slices_of, users_in
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training.device_tables import places_of
-from deeprec.training.forward import programs_of, weights_of
+from deeprec.training.forward import program_of, programs_of, weights_of
 from deeprec.training.lists import Asked, ByUser, best_lists, measured, of_users
 from deeprec.training.metrics import SCORES_IN_A_BLOCK, ranks
 
@@ -285,13 +285,14 @@ def model_scores(
     ``known`` are the rows that it was trained on, of which towers that read histories make them.
     """
     query, candidate = programs_of(model)
-    weights = weights_of(model)
+    tower, weights = model.query_model, weights_of(model)
     on_device = query.rows_of(table_for(query.schema, users, known))
     candidates = candidate.embed(weights.candidate, candidate.rows_of(movies))
 
     def score(ids: IntArray) -> jax.Array:
         asked = on_device.take(jnp.asarray(ids), places_of(users, ids))
-        return query.embed(weights.query, asked) @ candidates.T
+        # Made anew, as the program of one's own tower lives no longer than the tower.
+        return program_of(tower).embed(weights.query, asked) @ candidates.T
 
     return score
 

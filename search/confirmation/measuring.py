@@ -30,7 +30,7 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.execution.serving_costs import index_costs
+from search.execution.serving_costs import LEAST_RECALL, without_poor_index
 from search.records.results import RetrainRecord, test_metric, words_of_index
 from search.records.trials import CurvePoint, objective_of
 from search.records.users import texts_of
@@ -116,9 +116,15 @@ class Confirming:
 
     def _keep(self, contender: Contender, model: RetrievalModel) -> Mapping[str, float]:
         """Saves the recommender; what the index of a large catalog loses and saves."""
-        made = self._indexed(Recommender.of(model, self.data.dataset, self.data.splits.before_test))
+        made = Recommender.of(model, self.data.dataset, self.data.splits.before_test)
+        made, index = without_poor_index(self._indexed(made))
         made.save(tower_folder(self.towers_folder, _folder_name(contender)))
-        index = index_costs(made)
+        if index and made.index is None:
+            self.progress.say(
+                f"An index finds {index['index_recall_at_10']:.1%} of the ten best items, less "
+                f"than {LEAST_RECALL:.0%}: every request scores all {made.items:,}"
+            )
+            return {}
         if index:
             self.progress.say(words_of_index(index))
         return index

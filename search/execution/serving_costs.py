@@ -14,6 +14,7 @@ from deeprec.recommender import Recommender
 LIST = 10  # how many items a request asks for
 WARM_UP = 20  # requests that are not timed: the first one compiles
 TIMED = 200  # requests, by so many different known users where there are as many
+LEAST_RECALL = 0.95  # of an index that is used
 
 
 def megabytes(recommender: Recommender) -> float:
@@ -60,6 +61,17 @@ def index_costs(recommender: Recommender) -> dict[str, float]:
         "index_milliseconds": milliseconds(recommender),
         "exact_milliseconds": milliseconds(exact),
     }
+
+
+def without_poor_index(recommender: Recommender) -> tuple[Recommender, dict[str, float]]:
+    """The recommender without an index that finds too little, and what :func:`index_costs` says.
+
+    Embeddings whose lengths differ much, as those of items that all are shown, are hard for one.
+    """
+    costs = index_costs(recommender)
+    if costs and costs["index_recall_at_10"] < LEAST_RECALL:
+        return replace(recommender, index=None), costs
+    return recommender, costs
 
 
 def _items(recommender: Recommender, user: int | str) -> set[int | str]:

@@ -60,3 +60,12 @@ def test_an_index_is_held_against_exact_answers_and_timed_beside_them(
     assert 0 < sum(best) < 4
     assert costs["index_milliseconds"] > 0
     assert costs["exact_milliseconds"] > 0
+
+
+def test_an_index_that_finds_too_little_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving_costs, "LIST", 1)
+    indexed = replace(tiny_recommender(), index=cast("Index", Fargo()))
+    made, costs = serving_costs.without_poor_index(indexed)
+    assert made.index is None
+    monkeypatch.setattr(serving_costs, "LEAST_RECALL", costs["index_recall_at_10"])
+    assert serving_costs.without_poor_index(indexed)[0] is indexed
