@@ -64,10 +64,7 @@ def index_costs(recommender: Recommender) -> dict[str, float]:
 
 
 def without_poor_index(recommender: Recommender) -> tuple[Recommender, dict[str, float]]:
-    """The recommender without an index that finds too little, and what :func:`index_costs` says.
-
-    Embeddings whose lengths differ much, as those of items that all are shown, are hard for one.
-    """
+    """The recommender without an index that finds too little, and what :func:`index_costs` says."""
     costs = index_costs(recommender)
     if costs and costs["index_recall_at_10"] < LEAST_RECALL:
         return replace(recommender, index=None), costs
