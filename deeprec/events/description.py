@@ -8,12 +8,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 FileFormat = Literal["csv", "jsonl", "parquet"]
 Duplicates = Literal["error", "first", "last", "sum", "keep"]
 FeatureKind = Literal["number", "category", "tags", "text", "datetime", "vector", "cross"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
+
+TAKEN: Mapping[str, tuple[str, ...]] = {
+    "users": ("user_id", "k", "liked", "history"),
+    "items": ("item_id",),
+}
+"""What towers and requests have beside the features of a side, which are called otherwise."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -221,6 +234,16 @@ class FeatureDescription(Described):
     of: tuple[Name, Name] | None = Field(default=None, strict=False)
     """``cross``: the two features of which every pair of values has a place."""
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _check_kind(cls, given: object) -> object:
+        if given == "id":
+            raise ValueError(
+                "must be 'category' for a column of ids; the id of a user or item itself is a "
+                "feature already, unless ids = false leaves it out"
+            )
+        return given
+
     @model_validator(mode="after")
     def _check_cross(self) -> Self:
         if (self.kind == "cross") != (self.of is not None):
@@ -250,14 +273,13 @@ class SideDescription(Described):
     """By its name, what each feature is."""
 
     ids: bool = True
-    """Whether the id itself is a feature: what is learned of one user, or item, alone."""
+    """Whether the id itself is a feature: what is learned of one user, or item, alone. Without it
+    features, and of users their history, say all there is."""
 
     @model_validator(mode="after")
     def _check_table(self) -> Self:
         if self.table is not None and self.id is None:
             raise ValueError("must name the column with the ids, as id, where it has a table")
-        if not self.ids and not self.features:
-            raise ValueError("must have a feature where ids is false")
         for name, feature in self.features.items():
             for other in feature.of or ():
                 if other not in self.features or self.features[other].kind == "cross":
@@ -323,9 +345,16 @@ class DataDescription(Described):
             )
         if self.users.title is not None:
             yield "must leave users.title out: only items have titles"
+        if not self.items.ids and not self.items.features:
+            yield "must have a feature of items where items.ids is false: nothing else tells them"
         label = None if self.label is None else self.label.column
         for side, described in (("users", self.users), ("items", self.items)):
             for name, feature in described.features.items():
+                if name in TAKEN[side]:
+                    yield (
+                        f"must call the feature {side}.features.{name} otherwise, with column = "
+                        f"{feature.column or name!r}: models have a {name} of their own"
+                    )
                 if (
                     described.table is None
                     and label is not None

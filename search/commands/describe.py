@@ -292,6 +292,7 @@ def _side(side: str, table: ProposedTable, folder: Path) -> Iterator[str]:
     elif side == "items":
         texts = [each.column.name for each in table.proposals if each.kind == "text"]
         yield f"# title = {_text(texts[0] if texts else '')}  # what people read, the id without it"
+    yield "# ids = false  # described by their features alone, not each by an embedding of its own"
     yield f"[data.{side}.features]"
     for each in table.proposals:
         yield from _feature(each)

@@ -108,6 +108,21 @@ class StudySpec(Section):
                 "training.loss must be 'softmax', 'sampled_softmax' or 'in_batch_softmax' where "
                 "data.label is left out: there are no ratings to learn"
             )
+        if isinstance(self.data, DataDescription):
+            yield from self._id_problems(self.data)
+
+    def _id_problems(self, data: DataDescription) -> Iterator[str]:
+        users, reads_history = data.users, self.space.history is not None
+        if reads_history and not data.items.ids:
+            yield (
+                "space.history must be left out where data.items.ids is false: a history is one "
+                "of items by their ids"
+            )
+        if not (users.ids or users.features or reads_history):
+            yield (
+                "data.users must have a feature, or the space a history, where data.users.ids is "
+                "false: nothing else tells users apart"
+            )
 
     def _slice_problems(self) -> Iterator[str]:
         own = self.data if isinstance(self.data, DataDescription) else None

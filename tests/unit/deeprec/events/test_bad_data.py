@@ -415,6 +415,8 @@ DESCRIPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"split": {"by": "last_per_user", "test": 0.1}}, r"must leave test out"),
     ({"users__id": None}, r"must name the column with the ids, as id"),
     ({"users__title": "id"}, r"must leave users.title out"),
+    ({"items": {"ids": False}}, r"must have a feature of items where items.ids is false"),
+    ({"users__features": {"liked": "tags"}}, r"must call the feature users.features.liked other"),
     (
         {"users__features": {"x": {"kind": "cross", "of": ["a", "b"]}}},
         r"must cross two other features",

@@ -1,5 +1,6 @@
 """From files to titles: prepared, trained, saved, loaded, and asked with the user's own ids."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,25 @@ def test_a_log_is_trained_on_and_recommends_by_its_own_ids(
         loaded.recommend(None, town="north")
     with pytest.raises(RequestError, match="user ann is known and has another taste: leave taste"):
         loaded.recommend("ann", taste=[0.5, 0.5])
+
+
+@pytest.mark.parametrize("history", [0, 2])
+def test_without_ids_users_are_what_features_and_histories_say(history: int, shop: Shop) -> None:
+    dataset = load(
+        shop, users__ids=False, users__features={"region": "category"}, items__ids=bool(history)
+    )
+    towers = replace(MODEL, history=history)
+    model = RetrievalModel.for_tables(dataset.users, dataset.movies, towers, seed=1)
+    recommender = Recommender.of(model, dataset, split(dataset).train)
+    recommender.save(shop.folder / "model")
+    loaded = Recommender.load(shop.folder / "model")
+    # ann and cat are of the north, as the unknown user is said to be; ann bought other things
+    liked = {"liked": ["002"]} if history else {}
+    unknown = loaded.recommend(None, 4, region="north", **liked)
+    scores = {each.movie_id: each.score for each in unknown}
+    for user, is_alike in (("ann", not history), ("cat", True)):
+        own = {each.movie_id: each.score for each in loaded.recommend(user)}
+        assert all((scores[item] == pytest.approx(own[item])) == is_alike for item in own), user
 
 
 def test_what_a_user_has_is_recommended_again_where_people_buy_again(shop: Shop) -> None:

@@ -86,6 +86,19 @@ def test_slices_are_categories_of_one_side() -> None:
     assert "but 'region' names two" in refusal(OWN.replace('"of"', "region"))
 
 
+HISTORY = "space.history = {low = 8, high = 8}\n"
+
+
+def test_without_ids_something_else_tells_users_and_items_apart() -> None:
+    assert read(HISTORY + OWN + "users.ids = false").space.history is not None
+    featureless = OWN.replace("users.features", "# ").replace('"region", ', "")
+    assert read(HISTORY + featureless + "users.ids = false").data.split_name == "random"
+    assert "data.users must have a feature, or" in refusal(featureless + "users.ids = false")
+    assert "space.history must be left out" in refusal(HISTORY + OWN + "items.ids = false")
+    refused = refusal(OWN.replace('region = "category"', 'region = "id"').replace('"region", ', ""))
+    assert "data.users.features.region.kind must be 'category' for a column of ids" in refused
+
+
 def test_the_names_of_data_are_those_of_the_recommender() -> None:
     # Spelled twice because the study file is checked before deeprec is imported.
     fields = DataSection.model_fields
