@@ -4,6 +4,7 @@ These models are the grammar of ``[data]`` where it names ``interactions``. What
 tell, such as whether a column exists, is checked when they are read.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -37,6 +38,11 @@ class Described(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def shown_path(path: str) -> str:
+    """A path; or an address, without credentials and options."""
+    return re.sub(r"^(\w+://)([^@/?]*@)?([^?]*).*", r"\1\3", path)
+
+
 def _named(key: str) -> BeforeValidator:
     """Accepts a plain string in the place of a table, as the value of its most important key."""
     return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
@@ -49,7 +55,12 @@ class FilesDescription(Described):
     """
 
     path: str = Field(min_length=1, max_length=1000)
-    """A file, a pattern or a folder."""
+    """A file, a pattern or a folder; or its address, ``s3://``, ``gs://`` or ``file://``."""
+
+    @property
+    def shown(self) -> str:
+        """The path, or the address without credentials and options."""
+        return shown_path(self.path)
 
     format: FileFormat | None = None
     """That of the files' names when not given; ``.gz``, ``.bz2`` and ``.zst`` are unpacked."""
@@ -365,7 +376,7 @@ class DataDescription(Described):
     @property
     def name(self) -> str:
         """What people call the data: the file of the log, without its folder."""
-        return PurePath(self.interactions.path).name
+        return PurePath(self.interactions.shown).name
 
     @property
     def split_name(self) -> str:

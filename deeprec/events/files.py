@@ -15,14 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
+from pyarrow.fs import LocalFileSystem
 
 from deeprec.errors import DataError, printable
+from deeprec.events.addresses import Remote, is_address, located
 from deeprec.events.description import FileFormat, FilesDescription
 
 FORMATS: dict[str, FileFormat] = {
@@ -43,6 +45,8 @@ MOST_ROWS = 2**31 - 1
 BLOCK_BYTES = 16 << 20
 """Of a CSV or JSON file, read at once; a line is not longer."""
 
+File: TypeAlias = Path | Remote
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -56,7 +60,7 @@ class Frame:
     """
 
     table: pa.Table
-    files: tuple[Path, ...]
+    files: tuple[File, ...]
     starts: tuple[int, ...]
     described: FilesDescription
 
@@ -79,45 +83,72 @@ class Frame:
         return self.table.column(name)
 
 
-def found_files(described: FilesDescription, folder: Path) -> tuple[Path, ...]:
+def found_files(described: FilesDescription, folder: Path) -> tuple[File, ...]:
     """The files of a table, in the order of their names.
 
     Raises:
         DataError: there is none.
     """
-    given = Path(os.path.normpath(Path(folder, described.path).expanduser()))
+    given = _given(described, folder)
+    found: Sequence[File]
     if given.is_dir():
-        found = sorted(path for path in given.rglob("*") if path.is_file() and _is_data(path))
+        found = [path for path in _files_below(given) if _is_data(path)]
         if not found:
             raise DataError(f"{given} must hold files ({_endings()}) but has none")
         return tuple(found)
     if given.exists():
         return (given,)
-    if glob.has_magic(described.path):
-        found = sorted(Path(path) for path in glob.glob(str(given), recursive=True))  # noqa: PTH207
-        found = [path for path in found if path.is_file() and not path.name.startswith((".", "_"))]
+    check = "check the path, or name --data-dir" if isinstance(given, Path) else "check the address"
+    if glob.has_magic(described.shown):
+        found = [path for path in _matching(given) if not path.name.startswith((".", "_"))]
         if not found:
-            raise DataError(f"no file is called {given}; check the pattern, or name --data-dir")
+            raise DataError(f"no file is called {given}; {check}")
         return tuple(found)
-    near = get_close_matches(given.name, [p.name for p in given.parent.glob("*")], n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; check the path, or name --data-dir"
-    raise DataError(f"{given} is not there{hint}")
+    near = get_close_matches(given.name, _names_beside(given), n=1)
+    raise DataError(f"{given} is not there; {f'did you mean {near[0]}?' if near else check}")
+
+
+def _given(described: FilesDescription, folder: Path) -> File:
+    """What a description names: a file, a folder or a pattern."""
+    found: File = Path(folder, described.path)
+    if is_address(described.path):
+        found = located(described.path)
+    return Path(os.path.normpath(found.expanduser())) if isinstance(found, Path) else found
+
+
+def _files_below(folder: File) -> Sequence[File]:
+    if isinstance(folder, Remote):
+        return folder.below()
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _names_beside(given: File) -> list[str]:
+    if isinstance(given, Remote):
+        return given.beside()
+    return [path.name for path in given.parent.glob("*")]
+
+
+def _matching(pattern: File) -> Sequence[File]:
+    if isinstance(pattern, Remote):
+        return pattern.matching()
+    found = (Path(path) for path in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
+    return sorted(path for path in found if path.is_file())
 
 
 def _endings() -> str:
     return ", ".join(sorted(FORMATS))
 
 
-def _is_data(path: Path) -> bool:
+def _is_data(path: File) -> bool:
     return not path.name.startswith((".", "_")) and _suffix(path) in FORMATS
 
 
-def _suffix(path: Path) -> str:
+def _suffix(path: File) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return next((suffix for suffix in reversed(suffixes) if suffix not in PACKED), "")
 
 
-def format_of(path: Path, described: FilesDescription) -> FileFormat:
+def format_of(path: File, described: FilesDescription) -> FileFormat:
     """The format of a file: as described, or by its name.
 
     Raises:
@@ -155,7 +186,7 @@ def check_columns(described: FilesDescription, folder: Path, names: Sequence[str
 
 
 def _read(
-    files: tuple[Path, ...],
+    files: tuple[File, ...],
     described: FilesDescription,
     names: Sequence[str] | None,
     folder: Path,
@@ -177,18 +208,18 @@ def _read(
 
 
 def _checked(
-    files: tuple[Path, ...],
+    files: tuple[File, ...],
     described: FilesDescription,
     names: Sequence[str] | None,
     folder: Path,
 ) -> Iterator[tuple["_Source", dict[str, str], list[str]]]:
     """Each file, what its folders say of it, and the columns that are wanted of it."""
     wanted = None if names is None else list(dict.fromkeys(names))
-    root = Path(os.path.normpath(Path(folder, described.path)))
+    root = _given(described, folder)
     first: list[str] | None = None
     for path in files:
         _check_file(path)
-        partition = _partition(path, root) if root.is_dir() else {}
+        partition = _partition(path, root)
         source = _Source(path, described, format_of(path, described))
         with _named(path):
             columns = [*source.column_names(), *partition]
@@ -197,7 +228,7 @@ def _checked(
         yield source, partition, wanted or columns
 
 
-def _joined(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.Table:
+def _joined(tables: Sequence[pa.Table], files: Sequence[File]) -> pa.Table:
     """The tables below one another; numbers may be of several widths."""
     if all(table.schema.equals(tables[0].schema) for table in tables):
         return pa.concat_tables(tables)
@@ -214,18 +245,21 @@ def _joined(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.Table:
         raise
 
 
-def _partition(path: Path, root: Path) -> dict[str, str]:
+def _partition(path: File, root: File) -> dict[str, str]:
     """What the folders say of a file: ``month=7/part.parquet`` has a column ``month``."""
-    parts = [part.split("=", 1) for part in path.relative_to(root).parts[:-1] if "=" in part]
-    return dict(parts)
+    start = f"{root}/"
+    if not str(path).startswith(start):
+        return {}
+    folders = str(path).removeprefix(start).split("/")[:-1]
+    return dict(part.split("=", 1) for part in folders if "=" in part)
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: File) -> None:
     try:
         with path.open("rb") as file:
             head = file.read(len(LFS_POINTER))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path} cannot be read: {printable(error.strerror or error)}") from error
     if head == LFS_POINTER:
         raise DataError(f"{path} is a pointer of Git LFS, not the file; fetch it with git lfs pull")
     if not head:
@@ -233,11 +267,11 @@ def _check_file(path: Path) -> None:
 
 
 def _check_names(
-    path: Path,
+    path: File,
     columns: list[str],
     wanted: Sequence[str] | None,
     first: list[str] | None,
-    first_path: Path,
+    first_path: File,
 ) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
@@ -273,7 +307,7 @@ def _hint(name: str, columns: list[str]) -> str:
 class _named:  # noqa: N801
     """Turns what pyarrow raises into errors that name the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: File) -> None:
         self.path = path
 
     def __enter__(self) -> None:
@@ -287,7 +321,7 @@ class _named:  # noqa: N801
         raise DataError(f"{self.path} {_reason(self.path, error)}") from error
 
 
-def _reason(path: Path, error: BaseException) -> str:
+def _reason(path: File, error: BaseException) -> str:
     text = printable(error, 200)
     if "UTF8" in text or "UTF-8" in text or isinstance(error, UnicodeError):
         return (
@@ -306,14 +340,22 @@ def _reason(path: Path, error: BaseException) -> str:
 class _Source:
     """One file."""
 
-    path: Path
+    path: File
     described: FilesDescription
     format: FileFormat
+
+    @property
+    def place(self) -> tuple[str, Any]:
+        """Where it is in which of pyarrow's file systems; None is this machine's."""
+        if isinstance(self.path, Remote):
+            return self.path.path, self.path.files
+        return str(self.path), None
 
     def column_names(self) -> list[str]:
         """Its columns, in its order."""
         if self.format == "parquet":
-            return list(pa.parquet.read_schema(self.path).names)
+            place, files = self.place
+            return list(pa.parquet.read_schema(place, filesystem=files).names)
         if self.format == "jsonl":
             return list(self._first_block_of_json().column_names)
         return self._header()
@@ -323,7 +365,10 @@ class _Source:
         if not names:
             return self._rows_alone()
         if self.format == "parquet":
-            return pa.parquet.read_table(self.path, columns=list(names), partitioning=None)
+            place, files = self.place
+            return pa.parquet.read_table(
+                place, columns=list(names), partitioning=None, filesystem=files
+            )
         if self.format == "jsonl":
             options = pa.json.ReadOptions(block_size=BLOCK_BYTES)
             with self._bytes() as stream:
@@ -335,7 +380,8 @@ class _Source:
         return self.read([first]).select([])
 
     def _bytes(self) -> Any:
-        return pa.input_stream(str(self.path), compression="detect")
+        place, files = self.place
+        return (files or LocalFileSystem()).open_input_stream(place, compression="detect")
 
     def _first_block_of_json(self) -> pa.Table:
         with self._bytes() as stream:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from deeprec.data.cache import Entry
 from deeprec.data.tables import Feature
-from deeprec.errors import DataError
+from deeprec.errors import DataError, printable
 from deeprec.events.columns import (
     Mask,
     are_numbers,
@@ -65,7 +65,8 @@ def fingerprint_of(described: DataDescription, folder: Path) -> str:
                 with path.open("rb") as file:
                     contents.append(hashlib.file_digest(file, "sha256").hexdigest())
             except OSError as error:
-                raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+                reason = printable(error.strerror or error)
+                raise DataError(f"{path} cannot be read: {reason}") from error
     decisive = {"recipe": described.recipe, "contents": contents, "format": FORMAT_VERSION}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
@@ -187,7 +188,7 @@ def _read_log(described: DataDescription, folder: Path) -> tuple[Frame, npt.NDAr
 def _check_disjoint(frames: Sequence[Frame]) -> None:
     for number, frame in enumerate(frames):
         for other in frames[:number]:
-            if common := sorted(set(frame.files) & set(other.files)):
+            if common := sorted(map(str, {*frame.files} & {*other.files})):
                 raise DataError(
                     f"{common[0]} is named for two parts of the split; each file belongs to one"
                 )
@@ -236,7 +237,7 @@ def _encoded(
     arrays["ends"] = np.cumsum(np.bincount(events.part, minlength=3))
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     say(f"{about['users_known']:,} users and {about['items_known']:,} items are known to training")
-    return Entry(arrays, {"source": f"{described.interactions.path}"})
+    return Entry(arrays, {"source": described.interactions.shown})
 
 
 def _sizes(feature: Feature) -> dict[str, Any]:

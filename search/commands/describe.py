@@ -149,7 +149,7 @@ def table_of(table: ProposedTable) -> Table:
     shown = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"{table.files.path}: {table.rows:,} rows",
+        title=f"{table.files.shown}: {table.rows:,} rows",
         title_justify="left",
         title_style="bold",
     )
@@ -173,7 +173,7 @@ def table_of(table: ProposedTable) -> Table:
 def study_file(study: ProposedStudy, folder: Path) -> str:
     """The text of a study file with comments; paths in it are relative to its folder."""
     lines = [
-        f"# What is searched: two towers trained on {printable(study.log.files.path)}, as",
+        f"# What is searched: two towers trained on {printable(study.log.files.shown)}, as",
         "# python -m search.describe proposed; read the comments, and change what is not so.",
         "",
         "[study]",
@@ -312,7 +312,7 @@ def _feature(each: Proposal) -> Iterator[str]:
 def _files(files: FilesDescription, folder: Path) -> str:
     """The files as a study file names them: by their path from its folder, unless given whole."""
     path = files.path
-    if not Path(path).is_absolute():
+    if not Path(path).is_absolute() and "://" not in path:
         path = os.path.relpath(Path(path).absolute(), folder.absolute())
     given = files.model_dump(exclude_defaults=True, exclude_none=True) | {"path": path}
     if list(given) == ["path"]:
