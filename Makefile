@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # in which pytest would run them: the long ones come first. Storms share nothing and run one by one.
 PARALLEL := -n auto --durations=40 --durations-min=5
 
+# Where storms are: to look for them in all other tests, too, takes each process ten seconds.
+STORMS := tests/faults tests/flows tests/unit/search/storage
+
 # What make search searches and make serve serves: make search TRIALS=10 WORKERS=2 STUDY=ranking. What is empty is the study file's.
 STUDY := tutorial
 TRIALS :=
@@ -53,7 +56,7 @@ test: setup
 	$(BIN)/python -m pytest -m "not slow and not storm" $(PARALLEL) --dist loadfile --no-loadscope-reorder
 
 faults: setup
-	$(BIN)/python -m pytest -m storm $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest -m storm $(PARALLEL) --dist worksteal $(STORMS)
 
 lint: setup
 	$(BIN)/ruff format --check .

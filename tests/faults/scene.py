@@ -5,12 +5,14 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import optuna
+import requests
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -35,6 +37,8 @@ STUDY = tiny_study(
 Answer = TypeVar("Answer")
 GRACE_SECONDS = 3.0
 PATIENCE_SECONDS = 240.0
+METRICS = ("train_loss", "val_top_100_accuracy")
+MOST_RUNS = 100  # whose histories MLflow's server tells in one answer
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "failed": "FAILED"}
 STORED = (
     "SELECT trials.number, CAST(trials.state AS VARCHAR(9)), trial_values.value "
@@ -146,11 +150,16 @@ class Scene:
         self._finished = now
         return sum(state in ("COMPLETE", "PRUNED") for state, _ in now.values())
 
+    @cached_property
+    def _engine(self) -> sqlalchemy.Engine:
+        """To connect with a server takes longer than to ask it; SQLite's files are left alone."""
+        options = {} if self.is_remote else {"poolclass": NullPool}
+        return sqlalchemy.create_engine(self.storage, **options)
+
     def _rows(self) -> list[tuple[int, str, float | None]]:
         """What the storage holds; what was known, where it does not answer."""
-        engine = sqlalchemy.create_engine(self.storage, poolclass=NullPool)
         try:
-            with engine.connect() as connection:
+            with self._engine.connect() as connection:
                 return [tuple(row) for row in connection.execute(sqlalchemy.text(STORED))]
         except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError):
             return [(n, state, value) for n, (state, value) in self._finished.items()]
@@ -159,7 +168,7 @@ class Scene:
         """Waits for a true answer while searches run; the last one, when they end or time is up."""
         deadline = time.monotonic() + seconds
         while not (answer := condition()) and self.running and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.05)
         return answer
 
     def until_more_have_finished(self, count: int = 1) -> bool:
@@ -192,6 +201,7 @@ class Scene:
         for search in self.running:
             os.killpg(search.process.pid, signal.SIGKILL)
             search.process.wait()
+        self._engine.dispose()
         for study in self._opened:
             close_study(study)
 
@@ -258,28 +268,49 @@ def assert_mlflow_is_equal(uri: str, identity: str, found: list[TrialRecord]) ->
     by_trial = {int(run.data.tags["deeprec.trial"]): run for run in of_trials}
     assert len(by_trial) == len(of_trials), "a trial has two runs"
     assert sorted(by_trial) == [trial.number for trial in found]
+    curves = {metric: histories(uri, by_trial, metric) for metric in METRICS}
     for trial in found:
-        assert_run_is(by_trial[trial.number], trial, client)
+        logged = {metric: curve[trial.number] for metric, curve in curves.items()}
+        assert_run_is(by_trial[trial.number], trial, logged)
 
 
-def assert_run_is(run: Run, trial: TrialRecord, client: MlflowClient) -> None:
+def histories(uri: str, runs: Mapping[int, Run], metric: str) -> dict[int, dict[int, float]]:
+    """A metric of the trials' runs by trial and step; of a server in one request a hundred runs."""
+    found: dict[int, dict[int, float]] = {number: {} for number in runs}
+    if not uri.startswith("http"):
+        client = MlflowClient(uri)
+        for number, run in runs.items():
+            points = client.get_metric_history(run.info.run_id, metric)
+            found[number] = {point.step: point.value for point in points}
+        return found
+    numbers = {run.info.run_id: number for number, run in runs.items()}
+    for first in range(0, len(runs), MOST_RUNS):
+        asked = {"run_id": list(numbers)[first : first + MOST_RUNS], "metric_key": metric}
+        answer = requests.get(
+            f"{uri}/ajax-api/2.0/mlflow/metrics/get-history-bulk", asked, timeout=60
+        )
+        answer.raise_for_status()
+        for point in answer.json()["metrics"]:
+            found[numbers[point["run_id"]]][point["step"]] = point["value"]
+    return found
+
+
+def assert_run_is(run: Run, trial: TrialRecord, logged: Mapping[str, Mapping[int, float]]) -> None:
     """The run shows what the study holds of the trial."""
     where = f"trial {trial.number}"
     assert run.info.status == STATUS[trial.state], where
     assert run.data.tags["deeprec.state"] == trial.state, where
     expected = {name: str(value) for name, value in {**trial.parameters, **trial.derived}.items()}
     assert expected == run.data.params, where
-    for metric in ("train_loss", "val_top_100_accuracy"):
-        history = client.get_metric_history(run.info.run_id, metric)
-        logged = {point.step: point.value for point in history}
+    for metric, steps in logged.items():
         curve = {
             point.epoch: point.metrics[metric] for point in trial.curve if metric in point.metrics
         }
         # A process that is killed has shown epochs that the study, which stores them every few
         # seconds, does not hold yet; its configuration runs again, and those count for nothing.
         if trial.is_finished:
-            assert logged.keys() == curve.keys(), f"{where}: {metric}"
-        assert all(math.isclose(logged[step], curve[step], rel_tol=1e-9) for step in curve), where
+            assert steps.keys() == curve.keys(), f"{where}: {metric}"
+        assert all(math.isclose(steps[step], curve[step], rel_tol=1e-9) for step in curve), where
 
 
 def send(pid: int, number: signal.Signals) -> bool:
