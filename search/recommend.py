@@ -97,8 +97,13 @@ def main(
         prepare_runtime(announce=screen.announce)  # before MLflow's models, which import Keras
         screen.doing("loading MLflow")
         from deeprec.data.audience import Request
-        from search.commands.batch import Asked, items_where, recommend_to_many
-        from search.commands.recommend import chosen, recommend
+        from search.commands.recommend import (
+            Asked,
+            chosen,
+            items_where,
+            recommend,
+            recommend_to_many,
+        )
 
         recommender = chosen(model, study, trust, tracking_uri, screen)
         among = items_where(recommender, where or [], items, study_here(study))

@@ -14,7 +14,7 @@ from search.commands.cli import (
     run_command,
 )
 from search.execution.runtime import NPROC, prepare_runtime, touch_device
-from search.records.logged_runs import THREADS
+from search.tracking.names import THREADS
 
 
 def main(

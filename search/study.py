@@ -304,7 +304,7 @@ class Study:
         with self._screened() as screen:
             self._prepare(screen)
             from search.commands.recommend import fetched
-            from search.config.parts import make_importable
+            from search.config.study import make_importable
             from search.tracking.models import champion_uri
 
             make_importable(self.spec)

@@ -22,8 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from search.records.results import ReferenceRecord
-from search.records.users import UserResults
+from search.records.results import ReferenceRecord, UserResults
 
 CONFIDENCE = 0.95  # of intervals; of comparisons between equals, no fewer are called no different
 DRAWS = 10_000  # samples of users, each with seeds
@@ -84,7 +83,7 @@ class Sample:
     def of(cls, values: Sequence[float | None], users: Sequence[str | None] = ()) -> "Sample":
         """The sample of some values, of which None is a training that collapsed.
 
-        ``users`` has the same of each user, see :attr:`search.records.users.UserResults.text`.
+        ``users`` has the same of each user, see :attr:`search.records.results.UserResults.text`.
         """
         held = tuple(value for value in values if value is not None)
         kept = [text for value, text in zip(values, users, strict=False) if value is not None]

@@ -171,7 +171,7 @@ def registered_model(study: str | None) -> str | None:
 
 def towers_named_by(study: str | None) -> str | None:
     """The towers of its own that a study's file names, which can be imported from now on."""
-    from search.config.parts import make_importable
+    from search.config.study import make_importable
 
     spec = study_here(study)
     if spec is None:

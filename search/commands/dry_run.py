@@ -14,7 +14,7 @@ from deeprec.model.retrieval import parameter_count
 from search.config.dimensions import DEPTH
 from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
-from search.execution.parts import check_names
+from search.execution.data import check_names
 from search.execution.runtime import cores_each, workers_that_pay
 from search.records.costs import breach, cost_words
 from search.records.errors import InputError

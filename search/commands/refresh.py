@@ -12,21 +12,24 @@ from rich.table import Table
 from deeprec.config import INDEX_FROM
 from deeprec.evaluation.ranking import ListMetrics
 from search.analysis.noise import Sample
-from search.analysis.promotion import Evidence
+from search.analysis.verdict import Evidence
 from search.commands.recommend import fetched
-from search.confirmation.contenders import Contender, chosen_trials, contender_of
-from search.confirmation.measuring import Confirming, worth_of_test
+from search.confirmation.measuring import (
+    Confirming,
+    Contender,
+    chosen_trials,
+    contender_of,
+    worth_of_test,
+)
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
-from search.execution.signals import StopRequest
+from search.execution.processes import StopRequest
 from search.records.errors import InputError, Interrupted
-from search.records.results import RetrainRecord
+from search.records.results import RetrainRecord, texts_of
 from search.records.trials import measure_words, short_measure
-from search.records.users import texts_of
 from search.scheduling.locks import sole_holder
-from search.session.session import Session
-from search.session.tracked import check_tracking, tracker_of
+from search.session.session import Session, check_tracking, tracker_of
 from search.storage.results import Ledger
 from search.storage.study import close_study, settle_code
 from search.storage.trials import records

@@ -10,16 +10,14 @@ from deeprec.errors import DivergedError
 from deeprec.evaluation.ranking import rank_test_rows
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
-from search.config.parts import code_of
 from search.config.sections import SpaceSection
 from search.config.space import Configuration, logged_configuration
-from search.config.study import StudySpec
+from search.config.study import StudySpec, code_of
 from search.execution.data import StudyData
 from search.execution.runtime import computed_on, library_versions
 from search.records.errors import InputError
-from search.records.logged_runs import LoggedRun
 from search.session.session import Session
-from search.tracking.names import best_metric
+from search.tracking.names import LoggedRun, best_metric
 
 DIFFERENT = 1
 

@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from deeprec.config import INDEX_FROM
-from search.analysis.promotion import Evidence
+from search.analysis.verdict import Evidence
 from search.confirmation import comparison
 from search.confirmation.comparison import Confirmation, Tested, Validated
-from search.confirmation.contenders import (
+from search.confirmation.measuring import (
+    Confirming,
     Contender,
     chosen_trials,
     contender_of,
     reference_contender,
+    worth_of_test,
 )
-from search.confirmation.measuring import Confirming, worth_of_test
 from search.confirmation.references import References, slice_users
 from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import set_libraries_aside
-from search.execution.signals import StopRequest
+from search.execution.processes import StopRequest
 from search.records.errors import Interrupted, SearchFailedError
 from search.records.results import ConfirmationRecord, ReferenceRecord
 from search.records.trials import short_measure
 from search.report.writing import refresh_report
 from search.scheduling.locks import sole_holder
-from search.session.session import Session
-from search.session.tracked import check_tracking, tracker_of
+from search.session.session import Session, check_tracking, tracker_of
 from search.storage.results import Ledger, keep_confirmation
 from search.storage.study import close_study, refuse_other_study, settle_code
 from search.storage.trials import records
@@ -52,7 +52,7 @@ def retrain(
     """Confirms the best trials, tests the winner once a seed, and says what came of it.
 
     ``trial_number`` is the only trial to confirm; else the ``top`` best compete, or those of the
-    Pareto front, see :func:`search.confirmation.contenders.chosen_trials`. ``promote`` is
+    Pareto front, see :func:`search.confirmation.measuring.chosen_trials`. ``promote`` is
     None to compare the model with the champion. Its recommender gets an index where there are at
     least ``index_from`` items.
 

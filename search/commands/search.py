@@ -13,15 +13,14 @@ from optuna.trial import FrozenTrial
 from search.analysis.noise import Estimate
 from search.analysis.verdict import validated_references
 from search.commands.sync import agree_after
-from search.confirmation.beside import BesideSearch
-from search.confirmation.references import References
-from search.display.search_view import SearchProgress
-from search.display.summary import print_summary
+from search.confirmation.references import BesideSearch, References
+from search.display.search_view import SearchProgress, print_summary
 from search.display.tally import SearchTally
 from search.execution.cluster import ClusterPool, fitting, require_ray
 from search.execution.data import StudyData
 from search.execution.loop import TrialLoop, lost
 from search.execution.objective import Objective, set_libraries_aside
+from search.execution.processes import StopRequest
 from search.execution.runtime import (
     CARDS,
     available_cores,
@@ -30,7 +29,6 @@ from search.execution.runtime import (
     touch_device,
     workers_that_pay,
 )
-from search.execution.signals import StopRequest
 from search.execution.supervisor import Supervisor
 from search.execution.workers import Assignment, LocalPool, Pool
 from search.records.errors import (
@@ -49,20 +47,16 @@ from search.records.events import (
 )
 from search.records.trials import counted
 from search.report.writing import refresh_report
-from search.scheduling.heartbeat import Pulse
+from search.scheduling.heartbeat import Closed, Pulse, all_stale, close_stale, stale_if
 from search.scheduling.locks import attending, within
+from search.scheduling.next_trial import stall_of
 from search.scheduling.samplers import make_pruner
-from search.scheduling.stale import Closed, all_stale, close_stale, stale_if
-from search.scheduling.stalling import stall_of
-from search.session.session import Session
-from search.session.tracked import check_tracking, tracker_of
+from search.session.session import Session, check_tracking, tracker_of
 from search.storage.attributes import TAKEN_OVER
-from search.storage.checkpoints import remove_checkpoints
+from search.storage.files import check_shared, remove_checkpoints, remove_leftovers
 from search.storage.results import Ledger, kept_references
 from search.storage.reuse import opened_sources, take_over
-from search.storage.shared import check_shared
 from search.storage.study import close_study, open_study, settle_code
-from search.storage.towers import remove_leftovers
 from search.storage.trials import record_of, records
 from search.tracking.circuit import Background
 from search.tracking.tracker import Tracker

@@ -18,14 +18,12 @@ import optuna
 from deeprec.sources.pace import Pace
 from search.records.trials import StudyState, TrialRecord, counted
 from search.report.writing import refresh_report
-from search.session.session import Session
-from search.session.tracked import check_tracking, described, end_of, keep_end, tracker_of
+from search.session.session import Session, check_tracking, described, end_of, keep_end, tracker_of
 from search.storage import results
 from search.storage.study import close_study
 from search.storage.trials import records
-from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker
-from search.tracking.writing import LoggedResult, Results
+from search.tracking.writing import LoggedResult, Reconciled, Results
 
 
 def agree_after(session: Session, study: optuna.Study, tracker: Tracker, state: StudyState) -> None:

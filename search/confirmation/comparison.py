@@ -11,9 +11,9 @@ from rich.table import Table
 
 from deeprec.evaluation.ranking import same_for_all
 from search.analysis.noise import Difference, Estimate, Sample, compare
-from search.analysis.promotion import listed
 from search.analysis.slices import slice_results, where_it_loses
-from search.confirmation.contenders import Contender
+from search.analysis.verdict import listed
+from search.confirmation.measuring import Contender
 from search.records.results import (
     UNSEEN,
     ReferenceRecord,

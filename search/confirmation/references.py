@@ -1,13 +1,20 @@
-"""The references of a study, each measured once and kept in its ledger.
+"""The references of a study, each measured once and kept in its ledger, some beside the search.
 
 A reference has an entry for each split, so that what is done stays done. A study that was measured
 by an earlier version keeps what it has, and is given what it lacks.
+
+While trials run, references are measured in a process of the lowest priority. It takes what the
+trials leave of the processors, has a memory of its own, and computes nothing that a trial reads:
+the trials are the same, bit by bit.
 """
 
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast
 
 from deeprec.evaluation.ranking import ListMetrics, RankingMetrics
 from deeprec.evaluation.references import (
@@ -21,10 +28,13 @@ from deeprec.evaluation.references import (
     fit_reference,
 )
 from search.execution.data import StudyData
-from search.execution.runtime import available_memory
-from search.records.results import ReferenceRecord, reference_title
-from search.records.users import texts_of
+from search.execution.runtime import available_cores, available_memory, worker_environment
+from search.execution.workers import Assignment, Crashed, Measured, Worker
+from search.records.errors import StorageLostError
+from search.records.results import ReferenceRecord, reference_title, texts_of
+from search.scheduling.locks import StudyLock, within
 from search.storage import results
+from search.storage.results import keep_reference
 
 MEMORY_SHARE = 4
 """A reference may take one in so many bytes of the memory that is available."""
@@ -157,3 +167,86 @@ def _is_affordable(cost: Cost, memory: int) -> bool:
 
 def _said(names: Sequence[str]) -> str:
     return ", ".join(map(reference_title, names))
+
+
+START_SECONDS = 10.0
+"""A search that is over before is not burdened with another process."""
+
+PATIENCE_SECONDS = 5.0  # how long the end of a search waits for a database that does not answer
+
+
+class BesideSearch:
+    """Measures what is missing for as long as it is entered, and keeps each as it is done.
+
+    One search of a study at a time does it: the one that holds the lock. ``warn`` is told why the
+    process could not go on.
+    """
+
+    def __init__(
+        self,
+        references: References,
+        assignment: Assignment,
+        lock: StudyLock,
+        warn: Callable[[str], None],
+        *,
+        start_seconds: float = START_SECONDS,
+        module: str = "search.confirmation.reference_process",
+    ) -> None:
+        self._references = references
+        self._assignment = assignment
+        self._lock = lock
+        self._warn = warn
+        self._start_seconds = start_seconds
+        self._module = module
+        self._is_over = threading.Event()
+        self._starting = threading.Lock()
+        self._worker: Worker | None = None
+        self._thread = threading.Thread(target=self._run, name="references", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the process, whatever it is at."""
+        self._is_over.set()
+        with self._starting:
+            if self._worker is not None:
+                self._worker.kill()
+        self._thread.join(PATIENCE_SECONDS)
+
+    def _run(self) -> None:
+        if self._is_over.wait(self._start_seconds):
+            return
+        with suppress(StorageLostError):  # the search finds out by itself
+            names = list(self._references.missing())
+            if names and self._lock.take(within(1.0)):
+                try:
+                    self._measure(names)
+                finally:
+                    self._lock.release()
+
+    def _measure(self, names: Sequence[str]) -> None:
+        with self._starting:
+            if self._is_over.is_set():
+                return
+            # One thread, and no accelerator: the others are the trials'.
+            environment = worker_environment(available_cores(), os.environ)
+            self._worker = Worker(
+                replace(self._assignment, references=tuple(names)),
+                self._module,
+                {**environment, "JAX_PLATFORMS": "cpu"},
+            )
+        try:
+            self._hear(self._worker)
+        finally:
+            self._worker.kill()
+            self._worker.join()
+
+    def _hear(self, worker: Worker) -> None:
+        while (event := worker.receive()) is not None:
+            match event:
+                case Measured(name, entries):
+                    keep_reference(self._references.ledger, "validation", name, entries)
+                case Crashed(reason):
+                    self._warn(f"references are not measured beside the search: {reason}")

@@ -1,11 +1,7 @@
-"""What a command shows from its first moment to its last.
-
-In a terminal there is always something that moves: a line that says what is done now, or a view put
-in its place. Lines for the user appear above it, and so does whatever a library or a worker writes.
-In a pipe there are plain lines, and nothing is caught.
-"""
+"""The terminal, or the notebook, that a command shows itself in."""
 
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -14,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType, RenderResult
 from rich.control import Control
@@ -22,8 +18,62 @@ from rich.segment import ControlType, Segment, SegmentLines
 from rich.text import Text
 
 from search.display.console import Capture, Output, text_to
-from search.display.notebook import NotebookArea, is_notebook
 from search.display.parts import one_line, short_clock
+
+COLUMNS, ROWS = 110, 24
+SECONDS_BETWEEN = 0.5
+"""A notebook stores what it is sent, and a person reads no faster."""
+
+
+def is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return hasattr(_shell(), "kernel")
+
+
+class NotebookArea:
+    """Drawn again and again in an output of the cell; gone when it is closed."""
+
+    def __init__(
+        self, shown: RenderableType, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.shown = shown  # what is drawn
+        self._clock = clock
+        self._drawn_at = clock()
+        self._output: Any = None  # made when there is something to show for long enough
+
+    def erase(self, console: Console) -> None:
+        """Does nothing: lines are printed to another output."""
+
+    def draw(self, console: Console) -> None:
+        """Draws it, unless that was done a moment ago."""
+        if self._clock() - self._drawn_at < SECONDS_BETWEEN:
+            return
+        self._drawn_at = self._clock()
+        text = io.StringIO()
+        page = Console(file=text, width=COLUMNS, height=ROWS, force_jupyter=False)
+        page.print(self.shown)
+        self._show(text.getvalue())
+
+    def close(self, console: Console) -> None:
+        """Takes it away."""
+        if self._output is not None:
+            self._show("")
+
+    def _show(self, text: str) -> None:
+        from IPython.display import display
+
+        content = {"text/plain": text}
+        if self._output is None:
+            self._output = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._output.update(content, raw=True)
+
+
+def _shell() -> Any:
+    """The interactive Python that this process is, if it is one."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
 
 PIPE_COLUMNS = 120
 DRAWN_PER_SECOND = 8

@@ -1,8 +1,8 @@
 """Workers on a cluster, which Ray places, gives resources to, and tells of when they are lost.
 
 A worker there is the very process that a worker of this machine is, started by an actor on a node
-(:class:`search.execution.host.Host`). The supervisor conducts both alike. What runs next is decided
-in the study's database, so Ray is told of no trial.
+(:class:`search.execution.processes.Host`). The supervisor conducts both alike. What runs next is
+decided in the study's database, so Ray is told of no trial.
 """
 
 import logging
@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from search.config.addresses import call
 from search.config.placement import LOCAL, Placement
-from search.execution.host import PATIENCE_SECONDS, Host, Place
+from search.execution.processes import PATIENCE_SECONDS, Host, Place
 from search.execution.runtime import available_cores, host_environment
 from search.execution.workers import Assignment, Ended, Event, Handle, Pool, Stop, Warned
 from search.records.errors import InputError

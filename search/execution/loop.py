@@ -16,13 +16,19 @@ from search.config.space import Configuration, suggest
 from search.config.study import StudySpec
 from search.records.errors import StorageLostError, environment_fault
 from search.records.events import Hooks, Outcome, TrialFinished
-from search.scheduling import stale
-from search.scheduling.heartbeat import Pulse
+from search.scheduling.heartbeat import (
+    SILENT,
+    Pulse,
+    close_stale,
+    excused,
+    mark_interrupted,
+    stale_if,
+    supersede,
+)
 from search.scheduling.locks import Claim, ClaimLostError
-from search.scheduling.next_trial import ask_next
-from search.scheduling.stalling import stall_of
+from search.scheduling.next_trial import ask_next, stall_of
 from search.storage.attributes import DIVERGED, ERROR, OOM, REASON, TRACEBACK
-from search.storage.towers import find_towers
+from search.storage.files import find_towers
 from search.storage.trials import record_of, was_interrupted, was_superseded
 
 Objective = Callable[[optuna.Trial, Configuration], float | Sequence[float]]
@@ -79,9 +85,7 @@ class TrialLoop:
 
     def _close_stale(self) -> None:
         """Closes trials whose processes are dead or silent; the claim is held."""
-        closed = stale.close_stale(
-            self.study, stale.stale_if(silent=self.pulse.silent), reason=stale.SILENT
-        )
+        closed = close_stale(self.study, stale_if(silent=self.pulse.silent), reason=SILENT)
         for trial in closed:
             self.hooks.warn(trial.line)
         if closed:
@@ -89,7 +93,7 @@ class TrialLoop:
 
     def _run_next(self, stored: Sequence[FrozenTrial]) -> Outcome | None:
         """Runs one trial, or waits a moment for those of others; an outcome ends the search."""
-        trials = stale.excused(stored, self.spec.study.max_failures_in_a_row)
+        trials = excused(stored, self.spec.study.max_failures_in_a_row)
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         if _finished(trials) + running >= self.spec.study.trials:
             self._wait()
@@ -118,7 +122,7 @@ class TrialLoop:
                 self.claim.settle(trial)
                 return self._train(trial, configuration, self._objective)
         except ClaimLostError as error:
-            stale.supersede(self.study, trial)
+            supersede(self.study, trial)
             self.hooks.warn(f"{error}; the trial is left out")
         except UpdateFinishedTrialError:
             self.hooks.warn(
@@ -150,14 +154,14 @@ class TrialLoop:
         except KeyboardInterrupt as interrupt:
             reason = str(interrupt) or "interrupted from the keyboard"
             state, outcome = TrialState.FAIL, Outcome(state="interrupted", reason=reason)
-            stale.mark_interrupted(self.study, trial, reason)
+            mark_interrupted(self.study, trial, reason)
         except NOT_OF_THE_TRIAL:
             raise
         except Exception as error:
             state = TrialState.FAIL
             if fault := environment_fault(error):
                 outcome = Outcome(state="failing", reason=fault)
-                stale.mark_interrupted(self.study, trial, fault)
+                mark_interrupted(self.study, trial, fault)
             else:
                 _note_failure(trial, error)
         self._end(trial, state, value)
@@ -240,7 +244,7 @@ def _outcome(
 def _reason(failures: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], spec: StudySpec) -> str:
     last = failures[-1].user_attrs.get(REASON, "no reason recorded")
     reason = f"{len(failures)} trials failed in a row; the last: {last}"
-    considered = stale.excused(trials, spec.study.max_failures_in_a_row)
+    considered = excused(trials, spec.study.max_failures_in_a_row)
     if any(considered[failure.number] is not failure for failure in failures):
         return f"{reason}; with one error for all, they run again at the next start"
     return reason

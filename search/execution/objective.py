@@ -31,7 +31,7 @@ from search.records.errors import StorageLostError
 from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import CurvePoint, objective_of
 from search.scheduling.next_trial import place_of
-from search.scheduling.seeds import derive_seed
+from search.scheduling.samplers import derive_seed
 from search.storage.attributes import (
     COMPUTED_ON,
     COSTS,
@@ -40,8 +40,7 @@ from search.storage.attributes import (
     RESUMED_AFTER,
     TRAIN_SECONDS,
 )
-from search.storage.checkpoints import checkpoint_file
-from search.storage.towers import save_towers
+from search.storage.files import checkpoint_file, save_towers
 from search.storage.trials import curve_to_json, infeasible, record_of
 
 

@@ -15,7 +15,7 @@ from deeprec.training.progress import Progress
 from search.execution.runtime import computed_on, library_versions
 from search.records.trials import CurvePoint
 from search.storage.attributes import CODE, DATA_FINGERPRINT, IDENTITY
-from search.storage.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from search.storage.files import Checkpoint, read_checkpoint, write_checkpoint
 
 SAVE_EVERY_S = 2.0
 """Seconds between two checkpoints at least: a trial that is shorter writes none, as to start it

@@ -9,10 +9,9 @@ from search.execution.runtime import out_of_memory_kills
 from search.execution.workers import Alive, Assignment, Crashed, Ended, Event, Handle, Pool, Warned
 from search.records import events
 from search.records.errors import StorageLostError
-from search.scheduling.heartbeat import Watch
+from search.scheduling.heartbeat import Closed, Watch, close_stale, stale_if
 from search.scheduling.locks import Claim, within
-from search.scheduling.stale import Closed, close_stale, stale_if
-from search.storage.towers import find_towers
+from search.storage.files import find_towers
 from search.storage.trials import records
 
 if TYPE_CHECKING:

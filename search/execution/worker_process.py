@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from search.display.console import keep_writable
+from search.execution.processes import SIGNALS, StopRequest
 from search.execution.runtime import prepare_runtime
-from search.execution.signals import SIGNALS, StopRequest
 from search.execution.workers import Alive, Assignment, Crashed, Ended, Stop, Warned
 from search.records.events import Hooks, Outcome
 from search.scheduling import BEATS_IN_GRACE

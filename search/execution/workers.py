@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from search.config.study import StudySpec
-from search.execution.host import WorkerProcess
+from search.execution.processes import WorkerProcess
 from search.records.events import Outcome, TrialEvent
 from search.scheduling.locks import worker_name
 from search.storage.database import Database
-from search.storage.shared import Shared
+from search.storage.files import Shared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from search.analysis.noise import Deviation, Sample
 from search.analysis.verdict import Leader
 from search.config.study import StudySpec
 from search.confirmation.comparison import test_samples
-from search.confirmation.contenders import TUTORIAL, reference_contender, tutorial_contender
+from search.confirmation.measuring import TUTORIAL, reference_contender, tutorial_contender
 from search.records.results import ConfirmationRecord, RetrainRecord, test_metric
 from search.records.trials import TrialRecord
 from search.storage.results import (

@@ -12,8 +12,7 @@ from optuna.trial import TrialState
 
 from search.analysis.cautions import Region, cautions, diverged_trials, unstable_region
 from search.analysis.noise import Sample
-from search.analysis.slices import SliceResult, slice_results
-from search.analysis.splits import lost_by_the_split
+from search.analysis.slices import SliceResult, lost_by_the_split, slice_results
 from search.analysis.verdict import Leader, validated_references, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
@@ -32,8 +31,8 @@ from search.records.trials import (
 )
 from search.report import confirmed
 from search.report.schema import CostPart
-from search.scheduling.stalling import stall_of
-from search.session.tracked import described, end_of
+from search.scheduling.next_trial import stall_of
+from search.session.session import described, end_of
 from search.storage.results import (
     SLICES,
     Ledger,

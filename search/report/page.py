@@ -24,8 +24,7 @@ from search.report import tables
 from search.report.curve_plots import curves_plot, history_plot
 from search.report.drawing import Plot, accuracy_window
 from search.report.facts import LEAST_TRIALS, Facts
-from search.report.result_plots import confirmation_plot
-from search.report.tradeoff_plots import size_plots
+from search.report.result_plots import confirmation_plot, size_plots
 from search.report.trial_plots import importance_plot, parallel_plot, slice_plots
 
 PICTURES: dict[str, Callable[[Facts], Plot | list[Plot] | None]] = {

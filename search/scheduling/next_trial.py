@@ -1,14 +1,20 @@
-"""What runs next, and which place it has in the study.
+"""What runs next, which place it has in the study, and whether anything runs next at all.
 
 A trial's **place** is what its random draws are seeded by: the place of its configuration among
 those of the study, from 0. A configuration that runs again keeps its place. So an interrupted
 search reaches the numbers of an undisturbed one, and no two configurations share a seed, however
 many workers there are. The place follows from what a trial is created with (its number, and
 which trial it runs again), so nothing has to be written for it and no kill can lose it.
+
+Whether a search has stalled is a pure function of the trials in the order of their places, too: of
+workers that ask at different moments, and of a search that is interrupted, each stops at the same
+place.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import optuna
@@ -17,12 +23,20 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.space import enqueued_configurations, parameters_of
 from search.config.study import StudySpec
 from search.records.costs import Limits, excesses
+from search.scheduling.heartbeat import supersede
 from search.scheduling.locks import ClaimLostError
-from search.scheduling.samplers import ListSampler, make_sampler, sampler_of_next
-from search.scheduling.seeds import derive_seed
-from search.scheduling.stale import supersede
+from search.scheduling.samplers import ListSampler, derive_seed, make_sampler, sampler_of_next
 from search.storage.attributes import REFERENCE, RETRY_OF
-from search.storage.trials import costs_of, superfluous, to_run_again, tried_by, was_superseded
+from search.storage.trials import (
+    NO_LIMITS,
+    costs_of,
+    infeasible,
+    superfluous,
+    to_run_again,
+    tried_by,
+    was_interrupted,
+    was_superseded,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +142,51 @@ def _waiting(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     superseded = {trial.number for trial in superfluous(trials)}
     waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
     return next((trial for trial in waiting if trial.number not in superseded), None)
+
+
+def stall_of(trials: Sequence[FrozenTrial], spec: StudySpec) -> str | None:
+    """Why a search of the study is to end, see :func:`stalled`."""
+    patience = spec.study.stop_when_stalled
+    return stalled(trials, patience, spec.limits.given, spec.directions)
+
+
+def stalled(
+    trials: Sequence[FrozenTrial],
+    patience: int | None,
+    limits: Limits = NO_LIMITS,
+    directions: Sequence[str] = ("maximize",),
+) -> str | None:
+    """Why the search is to end: so many finished trials in a row without a new best value.
+
+    A trial is a new best one if none before it, within the limits, was as good by all objectives.
+
+    None while the search is to go on, and where there is no patience to lose. What is lost by
+    ending then is less than the noise of seeds, see docs/search-quality.md.
+    """
+    signs = [1 if direction == "maximize" else -1 for direction in directions]
+    best: list[list[float]] = []
+    since = 0
+    for trial in _over(trials) if patience else ():
+        if trial.state == TrialState.FAIL:
+            continue
+        able = trial.state == TrialState.COMPLETE and not infeasible(trial, limits)
+        values = [sign * value for sign, value in zip(signs, trial.values or (), strict=False)]
+        if able and not any(all(map(operator.ge, other, values)) for other in best):
+            best.append(values)
+            since = 0
+        else:
+            since += 1
+        if since == patience:
+            return f"{since} trials in a row brought no new best"
+    return None
+
+
+def _over(trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+    """The last try of every place, in their order, up to the first that is not over."""
+    tries: dict[int, FrozenTrial] = {}
+    for trial in trials:
+        if not was_superseded(trial):
+            tries[trial.user_attrs.get(RETRY_OF, trial.number)] = trial
+    return takewhile(
+        lambda trial: trial.state.is_finished() and not was_interrupted(trial), tries.values()
+    )

@@ -1,12 +1,17 @@
 """The sampler, a grid among them, and the pruner that a study file names, every option explicit.
 
-A sampler is made anew for every trial, with a seed of its own (:mod:`search.scheduling.seeds`).
-None of them keeps anything in memory from one trial to the next: TPE and random need nothing but
-the results, the genetic algorithm and CMA-ES keep their state in the study's storage. So a search
-that is interrupted goes on as if it had not been.
+A study has one seed. Whatever draws at random (the sampler of trial 7, the weights of trial 7,
+the order of a grid) asks for a seed of its own and names its purpose. So a draw depends on
+nothing that happened before it: a search that was interrupted goes on exactly as it would have.
+
+A sampler is made anew for every trial, with such a seed. None of them keeps anything in memory from
+one trial to the next: TPE and random need nothing but the results, the genetic algorithm and CMA-ES
+keep their state in the study's storage.
 """
 
+import hashlib
 import importlib.util
+import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -28,9 +33,23 @@ from search.config.space import (
 )
 from search.config.study import StudySpec
 from search.records.errors import InputError
-from search.scheduling.seeds import derive_seed
 from search.storage.attributes import FIXED_PARAMETERS, GRID_PARAMETERS
 from search.storage.trials import tried_by, was_superseded
+
+SEED_BOUND = 2**31  # seeds are below this, which NumPy, Keras and Optuna all accept
+
+
+def derive_seed(study_seed: int, *purpose: int | str) -> int:
+    """The seed in ``[0, 2**31)`` for one purpose, such as ``derive_seed(0, "sampler", 7)``.
+
+    The same arguments give the same seed on every machine and Python version. Different
+    arguments (their order and types included) give seeds that are independent for all practical
+    purposes: they are bits of SHA-256.
+    """
+    text = json.dumps([study_seed, *purpose])
+    digest = hashlib.sha256(text.encode("ascii")).digest()
+    return int.from_bytes(digest[:8], "big") % SEED_BOUND
+
 
 PROPOSALS = 16
 """How often a sampler is asked for a configuration that was not tried before chance decides."""

@@ -6,22 +6,22 @@ studies of earlier versions are read; what a study of an earlier version lacks i
 
 # --- of a study -------------------------------------------------------------------------------
 
-# str: tells the study from others of its name; `storage.study` for a new one, `tracked` for a copy
+# str: tells the study from others of its name; `storage.study` for a new one, `session` for a copy
 IDENTITY = "identity"
 SEED = "seed"  # int: the study's seed; `storage.study`
 DATA_FINGERPRINT = "data_fingerprint"  # str: of the prepared data set; `storage.study`
 # object: what two searches of one study must have in common; `storage.study`, last of the four
 COMPARABLE = "comparable"
 
-# object: the code of the study's parts by module, see `config.parts`; `storage.study`
+# object: the code of the study's parts by module, see `config.study`; `storage.study`
 CODE = "code"
 
 MARKS = (IDENTITY, SEED, DATA_FINGERPRINT, COMPARABLE)
 """What a study of ours has from its creation, in the order in which it is written."""
 
-HOME = "home"  # str: the path of the SQLite database when it was last searched; `tracked`
-DESCRIPTION = "description"  # object: what MLflow shows of the study beyond its trials; `tracked`
-# str: how the last search ended, a :data:`search.records.trials.StudyState`; `tracked`
+HOME = "home"  # str: the path of the SQLite database when it was last searched; `session`
+DESCRIPTION = "description"  # object: what MLflow shows of the study beyond its trials; `session`
+# str: how the last search ended, a :data:`search.records.trials.StudyState`; `session`
 END = "end"
 # object: begins the names of results that are computed once; `results`, `refresh`
 RESULT = "result:"
@@ -51,17 +51,17 @@ RESUMED_AFTER = "resumed_after"  # int: epoch of the checkpoint that it went on 
 
 # --- of a trial, by its end -------------------------------------------------------------------
 
-REASON = "reason"  # str: why it diverged, failed or was interrupted; `loop`, `stale`
+REASON = "reason"  # str: why it diverged, failed or was interrupted; `loop`, `heartbeat`
 DIVERGED = "diverged"  # true: its training diverged; to Optuna it is a pruned trial; `loop`
-# true, and a tag in MLflow: it ran out of memory and is not tried again; `loop`, `stale`
+# true, and a tag in MLflow: it ran out of memory and is not tried again; `loop`, `heartbeat`
 OOM = "oom"
 # str: type of the error of a failed trial, where the environment may be at fault; `loop`
 ERROR = "error"
 TRACEBACK = "traceback"  # str: of a failed trial; `loop`
-# true: it did not fail by itself, and its configuration runs again; `stale`
+# true: it did not fail by itself, and its configuration runs again; `heartbeat`
 INTERRUPTED = "interrupted"
-DIED = "died"  # true: its process died while it ran; `stale`
-SUPERSEDED = "superseded"  # true: another trial took its place before it began; `stale`
+DIED = "died"  # true: its process died while it ran; `heartbeat`
+SUPERSEDED = "superseded"  # true: another trial took its place before it began; `heartbeat`
 
 # --- system attributes of a trial -------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import optuna
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import objective_in, objective_of
 from search.storage.attributes import RESULT
-from search.storage.towers import find_towers
+from search.storage.files import find_towers
 from search.storage.trials import curve_from_json
 
 

@@ -17,10 +17,9 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from deeprec.config import ModelConfig, TrainingConfig
 from search.config.addresses import call, flag
 from search.config.dimensions import DIMENSIONS, EXPONENT_SUFFIX
-from search.config.parts import changed_code, code_of
 from search.config.sections import SpaceSection
 from search.config.space import enqueued_configurations, suggest
-from search.config.study import StudySpec, differences
+from search.config.study import StudySpec, changed_code, code_of, differences
 from search.records.errors import InputError
 from search.records.trials import counted
 from search.storage import attributes

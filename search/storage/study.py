@@ -2,9 +2,8 @@
 
 import optuna
 
-from search.config.parts import changed_code, code_of
 from search.config.reading import override
-from search.config.study import StudySpec, differences
+from search.config.study import StudySpec, changed_code, code_of, differences
 from search.records.errors import InputError
 from search.records.trials import counted
 from search.storage.attributes import CODE, COMPARABLE, DATA_FINGERPRINT, IDENTITY, MARKS, SEED

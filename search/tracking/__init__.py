@@ -4,8 +4,8 @@ Optuna's storage is the truth and MLflow a projection of it: all of MLflow's con
 again from the records of :mod:`search.records.trials` and the saved towers. From above to below:
 
 - :mod:`~search.tracking.tracker`: what the search calls; nothing raises there
-- :mod:`~search.tracking.reconciliation`, :mod:`~search.tracking.writing`: all trials compared
-  with their runs; a run begun, compared with its content, finished
+- :mod:`~search.tracking.writing`: all trials compared with their runs; a run begun, compared with
+  its content, finished
 - :mod:`~search.tracking.connection`, :mod:`~search.tracking.circuit`,
   :mod:`~search.tracking.destination`: whether MLflow is there, and where
 - :mod:`~search.tracking.content`, :mod:`~search.tracking.words`, :mod:`~search.tracking.names`:

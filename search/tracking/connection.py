@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from search.records.errors import InputError
-from search.records.logged_runs import LoggedKind, LoggedRun
 from search.storage.sqlite_files import make_whole
 from search.tracking.circuit import GOES_ON, Circuit
 from search.tracking.content import study_content
@@ -21,7 +20,7 @@ from search.tracking.destination import (
     prepare_environment,
     resolve_uri,
 )
-from search.tracking.names import KIND, STUDY, STUDY_NAME, StudyContext
+from search.tracking.names import KIND, STUDY, STUDY_NAME, LoggedKind, LoggedRun, StudyContext
 from search.tracking.writing import Writer
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 from search.records.costs import COSTS
-from search.records.logged_runs import COMPUTED_ON, FINGERPRINT
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import (
     CurvePoint,
@@ -29,7 +28,7 @@ from search.records.trials import (
 )
 from search.storage.attributes import OOM
 from search.tracking import names, words
-from search.tracking.names import StudyContext
+from search.tracking.names import COMPUTED_ON, FINGERPRINT, StudyContext
 
 Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 

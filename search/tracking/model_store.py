@@ -30,7 +30,7 @@ from deeprec.data.audience import shown_id
 from deeprec.parts import SHIPPED, place_of
 from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, INDEX_FILE, towers_of
 from deeprec.retrieval.approximate import PACKAGE
-from search.analysis.promotion import Confirmed
+from search.analysis.verdict import Confirmed
 from search.tracking.destination import Destination, address_here
 from search.tracking.models import (
     CHAMPION,

@@ -9,18 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from search.analysis.promotion import Confirmed, Decision, Evidence, decide
+from search.analysis.verdict import Confirmed, Decision, Evidence, decide
 from search.config.addresses import call, check_names, flag
 from search.records.errors import InputError
-from search.records.logged_runs import FINGERPRINT
+from search.records.results import UserResults
 from search.records.trials import measure_words
-from search.records.users import UserResults
 from search.tracking.destination import (
     bring_along,
     check_database,
     prepare_environment,
     resolve_uri,
 )
+from search.tracking.names import FINGERPRINT
 
 if TYPE_CHECKING:
     from search.tracking.model_store import ModelStore

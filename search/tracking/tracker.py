@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from search.analysis.promotion import Confirmed, Evidence
+from search.analysis.verdict import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialEvent, TrialFinished, TrialStarted
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import CurvePoint, StudyState, TrialRecord, best_of
@@ -27,8 +27,15 @@ from search.tracking.content import (
 from search.tracking.destination import locked, resolve_uri
 from search.tracking.models import ModelVersion, Published, publish
 from search.tracking.names import FRONT, RANK, StudyContext
-from search.tracking.reconciliation import Reconciled, Reconciliation, TowersOf
-from search.tracking.writing import Live, LoggedResult, Results, Writer
+from search.tracking.writing import (
+    Live,
+    LoggedResult,
+    Reconciled,
+    Reconciliation,
+    Results,
+    TowersOf,
+    Writer,
+)
 
 if TYPE_CHECKING:
     from search.tracking.store import Store

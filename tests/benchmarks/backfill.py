@@ -4,8 +4,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import open_tracker
+from search.tracking.writing import Reconciled
 from tests.benchmarks.harness import Result
 from tests.unit.search.sample_records import trial
 from tests.unit.search.tracking.support import CONTEXT, no_towers

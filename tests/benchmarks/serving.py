@@ -19,7 +19,7 @@ from statistics import median
 import aiohttp
 import numpy as np
 
-from search.analysis.promotion import Confirmed
+from search.analysis.verdict import Confirmed
 from search.records.results import RetrainRecord
 from search.tracking.tracker import open_tracker
 from tests.benchmarks.harness import MeasurementError, Result, call

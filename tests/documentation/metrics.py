@@ -17,16 +17,21 @@ from deeprec.evaluation.references import CHOICES
 from deeprec.training.train import tutorial_metric
 from deeprec.training.validation import Evaluation
 from search.analysis.noise import Sample
-from search.analysis.promotion import Confirmed
+from search.analysis.verdict import Confirmed
 from search.config.dimensions import DIMENSIONS, PowersOfTwo
 from search.config.space import Configuration, parameters_of, readable
 from search.confirmation.comparison import Confirmation
-from search.confirmation.contenders import tutorial_contender
+from search.confirmation.measuring import tutorial_contender
 from search.execution.objective import derived_parameters
 from search.execution.runtime import LIBRARIES
-from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
+from search.records.results import (
+    ConfirmationRecord,
+    ReferenceRecord,
+    RetrainRecord,
+    UserResults,
+    texts_of,
+)
 from search.records.trials import CurvePoint, TrialRecord
-from search.records.users import UserResults, texts_of
 from search.tracking.content import (
     RunContent,
     confirmation_content,

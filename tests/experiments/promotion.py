@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.space import enqueued_configurations, parameters_of, suggest
 from search.config.study import StudySpec
-from search.scheduling.samplers import make_sampler
-from search.scheduling.seeds import derive_seed
+from search.scheduling.samplers import derive_seed, make_sampler
 from tests.experiments.surrogate import surrogate_of
 
 

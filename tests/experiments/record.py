@@ -18,7 +18,7 @@ from search.config.addresses import PROJECT
 from search.config.reading import load_spec
 from search.config.space import suggest
 from search.config.study import StudySpec
-from search.scheduling.seeds import derive_seed
+from search.scheduling.samplers import derive_seed
 from tests.experiments.recorded import Recorded, distinct, file_of, read
 
 

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.study import StudySpec
-from search.scheduling.stalling import stalled
+from search.scheduling.next_trial import stalled
 from tests.experiments.races import SEEDS, pruner_race, run, spec_of, worths_of
 
 

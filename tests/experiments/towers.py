@@ -25,7 +25,7 @@ from search.config.reading import load_spec
 from search.config.space import Configuration, enqueued_configurations
 from search.config.study import StudySpec
 from search.execution.data import StudyData, load_data
-from search.records.users import texts_of
+from search.records.results import texts_of
 
 TOGETHER = "together"
 

@@ -36,7 +36,7 @@ from search.config.reading import load_spec
 from search.config.space import enqueued_configurations
 from search.config.study import StudySpec
 from search.execution.data import load_data
-from search.records.users import UserResults
+from search.records.results import UserResults
 
 METRICS = (Metric("ndcg", 10), Metric("recall", 100))
 TENTHS, FEWEST, GIVEN = 10, 5, 0.8

@@ -40,10 +40,15 @@ from search.records.events import EpochFinished, Hooks, TrialStarted
 from search.records.trials import TUTORIAL_OBJECTIVE, CurvePoint
 from search.scheduling.locks import Claim
 from search.scheduling.next_trial import place_of
-from search.scheduling.seeds import derive_seed
+from search.scheduling.samplers import derive_seed
 from search.storage.attributes import COMPUTED_ON, CURVE, DERIVED
-from search.storage.checkpoints import Checkpoint, checkpoint_file, write_checkpoint
-from search.storage.towers import TOWER_FILES, tower_folder
+from search.storage.files import (
+    TOWER_FILES,
+    Checkpoint,
+    checkpoint_file,
+    tower_folder,
+    write_checkpoint,
+)
 from search.storage.trials import curve_to_json, record_of
 
 Point = Literal[

@@ -21,8 +21,8 @@ from sqlalchemy.pool import NullPool
 from deeprec.data.verified_files import check_folder
 from search.records.trials import TrialRecord
 from search.storage.database import Database
+from search.storage.files import TOWER_FILES, find_towers
 from search.storage.study import close_study, load_study
-from search.storage.towers import TOWER_FILES, find_towers
 from search.storage.trials import family_of, records
 from tests.commands import Folder
 from tests.faults.fake import EPOCH_SECONDS

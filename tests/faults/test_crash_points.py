@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from search.records.trials import TrialRecord
-from search.storage.checkpoints import checkpoint_file, read_checkpoint
+from search.storage.files import checkpoint_file, read_checkpoint
 from tests.faults.fake import DIES, EPOCH_SECONDS, POINTS, Point
 from tests.faults.scene import Scene
 

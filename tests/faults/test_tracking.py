@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from search.storage.towers import find_towers
+from search.storage.files import find_towers
 from tests.commands import Folder
 from tests.faults.scene import Scene, Search, send
 from tests.faults.servers import MlflowServer

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.storage.towers import load_towers, tower_folder
+from search.storage.files import load_towers, tower_folder
 from tests.commands import Folder
 from tests.flows.conftest import FakeFolder
 from tests.warm import Process

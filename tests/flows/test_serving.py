@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deeprec.recommender import Recommender
-from search.analysis.promotion import Confirmed
+from search.analysis.verdict import Confirmed
 from search.recommend import main
 from search.records.results import RetrainRecord
 from search.tracking.tracker import open_tracker

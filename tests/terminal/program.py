@@ -11,8 +11,7 @@ import time
 
 from search.analysis.noise import Estimate
 from search.config.addresses import NextCommands
-from search.display.search_view import SearchProgress
-from search.display.summary import print_summary
+from search.display.search_view import SearchProgress, print_summary
 from search.display.tally import SearchTally
 from search.display.terminal import Screen
 from search.records.events import EpochFinished, TrialFinished, TrialStarted

@@ -144,7 +144,7 @@ def test_the_modules_that_import_mlflow_are_known() -> None:
 
 def test_a_served_model_needs_nothing_of_the_search() -> None:
     assert "search" not in packages("search.tracking.serving_model")
-    for module in ("search.analysis.promotion", "search.analysis.noise"):
+    for module in ("search.analysis.verdict", "search.analysis.noise"):
         assert not packages(module) - sys.stdlib_module_names - {"numpy", "scipy", "search"}
 
 

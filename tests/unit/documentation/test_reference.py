@@ -9,7 +9,7 @@ import pytest
 from search.commands.cli import BAD_INPUT, FAILED, INTERRUPTED
 from search.config.addresses import PROJECT
 from search.config.sections import EnqueuedSection, SpaceSection
-from search.execution.signals import SIGNALS
+from search.execution.processes import SIGNALS
 from tests.documentation import commands, exit_codes
 from tests.documentation.reference import FOLDER, pages
 

@@ -12,8 +12,7 @@ import search
 from search import InputError, Study
 from search.config.addresses import PROJECT, Workspace
 from search.config.reading import load_spec
-from search.display.notebook import SECONDS_BETWEEN, NotebookArea
-from search.display.terminal import Screen
+from search.display.terminal import SECONDS_BETWEEN, NotebookArea, Screen
 from tests.unit.search.report.made import Made
 from tests.unit.search.specs import small_spec
 

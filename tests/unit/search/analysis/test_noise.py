@@ -17,7 +17,7 @@ from search.analysis.noise import (
     difference,
     noise_of_draws,
 )
-from search.records.users import MOST_GROUPS, UserResults
+from search.records.results import MOST_GROUPS, UserResults
 
 values = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=6)
 

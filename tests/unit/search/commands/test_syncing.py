@@ -1,8 +1,7 @@
 """What sync says it did."""
 
 from search.commands.sync import what_was_done
-from search.tracking.reconciliation import Reconciled
-from search.tracking.writing import LoggedResult
+from search.tracking.writing import LoggedResult, Reconciled
 from tests.unit.search.sample_records import started, trial
 
 TRIALS = [trial(0), trial(1), trial(2)]

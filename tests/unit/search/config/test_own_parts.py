@@ -7,7 +7,6 @@ from typing import Any
 import optuna
 import pytest
 
-from search.config.parts import changed_code, code_of
 from search.config.reading import load_spec, override
 from search.config.space import (
     Configuration,
@@ -17,7 +16,7 @@ from search.config.space import (
     readable,
     suggest,
 )
-from search.config.study import StudySpec, differences
+from search.config.study import StudySpec, changed_code, code_of, differences
 from search.records.errors import InputError
 
 OWN = """

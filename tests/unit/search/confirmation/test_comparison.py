@@ -17,9 +17,8 @@ from search.confirmation.comparison import (
     verdict,
 )
 from search.confirmation.comparison import test_samples as samples_of
-from search.confirmation.contenders import Contender, tutorial_contender
-from search.records.results import ReferenceRecord, RetrainRecord
-from search.records.users import UserResults
+from search.confirmation.measuring import Contender, tutorial_contender
+from search.records.results import ReferenceRecord, RetrainRecord, UserResults
 from tests.unit.search.sample_records import trial
 
 TUTORIAL = tutorial_contender()

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from deeprec.errors import NonFiniteError
 from search.config.space import suggest
 from search.records.events import Hooks, Outcome, TrialEvent, TrialFinished
-from search.scheduling.stale import all_stale, close_stale
+from search.scheduling.heartbeat import all_stale, close_stale
 from search.storage.attributes import ERROR, OOM, TRACEBACK
 from search.storage.trials import record_of, records
 from tests.unit.search.claims import Behavior, good, loop_of

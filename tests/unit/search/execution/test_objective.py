@@ -27,7 +27,7 @@ from search.execution.objective import (
 )
 from search.records.events import EpochFinished, Hooks, TrialEvent, TrialFinished, TrialStarted
 from search.records.trials import TrialRecord
-from search.storage.towers import find_towers, load_towers
+from search.storage.files import find_towers, load_towers
 from search.storage.trials import record_of, records
 from tests.synthetic import small_dataset
 from tests.unit.search.claims import still, undisputed

@@ -12,7 +12,7 @@ from deeprec.training.forward import Weights
 from deeprec.training.optimizers import OPTIMIZERS
 from deeprec.training.progress import Progress
 from search.execution.saving import ASSUMED_BYTES_PER_S, SAVE_EVERY_S, Saver
-from search.storage.checkpoints import Checkpoint, write_checkpoint
+from search.storage.files import Checkpoint, write_checkpoint
 from tests.unit.search.sample_records import curve
 
 

@@ -9,9 +9,8 @@ from optuna.trial import TrialState
 from search.report.confirmed import typical_deviation
 from search.report.facts import LEAST_TRIALS, Facts, State, cost_of
 from search.report.page import hero, page
-from search.report.result_plots import confirmation_plot
+from search.report.result_plots import confirmation_plot, size_plots
 from search.report.tables import front_table, leaderboard, references_table, results_of_test
-from search.report.tradeoff_plots import size_plots
 from search.report.writing import document
 from tests.unit.search.report.made import FILE, Made, confirmed
 from tests.unit.search.sample_records import START_MS, trial

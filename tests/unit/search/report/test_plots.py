@@ -17,8 +17,8 @@ from search.report.drawing import (
 )
 from search.report.facts import Facts
 from search.report.page import hero, page
+from search.report.result_plots import size_plots
 from search.report.tables import leaderboard
-from search.report.tradeoff_plots import size_plots
 from search.report.trial_plots import parallel_plot, slice_plots
 from search.report.writing import document
 from tests.unit.search.report.made import Made

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from search.records.errors import InputError
 from search.records.events import Hooks, Outcome
+from search.scheduling.heartbeat import all_stale, close_stale
 from search.scheduling.locks import (
     Claim,
     ClaimLostError,
@@ -21,7 +22,6 @@ from search.scheduling.locks import (
     sole_holder,
     within,
 )
-from search.scheduling.stale import all_stale, close_stale
 from search.storage.attributes import WORKER
 from search.storage.database import Database
 from search.storage.retry import Patience

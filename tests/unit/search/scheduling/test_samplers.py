@@ -1,4 +1,4 @@
-"""Samplers and pruners: each works on the space, and a search depends on its seed alone."""
+"""Samplers, pruners and seeds: each works on the space, and a search depends on its seed alone."""
 
 import importlib.util
 import math
@@ -8,6 +8,8 @@ from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.pool import StaticPool
@@ -19,13 +21,14 @@ from search.config.strategies import MedianOptions
 from search.config.study import StudySpec
 from search.records.errors import InputError
 from search.scheduling.samplers import (
+    SEED_BOUND,
     ListSampler,
+    derive_seed,
     make_grid,
     make_pruner,
     make_sampler,
     sampler_of_next,
 )
-from search.scheduling.seeds import derive_seed
 from search.storage.trials import tried_by
 from tests.unit.search.study_files import entry, read
 
@@ -356,3 +359,21 @@ def test_of_a_finite_space_nothing_is_tried_twice_before_all_is_tried(name: str)
     tried = [frozenset(trial.params.items()) for trial in study.trials]
     assert len(set(tried[:6])) == 6, "three widths and two embedding dimensions"
     assert len(tried) == 8
+
+
+PURPOSES = st.lists(st.one_of(st.integers(0, 10_000), st.text(max_size=10)), max_size=4)
+
+
+@given(st.integers(), PURPOSES)
+def test_a_seed_is_in_bounds_and_always_the_same(study_seed: int, purpose: list[int | str]) -> None:
+    seed = derive_seed(study_seed, *purpose)
+    assert 0 <= seed < SEED_BOUND
+    assert seed == derive_seed(study_seed, *purpose)
+
+
+def test_a_seed_is_the_same_everywhere_and_other_for_other_purposes() -> None:
+    assert derive_seed(0, "sampler", 7) == 1145508931
+    purposes = [(), (7, "sampler"), ("sampler", "7"), ("sampler7",), ("weights", 7)]
+    seeds = {derive_seed(0, *purpose) for purpose in purposes}
+    seeds |= {derive_seed(study, "sampler", trial) for study in range(10) for trial in range(1000)}
+    assert len(seeds) == len(purposes) + 10_000

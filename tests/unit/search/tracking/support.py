@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.analysis.noise import Sample
-from search.analysis.promotion import Confirmed, Evidence
+from search.analysis.verdict import Confirmed, Evidence
 from search.records.events import EpochFinished, TrialFinished, TrialStarted
 from search.records.results import RetrainRecord
 from search.records.trials import TrialRecord

@@ -18,9 +18,9 @@ from urllib3.exceptions import MaxRetryError, ProtocolError
 from search.config.addresses import PROJECT
 from search.records.events import TrialFinished
 from search.tracking.destination import resolve_uri
-from search.tracking.reconciliation import Reconciled
 from search.tracking.store import Store, explain, is_outage
 from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.writing import Reconciled
 from tests.faults.servers import MlflowServer
 from tests.unit.search.sample_records import save_towers, trial
 from tests.unit.search.tracking.support import (

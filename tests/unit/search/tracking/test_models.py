@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from deeprec.recommender import Recommender
-from search.analysis.promotion import Decision
+from search.analysis.verdict import Decision
 from search.records.errors import InputError
-from search.records.users import UserResults
+from search.records.results import UserResults
 from search.tracking.models import (
     GROUPS_IN_A_TAG,
     ModelVersion,

@@ -13,9 +13,8 @@ from search.tracking import tracker
 from search.tracking.circuit import FIRST_PAUSE_S, Circuit
 from search.tracking.connection import Connection
 from search.tracking.destination import locked, resolve_uri
-from search.tracking.reconciliation import Reconciled
 from search.tracking.tracker import Tracker, open_tracker
-from search.tracking.writing import Writer
+from search.tracking.writing import Reconciled, Writer
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import (
     CONTEXT,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from search.records.trials import TrialRecord
-from search.tracking.reconciliation import Reconciled
 from search.tracking.store import Store
 from search.tracking.tracker import Tracker, open_tracker
+from search.tracking.writing import Reconciled
 from tests.unit.search.sample_records import save_towers, started, trial
 from tests.unit.search.tracking.support import CONTEXT, At, Reader, begin, no_towers, run_live
 

@@ -7,7 +7,7 @@ import pytest
 from search.commands.reproduce import configuration_of
 from search.config.space import Configuration
 from search.records.errors import InputError
-from search.records.logged_runs import LoggedRun
+from search.tracking.names import LoggedRun
 
 PARAMS = {"layer_sizes": "(64, 32)", "embedding_dimension": "16", "learning_rate": "0.05"}
 PARAMS["seed"] = "7"

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from search.config.addresses import PROJECT
-from search.execution.signals import StopRequest
+from search.execution.processes import StopRequest
 
 TWICE = """
 import os, sys, time
 import signal
-from search.execution.signals import StopRequest
+from search.execution.processes import StopRequest
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with StopRequest(lambda line: print(line, flush=True)) as stop:
     try:
@@ -32,7 +32,7 @@ with StopRequest(lambda line: print(line, flush=True)) as stop:
 
 IN_COMPILED_CODE = """
 import ctypes
-from search.execution.signals import StopRequest
+from search.execution.processes import StopRequest
 with StopRequest(lambda line: print(line, flush=True)):
     print("ready", flush=True)
     # In C and without the interpreter's lock, as a compiled epoch is, and for ever: a mutex that

@@ -10,7 +10,7 @@ import pytest
 
 from deeprec.data.audience import Request
 from deeprec.recommender import Recommender
-from search.commands.batch import Asked, items_where, recommend_to_many
+from search.commands.recommend import Asked, items_where, recommend_to_many
 from search.records.errors import InputError
 from tests.tiny_recommender import MOVIE_IDS, USER_IDS, tiny_recommender
 from tests.unit.search.terminals import Pipe
