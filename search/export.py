@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deeprec.config import Format
+from search.commands.cli import ModelOption, TrustOption, ChampionOfOption
 from search.commands.cli import (
     TrackingUriOption,
     command_screen,
@@ -21,22 +22,9 @@ def main(
         Format, typer.Option(help="For TensorFlow, for onnxruntime, or for NumPy alone.")
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where; it is made.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URI|FOLDER",
-            help="A model in MLflow, or the folder of a confirmed one.",
-            show_default="models:/deep-retrieval@champion",
-        ),
-    ] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Whose champion; MovieLens's studies share one."),
-    ] = None,
-    trust: Annotated[
-        str | None,
-        typer.Option(metavar="TOWERS", help="Own towers, whose code the model may run."),
-    ] = None,
+    model: ModelOption = None,
+    study: ChampionOfOption = None,
+    trust: TrustOption = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
     """Exports a model into a folder that recommends without this project and without Keras.

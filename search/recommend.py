@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from search.commands.cli import ModelOption, TrustOption, ChampionOfOption
 from search.commands.cli import (
     TrackingUriOption,
     command_screen,
@@ -20,21 +21,11 @@ def main(
         str | None, typer.Argument(metavar="[USER]", help="A user of the data set.")
     ] = None,
     k: Annotated[int, typer.Option(min=1, metavar="K", help="How many titles.")] = 10,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URI|FOLDER",
-            help="A model in MLflow, or the folder of a confirmed one.",
-            show_default="models:/deep-retrieval@champion",
-        ),
-    ] = None,
+    model: ModelOption = None,
     age: Annotated[float | None, typer.Option(metavar="YEARS", help="Of an unknown user.")] = None,
     gender: Annotated[str | None, typer.Option(metavar="F|M", help="Of such a user.")] = None,
     occupation: Annotated[str | None, typer.Option(metavar="NAME", help="Of such a user.")] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Whose champion; MovieLens's studies share one."),
-    ] = None,
+    study: ChampionOfOption = None,
     features: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FEATURE=VALUE", help="Of an unknown user of other data."),
@@ -43,10 +34,7 @@ def main(
         list[str] | None,
         typer.Option(metavar="TITLE|ID", help="What the user likes, the latest first; repeatable."),
     ] = None,
-    trust: Annotated[
-        str | None,
-        typer.Option(metavar="TOWERS", help="Own towers, whose code the model may run."),
-    ] = None,
+    trust: TrustOption = None,
     to_all: Annotated[
         bool, typer.Option("--all", help="To all users whom the model knows, into --out.")
     ] = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from search.commands.cli import ChampionOfOption
 from search.commands.cli import TrackingUriOption, registered_model, run_command
 from search.records.errors import InputError
 
@@ -24,10 +25,7 @@ def main(
     port: Annotated[
         int, typer.Option(min=1, max=65_535, metavar="PORT", help="Where it listens.")
     ] = 5001,
-    study: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Whose champion; MovieLens's studies share one."),
-    ] = None,
+    study: ChampionOfOption = None,
     tracking_uri: TrackingUriOption = None,
 ) -> int:
     """Serves a model over HTTP until it is stopped: `mlflow models serve`, checked beforehand.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deeprec.config import INDEX_FROM
 from search.config.addresses import Workspace, check_address
-from search.config.placement import Placement
-from search.config.reading import load_spec, override, spec_of_content
+from search.config.reading import Placement, load_spec, override, spec_of_content
 from search.config.study import StudySpec
 from search.execution.runtime import join_process, prepare_runtime
 from search.records.errors import InputError, Interrupted, SearchFailedError

@@ -65,6 +65,25 @@ TrackingUriOption = Annotated[
         show_default="SQLite, mlruns/mlflow.db",
     ),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="URI|FOLDER",
+        help="A model in MLflow, or the folder of a confirmed one.",
+        show_default="models:/deep-retrieval@champion",
+    ),
+]
+ChampionOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study", metavar="NAME", help="Whose champion; MovieLens's studies share one."
+    ),
+]
+TrustOption = Annotated[
+    str | None,
+    typer.Option("--trust", metavar="TOWERS", help="Own towers, whose code the model may run."),
+]
 SearchedStudyOption = Annotated[
     str, typer.Option("--study", metavar="NAME|FILE", help="A study that has been searched.")
 ]

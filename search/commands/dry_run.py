@@ -16,9 +16,8 @@ from search.config.space import Configuration, data_config, suggest
 from search.config.study import StudySpec
 from search.execution.data import check_names
 from search.execution.runtime import cores_each, workers_that_pay
-from search.records.costs import breach, cost_words
 from search.records.errors import InputError
-from search.records.trials import counted, objective_words
+from search.records.trials import breach, cost_words, counted, objective_words
 from search.scheduling.next_trial import ask_next
 from search.scheduling.samplers import make_pruner
 from search.session.session import Flags, Session

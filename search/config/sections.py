@@ -27,7 +27,7 @@ from search.config.dimensions import (
     own_dimension,
     width_names,
 )
-from search.records.costs import COSTS
+from search.records.trials import COSTS
 
 MAX_EPOCHS = 10_000
 MAX_TRIALS = 100_000

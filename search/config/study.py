@@ -29,7 +29,7 @@ from deeprec.parts import SHIPPED, Part
 from search.config import sections, strategies
 from search.config.dimensions import Section, own_dimension
 from search.config.problems import sentences, unknown_key
-from search.records.costs import COSTS
+from search.records.trials import COSTS
 
 MAX_GRID = 100_000
 

@@ -37,7 +37,7 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from search.execution.serving_costs import LEAST_RECALL, without_poor_index
+from deeprec.serving_costs import LEAST_RECALL, without_poor_index
 from search.records.errors import InputError
 from search.records.results import RetrainRecord, test_metric, texts_of, words_of_index
 from search.records.trials import (

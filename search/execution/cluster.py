@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from search.config.addresses import call
-from search.config.placement import LOCAL, Placement
+from search.config.reading import LOCAL, Placement
 from search.execution.processes import PATIENCE_SECONDS, Host, Place
 from search.execution.runtime import available_cores, host_environment
 from search.execution.workers import Assignment, Ended, Event, Handle, Pool, Stop, Warned

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.addresses import PROJECT
-from search.config.placement import Placement
+from search.config.reading import Placement
 from search.records.errors import InputError
 
 NEEDLESS = ("matplotlib", "pandas", "sklearn")

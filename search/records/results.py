@@ -112,7 +112,7 @@ class RetrainRecord:
     # objective and what it is compared by. Studies of version 0.1.0 lack it.
     users: Mapping[str, str] = field(default_factory=dict)
     # what the index of its recommender loses and saves, by the names of
-    # :func:`search.execution.serving_costs.index_costs`; empty where it has none
+    # :func:`deeprec.serving_costs.index_costs`; empty where it has none
     index: Mapping[str, float] = field(default_factory=dict)
     # why this training is no result: it diverged, or is no better than chance
     collapsed: str | None = None

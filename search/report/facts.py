@@ -17,9 +17,9 @@ from search.analysis.verdict import Leader, validated_references, verdict
 from search.config.addresses import NextCommands
 from search.config.dimensions import EXPONENT_SUFFIX
 from search.config.study import StudySpec
-from search.records.costs import COSTS
 from search.records.results import ConfirmationRecord, ReferenceRecord, words_of_index
 from search.records.trials import (
+    COSTS,
     FINISHED_STATES,
     TrialRecord,
     best_of,

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from search.analysis.noise import Sample, difference
-from search.records.costs import COSTS, cost_words
-from search.records.trials import TrialRecord, depth_of, objective_words
+from search.records.trials import COSTS, TrialRecord, cost_words, depth_of, objective_words
 from search.report import drawing as draw
 from search.report.confirmed import ContenderResult
 from search.report.drawing import FAIL, INK, MUTED, NO_COLOR, Json, Plot

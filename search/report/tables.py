@@ -6,9 +6,9 @@ from typing import Any
 
 from search.analysis.noise import Sample
 from search.analysis.slices import SliceResult
-from search.records.costs import COSTS
 from search.records.results import reference_title
 from search.records.trials import (
+    COSTS,
     TUTORIAL_OBJECTIVE,
     TrialRecord,
     metric_words,

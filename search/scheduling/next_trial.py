@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import enqueued_configurations, parameters_of
 from search.config.study import StudySpec
-from search.records.costs import Limits, excesses
+from search.records.trials import Limits, excesses
 from search.scheduling.heartbeat import supersede
 from search.scheduling.locks import ClaimLostError
 from search.scheduling.samplers import ListSampler, derive_seed, make_sampler, sampler_of_next

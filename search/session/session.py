@@ -17,8 +17,7 @@ from typing import Any
 import optuna
 
 from search.config.addresses import NextCommands, Workspace, call, flag
-from search.config.placement import HERE, Placement
-from search.config.reading import overridden
+from search.config.reading import HERE, Placement, overridden
 from search.config.study import StudySpec, code_of
 from search.display.terminal import Screen
 from search.execution.data import StudyData, check_parts, load_data

@@ -7,8 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.space import readable
-from search.records.costs import Limits, breach
-from search.records.trials import CurvePoint, TrialRecord, objective_of
+from search.records.trials import CurvePoint, Limits, TrialRecord, breach, objective_of
 from search.records.trials import TrialState as RecordState
 from search.storage import attributes
 
@@ -101,7 +100,7 @@ def costs_of(trial: FrozenTrial) -> dict[str, float]:
 
 
 def infeasible(trial: FrozenTrial, limits: Limits) -> str | None:
-    """Which limits the trial breaks, see :func:`search.records.costs.breach`.
+    """Which limits the trial breaks, see :func:`search.records.trials.breach`.
 
     It follows from what was measured and from the limits as they are now: no verdict is stored.
     """

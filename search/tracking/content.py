@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from search.records.costs import COSTS
 from search.records.results import ConfirmationRecord, ReferenceRecord, RetrainRecord
 from search.records.trials import (
+    COSTS,
     CurvePoint,
     StudyState,
     TrialRecord,

@@ -28,7 +28,7 @@ from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 import deeprec
 from deeprec.data.audience import shown_id
 from deeprec.parts import SHIPPED, place_of
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, INDEX_FILE, towers_of
+from deeprec.recommender_files import ARRAYS_FILE, CATALOG_FILE, INDEX_FILE, towers_of
 from deeprec.retrieval.approximate import PACKAGE
 from search.analysis.verdict import Confirmed
 from search.tracking.destination import Destination, address_here

@@ -20,7 +20,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from deeprec.data.audience import Request
 from deeprec.errors import RequestError, printable
-from deeprec.recommender import Recommended, Recommender, towers_of
+from deeprec.recommender import Recommended, Recommender
+from deeprec.recommender_files import towers_of
 
 DEFAULT_K = 10
 ASKED = ("user_id", "k", "liked")

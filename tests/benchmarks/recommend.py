@@ -18,9 +18,10 @@ from deeprec.config import ModelConfig
 from deeprec.data.audience import Audience, Request
 from deeprec.data.tables import FloatArray, IntArray, Interactions
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.recommender import History, Recommender
+from deeprec.recommender import Recommender
+from deeprec.recommender_files import History
 from deeprec.retrieval.approximate import is_installed
-from search.execution.serving_costs import index_costs
+from deeprec.serving_costs import index_costs
 from tests.benchmarks.harness import Result, call
 from tests.benchmarks.ratings import Size, make_movies, make_ratings, make_users
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from deeprec.data.verified_files import MANIFEST, _digest
 from deeprec.errors import RequestError
-from deeprec.recommender import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE
+from deeprec.recommender_files import ARRAYS_FILE, CATALOG_FILE, FILES, QUERY_FILE
 from search.commands.recommend import load
 from search.records.errors import InputError
 from tests.faults.deceit import JSON, WRITER, Trap, few, one_line

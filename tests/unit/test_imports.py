@@ -28,6 +28,7 @@ ROOMS = [
     *of(
         "deeprec",
         "recommender",
+        "recommender_files",
         "retrieval",
         "evaluation",
         "training",

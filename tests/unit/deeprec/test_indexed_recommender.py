@@ -13,7 +13,8 @@ from deeprec.data.audience import Request
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.data.verified_files import MANIFEST
 from deeprec.errors import DataError
-from deeprec.recommender import FILES, INDEX_FILE, Recommender
+from deeprec.recommender import Recommender
+from deeprec.recommender_files import FILES, INDEX_FILE
 from deeprec.retrieval import approximate
 from deeprec.retrieval.approximate import Index
 from tests.tiny_recommender import tiny_recommender

@@ -18,7 +18,8 @@ from deeprec.data.audience import Request
 from deeprec.errors import RequestError
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.model.towers import QueryModel
-from deeprec.recommender import FILES, History, Liked, Recommended, Recommender
+from deeprec.recommender import Liked, Recommended, Recommender
+from deeprec.recommender_files import FILES, History
 from search.config.addresses import PROJECT
 from tests.tiny_recommender import (
     MOVIE_IDS,

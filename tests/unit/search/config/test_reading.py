@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.config.placement import Placement
+from search.config.reading import Placement
 from search.records.errors import InputError
 
 
