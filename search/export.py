@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from deeprec.config import Format
-from search.commands.cli import ModelOption, TrustOption, ChampionOfOption
 from search.commands.cli import (
+    ChampionOfOption,
+    ModelOption,
     TrackingUriOption,
+    TrustOption,
     command_screen,
     run_command,
 )

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import ModelOption, TrustOption, ChampionOfOption
 from search.commands.cli import (
+    ChampionOfOption,
+    ModelOption,
     TrackingUriOption,
+    TrustOption,
     command_screen,
     run_command,
     study_here,

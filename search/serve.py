@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands.cli import ChampionOfOption
-from search.commands.cli import TrackingUriOption, registered_model, run_command
+from search.commands.cli import ChampionOfOption, TrackingUriOption, registered_model, run_command
 from search.records.errors import InputError
 
 HOST = "127.0.0.1"

@@ -76,9 +76,7 @@ ModelOption = Annotated[
 ]
 ChampionOfOption = Annotated[
     str | None,
-    typer.Option(
-        "--study", metavar="NAME", help="Whose champion; MovieLens's studies share one."
-    ),
+    typer.Option("--study", metavar="NAME", help="Whose champion; MovieLens's studies share one."),
 ]
 TrustOption = Annotated[
     str | None,

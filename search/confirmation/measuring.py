@@ -21,6 +21,7 @@ from deeprec.evaluation.ranking import ListMetrics, rank_test_rows, rank_validat
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.recommender import Recommender
 from deeprec.retrieval.approximate import INSTALL, is_installed
+from deeprec.serving_costs import LEAST_RECALL, without_poor_index
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import chance_accuracy, evaluated, train_new
 from search.analysis.noise import Sample
@@ -37,7 +38,6 @@ from search.display.confirmation_view import ConfirmationProgress
 from search.execution.data import StudyData
 from search.execution.objective import free_memory
 from search.execution.runtime import computed_on
-from deeprec.serving_costs import LEAST_RECALL, without_poor_index
 from search.records.errors import InputError
 from search.records.results import RetrainRecord, test_metric, texts_of, words_of_index
 from search.records.trials import (

@@ -13,6 +13,7 @@ import keras
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
+from deeprec import serving_costs
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.tables import FeatureTable
@@ -24,7 +25,6 @@ from deeprec.training.progress import Checkpoints, Progress
 from deeprec.training.train import train_new
 from search.config.space import Configuration
 from search.config.study import StudySpec
-from search.execution import serving_costs
 from search.execution.runtime import computed_on
 from search.execution.saving import Saver, identity_of
 from search.records.errors import StorageLostError

@@ -1,4 +1,4 @@
-"""A trial in words: its parameters, and how it ended."""
+"""A trial in words: its parameters, how it ended, and what its model costs in use."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from deeprec import serving_costs
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.recommender import Recommender
 from deeprec.retrieval.approximate import Index
-from search.execution import serving_costs
 from tests.tiny_recommender import tiny_recommender
 
 

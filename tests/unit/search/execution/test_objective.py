@@ -13,12 +13,12 @@ import numpy as np
 import optuna
 import pytest
 
+from deeprec import serving_costs
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.errors import DivergedError
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
-from search.execution import serving_costs
 from search.execution.loop import TrialLoop
 from search.execution.objective import (
     STABILITY_SEEDS,

@@ -1,4 +1,4 @@
-"""Trial records: what counts, which is the best, and a trial and a metric in words."""
+"""Trial records: what counts, which is the best, costs against limits, and all that in words."""
 
 from dataclasses import replace
 from typing import get_args
@@ -14,9 +14,11 @@ from search.records.trials import (
     TrialState,
     best_by_depth,
     best_of,
+    breach,
     by_depth,
     configuration_words,
     depth_of,
+    excesses,
     front_of,
     further_words,
     metric_words,
@@ -212,3 +214,38 @@ def test_a_rate_is_short() -> None:
     rates = {None: "", 0.05: "0.05", 0.00512345: "0.00512", 0.000123456: "0.00012"}
     rates |= {0.0000123456: "1.2e-05", 1.0: "1"}
     assert {rate: rate_text(rate) for rate in rates} == rates
+
+
+LIMITS = {"parameters": 2_000, "megabytes": 8.0, "milliseconds": 5.0}
+WITHIN = {"parameters": 2_000, "megabytes": 7.99, "milliseconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("costs", "is_whole", "said"),
+    [
+        (WITHIN, True, None),  # a limit itself is kept
+        (WITHIN | {"parameters": 2_001}, True, "2,001 parameters (limit 2,000)"),
+        (
+            WITHIN | {"megabytes": 9.3124, "milliseconds": 6.0},
+            True,
+            "9.312 MB (limit 8), 6 ms (limit 5)",
+        ),
+        ({"parameters": 3_000}, False, "3,000 parameters (limit 2,000)"),
+        ({"parameters": 1_000}, False, None),  # pruned before the others were measured
+        (
+            {"parameters": 1_000, "megabytes": 1.0},
+            True,
+            "milliseconds not measured (limit 5)",
+        ),
+    ],
+)
+def test_a_broken_limit_is_named_with_what_was_measured(
+    costs: dict[str, float], is_whole: bool, said: str | None
+) -> None:
+    assert breach(costs, LIMITS, is_whole=is_whole) == said
+    assert breach(costs, {}, is_whole=is_whole) is None
+
+
+def test_an_excess_is_a_share_of_its_limit_so_that_all_costs_weigh_alike() -> None:
+    costs = {"parameters": 3_000, "megabytes": 4.0, "bytes": 1.0}
+    assert excesses(costs, LIMITS) == {"parameters": 0.5, "megabytes": -0.5}
