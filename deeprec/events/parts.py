@@ -13,7 +13,7 @@ import pyarrow as pa
 from deeprec.data.preparation import permutation
 from deeprec.data.tables import IntArray
 from deeprec.errors import DataError
-from deeprec.events.columns import Mask, Times, distinct, read_times, shown_time
+from deeprec.events.columns import Mask, Times, distinct, order_of, read_times, shown_time
 from deeprec.events.description import DataDescription, FilesDescription, TimeDescription
 from deeprec.events.files import Frame
 
@@ -64,7 +64,7 @@ def split_events(events: Events, described: DataDescription) -> Events:
     if split.by == "random":
         shuffled = events.take(permutation(len(events)))
         return _with_parts(shuffled, _shares(len(events), described))
-    ordered = events.take(np.argsort(events.time, kind="stable"))
+    ordered = events.take(order_of(events.time))
     if split.by == "last_per_user":
         return _last_per_user(ordered)
     if isinstance(split.test, str):
@@ -131,7 +131,7 @@ def deduplicated(events: Events, described: DataDescription, frame: Frame) -> Ev
     items = int(events.item.max()) + 1
     pair = (events.part.astype(np.int64) * (int(events.user.max()) + 1) + events.user) * items
     pair += events.item
-    order = np.argsort(pair, kind="stable")
+    order = order_of(pair)
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
     if len(starts) == len(events):
         return events

@@ -118,7 +118,9 @@ def prepare(described: DataDescription, folder: Path, say: Say) -> Entry:
         times,
         part_of,
         np.arange(len(frame)),
-    ).take(labels.kept)
+    )
+    if not labels.kept.all():
+        events = events.take(labels.kept)
     tables = {
         "user": SideTable.of("user", described.users, users, frame, described.user, folder),
         "item": SideTable.of("item", described.items, items, frame, described.item, folder),

@@ -2,18 +2,22 @@
 
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import strategies as st
 
 from deeprec.data.cache import Entry
 from deeprec.errors import RequestError
-from deeprec.events.columns import read_times
+from deeprec.events.columns import order_of, read_ids, read_times
+from deeprec.events.description import FilesDescription
 from deeprec.events.encoding import Encoder
-from deeprec.events.files import read_columns
+from deeprec.events.files import Frame, read_columns
 from deeprec.events.preparation import fingerprint_of
 from tests.unit.deeprec.events.shop import EVENTS, USERS_WITH_VECTORS, Shop
 
@@ -275,3 +279,23 @@ def test_times_are_microseconds_in_utc(column: pa.Array, time: Any, shop: Shop) 
     assert described.time is not None
     frame = read_columns(described.interactions, shop.folder, ["t"])
     assert read_times(frame, described.time).tolist() == [0, 86400 * 10**6]
+
+
+WHOLE = st.integers(-(2**62), 2**62 - 1)
+
+
+@hypothesis.given(
+    st.lists(st.integers(-9, 9) | st.integers(0, 10**9).map(lambda s: s * 10**6) | WHOLE)
+)
+def test_rows_are_ordered_as_by_a_stable_sort(keys: list[int]) -> None:
+    numbers = np.array(keys, np.int64)
+    assert np.array_equal(order_of(numbers), np.argsort(numbers, kind="stable"))
+
+
+@hypothesis.given(st.lists(st.integers(-9, 9) | WHOLE))
+def test_whole_numbers_have_codes_in_their_order_however_far_apart(ids: list[int]) -> None:
+    table = pa.table({"id": pa.array(ids, pa.int64())})
+    found = read_ids(Frame(table, (Path("f"),), (0,), FilesDescription(path="f")), "id")
+    values, codes = np.unique(np.array(ids, np.int64), return_inverse=True)
+    assert found.values.to_pylist() == values.tolist()
+    assert found.codes.tolist() == codes.tolist()
