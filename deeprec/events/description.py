@@ -319,7 +319,8 @@ class DataDescription(Described):
     duplicates: Duplicates = "last"
     """What becomes of several rows of one user with one item: ``error`` refuses them, ``first``
     and ``last`` (in time) keep one, ``sum`` keeps one with the sum of their labels, at most 1,
-    ``keep`` keeps all."""
+    ``keep`` keeps all. Each part of the split by itself, but for ``error``: what a user has in an
+    earlier part is left in a later one, and not asked for there unless ``repeats`` is true."""
 
     repeats: bool = False
     """Whether an item may be recommended again to a user who has it."""

@@ -123,14 +123,18 @@ def _last_per_user(events: Events) -> Events:
 def deduplicated(events: Events, described: DataDescription, frame: Frame) -> Events:
     """One row of each user with each item in a part, as the study wants it.
 
+    What comes again in a later part stays there, as how often a user has an item is known only by
+    then: unless the study has ``repeats``, evaluation does not ask for it. Only where there should
+    be none at all, rows of all parts are compared.
+
     Raises:
         DataError: there are several, and the study wants that to be an error.
     """
     if described.duplicates == "keep":
         return events
-    items = int(events.item.max()) + 1
-    pair = (events.part.astype(np.int64) * (int(events.user.max()) + 1) + events.user) * items
-    pair += events.item
+    pair = _pairs(events)
+    if described.duplicates != "error":
+        pair += events.part.astype(np.int64) * (int(pair.max()) + 1)
     order = order_of(pair)
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
     if len(starts) == len(events):
@@ -150,6 +154,11 @@ def deduplicated(events: Events, described: DataDescription, frame: Frame) -> Ev
     if described.duplicates == "sum":
         one_each.weight[:] = np.minimum(np.add.reduceat(events.weight[order], starts), 1)
     return one_each.take(np.argsort(kept, kind="stable"))
+
+
+def _pairs(events: Events) -> npt.NDArray[np.int64]:
+    """A number for each user with each item."""
+    return events.user.astype(np.int64) * (int(events.item.max()) + 1) + events.item
 
 
 def thinned(events: Events, described: DataDescription, say: Say) -> Events:
@@ -179,29 +188,50 @@ def thinned(events: Events, described: DataDescription, say: Say) -> Events:
     return events.take(training | (events.part > 0))
 
 
-def check_parts(events: Events, described: DataDescription) -> None:
+def check_parts(events: Events, described: DataDescription) -> list[int]:
     """Checks that every part has rows, those evaluated relevant ones, and a user to validate with.
+
+    Returns:
+        How many relevant rows of each part are not asked for, as their users have the items
+        already.
 
     Raises:
         DataError: a part has none.
     """
     counts = np.bincount(events.part, minlength=3)
-    for part, count in zip(PARTS, counts.tolist(), strict=True):
+    had = [0, 0, 0]
+    for part, count in enumerate(counts.tolist()):
+        purpose = _PURPOSE[PARTS[part]]
         if count == 0:
             raise DataError(
-                f"the split leaves no row to {_PURPOSE[part]}{_range_of(events, described)}; "
+                f"the split leaves no row to {purpose}{_range_of(events, described)}; "
                 "change split.validation and split.test"
             )
-        if part != "train" and not events.relevant[events.part == PARTS.index(part)].any():
-            raise DataError(
-                f"no row to {_PURPOSE[part]} is relevant; change the split or label.relevant"
-            )
+        relevant = events.relevant & (events.part == part)
+        if part and not relevant.any():
+            raise DataError(f"no row to {purpose} is relevant; change the split or label.relevant")
+        if part and not described.repeats:
+            had[part] = _had_before(events, relevant, part)
+            if had[part] == relevant.sum():
+                raise DataError(
+                    f"all relevant rows to {purpose} are of items that their users have already; "
+                    "set repeats = true if these may be recommended again, or change the split"
+                )
     known, validated = (distinct(events.user[events.part == part]) for part in (0, 1))
     if not np.isin(validated, known).any() and not described.users.features:
         raise DataError(
             "no user of the validation rows has a training row, and users have no features to "
             "know them by; change the split"
         )
+    return had
+
+
+def _had_before(events: Events, rows: Mask, part: int) -> int:
+    """How many of some rows of a part are of items that their users have in an earlier part."""
+    pairs = _pairs(events)
+    before, asked = np.sort(pairs[events.part < part]), np.sort(pairs[rows])
+    places = np.minimum(np.searchsorted(before, asked), len(before) - 1)
+    return int((before[places] == asked).sum())
 
 
 _PURPOSE = {"train": "train on", "validation": "validate on", "test": "test on"}
@@ -214,17 +244,23 @@ def _range_of(events: Events, described: DataDescription) -> str:
     return f" (the times are {first} to {last})"
 
 
-def say_parts(events: Events, say: Say) -> None:
-    """Says how many rows each part has, and how much of it training does not know."""
+def say_parts(events: Events, had: Sequence[int], say: Say) -> None:
+    """Says how many rows each part has, and how much of it training does not know.
+
+    ``had`` is from :func:`check_parts`.
+    """
     counts = np.bincount(events.part, minlength=3).tolist()
     say(f"{counts[0]:,} rows to train on, {counts[1]:,} to validate on, {counts[2]:,} to test on")
     for number, part in enumerate(PARTS[1:], start=1):
-        rows = events.part == number
+        own = events.part == number
         unknown = [
-            f"{_unknown(codes, rows, events.part == 0):,} {name}"
+            f"{_unknown(codes, own, events.part == 0):,} {name}"
             for name, codes in (("users", events.user), ("items", events.item))
         ]
         say(f"{part}: {' and '.join(unknown)} that training does not know")
+        if had[number]:
+            rows = "1 row is" if had[number] == 1 else f"{had[number]:,} rows are"
+            say(f"{part}: {rows} not asked for, of what a user has already")
 
 
 def _unknown(codes: IntArray, rows: Mask, training: Mask) -> int:

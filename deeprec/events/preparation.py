@@ -134,8 +134,7 @@ def prepare(described: DataDescription, folder: Path, say: Say) -> Entry:
     events = thinned(events, described, say)
     sizes.append(len(events))
     left_out = dict(zip(LEFT_OUT, (-np.diff(sizes)).tolist(), strict=True))
-    check_parts(events, described)
-    say_parts(events, say)
+    say_parts(events, check_parts(events, described), say)
     return _encoded(events, tables, described, say, left_out)
 
 

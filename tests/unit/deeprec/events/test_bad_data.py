@@ -226,6 +226,12 @@ VALUES: list[tuple[str, Arrange, dict[str, Any], str]] = [
         r"events.csv, row 2: a user has an item twice, as in 1 cases; set duplicates",
     ),
     (
+        "a pair again in a later part",
+        events("ann,003,2025-02-01", "ann,001,2025-02-01"),
+        {"duplicates": "error"},
+        r"events.csv, row 6: a user has an item twice, as in 1 cases; set duplicates",
+    ),
+    (
         "several values of a user",
         write("events.csv", "".join(f"{line.strip()},{n}\n" for n, line in enumerate(LINES))),
         {"users": {"features": {"0": "category"}}},
@@ -377,6 +383,12 @@ SPLITS: list[tuple[str, Arrange, dict[str, Any], str]] = [
         ),
         {},
         r"no row to validate on is relevant; change the split or label.relevant",
+    ),
+    (
+        "all that is validated is had already",
+        lambda s: s.write("events.csv", EVENTS.replace("003,2025-02", "002,2025-02")),
+        {"split": {"validation": "2025-02-01", "test": "2025-02-02"}},
+        r"all relevant rows to validate on are of items that their users have already; set repeats",
     ),
 ]
 CASES = [*FILES, *VALUES, *TIMES, *SPLITS]

@@ -119,10 +119,21 @@ def test_one_row_of_a_user_with_an_item_is_left_in_a_part(
     assert any(relevant for _, _, _, relevant in found), "one of the events was relevant"
 
 
+def test_what_a_user_has_already_stays_in_a_later_part_and_is_counted(shop: Shop) -> None:
+    shop.replace("events.csv", "ann,003,2025-02-01", "ann,002,2025-02-01")
+    again = "validation: 1 row is not asked for, of what a user has already"
+    assert len(rows(shop.prepare())) == 9
+    assert again in shop.said
+    shop.said.clear()
+    shop.prepare(repeats=True)
+    assert again not in shop.said
+
+
 def test_equal_times_are_never_divided(shop: Shop) -> None:
     days = "".join(f"u{n % 3},00{n % 3 + 1},2025-01-0{1 + n // 4},buy\n" for n in range(12))
     shop.write("events.csv", "user,item,when,event\n" + days.replace("buy\n", "view\n", 1))
-    entry = shop.prepare(split={"validation": 0.3, "test": 0.3}, duplicates="keep", users=None)
+    shares = {"validation": 0.3, "test": 0.3}
+    entry = shop.prepare(split=shares, duplicates="keep", repeats=True, users=None)
     times = entry.arrays["interactions.time"]
     train, validation, _ = entry.arrays["ends"].tolist()
     assert times[train - 1] < times[train]
