@@ -23,7 +23,7 @@ from deeprec.data.cache import (
     read_sound,
     temporary_folder,
 )
-from deeprec.data.preparation import COLUMNS, fingerprint_of, prepare, seconds_of
+from deeprec.data.preparation import COLUMNS, fingerprint_of, order_of, prepare, seconds_of
 from deeprec.data.profiles import ProfileEncoder
 from deeprec.data.tables import FeatureSchema, FeatureTable, IntArray, Interactions
 from deeprec.errors import DataError
@@ -175,7 +175,7 @@ def split(dataset: Dataset, config: DataConfig | None = None) -> Splits:
     ratings = dataset.interactions
     order = dataset.tutorial_order
     if config.split == "temporal":
-        order = np.argsort(ratings.timestamp, kind="stable")
+        order = order_of(ratings.timestamp)
     ends = (0, rows - held_out, rows - config.test_rows, rows)
     train, validation, test = (
         ratings[slice(*part) if order is None else order[slice(*part)]] for part in pairwise(ends)

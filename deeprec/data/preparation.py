@@ -28,6 +28,8 @@ LIBRARIES = ("keras", "tensorflow", "tensorflow-datasets")
 COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 """Of the interactions, as the arrays are named."""
 
+MICROSECONDS_OF_SECOND = 1_000_000
+
 SHUFFLE_BUFFER = 100_000
 SHUFFLE_SEED = 42
 
@@ -126,3 +128,23 @@ def permutation(rows: int) -> npt.NDArray[np.int64]:
     such promise for its own permutations.
     """
     return np.argsort(np.random.PCG64(SHUFFLE_SEED).random_raw(rows), kind="stable")
+
+
+def order_of(keys: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """``np.argsort(keys, kind="stable")``, in a sixth of the time where that can be.
+
+    A key and its row must fit 63 bits together, as times do that are of whole seconds.
+    """
+    if not len(keys):
+        return np.zeros(0, np.int64)
+    bits = len(keys).bit_length()
+    packed = keys.astype(np.int64) - int(keys.min())
+    if int(packed.max()) >> (63 - bits) and not (packed % MICROSECONDS_OF_SECOND).any():
+        packed //= MICROSECONDS_OF_SECOND
+    if int(packed.max()) >> (63 - bits):
+        return np.argsort(keys, kind="stable")
+    packed <<= bits
+    packed |= np.arange(len(keys))
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deeprec.data.preparation import permutation
+from deeprec.data.preparation import order_of, permutation
 from deeprec.data.tables import IntArray
 from deeprec.errors import DataError
-from deeprec.events.columns import Mask, Times, distinct, order_of, read_times, shown_time
+from deeprec.events.columns import Mask, Times, distinct, read_times, shown_time
 from deeprec.events.description import DataDescription, FilesDescription, TimeDescription
 from deeprec.events.files import Frame
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deeprec.data.dataset import Dataset
 from deeprec.sources.archive import FileChecksum
 from deeprec.sources.releases import MOVIELENS_1M, MOVIELENS_20M, MOVIELENS_25M, Release
 
@@ -160,3 +161,26 @@ def _published(
         user_count=len({rating.user for rating in ratings}),
     )
     return Published(path=path, release=small, movies=movies, users=users, ratings=ratings)
+
+
+def digest_of(dataset: Dataset) -> str:
+    """The SHA-256 of all arrays of a data set and of their names, types and shapes."""
+    arrays = {
+        **{f"users.{name}": column for name, column in dataset.users.columns.items()},
+        **{f"movies.{name}": column for name, column in dataset.movies.columns.items()},
+        **{
+            name: column
+            for name, column in vars(dataset.interactions).items()
+            if column is not None
+        },
+        "user_ids": dataset.user_ids,
+        "movie_ids": dataset.movie_ids,
+        "titles": np.array(dataset.titles),
+    }
+    if dataset.tutorial_order is not None:
+        arrays["tutorial_order"] = dataset.tutorial_order
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

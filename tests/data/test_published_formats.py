@@ -19,7 +19,7 @@ from deeprec.sources import tfds_tables
 from deeprec.sources.archive import extract_archive
 from deeprec.sources.quiet_tensorflow import import_tfds
 from search.config.addresses import PROJECT
-from tests.data.published import Published, write_release
+from tests.data.published import Published, digest_of, write_release
 from tests.tiny_study import tiny_study
 
 NAMES: tuple[DatasetName, ...] = ("movielens/1m", "movielens/20m", "movielens/25m")
@@ -57,6 +57,17 @@ def loaded(
 ) -> Loaded:
     published = write_release(request.param, tmp_path_factory.mktemp("published"))
     return Loaded(published, cache, *load(published, published.path, cache))
+
+
+GOLDEN = {
+    "movielens/1m": "b9beef3e1675f1ac7e22a719f5ad5681fe9efdc72a79e748b4e359df91f9b86e",
+    "movielens/20m": "f20ccaca271ec15a0507476b33466de42729668dbb17b6b194f80729771279c7",
+    "movielens/25m": "f20ccaca271ec15a0507476b33466de42729668dbb17b6b194f80729771279c7",
+}
+
+
+def test_the_prepared_arrays_stay_what_they_are(loaded: Loaded) -> None:
+    assert digest_of(loaded.dataset) == GOLDEN[loaded.dataset.name]
 
 
 # --- what was published comes back ------------------------------------------------------------

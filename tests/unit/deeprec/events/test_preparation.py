@@ -13,8 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from deeprec.data.cache import Entry
+from deeprec.data.preparation import order_of
 from deeprec.errors import RequestError
-from deeprec.events.columns import order_of, read_ids, read_times
+from deeprec.events.columns import read_ids, read_times
 from deeprec.events.description import FilesDescription
 from deeprec.events.encoding import Encoder
 from deeprec.events.files import Frame, read_columns
