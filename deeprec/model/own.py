@@ -21,7 +21,7 @@ from deeprec.parts import Part, PartError, aside, check_trusted, what_happened
 
 Side = Literal["query", "candidate"]
 
-VALUES = ("seed", "layer_sizes", "embedding_dimension", HISTORY)
+VALUES = ("seed", "layer_sizes", "embedding_dimension", "normalize", HISTORY)
 """What towers may ask for by name beside the study's own dimensions."""
 
 
@@ -36,7 +36,8 @@ class OwnTower(keras.Model):
         layer_sizes: given where the part asks for it, as are embedding_dimension and seed.
         embedding_dimension: of a feature.
         own: further values that the part may ask for, by name.
-        normalize: whether the final embeddings are scaled to length 1.
+        normalize: whether the final embeddings are scaled to length 1; a part that asks for it does
+            so itself.
         seed: origin of the initial weights, also where the part does not ask for it.
 
     Raises:
@@ -71,7 +72,7 @@ class OwnTower(keras.Model):
 
     def _made(self) -> keras.layers.Layer:
         values = {"layer_sizes": self.layer_sizes, "embedding_dimension": self.embedding_dimension}
-        own = {**json.loads(self.own), **values, "seed": self.seed}
+        own = {**json.loads(self.own), **values, "seed": self.seed, "normalize": self.normalize}
         own[HISTORY] = history_of(self.schema)
         try:
             made = self.part.call(self.schema, self.side, **own)
@@ -120,7 +121,9 @@ class OwnTower(keras.Model):
         own = {feature.name: features[feature.name] for feature in self.schema.features}
         with aside():
             found = self.inner(own, training=training)
-        return keras.ops.normalize(found, axis=-1, epsilon=1e-12) if self.normalize else found
+        if self.normalize and "normalize" not in self.part.asked_for:
+            return keras.ops.normalize(found, axis=-1, epsilon=1e-12)
+        return found
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values."""

@@ -28,17 +28,24 @@ class DeviceData:
     def __init__(self, data: TrainingData) -> None:
         self.source = data
         self._kept: tuple[Hashable, Any] | None = None
-        self._tables: dict[Hashable, tuple[Rows, Rows]] = {}
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What follows from the data alone: made when it is first asked for, and kept."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     def tables(self, towers: tuple[TowerProgram, TowerProgram]) -> tuple[Rows, Rows]:
         """The users and the movies as the programs of both towers read them."""
         query, candidate = towers
-        key = (type(query), query.schema)
-        if key not in self._tables:
-            data = self.source
-            users = table_for(query.schema, data.users, data.train)
-            self._tables[key] = (query.rows_of(users), candidate.rows_of(data.movies))
-        return self._tables[key]
+
+        def made() -> tuple[Rows, Rows]:
+            users = table_for(query.schema, self.source.users, self.source.train)
+            return query.rows_of(users), candidate.rows_of(self.source.movies)
+
+        return self.once((type(query), query.schema), made)
 
     @cached_property
     def validation(self) -> EvaluationRows | None:

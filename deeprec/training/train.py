@@ -34,6 +34,7 @@ from deeprec.training.optimizers import OPTIMIZERS, Optimizer
 from deeprec.training.programs import compiled
 from deeprec.training.progress import NO_CHECKPOINTS, Checkpoints, Progress
 from deeprec.training.sampling import DrawPlan, SampledBatches
+from deeprec.training.spectral import set_spectral
 from deeprec.training.validation import Evaluator, ListEvaluator
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
@@ -85,6 +86,7 @@ def train(
         DivergedError: the training diverged; the model keeps the weights it had before.
             ``on_epoch`` was given the loss of that epoch where it is finite.
     """
+    set_spectral(model, data)
     trainer = _Trainer(model, data, config)
     config = replace(config, metrics=metrics_of(config, model.retrieval_k))
     evaluators = _evaluators(model, data, config)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
-from deeprec.config import Metric, ModelConfig
+from deeprec.config import Metric, ModelConfig, TrainingConfig
 from deeprec.data.dataset import Dataset
 from deeprec.data.history import LIKED_FROM
 from deeprec.data.tables import FeatureSchema, FeatureTable, FloatArray, IntArray, Interactions
@@ -143,9 +143,11 @@ def _towers(
 ) -> Score:
     """Towers that are trained on the users of a fold, without their ids."""
     start = next(iter(enqueued_configurations(spec).values()))
-    names = {each.name for each in fields(ModelConfig)}
+    names, of_training = ({each.name for each in fields(c)} for c in (ModelConfig, TrainingConfig))
     model = {"history": 256} | {n: v for n, v in changes.items() if n in names}
-    training = {name: value for name, value in changes.items() if name not in names}
+    training = {name: value for name, value in changes.items() if name in of_training}
+    own = [item for item in changes.items() if item[0] not in names | of_training]
+    model["own"] = tuple(sorted(own))
     config = replace(start.training_config(spec, seed=seed), metrics=(), **training)
     users = _without_ids(dataset.users, dataset.reserved - 1)
     data = replace(dataset.training(fold.train), users=users)
@@ -239,7 +241,7 @@ def _change(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     if name == "layer_sizes":
         return name, tuple(map(int, value.split(",")))
-    if name == "towers":
+    if name in ("towers", "loss", "optimizer"):
         return name, value
     return name, int(value) if value.isdecimal() else float(value)
 
