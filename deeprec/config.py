@@ -52,7 +52,7 @@ class Metric:
 
     ``top_accuracy`` is the tutorial's: over relevant rows, items that a user has seen ranked too.
     Those of the catalog say what all lists show together, not whether it is wanted, see
-    :mod:`deeprec.training.catalog`; all others are means over users, :mod:`deeprec.training.lists`.
+    :mod:`deeprec.training.metrics`; all others are means over users, :mod:`deeprec.training.lists`.
     """
 
     name: MetricName | str  # a part of the kind ``metric`` where it is none of ours

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from deeprec.config import Metric
 from deeprec.data.tables import IntArray, Interactions
 from deeprec.parts import Part, PartError, what_happened
-from deeprec.training.catalog import Catalog
-from deeprec.training.metrics import SCORES_IN_A_BLOCK
+from deeprec.training.metrics import SCORES_IN_A_BLOCK, Catalog
 from deeprec.training.programs import compiled
 
 Hits = npt.NDArray[np.bool_]
@@ -220,7 +219,7 @@ def measured(lists: IntArray, asked: Asked, metrics: Sequence[Metric]) -> dict[s
     counting alike: ``coverage``, the share of the catalog that is in any list; ``gini``, the Gini
     coefficient of how often each item of the catalog is in a list, 0 where all are in as many and
     nearly 1 where all lists are the same few items; ``novelty`` and ``popularity_percentile``, the
-    means of :class:`~deeprec.training.catalog.Catalog`'s.
+    means of :class:`~deeprec.training.metrics.Catalog`'s.
     """
     if not len(asked.users):
         return {metric.key: 0.0 for metric in metrics}

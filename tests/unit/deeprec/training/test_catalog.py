@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeprec.config import CatalogMetricName, Metric
-from deeprec.training.catalog import Catalog
 from deeprec.training.lists import Asked, measured
+from deeprec.training.metrics import Catalog
 from tests.unit.deeprec.training.test_lists import rows
 
 OF_THE_CATALOG = get_args(CatalogMetricName)
