@@ -41,12 +41,9 @@ def set_spectral(model: RetrievalModel, data: DeviceData) -> None:
         return
     dimension = candidate.spectral.weights[0].shape[-1]
     liked = data.once("liked", lambda: liked_matrix(data.source.train, model.candidate_count))
-    counts = liked.sum(axis=1)
-    squares, vectors = data.once(
-        ("vectors", dimension), lambda: singular_vectors(liked[counts > 0], dimension)
-    )
+    squares, vectors = data.once(("vectors", dimension), lambda: singular_vectors(liked, dimension))
     items = vectors * np.sqrt(squares / (squares + query.spectral_penalty))
-    items *= np.mean(counts[counts > 0]) ** 0.25
+    items *= (liked.sum() / max(np.count_nonzero(liked.sum(axis=1)), 1)) ** 0.25
     _fill(query, items)
     _fill(candidate, items)
 
@@ -79,10 +76,13 @@ def liked_matrix(rows: Interactions, items: int) -> Any:
 def singular_vectors(liked: Any, rank: int) -> tuple[FloatArray, FloatArray]:
     """The largest squared singular values, ``[rank]``, and their right vectors ``[items, rank]``.
 
-    Zeros where the rank of ``liked`` ends.
+    Zeros where the rank of ``liked`` ends, or where fewer than two users like anything.
     """
+    liked = liked[liked.sum(axis=1) > 0]
     found = min(rank, min(liked.shape) - 1)
     squares, vectors = np.zeros(rank, np.float32), np.zeros((liked.shape[1], rank), np.float32)
+    if found < 1:
+        return squares, vectors
     if min(liked.shape) > DENSE_BELOW:
         _, values, rows = scipy.sparse.linalg.svds(liked, k=found, return_singular_vectors="vh")
         squares[:found], vectors[:, :found] = np.square(values), rows.T

@@ -44,6 +44,13 @@ def test_singular_vectors_make_the_matrix_of_least_squares(
     np.testing.assert_allclose(made, least_squares(liked, 2.0), atol=1e-5)
 
 
+def test_where_hardly_anything_is_liked_the_vectors_are_zeros() -> None:
+    squares, vectors = singular_vectors(scipy.sparse.csr_array(LIKED * [[1], [0], [0], [0]]), 2)
+    assert not squares.any()
+    assert vectors.shape == (5, 2)
+    assert not vectors.any()
+
+
 def model_of(data: TrainingData, model: ModelConfig) -> RetrievalModel:
     return train_new(model, DeviceData(data), CONFIG)[0]
 
