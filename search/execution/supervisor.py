@@ -67,6 +67,7 @@ class Supervisor:
         self._warned_at: dict[str, float] = {}
         self._memory_kills = out_of_memory_kills()
         self._deaths = 0
+        self._finished_at_death = 0
         self._is_stopping = False
         self._has_stale = False
 
@@ -108,11 +109,7 @@ class Supervisor:
 
     def _hear(self, worker: Handle, event: Event) -> None:
         match event:
-            case events.TrialStarted() | events.EpochFinished():
-                self._emit(event)
-            case events.TrialFinished(trial, _):
-                if trial.is_finished:
-                    self._deaths = 0
+            case events.TrialStarted() | events.EpochFinished() | events.TrialFinished():
                 self._emit(event)
             case Warned(line):
                 self._warn_once(line)
@@ -143,10 +140,11 @@ class Supervisor:
             self._lost.add(worker.name)
         self._has_stale = True
         died = _sentence(how, self._close_stale())
-        if self._is_stopping or self._is_complete():
+        finished = self._finished()
+        if self._is_stopping or finished >= self._budget:
             self._warn(died)
             return
-        self._deaths += not worker.is_lost
+        self._count_death(finished, is_lost=worker.is_lost)
         if self._deaths < MOST_DEATHS:
             self._warn(f"{died}; another one is started")
             self._pool.start(self._assignment)
@@ -155,6 +153,16 @@ class Supervisor:
             reason = f"{MOST_DEATHS} workers died and no trial finished between; the last: {how}"
             self._outcomes.append(events.Outcome(state="failing", reason=reason))
             self._stop(reason)
+
+    def _count_death(self, finished: int, *, is_lost: bool) -> None:
+        """Counts the deaths since a trial last finished.
+
+        The database says what finished: the event of a worker that was killed may never arrive.
+        """
+        if finished > self._finished_at_death:
+            self._deaths = 0
+        self._finished_at_death = finished
+        self._deaths += not is_lost
 
     def _warn_once(self, line: str) -> None:
         """Passes on a warning that several workers may give at the same time."""
@@ -190,13 +198,13 @@ class Supervisor:
         before, self._memory_kills = self._memory_kills, out_of_memory_kills()
         return self._memory_kills > before
 
-    def _is_complete(self) -> bool:
-        return sum(trial.is_finished for trial in records(self._study)) >= self._budget
+    def _finished(self) -> int:
+        return sum(trial.is_finished for trial in records(self._study))
 
     def _outcome(self) -> events.Outcome:
         if self._has_stale:
             self._close_stale()
-        if self._is_complete():
+        if self._finished() >= self._budget:
             return events.Outcome(state="complete")
         for state in _GRAVEST_FIRST:
             for outcome in self._outcomes:

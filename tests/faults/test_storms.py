@@ -24,7 +24,7 @@ def test_killed_workers_are_replaced_and_nothing_is_lost(scene: Scene) -> None:
         search = scene.start(trials, "--workers", "4")
         scene.until_more_have_finished()
         while scene.faults < faults and search.is_running:
-            scene.pause(1.0)  # a busy search takes its time to see what has finished
+            scene.pause(0.6)
             scene.kill_a_worker()
             # Five deaths without a finished trial end a search, as they should.
             scene.until_more_have_finished()
