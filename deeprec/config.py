@@ -173,6 +173,10 @@ class ModelConfig:
     history: int = 0
     """How many of the latest items of a user the query tower reads; 0 is none."""
 
+    spectral_dimension: int = 0
+    """How many dimensions of the final embeddings are in closed form, beside those that are
+    trained, see :mod:`deeprec.training.spectral`; 0 is none."""
+
     own: tuple[tuple[str, Any], ...] = ()
     """Further values, by the names by which such towers ask for them."""
 
@@ -180,6 +184,10 @@ class ModelConfig:
         if not self.layer_sizes or min(self.layer_sizes) < 1:
             raise ValueError(f"layer_sizes must be positive widths but got {self.layer_sizes}")
         _check_positive(embedding_dimension=self.embedding_dimension, retrieval_k=self.retrieval_k)
+        if self.spectral_dimension < 0:
+            raise ValueError(
+                f"spectral_dimension must not be negative but got {self.spectral_dimension}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +258,12 @@ class TrainingConfig:
     history_dropout: float = 0.5
     """Share of each history that a step leaves out, in ``[0, 1)``, where a tower reads them."""
 
+    spectral_penalty: float = 200.0
+    """Above 0; the larger, the more of a closed form is about what is popular."""
+
+    spectral_weight: float = 1.0
+    """Above 0; the score in closed form counts so many times, beside that of what is trained."""
+
     own: tuple[tuple[str, float], ...] = ()
     """Further numbers, by the names by which a loss that is a part asks for them."""
 
@@ -272,6 +286,8 @@ class TrainingConfig:
             temperature=self.temperature,
             rating_power=self.rating_power,
             half_life=self.half_life,
+            spectral_penalty=self.spectral_penalty,
+            spectral_weight=self.spectral_weight,
             patience=1 if self.patience is None else self.patience,
         )
         if not 0 <= self.dropout < 1:

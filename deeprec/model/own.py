@@ -16,12 +16,12 @@ import numpy as np
 
 from deeprec.data.history import HISTORY, history_of
 from deeprec.data.tables import FeatureSchema
-from deeprec.model.towers import PACKAGE
+from deeprec.model.towers import PACKAGE, SpectralEmbedding
 from deeprec.parts import Part, PartError, aside, check_trusted, what_happened
 
 Side = Literal["query", "candidate"]
 
-VALUES = ("seed", "layer_sizes", "embedding_dimension", "normalize", HISTORY)
+VALUES = ("seed", "layer_sizes", "embedding_dimension", HISTORY)
 """What towers may ask for by name beside the study's own dimensions."""
 
 
@@ -36,8 +36,8 @@ class OwnTower(keras.Model):
         layer_sizes: given where the part asks for it, as are embedding_dimension and seed.
         embedding_dimension: of a feature.
         own: further values that the part may ask for, by name.
-        normalize: whether the final embeddings are scaled to length 1; a part that asks for it does
-            so itself.
+        normalize: whether the final embeddings are scaled to length 1.
+        spectral_dimension: how many dimensions in closed form are behind them; 0 is none.
         seed: origin of the initial weights, also where the part does not ask for it.
 
     Raises:
@@ -54,6 +54,7 @@ class OwnTower(keras.Model):
         embedding_dimension: int,
         own: Mapping[str, Any],
         normalize: bool = False,
+        spectral_dimension: int = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -66,13 +67,17 @@ class OwnTower(keras.Model):
         self.layer_sizes = tuple(int(size) for size in layer_sizes)
         self.embedding_dimension = int(embedding_dimension)
         self.own = json.dumps(dict(own))  # as text: Keras would wrap the values
+        self.spectral_dimension = int(spectral_dimension)
         with _drawing_from(seed):
             self.inner = self._made()
+            self.spectral = (
+                SpectralEmbedding(schema, spectral_dimension) if spectral_dimension else None
+            )
             self.build()
 
     def _made(self) -> keras.layers.Layer:
         values = {"layer_sizes": self.layer_sizes, "embedding_dimension": self.embedding_dimension}
-        own = {**json.loads(self.own), **values, "seed": self.seed, "normalize": self.normalize}
+        own = {**json.loads(self.own), **values, "seed": self.seed}
         own[HISTORY] = history_of(self.schema)
         try:
             made = self.part.call(self.schema, self.side, **own)
@@ -113,7 +118,7 @@ class OwnTower(keras.Model):
                 f"{self.part} must return [batch, dimension] for the {self.side} side but returned "
                 f"{'no array' if shape is None else shown_shape(shape)}"
             )
-        self.dimension = int(shape[1])
+        self.dimension = int(shape[1]) + self.spectral_dimension
         self.built = True
 
     def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
@@ -121,9 +126,9 @@ class OwnTower(keras.Model):
         own = {feature.name: features[feature.name] for feature in self.schema.features}
         with aside():
             found = self.inner(own, training=training)
-        if self.normalize and "normalize" not in self.part.asked_for:
-            return keras.ops.normalize(found, axis=-1, epsilon=1e-12)
-        return found
+        if self.normalize:
+            found = keras.ops.normalize(found, axis=-1, epsilon=1e-12)
+        return found if self.spectral is None or training else self.spectral(found, features)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values."""
@@ -136,6 +141,7 @@ class OwnTower(keras.Model):
             "embedding_dimension": self.embedding_dimension,
             "own": json.loads(self.own),
             "normalize": self.normalize,
+            "spectral_dimension": self.spectral_dimension,
             "seed": self.seed,
         }
 

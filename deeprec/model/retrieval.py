@@ -44,6 +44,7 @@ class RetrievalModel(keras.Model):
         embedding_dimension: of every feature.
         retrieval_k: candidates to retrieve for a user.
         normalize: whether final embeddings are scaled to length 1.
+        spectral_dimension: how many dimensions in closed form are behind them; 0 is none.
         towers: the part that makes the towers, where they are not ours.
         own: further values that such a part may ask for.
         seed: origin of the initial weights; None draws one, as Keras's random seed decides.
@@ -62,6 +63,7 @@ class RetrievalModel(keras.Model):
         retrieval_k: int = 100,
         *,
         normalize: bool = False,
+        spectral_dimension: int = 0,
         towers: str | None = None,
         own: Mapping[str, Any] | None = None,
         seed: int | None = None,
@@ -75,6 +77,7 @@ class RetrievalModel(keras.Model):
             "layer_sizes": layer_sizes,
             "embedding_dimension": embedding_dimension,
             "normalize": normalize,
+            "spectral_dimension": spectral_dimension,
         }
         query = {**both, "seed": seed, "name": "query_model"}
         next_seed = None if seed is None else seed + 1
@@ -137,6 +140,7 @@ class RetrievalModel(keras.Model):
             config.embedding_dimension,
             min(config.retrieval_k, movies.rows),
             normalize=config.normalize,
+            spectral_dimension=config.spectral_dimension,
             towers=config.towers,
             own=dict(config.own),
             seed=seed,
@@ -235,6 +239,7 @@ class RetrievalModel(keras.Model):
             "embedding_dimension": self.query_model.embedding_dimension,
             "retrieval_k": self.retrieval_k,
             "normalize": self.query_model.normalize,
+            "spectral_dimension": self.query_model.spectral_dimension,
             "seed": self.seed,
             **parts,
         }

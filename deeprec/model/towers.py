@@ -81,6 +81,37 @@ class HistoryEmbedding(MeanEmbedding):
         return keras.ops.sqrt(count)
 
 
+class SpectralEmbedding(keras.layers.Layer):
+    """What a tower has in closed form, next to what is trained: the score is the sum of both.
+
+    One embedding for each item of a history where the schema has one, else for each id. They are
+    zeros until :func:`deeprec.training.spectral.set_spectral` sets them, and no step trains them.
+    """
+
+    def __init__(self, schema: FeatureSchema, dimension: int) -> None:
+        super().__init__(trainable=False)
+        self.known_by = known_by(schema)
+        layer = HistoryEmbedding if self.known_by.kind == "history" else keras.layers.Embedding
+        self.table = layer(
+            self.known_by.vocabulary_size,
+            dimension,
+            embeddings_initializer=NumpyZeros(),
+            trainable=False,
+            name="spectral",
+        )
+        self.table.build((None, *self.known_by.row_shape))
+        self.built = True
+
+    def call(self, trained: Any, features: Mapping[str, Any]) -> Any:
+        """Behind float ``[batch, trained dimension]`` those of the rows."""
+        return keras.ops.concatenate([trained, self.table(features[self.known_by.name])], axis=-1)
+
+
+def known_by(schema: FeatureSchema) -> Feature:
+    """The feature by which a closed form knows a row: a history, where there is one, or the id."""
+    return history_of(schema) or schema.id_feature
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NumpyUniform(keras.initializers.Initializer):
     """Uniform weights drawn by NumPy, from a seed of their own.
@@ -127,6 +158,7 @@ class Tower(keras.Model):
         layer_sizes: widths of the dense layers, input to output.
         embedding_dimension: dimension of every feature's embedding.
         normalize: whether the final embeddings are scaled to length 1.
+        spectral_dimension: how many dimensions in closed form are behind them; 0 is none.
         seed: origin of the initial weights; None draws one, as Keras's random seed decides.
     """
 
@@ -137,6 +169,7 @@ class Tower(keras.Model):
         embedding_dimension: int = 32,
         *,
         normalize: bool = False,
+        spectral_dimension: int = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -166,12 +199,16 @@ class Tower(keras.Model):
                 zip(self.layer_sizes, seeds[len(schema.features) :], strict=True), start=1
             )
         ]
+        self.spectral_dimension = int(spectral_dimension)
+        self.spectral = (
+            SpectralEmbedding(schema, spectral_dimension) if spectral_dimension else None
+        )
         self.build()
 
     @property
     def dimension(self) -> int:
-        """Of the final embedding."""
-        return self.layer_sizes[-1]
+        """Of the final embedding, with what is in closed form."""
+        return self.layer_sizes[-1] + self.spectral_dimension
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all weights; the schema says all there is to know about the input."""
@@ -192,10 +229,11 @@ class Tower(keras.Model):
         table = self.feature_embeddings[place].embeddings
         table.assign(np.concatenate([np.zeros_like(table[:1]), np.asarray(table)[1:]]))
 
-    def call(self, features: Mapping[str, Any]) -> Any:
+    def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Embeds a batch of features by name; names the schema lacks are ignored.
 
-        They are as in a table's columns; the result is float ``[batch, layer_sizes[-1]]``.
+        They are as in a table's columns; the result is float ``[batch, dimension]``, and in
+        training ``[batch, layer_sizes[-1]]``.
         """
         hidden = keras.ops.concatenate(
             [
@@ -208,7 +246,11 @@ class Tower(keras.Model):
         )
         for dense in self.dense_layers:
             hidden = dense(hidden)
-        return keras.ops.normalize(hidden, axis=-1, epsilon=1e-12) if self.normalize else hidden
+        if self.normalize:
+            hidden = keras.ops.normalize(hidden, axis=-1, epsilon=1e-12)
+        if self.spectral is None or training:
+            return hidden
+        return self.spectral(hidden, features)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values."""
@@ -218,6 +260,7 @@ class Tower(keras.Model):
             "layer_sizes": list(self.layer_sizes),
             "embedding_dimension": self.embedding_dimension,
             "normalize": self.normalize,
+            "spectral_dimension": self.spectral_dimension,
             "seed": self.seed,
         }
 

@@ -19,7 +19,7 @@ import keras
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
 from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.model.towers import Tower
+from deeprec.model.towers import Tower, known_by
 from deeprec.training.batches import UNKNOWN_ROW
 from deeprec.training.device_tables import (
     SMALL_VOCABULARY,
@@ -40,7 +40,8 @@ HISTORIES_IN_A_BLOCK = 1024
 """The embeddings of all items of all histories are never there at once."""
 
 TowerWeights = Sequence[jax.Array]
-"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer.
+"""Of one tower: the embedding of each feature of its schema, then kernel and bias of each layer,
+then the table in closed form, where there is one.
 
 Of one's own tower: the trainable variables, then those that are not, such as running means."""
 
@@ -88,31 +89,42 @@ class TowerShape(NamedTuple):
 
     schema: FeatureSchema
     normalize: bool
+    is_spectral: bool = False  # whether embeddings in closed form are behind those that are trained
 
     @classmethod
     def of(cls, tower: Tower) -> Self:
         """The shape of a Keras model."""
-        return cls(tower.schema, tower.normalize)
+        return cls(tower.schema, tower.normalize, tower.spectral is not None)
 
     def rows_of(self, table: FeatureTable) -> Rows:
         """All rows of a table as this program reads them, on the default device."""
         return rows_of(table)
 
     def trained(self, weights: TowerWeights) -> TowerWeights:
-        """The weights that a step of the optimizer changes: all."""
-        return weights
+        """The weights that a step of the optimizer changes: all but those in closed form."""
+        return weights[:-1] if self.is_spectral else weights
 
     def embed(self, weights: TowerWeights, rows: Rows) -> jax.Array:
         """The final embeddings of some rows, float ``[rows, dimension]``."""
         assert isinstance(rows, FeatureRows)
-        return embed(self, weights, rows)
+        trained = embed(self, self.trained(weights), rows)
+        if not self.is_spectral:
+            return trained
+        feature = known_by(self.schema)
+        if feature.kind == "history":
+            closed = _pooled(weights[-1], rows.lists[feature.name])
+        else:
+            assert rows.ids is not None
+            closed = take_rows(weights[-1], rows.ids)
+        return jnp.concatenate([trained, closed], axis=-1)
 
     def train(
         self, weights: TowerWeights, rows: Rows, dropped: "DroppedIds | None"
     ) -> tuple[jax.Array, TowerWeights]:
         """The embeddings in a step, and what that leaves of the weights that are not trained."""
         assert isinstance(rows, FeatureRows)
-        return embed(self, weights, rows, dropped), []
+        trained = self.trained(weights)
+        return embed(self, trained, rows, dropped), weights[len(trained) :]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ B|^2 + penalty * |B|^2`` are ``V diag(s^2 / (s^2 + penalty)) V'``, with the ``r`
 values ``s`` of ``X`` and their vectors ``V``. So the rows of ``V diag(sqrt(s^2 / (s^2 +
 penalty)))`` are embeddings of the items of a history as well as of the candidates. EASE (Steck
 2019) is the same but for a diagonal of zero, which matters little where what a user has is left
-out, and of full rank.
+out, and of full rank. A user who is known by an id has the sum of the embeddings of what the
+training says is liked, over the root of how much that is, as a history has.
 """
 
 from typing import Any
@@ -15,11 +16,11 @@ import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 
+from deeprec.config import TrainingConfig
 from deeprec.data.history import LIKED_FROM
 from deeprec.data.tables import FloatArray, Interactions
-from deeprec.model.own import OwnTower
 from deeprec.model.retrieval import RetrievalModel
-from deeprec.model.summed import SumTower
+from deeprec.model.towers import SpectralEmbedding
 from deeprec.training.device_data import DeviceData
 
 DENSE_BELOW = 5_000
@@ -27,36 +28,35 @@ DENSE_BELOW = 5_000
 Lanczos with 1,732 users, 92,350 items and 512 dimensions."""
 
 
-def set_spectral(model: RetrievalModel, data: DeviceData) -> None:
+def set_spectral(model: RetrievalModel, data: DeviceData, config: TrainingConfig) -> None:
     """Gives the towers of a model the embeddings that are in closed form, where they have such.
 
-    Users with as many items as the mean user have about the scores of ``X B``.
+    Users with as many items as the mean user have about the scores of ``X B``, times the weight.
 
     Args:
         model: built for the tables of the data.
         data: of whose rows to learn from those that are liked count.
+        config: the penalty and the weight.
     """
-    query, candidate = map(_summed, (model.query_model, model.candidate_model))
+    query, candidate = model.query_model.spectral, model.candidate_model.spectral
     if query is None or candidate is None:
         return
-    dimension = candidate.spectral.weights[0].shape[-1]
+    dimension = model.candidate_model.spectral_dimension
     liked = data.once("liked", lambda: liked_matrix(data.source.train, model.candidate_count))
     squares, vectors = data.once(("vectors", dimension), lambda: singular_vectors(liked, dimension))
-    items = vectors * np.sqrt(squares / (squares + query.spectral_penalty))
-    items *= (liked.sum() / max(np.count_nonzero(liked.sum(axis=1)), 1)) ** 0.25
-    _fill(query, items)
+    items = vectors * np.sqrt(squares / (squares + config.spectral_penalty))
+    counts = liked.sum(axis=1)
+    items *= (counts.sum() / max(np.count_nonzero(counts), 1)) ** 0.25
     _fill(candidate, items)
+    queries = config.spectral_weight * items
+    if query.known_by.kind == "id":
+        queries = (liked @ queries) / np.sqrt(np.maximum(counts, 1))[:, None]
+    _fill(query, queries)
 
 
-def _summed(tower: Any) -> Any:
-    """The layer of a tower that has embeddings in closed form."""
-    inner = tower.inner if isinstance(tower, OwnTower) else None
-    return inner if isinstance(inner, SumTower) and inner.spectral is not None else None
-
-
-def _fill(tower: Any, rows: FloatArray) -> None:
+def _fill(embedding: SpectralEmbedding, rows: FloatArray) -> None:
     """Sets the table; what it has no row of stays zeros."""
-    (table,) = tower.spectral.weights
+    (table,) = embedding.weights
     filled = np.zeros(table.shape, np.float32)
     known = min(len(filled), len(rows))
     filled[:known] = rows[:known]

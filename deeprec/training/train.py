@@ -86,7 +86,7 @@ def train(
         DivergedError: the training diverged; the model keeps the weights it had before.
             ``on_epoch`` was given the loss of that epoch where it is finite.
     """
-    set_spectral(model, data)
+    set_spectral(model, data, config)
     trainer = _Trainer(model, data, config)
     config = replace(config, metrics=metrics_of(config, model.retrieval_k))
     evaluators = _evaluators(model, data, config)

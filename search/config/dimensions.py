@@ -357,6 +357,31 @@ DIMENSIONS: tuple[Dimension, ...] = (
         at_least=0.0,
         at_most=0.99,
     ),
+    Dimension(
+        name="spectral_dimension",
+        meaning="Dimensions of a linear autoencoder in closed form, beside what is trained",
+        kind=PowersOfTwo,
+        at_least=1,
+        at_most=4096,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
+    Dimension(
+        name="spectral_penalty",
+        meaning="Penalty of the closed form: the larger, the more it is about what is popular",
+        above=0,
+        at_most=1_000_000_000,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
+    Dimension(
+        name="spectral_weight",
+        meaning="How many times the score in closed form counts, beside the trained one",
+        above=0,
+        at_most=1_000_000,
+        scale="logarithmic",
+        only_ranking=True,
+    ),
 )
 """All but the layers, in the order in which a trial is asked for them."""
 

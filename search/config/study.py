@@ -122,10 +122,25 @@ class StudySpec(Section):
                 "space.history must be left out where data.items.ids is false: a history is one "
                 "of items by their ids"
             )
+        if self.space.spectral_dimension is not None:
+            yield from self._closed_form_problems(users=users.ids, items=data.items.ids)
         if not (users.ids or users.features or reads_history):
             yield (
                 "data.users must have a feature, or the space a history, where data.users.ids is "
                 "false: nothing else tells users apart"
+            )
+
+    def _closed_form_problems(self, *, users: bool, items: bool) -> Iterator[str]:
+        """What is wrong with a closed form where a side has ids, or has none."""
+        if not items:
+            yield (
+                "space.spectral_dimension must be left out where data.items.ids is false: a closed "
+                "form is one of items by their ids"
+            )
+        if not users and self.space.history is None:
+            yield (
+                "space.spectral_dimension must be left out where data.users.ids is false, or the "
+                "space have a history: a closed form knows users by their ids or histories"
             )
 
     def _slice_problems(self) -> Iterator[str]:
@@ -149,6 +164,12 @@ class StudySpec(Section):
                 "training.negatives must be left out where training.loss is "
                 f"{self.training.loss!r}: it belongs to the loss sampled_softmax"
             )
+        for name in ("spectral_penalty", "spectral_weight"):
+            if getattr(self.space, name) is not None and self.space.spectral_dimension is None:
+                yield (
+                    f"space.{name} must be left out where the space has no spectral_dimension: it "
+                    "belongs to a closed form"
+                )
         if self.training.loss == "rating":
             for each, _ in self.space.varied:
                 if each.only_ranking:

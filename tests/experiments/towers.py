@@ -1,9 +1,9 @@
-"""What lifts the towers: a study's start with one thing changed, on validation rows alone.
+"""What lifts the towers: a study's start with something changed, on validation rows alone.
 
-``python -m tests.experiments towers STUDY half_life=14 half_life=30 dropout=0.2 ... [--seeds 3]
+``python -m tests.experiments towers STUDY half_life=14 half_life=30,dropout=0.2 ... [--seeds 3]
 [--epochs 60]`` trains the first configuration that the study file enqueues, and the same with each
-change; ``together`` is no change but the mean of the scores of all seeds of the start, a model with
-the embeddings of all, side by side. The test rows are not looked at.
+change of dimensions; ``together`` is no change but the mean of the scores of all seeds of the
+start, a model with the embeddings of all, side by side. The test rows are not looked at.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from deeprec.config import TrainingConfig
 from deeprec.data.tables import FloatArray, IntArray
 from deeprec.evaluation.ranking import Score, model_scores
 from deeprec.training.device_data import DeviceData
 from deeprec.training.train import train_new
 from search.analysis.noise import Sample, difference
+from search.config.dimensions import DIMENSIONS
 from search.config.reading import load_spec
 from search.config.space import Configuration, enqueued_configurations
 from search.config.study import StudySpec
@@ -41,12 +41,14 @@ def main(arguments: list[str]) -> None:
     spec = load_spec(given.study, folders=[Path("studies")])
     trained = Trained(spec, load_data(spec, None), given.seeds, given.epochs)
     start = trained.measured("the start", {})
+    dimensions = {each.name: each for each in DIMENSIONS}
     for change in given.changes:
         if change == TOGETHER:
             trained.show("all seeds together", trained.measure([trained.together({})]), start)
             continue
-        name, value = change.split("=")
-        trained.measured(change, {name: float(value)}, start)
+        pairs = (each.split("=") for each in change.split(","))
+        changes = {name: dimensions[name].parse(value) for name, value in pairs}
+        trained.measured(change, changes, start)
 
 
 class Trained:
@@ -66,10 +68,11 @@ class Trained:
 
     def score(self, changes: Mapping[str, Any], seed: int) -> Score:
         """A model trained with some changes, as a function from users to scores."""
-        config: TrainingConfig = self.start.training_config(self.spec, seed=seed)
-        config = replace(config, epochs=self.epochs, **changes)
-        model, _ = train_new(self.start.model_config(), self.rows, config)
-        return model_scores(model, self.data.dataset.users, self.data.dataset.movies)
+        tried = replace(self.start, values={**self.start.values, **changes})
+        config = replace(tried.training_config(self.spec, seed=seed), epochs=self.epochs)
+        model, _ = train_new(tried.model_config(self.spec.model.towers), self.rows, config)
+        tables = (self.data.dataset.users, self.data.dataset.movies)
+        return model_scores(model, *tables, self.data.splits.train)
 
     def together(self, changes: Mapping[str, Any]) -> Score:
         """The mean of the scores of all seeds."""

@@ -141,9 +141,9 @@ def test_few_shapes_are_compiled(recommender: Recommender, monkeypatch: pytest.M
     shapes = set()
 
     class Traced(QueryModel):
-        def call(self, features: Mapping[str, Any]) -> Any:
+        def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
             shapes.add(len(features["user_id"]))
-            return super().call(features)
+            return super().call(features, training=training)
 
     tower = Traced.from_config(recommender.query_model.get_config())
     counted = replace(recommender, query_model=tower)

@@ -9,6 +9,7 @@ import scipy.sparse
 from deeprec.config import ModelConfig, TrainingConfig
 from deeprec.data.dataset import TrainingData
 from deeprec.data.history import table_for
+from deeprec.evaluation.ranking import model_scores
 from deeprec.model.retrieval import RetrievalModel
 from deeprec.training import spectral
 from deeprec.training.device_data import DeviceData
@@ -19,12 +20,19 @@ LIKED = np.array([[1, 1, 0, 0, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 0, 0
 """Of rank 3, as two users like the same."""
 
 CLOSED = ModelConfig(
+    layer_sizes=(4,),
     embedding_dimension=3,
-    towers="sum",
     history=8,
-    own=(("spectral_dimension", 6), ("spectral_penalty", 5.0), ("spectral_weight", 2.0)),
+    spectral_dimension=6,
 )
-CONFIG = TrainingConfig(loss="softmax", optimizer="adam", learning_rate=0.02, epochs=2)
+CONFIG = TrainingConfig(
+    loss="softmax",
+    optimizer="adam",
+    learning_rate=0.02,
+    epochs=2,
+    spectral_penalty=5.0,
+    spectral_weight=2.0,
+)
 
 
 def least_squares(liked: np.ndarray, penalty: float) -> np.ndarray:
@@ -55,26 +63,47 @@ def model_of(data: TrainingData, model: ModelConfig) -> RetrievalModel:
     return train_new(model, DeviceData(data), CONFIG)[0]
 
 
+@pytest.mark.parametrize(("history", "towers"), [(8, None), (0, None), (8, "sum")])
 def test_a_score_is_what_is_trained_and_so_many_times_the_closed_form(
-    training_data: TrainingData,
+    training_data: TrainingData, history: int, towers: str | None
 ) -> None:
-    closed, trained = (model_of(training_data, m) for m in (CLOSED, replace(CLOSED, own=())))
+    config = replace(CLOSED, history=history, towers=towers)
+    closed, trained = (
+        model_of(training_data, m) for m in (config, replace(config, spectral_dimension=0))
+    )
     users = table_for(closed.query_model.schema, training_data.users, training_data.train)
     rows = users.take(np.arange(1, users.rows, dtype=np.int32))
     queries = np.asarray(closed.query_model(rows))
     movies = np.asarray(closed.candidate_model(training_data.movies.columns))
 
     # What is trained does not know that there is a closed form beside it.
-    np.testing.assert_array_equal(queries[:, :3], np.asarray(trained.query_model(rows)))
+    own = queries.shape[1] - 6
+    np.testing.assert_array_equal(queries[:, :own], np.asarray(trained.query_model(rows)))
 
-    history = np.zeros((len(queries), len(movies)), np.float32)
-    np.put_along_axis(history, rows["history"], 1, axis=1)
-    history[:, 0] = 0
-    root = np.sqrt(np.maximum(history.sum(1, keepdims=True), 1))
     liked = spectral.liked_matrix(training_data.train, len(movies)).toarray()
+    known = np.zeros((users.rows, len(movies)), np.float32)
+    known[: len(liked)] = liked
+    if history:
+        known[:] = 0
+        np.put_along_axis(known[1:], rows["history"], 1, axis=1)
+        known[:, 0] = 0
+    root = np.sqrt(np.maximum(known.sum(1, keepdims=True), 1))
     liked = liked[liked.sum(1) > 0]
     values, vectors = np.linalg.eigh(liked.T @ liked)
     values, vectors = values[-6:], vectors[:, -6:]
     matrix = (vectors * values / (values + 5)) @ vectors.T
-    expected = 2 * np.sqrt(liked.sum(1).mean()) * (history / root) @ matrix
-    np.testing.assert_allclose(queries[:, 3:] @ movies[:, 3:].T, expected, atol=1e-4)
+    expected = 2 * np.sqrt(liked.sum(1).mean()) * (known / root)[1:] @ matrix
+    np.testing.assert_allclose(queries[:, own:] @ movies[:, own:].T, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("history", [8, 0], ids=["known by histories", "known by ids"])
+def test_training_and_evaluation_score_as_the_saved_towers_do(
+    training_data: TrainingData, history: int
+) -> None:
+    model = model_of(training_data, replace(CLOSED, history=history, towers=None))
+    users = table_for(model.query_model.schema, training_data.users, training_data.train)
+    ids = np.arange(users.rows, dtype=np.int32)
+    score = model_scores(model, training_data.users, training_data.movies, training_data.train)
+    movies = np.asarray(model.candidate_model(training_data.movies.columns))
+    expected = np.asarray(model.query_model(users.columns)) @ movies.T
+    np.testing.assert_allclose(np.asarray(score(ids)), expected, atol=1e-4)

@@ -49,6 +49,8 @@ training = {epochs = 4, validate_every = 5} => must have validate_every at most 
 training.batch_size = 0 => training.batch_size must be at least 1
 training.loss = 'sofmax' => 'rating', 'softmax', ... or 'sampled_softmax', module:attribute ... got
 training.negatives = 8 => training.negatives must be left out where training.loss is 'rating'
+space.spectral_weight = {low = 1, high = 2} => must be left out ... has no spectral_dimension
+space.spectral_dimension = {low = 8, high = 8} => left out where training.loss is 'rating'
 training.optimizer = 'sgd' => training.optimizer must be 'adagrad' or 'adam' but got 'sgd'
 space.depth = {low = 4, high = 1} => must have low at most high but got low = 4 and high = 1
 space.learning_rate = {low = 1.0, high = 0.1} => space.learning_rate must have low at most high

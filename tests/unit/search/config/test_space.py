@@ -110,7 +110,8 @@ def test_parameters_are_named_from_the_output_and_asked_for_in_an_order_that_sta
     assert trial.distributions["hidden_width_2_log2"] == IntDistribution(6, 8)
     further = " ".join(each.parameter for each in DIMENSIONS[2:])
     assert further == (
-        "normalize temperature dropout l2 rating_power half_life history_log2 history_dropout"
+        "normalize temperature dropout l2 rating_power half_life history_log2 history_dropout "
+        "spectral_dimension_log2 spectral_penalty spectral_weight"
     )
     space = SpaceSection(temperature={"low": 0.1, "high": 1}, dropout={"low": 0.1, "high": 0.2})
     common = common_distributions(space)

@@ -95,6 +95,11 @@ def test_without_ids_something_else_tells_users_and_items_apart() -> None:
     assert read(HISTORY + featureless + "users.ids = false").data.split_name == "random"
     assert "data.users must have a feature, or" in refusal(featureless + "users.ids = false")
     assert "space.history must be left out" in refusal(HISTORY + OWN + "items.ids = false")
+    closed = "space.spectral_dimension = {low = 8, high = 8}\n" + OWN
+    assert read(closed).space.spectral_dimension is not None
+    assert "form is one of items by their ids" in refusal(closed + "items.ids = false")
+    assert "knows users by their ids or histories" in refusal(closed + "users.ids = false")
+    assert read(HISTORY + closed + "users.ids = false").space.history is not None
     refused = refusal(OWN.replace('region = "category"', 'region = "id"').replace('"region", ', ""))
     assert "data.users.features.region.kind must be 'category' for a column of ids" in refused
 
