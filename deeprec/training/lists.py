@@ -104,13 +104,10 @@ class Asked:
             repeats: whether what users have there is recommended again, and counts.
             features: the columns of the item table.
         """
-        liked = rows[rows.liked]
-        pairs = liked.user_id.astype(np.int64) * items + liked.movie_id
-        if repeats:
-            pairs, seen_pairs = np.unique(pairs), np.zeros(0, np.int64)
-        else:
-            seen_pairs = np.unique(known.user_id.astype(np.int64) * items + known.movie_id)
-            pairs = np.setdiff1d(pairs, seen_pairs)
+        pairs, seen_pairs = rows[rows.liked].pairs(items), np.zeros(0, np.int64)
+        if not repeats:
+            seen_pairs = known.pairs(items)
+            pairs = np.setdiff1d(pairs, seen_pairs, assume_unique=True)
         users, position = np.unique(pairs // items, return_inverse=True)
         own = seen_pairs[np.isin(seen_pairs // items, users)]
         starts = np.searchsorted(own // items, np.append(users, np.iinfo(np.int64).max))

@@ -114,9 +114,9 @@ class Catalog:
     @classmethod
     def of(cls, known: Interactions, items: int, reserved: int) -> Self:
         """The catalog of an item table with so many rows, the first of them reserved."""
-        pairs = np.unique(known.user_id.astype(np.int64) * items + known.movie_id)
+        pairs = known.pairs(items)
         popularity = np.bincount(pairs % items, minlength=items)[reserved:]
-        return cls(popularity, len(np.unique(pairs // items)))
+        return cls(popularity, np.count_nonzero(np.diff(pairs // items, prepend=-1)))
 
     @cached_property
     def novelty(self) -> npt.NDArray[np.float64]:

@@ -15,8 +15,8 @@ from deeprec.config import Format
 from deeprec.data.tables import Feature, FeatureSchema, FeatureTable
 from deeprec.export import export
 from deeprec.exported import Exported
-from deeprec.model.towers import QueryModel
-from deeprec.recommender import Recommender
+from deeprec.model.towers import CandidateModel, QueryModel
+from deeprec.recommender import Recommender, embedded
 from search.export import main
 from tests.faults.in_process import refused
 from tests.flows.serving import environment
@@ -65,17 +65,27 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def odd_recommender() -> Recommender:
-    """Users have a feature whose name is none in a graph; the fifth movie has the first's title."""
+    """Users have a feature whose name is none in a graph; the fifth movie has the first's title.
+
+    Behind the embeddings that are trained others are in closed form.
+    """
     made = tiny_recommender()
     liked = Feature(name="what is liked?", kind="tags", vocabulary_size=4, length=2)
     tags = np.array([[0, 0], [1, 0], [1, 2], [0, 0], [3, 1], [3, 0]], np.int32)
     users = FeatureTable(
         FeatureSchema((*USERS.schema.features, liked)), {**USERS.columns, liked.name: tags}
     )
+    query = QueryModel(users.schema, (4, 2), 4, spectral_dimension=3, seed=1)
+    candidate = CandidateModel(MOVIES.schema, (2,), 4, spectral_dimension=3, seed=2)
+    for tower in (query, candidate):
+        [table] = tower.non_trainable_variables
+        table.assign(np.random.default_rng(table.shape[0]).normal(size=table.shape))
     return replace(
         made,
         audience=replace(made.audience, table=users),
-        query_model=QueryModel(users.schema, (4, 2), 4, seed=1),
+        query_model=query,
+        candidate_model=candidate,
+        candidates=embedded(candidate, MOVIES),
         titles=(*TITLES[:5], TITLES[1], *TITLES[6:]),
     )
 
