@@ -31,7 +31,22 @@ from search.records.errors import InputError
 LARGE_CATALOG = 5_000
 """Items from which on the softmax over all of them is estimated."""
 
+MOST_ROWS = 200_000
+"""Users, or items, up to which a closed form is proposed: above, its tables are large."""
+
 HALF_LIFE = """half_life = { low = 7, high = 365 }             # days after which a row weighs half
+"""
+
+CLOSED_FORM = """\
+spectral_dimension = { low = 64, high = 256 }   # of a closed form beside what is trained
+spectral_penalty = { low = 50, high = 5000 }    # more is more about what is popular; logarithmic
+spectral_weight = { low = 0.05, high = 2 }      # how many times its score counts, logarithmic
+"""
+
+CLOSED_FORM_START = """\
+spectral_dimension = 64
+spectral_penalty = 500
+spectral_weight = 0.2
 """
 
 SEARCHED = """
@@ -58,7 +73,7 @@ normalize = [true]                              # a score is a cosine
 temperature = {{ low = 0.04, high = 0.4 }}        # scores are divided by it, logarithmic
 dropout = {{ low = 0.1, high = 0.6 }}             # of elements of the final embeddings
 l2 = {{ low = 1e-7, high = 1e-3 }}                # times the squares of all weights, logarithmic
-{half_life}
+{varied}
 [pruner]
 name = "median"
 startup_trials = 5         # complete trials before anything is pruned
@@ -187,9 +202,13 @@ def study_file(study: ProposedStudy, folder: Path) -> str:
     for side, table in (("users", study.users), ("items", study.items)):
         if table is not None:
             lines += ["", f"[data.{side}]", *_side(side, table, folder)]
-    items = max((each.column.distinct for each in study.log.of_role("item")), default=0)
+    users, items = (
+        max((each.column.distinct for each in study.log.of_role(role)), default=0)
+        for role in ("user", "item")
+    )
     short, long = (k if items > 2 * k else max(items // 3, 1) for k in (10, 100))
-    is_large = items > LARGE_CATALOG
+    is_large, is_timed = items > LARGE_CATALOG, bool(study.log.of_role("time"))
+    has_closed_form = max(users, items) <= MOST_ROWS
     searched = SEARCHED.format(
         short=short,
         long=long,
@@ -197,8 +216,8 @@ def study_file(study: ProposedStudy, folder: Path) -> str:
         loss=_text("sampled_softmax" if is_large else "softmax"),
         estimated=", estimated from what each step draws" if is_large else "",
         epochs=80 if is_large else 60,
-        half_life=HALF_LIFE if study.log.of_role("time") else "",
-        start="half_life = 90\n" if study.log.of_role("time") else "",
+        varied=HALF_LIFE * is_timed + CLOSED_FORM * has_closed_form,
+        start="half_life = 90\n" * is_timed + CLOSED_FORM_START * has_closed_form,
     )
     return "\n".join(lines) + "\n" + searched
 

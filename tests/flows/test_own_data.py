@@ -30,11 +30,9 @@ CHEAP = (
     ("layer_sizes = [64]", "layer_sizes = [16]"),
     ("\nembedding_dimension = 32", "\nembedding_dimension = 16"),
     ("\n[pruner]", "history = { low = 8, high = 8 }\n\n[pruner]"),
-    ("\n[pruner]", "spectral_dimension = { low = 4, high = 4 }\n\n[pruner]"),
-    ("l2 = 1e-6\n", "l2 = 1e-6\nhistory = 8\nspectral_dimension = 4\n"),
+    ("l2 = 1e-6\n", "l2 = 1e-6\nhistory = 8\n"),
 )
-"""What makes the proposed study one of a second a trial, whose towers read histories and have a
-closed form."""
+"""What makes the proposed study one of a second a trial, whose towers read histories."""
 
 Done = subprocess.CompletedProcess[str]
 

@@ -241,6 +241,17 @@ def test_numbers_since_1970_have_a_unit(files: Path, seconds: float, unit: str) 
     assert text.count("half_life = ") == 2, "it is searched, and the start has one"
 
 
+def test_a_closed_form_is_proposed_where_its_tables_are_not_large(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"u{n % 5},i{n % 7},{n}\n" for n in range(50))
+    (files / "log.csv").write_text("user,item,timestamp\n" + rows)
+    assert write(files, "log.csv").count("spectral_dimension = ") == 2
+    (files / "studies/shop.toml").unlink()
+    monkeypatch.setattr("search.commands.describe.MOST_ROWS", 6)
+    assert "spectral" not in write(files, "log.csv"), "there are seven items"
+
+
 def test_both_readings_of_a_date_are_written(files: Path) -> None:
     rows = "".join(f"u{n % 5},i{n % 7},{1 + n % 12}/{1 + n % 9}/2024\n" for n in range(50))
     (files / "log.csv").write_text("user,item,day\n" + rows)
