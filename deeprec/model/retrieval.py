@@ -44,7 +44,8 @@ class RetrievalModel(keras.Model):
         embedding_dimension: of every feature.
         retrieval_k: candidates to retrieve for a user.
         normalize: whether final embeddings are scaled to length 1.
-        spectral_dimension: how many dimensions in closed form are behind them; 0 is none.
+        spectral_dimension: how many dimensions in closed form are behind them; 0 is none. They are
+            zeros unless :func:`deeprec.training.train.train` sets them.
         towers: the part that makes the towers, where they are not ours.
         own: further values that such a part may ask for.
         seed: origin of the initial weights; None draws one, as Keras's random seed decides.
