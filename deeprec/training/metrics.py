@@ -116,7 +116,7 @@ class Catalog:
         """The catalog of an item table with so many rows, the first of them reserved."""
         pairs = known.pairs(items)
         popularity = np.bincount(pairs % items, minlength=items)[reserved:]
-        return cls(popularity, np.count_nonzero(np.diff(pairs // items, prepend=-1)))
+        return cls(popularity, int(np.count_nonzero(np.diff(pairs // items, prepend=-1))))
 
     @cached_property
     def novelty(self) -> npt.NDArray[np.float64]:
