@@ -76,6 +76,9 @@ def test_a_score_is_what_is_trained_and_so_many_times_the_closed_form(
     queries = np.asarray(closed.query_model(rows))
     movies = np.asarray(closed.candidate_model(training_data.movies.columns))
 
+    score = model_scores(closed, training_data.users, training_data.movies, training_data.train)
+    np.testing.assert_allclose(score(rows["user_id"]), queries @ movies.T, atol=1e-4)
+
     # What is trained does not know that there is a closed form beside it.
     own = queries.shape[1] - 6
     np.testing.assert_array_equal(queries[:, :own], np.asarray(trained.query_model(rows)))
@@ -94,16 +97,3 @@ def test_a_score_is_what_is_trained_and_so_many_times_the_closed_form(
     matrix = (vectors * values / (values + 5)) @ vectors.T
     expected = 2 * np.sqrt(liked.sum(1).mean()) * (known / root)[1:] @ matrix
     np.testing.assert_allclose(queries[:, own:] @ movies[:, own:].T, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("history", [8, 0], ids=["known by histories", "known by ids"])
-def test_training_and_evaluation_score_as_the_saved_towers_do(
-    training_data: TrainingData, history: int
-) -> None:
-    model = model_of(training_data, replace(CLOSED, history=history, towers=None))
-    users = table_for(model.query_model.schema, training_data.users, training_data.train)
-    ids = np.arange(users.rows, dtype=np.int32)
-    score = model_scores(model, training_data.users, training_data.movies, training_data.train)
-    movies = np.asarray(model.candidate_model(training_data.movies.columns))
-    expected = np.asarray(model.query_model(users.columns)) @ movies.T
-    np.testing.assert_allclose(np.asarray(score(ids)), expected, atol=1e-4)
