@@ -89,17 +89,17 @@ class SpectralEmbedding(keras.layers.Layer):
     """
 
     def __init__(self, schema: FeatureSchema, dimension: int) -> None:
-        super().__init__(trainable=False)
+        super().__init__()
         self.known_by = known_by(schema)
         layer = HistoryEmbedding if self.known_by.kind == "history" else keras.layers.Embedding
         self.table = layer(
             self.known_by.vocabulary_size,
             dimension,
             embeddings_initializer=NumpyZeros(),
-            trainable=False,
             name="spectral",
         )
         self.table.build((None, *self.known_by.row_shape))
+        self.trainable = False  # once all layers within are there: it reaches them, too
         self.built = True
 
     def call(self, trained: Any, features: Mapping[str, Any]) -> Any:

@@ -30,6 +30,7 @@ CONFIG = TrainingConfig(
     optimizer="adam",
     learning_rate=0.02,
     epochs=2,
+    l2=0.01,  # would shrink what it should not
     spectral_penalty=5.0,
     spectral_weight=2.0,
 )
